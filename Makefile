@@ -1,0 +1,96 @@
+# Flexledger. `make help` lists the targets; docs/ARCHITECTURE.md tells what each folder is for.
+.DEFAULT_GOAL := all
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+
+BUILD ?= build
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+OPT ?= -O2
+SANITIZE ?=
+
+# Every warning that the two compilers can agree on, and none of them is advice.
+WARNINGS := -Wall -Wextra -Wpedantic -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
+            -Wvla -Wundef -Wformat=2 -Wwrite-strings -Wpointer-arith -Wswitch-enum
+CFLAGS_ALL := -std=c11 $(OPT) -g -fno-strict-aliasing -fstack-protector-strong -D_GNU_SOURCE \
+              $(WARNINGS) -I. $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer) $(CFLAGS)
+LDFLAGS_ALL := $(if $(SANITIZE),-fsanitize=$(SANITIZE)) $(LDFLAGS)
+
+# Contracts, consensus and base must give the same bits on every machine, so a floating-point
+# operation in them must not even compile (docs/ARCHITECTURE.md, "Integers only").
+INTEGER_ONLY := -mgeneral-regs-only -Wconversion -Wno-sign-conversion
+
+# Modules from the ground floor up. A module may use those before it; scripts/check_layers.sh
+# holds the exact rule and `make check-source` enforces it.
+MODULES := base crypto consensus contracts storage p2p solver node tools
+
+include $(foreach m,$(MODULES),$(wildcard $(m)/module.mk))
+include tests/module.mk
+include scripts/module.mk
+
+define module_rules
+$(1)_OBJECTS := $$(patsubst %.c,$(BUILD)/obj/%.o,$$(filter-out %_main.c,$$($(1)_SOURCES)))
+ifneq ($$($(1)_OBJECTS),)
+LIB_$(1) := $(BUILD)/lib/libflex_$(1).a
+else
+LIB_$(1) :=
+endif
+$(BUILD)/obj/$(1)/%.o: $(1)/%.c
+	@mkdir -p $$(@D)
+	@echo "  CC    $$<"
+	@$$(CC) $$(CFLAGS_ALL) $$($(1)_CFLAGS) -MMD -MP -c -o $$@ $$<
+$(BUILD)/lib/libflex_$(1).a: $$($(1)_OBJECTS)
+	@mkdir -p $$(@D)
+	@echo "  AR    $$@"
+	@rm -f $$@
+	@ar rcsD $$@ $$^
+endef
+$(foreach m,$(MODULES),$(eval $(call module_rules,$(m))))
+
+# The libraries that a module links: itself and all below it, highest first.
+LINK_base := $(LIB_base)
+LINK_crypto := $(LIB_crypto) $(LINK_base)
+LINK_consensus := $(LIB_consensus) $(LINK_crypto)
+LINK_contracts := $(LIB_contracts) $(LINK_crypto)
+LINK_storage := $(LIB_storage) $(LIB_consensus) $(LINK_contracts)
+LINK_p2p := $(LIB_p2p) $(LIB_consensus) $(LINK_contracts)
+LINK_solver := $(LIB_solver) $(LINK_contracts)
+LINK_node := $(LIB_node) $(LIB_p2p) $(LIB_solver) $(LINK_storage)
+LINK_tools := $(LIB_tools) $(LINK_node)
+
+EXT_base := -lcjson
+EXT_crypto := -lsecp256k1 -lsodium $(EXT_base)
+EXT_consensus := $(EXT_crypto)
+EXT_contracts := $(EXT_crypto)
+EXT_storage := -llmdb $(EXT_crypto)
+EXT_p2p := -lnng -lmbedtls -lmbedx509 -lmbedcrypto -lpthread $(EXT_crypto)
+EXT_solver := $(EXT_crypto)
+EXT_node := -lmicrohttpd $(EXT_p2p) -llmdb
+EXT_tools := -lcurl $(EXT_node)
+
+$(foreach m,$(MODULES),$(eval $(call unit_rules,$(m))))
+
+PROGRAMS := $(foreach m,$(MODULES),$(patsubst $(m)/%_main.c,$(BUILD)/bin/%,$(wildcard $(m)/*_main.c)))
+
+define program_rules
+$(BUILD)/bin/%: $(BUILD)/obj/$(1)/%_main.o $$(LINK_$(1))
+	@mkdir -p $$(@D)
+	@echo "  LD    $$@"
+	@$$(CC) $$(LDFLAGS_ALL) -o $$@ $$^ $$(EXT_$(1))
+endef
+$(foreach m,tools node,$(if $(wildcard $(m)/*_main.c),$(eval $(call program_rules,$(m)))))
+
+.PHONY: all clean help
+all: $(PROGRAMS) $(foreach m,$(MODULES),$(LIB_$(m))) ## build everything; warnings are errors
+	@true
+
+clean: ## remove what was built
+	rm -rf $(BUILD)
+
+help: ## list the targets
+	@grep -hE '^[a-z][a-z-]*:.*##' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+
+-include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

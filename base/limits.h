@@ -1,0 +1,57 @@
+/* Every limit of the system, with where it comes from. A decoder, queue or loop that is not bounded
+ * by one of these is a defect (architecture.md, "Rules that hold everywhere"). */
+#ifndef FLEX_BASE_LIMITS_H
+#define FLEX_BASE_LIMITS_H
+
+#include "base/assumptions.h"
+
+enum {
+    /* consensus.md: n = 4..31. One byte holds an index, one u32 a set of signers. */
+    LIMIT_VALIDATORS = 31,
+    LIMIT_VALIDATORS_MIN = 4,
+
+    /* One signed transaction without its witness. An aggregator's portfolio is 100 orders in one
+     * transaction (flexbench batch mode); the largest action stays under 512 bytes. */
+    LIMIT_ACTIONS_PER_TX = 128,
+    LIMIT_ACTION_BYTES = 512,
+    LIMIT_TX_BYTES = 72 * 1024,
+    /* Readings, salts and paths of one delivery proof: 96 intervals x (reading 128 + 24 siblings x
+     * 32 bytes) = 86 KiB, rounded up. */
+    LIMIT_WITNESS_BYTES = 128 * 1024,
+
+    /* A block must reach a quorum well inside t_cert: 2 MiB over 100 Mbit/s take 170 ms. */
+    LIMIT_BLOCK_BODY_BYTES = 2 * 1024 * 1024,
+    LIMIT_TX_PER_BLOCK = 8192,
+    /* Events of one block, also its receipts' size; a transaction's are cut off before. */
+    LIMIT_EVENTS_BYTES_PER_TX = 64 * 1024,
+
+    /* State records: keys stay under LMDB's 511 bytes, the largest record under 4 KiB. */
+    LIMIT_STATE_KEY_BYTES = 128,
+    LIMIT_STATE_VALUE_BYTES = 4096,
+
+    /* Views between the last finalized one and the current one that a node keeps records of. At
+     * the largest timeout (30 s) a partition may last 34 hours before a node has to wait. */
+    LIMIT_VIEW_WINDOW = 4096,
+
+    /* One frame between nodes: a block body, its header, its vote and slack. */
+    LIMIT_FRAME_BYTES = 4 * 1024 * 1024,
+    /* Blocks and bytes of one range answer; the header chain behind it is at most the window. */
+    LIMIT_RANGE_BLOCKS = 64,
+
+    /* Intervals of one delivery period: a day of quarter hours, with the long day's 100. */
+    LIMIT_INTERVALS_PER_PERIOD = 100,
+    /* Depth of a batch tree of readings: 2^24 meters. */
+    LIMIT_MERKLE_PATH = 24,
+
+    LIMIT_MARKETS = 1024,
+    LIMIT_OPEN_ORDERS_PER_BOOK = 20000
+};
+
+_Static_assert(LIMIT_FRAME_BYTES > LIMIT_BLOCK_BODY_BYTES + LIMIT_VIEW_WINDOW * 400,
+               "a range answer holds one full body and a window of headers");
+_Static_assert(LIMIT_TX_BYTES >= LIMIT_ACTIONS_PER_TX * LIMIT_ACTION_BYTES + 1024,
+               "a transaction of the largest actions fits");
+_Static_assert(LIMIT_BLOCK_BODY_BYTES > LIMIT_TX_BYTES + LIMIT_WITNESS_BYTES,
+               "every legal transaction fits into a block");
+
+#endif

@@ -1,0 +1,2 @@
+base_SOURCES := $(wildcard base/*.c)
+base_CFLAGS := $(INTEGER_ONLY)

@@ -1,0 +1,194 @@
+/* The BFT core's face: Simplex as a pure step function (consensus.md; docs/spec/consensus.md).
+ *
+ * bft_step(core, input, effects): no sockets, files, clock, threads, allocation or randomness from
+ * outside; every input carries the time. What it wants done comes back as a bounded list in a fixed
+ * order: PERSIST effects first, then SEND and requests. The shell
+ *
+ *   1. may step several inputs in one turn, collecting effects;
+ *   2. appends every PERSIST of the turn to the vote journal, then ONE fdatasync;
+ *   3. only then performs the SENDs, DECIDEs and requests of the turn;
+ *   4. feeds BFT_INPUT_PERSISTED if the turn had a PERSIST: only now do own votes count.
+ *
+ * Block bodies never pass through here. The shell keeps them in a cache by block id and
+ *   - checks that a body matches header.tx_root before it reports the block (PROPOSAL, BLOCK,
+ *     RANGE); a mismatch is the sender's fault and never reaches the core;
+ *   - journals the body when told (PERSIST_BLOCK), attaches it to the messages that carry one;
+ *   - keeps every body until the core says DECIDE for its height or a higher one.
+ *
+ * A core without a key (an audit node) takes part in nothing but follows certificates, fetches and
+ * decides; so does a validator whose disk was rolled back or whose execution differs from a
+ * notarized block (R5, rolled-back disk), which says so once by the effect ALARM. */
+#ifndef FLEX_CONSENSUS_BFT_H
+#define FLEX_CONSENSUS_BFT_H
+
+#include "consensus/message.h"
+
+struct bft; /* visible in bft_internal.h, for tests and the simulator's oracles */
+
+/* All times in milliseconds; see consensus.md 6. */
+struct bft_timing {
+    uint32_t delta_ms;          /* D: assumed bound on one message + fsync + verify */
+    uint32_t block_interval_ms; /* how long a leader with transactions waits for more */
+    uint32_t max_idle_ms;       /* how long a leader without any waits; heartbeat */
+    uint32_t exec_budget_ms;    /* execution of a full block */
+    uint32_t timeout_cap_ms;    /* absolute cap of any view timeout */
+    uint32_t backoff_permille;  /* a: growth per view without finality, 1300 = 1.3 */
+};
+
+struct bft_config {
+    struct hash genesis;
+    struct validator_set set;
+    uint64_t epoch;
+    struct secret_key seed;  /* Ed25519 seed of this validator; ignored for observers */
+    bool observer;
+    struct bft_timing timing;
+    uint64_t jitter_seed;    /* picks fetch peers; any value is safe, the simulator fixes it */
+    /* Where the chain stands: the last committed block (genesis: height 0, view 0, id = the
+     * genesis hash as block id). */
+    uint64_t final_height;
+    uint64_t final_view;
+    struct hash final_id;
+    struct timestamp final_time;
+};
+
+enum { BFT_PEER_ALL = -1, BFT_PEER_NONE = -2 };
+
+enum bft_input_kind {
+    BFT_INPUT_START,       /* after replay (bft_replay_*); arms timers, asks for high votes */
+    BFT_INPUT_TICK,        /* time passed */
+    BFT_INPUT_PROPOSAL,    /* header, vote; the body is in the shell's cache */
+    BFT_INPUT_VOTE,
+    BFT_INPUT_CERTIFICATE,
+    BFT_INPUT_GET_CERT,    /* view */
+    BFT_INPUT_BLOCK,       /* header; an answer to FETCH_BLOCK, body in the cache */
+    BFT_INPUT_RANGE,       /* range: headers of the bodies that came, headers behind, certificate */
+    BFT_INPUT_STATUS,      /* status of peer `from` */
+    BFT_INPUT_PEER_UP,     /* peer `from` authenticated: exchange status */
+    BFT_INPUT_GET_HIGH_VOTE, /* key */
+    BFT_INPUT_HIGH_VOTE,   /* key, vote or none */
+    BFT_INPUT_PENDING,     /* pending: are there valid transactions to propose? */
+    BFT_INPUT_BUILT,       /* answer to BUILD: header (signed by nobody yet), or failed */
+    BFT_INPUT_EXECUTED,    /* answer to EXECUTE: block id, verdict */
+    BFT_INPUT_COMMITTED,   /* answer to DECIDE: height is synced in the chain database */
+    BFT_INPUT_PERSISTED    /* the turn's journal records are synced */
+};
+
+enum bft_verdict {
+    BFT_VERDICT_VALID,
+    BFT_VERDICT_INVALID, /* for ever: roots, format, semantics, time not above the parent's */
+};
+
+struct bft_input {
+    enum bft_input_kind kind;
+    uint64_t now_ms;             /* monotonic clock: all timers */
+    struct timestamp wall;       /* own wall clock: the time rule of R4 */
+    int from;                    /* index of an authenticated validator peer, or BFT_PEER_NONE for
+                                    an observer or own input. */
+    int reply_to;                /* the shell's handle for answering whoever asked */
+    const struct block_header *header;
+    const struct vote *vote;             /* NULL for "none" in HIGH_VOTE */
+    const struct certificate *certificate;
+    const struct message_proposal *proposal;
+    const struct message_range *range;
+    const struct message_status *status;
+    struct public_key key;
+    struct hash block_id;
+    uint64_t view;
+    uint64_t height;
+    bool pending;
+    bool failed;
+    enum bft_verdict verdict;
+};
+
+enum bft_effect_kind {
+    /* Journal records, in order. */
+    BFT_PERSIST_BLOCK,       /* header; the shell adds the body */
+    BFT_PERSIST_VOTE,        /* own vote */
+    BFT_PERSIST_PEER_VOTE,   /* somebody's highest vote, for the rolled-back-disk rule */
+    BFT_PERSIST_CERTIFICATE,
+    BFT_PERSIST_CERTIFIED,   /* view, block_id */
+    /* After the sync. `to` = a validator index, BFT_PEER_ALL (observers too), or, for answers,
+     * BFT_PEER_NONE with reply_to. */
+    BFT_SEND_PROPOSAL,       /* header, vote, proposal's certificates; the shell adds the body */
+    BFT_SEND_VOTE,
+    BFT_SEND_CERTIFICATE,
+    BFT_SEND_GET_CERT,       /* view */
+    BFT_SEND_GET_BLOCK,      /* block_id */
+    BFT_SEND_GET_RANGE,      /* height, count */
+    BFT_SEND_STATUS,         /* status */
+    BFT_SEND_GET_HIGH_VOTE,  /* key */
+    BFT_SEND_HIGH_VOTE,      /* key, vote or none */
+    BFT_BUILD,               /* view, parent in block_id, height, parent_view; answer BUILT */
+    BFT_EXECUTE,             /* block_id: on its parent's state; parents are always executed first;
+                                answer EXECUTED */
+    BFT_DECIDE,              /* header, certificate (finalization of this very block) or none:
+                                execute if needed, commit; heights come in order without gaps */
+    BFT_EVIDENCE,            /* vote, vote2: a validator broke a rule provably */
+    BFT_STRIKE,              /* peer `to` sent what no honest peer sends */
+    BFT_ALARM                /* text: an operator must act; voting has stopped */
+};
+
+struct bft_effect {
+    enum bft_effect_kind kind;
+    int to;
+    int reply_to;
+    struct block_header header;
+    struct vote vote;
+    struct vote vote2;
+    bool has_vote;
+    /* Owned by the core, valid until the next bft_step. */
+    const struct certificate *certificate;
+    const struct message_proposal *proposal; /* its body view is empty: the shell fills it */
+    struct message_status status;
+    struct public_key key;
+    struct hash block_id;
+    uint64_t view;
+    uint64_t parent_view;
+    uint64_t height;
+    uint32_t count;
+    const char *text;
+};
+
+enum { BFT_EFFECTS_MAX = 256 };
+
+struct bft_effects {
+    uint32_t count;
+    struct bft_effect items[BFT_EFFECTS_MAX];
+};
+
+/* Bytes that a core for `validators` members needs; the caller allocates once. */
+size_t bft_size(uint32_t validators);
+/* `memory` of bft_size() bytes, aligned as malloc does. Returns NULL if the configuration is not
+ * legal (set invalid, key not in the set and not an observer, timing zero). */
+struct bft *bft_create(void *memory, const struct bft_config *config);
+/* Wipes the secret. */
+void bft_destroy(struct bft *core);
+
+/* Restart (consensus.md 9): journal records in their order, before BFT_INPUT_START. Own votes at
+ * or below the final view are ignored. false: the record contradicts what came before (two own
+ * votes that exclude each other): refuse to vote, keep the journal for inspection. */
+bool bft_replay_vote(struct bft *core, const struct vote *vote);
+bool bft_replay_peer_vote(struct bft *core, const struct vote *vote);
+bool bft_replay_certificate(struct bft *core, const struct certificate *certificate);
+bool bft_replay_certified(struct bft *core, uint64_t view, const struct hash *block_id);
+bool bft_replay_block(struct bft *core, const struct block_header *header);
+/* The shell found the journal's own votes missing or damaged: never vote with this key again. */
+void bft_refuse_to_vote(struct bft *core, const char *reason);
+
+void bft_step(struct bft *core, const struct bft_input *input, struct bft_effects *effects);
+/* Monotonic time at which the shell should send the next TICK; UINT64_MAX if never. */
+uint64_t bft_deadline_ms(const struct bft *core);
+
+/* For status pages, oracles and logs. */
+struct bft_view_status {
+    uint64_t view;
+    uint64_t final_view;      /* of the highest finalization known */
+    uint64_t final_height;    /* of the highest block decided */
+    uint64_t committed_height;
+    bool voting;              /* false: observer, or has refused */
+    const char *refusal;      /* why, or NULL */
+    uint64_t floor_view;      /* journal records at or below may be pruned */
+};
+void bft_status(const struct bft *core, struct bft_view_status *out);
+
+#endif

@@ -1,0 +1,104 @@
+/* What nodes say to each other about blocks and votes, and its canonical encoding.
+ *
+ * One frame = u8 message type, then the payload as below. Bodies are opaque bytes here. Decoders
+ * are strict and bounded; a false return means: count a strike against the sender and drop it.
+ *
+ *   type            payload                                       sent by
+ *   PROPOSAL        header, leader's N vote, sized body,          leader of a view
+ *                   u8 flag + parent certificate, u32 count +
+ *                   nullifications of skipped views (<= 16)
+ *   VOTE            vote                                          every validator
+ *   CERTIFICATE     certificate                                   whoever sees it first
+ *   GET_CERT        u64 view                                      R11
+ *   GET_BLOCK       block id                                      R11
+ *   BLOCK           header, sized body                            answer to GET_BLOCK
+ *   GET_RANGE       u64 first height, u32 count                   lagging node (consensus.md 8)
+ *   RANGE           u32 count x (header, sized body), u32 count   answer: blocks in height order,
+ *                   x header, certificate                         headers up to the finalized one,
+ *                                                                 its finalization
+ *   STATUS          u64 epoch, current view, last final view,     on every (re)connect and when
+ *                   last final height                             finality moves; to all peers
+ *   GET_HIGH_VOTE   validator key                                 after every start (rolled-back
+ *   HIGH_VOTE       validator key, u8 flag + vote                 disk rule), and its answer
+ *   TRANSACTION     signed transaction envelope (opaque here)     gossip */
+#ifndef FLEX_CONSENSUS_MESSAGE_H
+#define FLEX_CONSENSUS_MESSAGE_H
+
+#include "consensus/vote.h"
+
+enum message_type {
+    MESSAGE_PROPOSAL = 1,
+    MESSAGE_VOTE = 2,
+    MESSAGE_CERTIFICATE = 3,
+    MESSAGE_GET_CERT = 4,
+    MESSAGE_GET_BLOCK = 5,
+    MESSAGE_BLOCK = 6,
+    MESSAGE_GET_RANGE = 7,
+    MESSAGE_RANGE = 8,
+    MESSAGE_STATUS = 9,
+    MESSAGE_GET_HIGH_VOTE = 10,
+    MESSAGE_HIGH_VOTE = 11,
+    MESSAGE_TRANSACTION = 12
+};
+
+enum { MESSAGE_NULLIFICATIONS_MAX = 16 };
+
+struct message_proposal {
+    struct block_header header;
+    struct vote vote;
+    bool has_parent_certificate; /* finalization or notarization of header.parent_view */
+    struct certificate parent_certificate;
+    uint32_t nullification_count; /* of skipped views, ascending */
+    struct certificate nullifications[MESSAGE_NULLIFICATIONS_MAX];
+    struct bytes_view body; /* points into the frame */
+};
+
+struct message_block {
+    struct block_header header;
+    struct bytes_view body; /* points into the frame */
+};
+
+struct message_status {
+    uint64_t epoch;
+    uint64_t view;
+    uint64_t final_view;
+    uint64_t final_height;
+};
+
+struct message_range {
+    uint32_t block_count;
+    struct message_block blocks[LIMIT_RANGE_BLOCKS];
+    uint32_t header_count;
+    struct bytes_view headers; /* header_count x BLOCK_HEADER_SIZE bytes, in the frame */
+    struct certificate finalization;
+};
+
+/* Encoders write type and payload; writer->failed if it does not fit. */
+void message_encode_proposal(struct byte_writer *writer, const struct message_proposal *message);
+void message_encode_vote(struct byte_writer *writer, const struct vote *vote);
+void message_encode_certificate(struct byte_writer *writer, const struct certificate *certificate);
+void message_encode_get_cert(struct byte_writer *writer, uint64_t view);
+void message_encode_get_block(struct byte_writer *writer, const struct hash *id);
+void message_encode_block(struct byte_writer *writer, const struct message_block *message);
+void message_encode_get_range(struct byte_writer *writer, uint64_t height, uint32_t count);
+void message_encode_range(struct byte_writer *writer, const struct message_range *message);
+void message_encode_status(struct byte_writer *writer, const struct message_status *status);
+void message_encode_get_high_vote(struct byte_writer *writer, const struct public_key *key);
+void message_encode_high_vote(struct byte_writer *writer, const struct public_key *key,
+                              const struct vote *vote_or_null);
+
+/* `frame` without its type byte. All bytes must be used. */
+bool message_decode_proposal(struct message_proposal *out, struct bytes_view payload);
+bool message_decode_vote(struct vote *out, struct bytes_view payload);
+bool message_decode_certificate(struct certificate *out, struct bytes_view payload);
+bool message_decode_get_cert(uint64_t *view, struct bytes_view payload);
+bool message_decode_get_block(struct hash *id, struct bytes_view payload);
+bool message_decode_block(struct message_block *out, struct bytes_view payload);
+bool message_decode_get_range(uint64_t *height, uint32_t *count, struct bytes_view payload);
+bool message_decode_range(struct message_range *out, struct bytes_view payload);
+bool message_decode_status(struct message_status *out, struct bytes_view payload);
+bool message_decode_get_high_vote(struct public_key *key, struct bytes_view payload);
+bool message_decode_high_vote(struct public_key *key, bool *has_vote, struct vote *out,
+                              struct bytes_view payload);
+
+#endif

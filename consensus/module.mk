@@ -1,0 +1,2 @@
+consensus_SOURCES := $(wildcard consensus/*.c)
+consensus_CFLAGS := $(INTEGER_ONLY)

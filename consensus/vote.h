@@ -1,0 +1,49 @@
+/* Votes and quorum certificates (consensus.md 2). */
+#ifndef FLEX_CONSENSUS_VOTE_H
+#define FLEX_CONSENSUS_VOTE_H
+
+#include "consensus/header.h"
+
+enum vote_kind { VOTE_NOTARIZE = 0, VOTE_NULLIFY = 1, VOTE_FINALIZE = 2, VOTE_KIND_COUNT = 3 };
+
+struct vote {
+    uint8_t kind; /* enum vote_kind */
+    uint64_t epoch;
+    uint64_t view;
+    struct hash block_id; /* zero for VOTE_NULLIFY */
+    uint8_t signer;       /* index in the epoch's set */
+    struct signature signature;
+};
+
+extern const struct codec_record vote_record;
+
+/* At least a quorum of votes of one kind, view and block; signers strictly ascending. */
+struct certificate {
+    uint8_t kind;
+    uint64_t epoch;
+    uint64_t view;
+    struct hash block_id;
+    uint32_t count;
+    struct certificate_entry {
+        uint8_t signer;
+        struct signature signature;
+    } entries[LIMIT_VALIDATORS];
+};
+
+extern const struct codec_record certificate_record;
+
+enum { CERTIFICATE_BYTES_MAX = 1 + 8 + 8 + 32 + 4 + LIMIT_VALIDATORS * 65 };
+
+/* What a vote's signature covers: H(VOTE, "simplex1/", kind, genesis, epoch, view, block id). */
+void vote_message(struct hash *out, const struct hash *genesis, uint8_t kind, uint64_t epoch,
+                  uint64_t view, const struct hash *block_id);
+bool vote_verify(const struct vote *vote, const struct hash *genesis,
+                 const struct validator_set *set);
+/* Structure, quorum, order, every single signature. */
+bool certificate_verify(const struct certificate *certificate, const struct hash *genesis,
+                        const struct validator_set *set);
+/* Canonical bytes; out holds CERTIFICATE_BYTES_MAX. Returns the size. */
+size_t certificate_encode(uint8_t *out, const struct certificate *certificate);
+bool certificate_decode(struct certificate *out, struct bytes_view bytes);
+
+#endif

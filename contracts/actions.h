@@ -1,0 +1,236 @@
+/* Every action that a transaction can carry, and its record. One table (actions.c) declares their
+ * encodings; decode, print, wallet input and fuzzing follow from it. Types never change number. */
+#ifndef FLEX_CONTRACTS_ACTIONS_H
+#define FLEX_CONTRACTS_ACTIONS_H
+
+#include "base/codec.h"
+#include "base/name.h"
+#include "base/units.h"
+#include "crypto/sign.h"
+
+enum action_type {
+    ACTION_PARTICIPANT_REGISTER = 1,
+    ACTION_PARTICIPANT_STATUS = 2,
+    ACTION_PARTICIPANT_ROTATE_KEY = 3,
+    ACTION_DEVICE_REGISTER = 10,
+    ACTION_DEVICE_DELEGATE = 11,
+    ACTION_DEVICE_DELEGATE_ACCEPT = 12,
+    ACTION_DEVICE_TRANSFER = 13,
+    ACTION_DEVICE_TRANSFER_ACCEPT = 14,
+    ACTION_DEVICE_STATUS = 15,
+    ACTION_DEVICE_ENROL = 16,
+    ACTION_TOKEN_MINT = 20,
+    ACTION_TOKEN_BURN = 21,
+    ACTION_TOKEN_TRANSFER = 22,
+    ACTION_MARKET_CREATE = 30,
+    ACTION_MARKET_STATE = 31,
+    ACTION_REQUEST_PLACE = 40,
+    ACTION_OFFER_PLACE = 41,
+    ACTION_ORDER_CANCEL = 42,
+    ACTION_METER_BATCH = 50,
+    ACTION_DELIVERY_PROVE = 51,
+    ACTION_TYPE_LIMIT = 64
+};
+
+/* D5.5 3.2.6, MFX III.A: bits of participant.roles. */
+enum role {
+    ROLE_DSO = 1u << 0,
+    ROLE_TSO = 1u << 1,
+    ROLE_AGGREGATOR = 1u << 2,
+    ROLE_RETAILER = 1u << 3,
+    ROLE_PROSUMER = 1u << 4,
+    ROLE_METER_OPERATOR = 1u << 5,
+    ROLE_MARKET_OPERATOR = 1u << 6,
+    ROLE_REGULATOR = 1u << 7,
+    ROLE_TREASURER = 1u << 8
+};
+enum { ROLE_COUNT = 9 };
+extern const char *const role_names[ROLE_COUNT];
+
+enum status { STATUS_REGISTERED = 0, STATUS_ACTIVE = 1, STATUS_SUSPENDED = 2, STATUS_RETIRED = 3 };
+/* registered, active (for a device: prequalified), suspended, retired (for a participant: revoked) */
+extern const char *const status_names[4];
+
+enum device_type {
+    DEVICE_STORAGE = 0,
+    DEVICE_GENERATION = 1,
+    DEVICE_LOAD = 2,
+    DEVICE_EV = 3,
+    DEVICE_HEAT_PUMP = 4
+};
+extern const char *const device_type_names[5];
+
+/* up = more generation or less consumption; down the reverse (market-rules 1). */
+enum direction { DIRECTION_UP = 0, DIRECTION_DOWN = 1 };
+extern const char *const direction_names[2];
+
+enum market_state { MARKET_OPEN = 0, MARKET_SUSPENDED = 1, MARKET_CLOSED = 2 };
+extern const char *const market_state_names[3];
+
+/* By a market operator. */
+struct participant_register {
+    struct name id;
+    struct public_key key;
+    uint32_t roles;
+};
+/* By a market operator: active, suspended or retired (for good). */
+struct participant_status {
+    struct name id;
+    uint8_t status;
+};
+/* By the participant; proof = signature of the new key over H(KEY_PROOF, genesis, id, new key). */
+struct participant_rotate_key {
+    struct public_key new_key;
+    struct signature proof;
+};
+/* By the owner. */
+struct device_register {
+    struct name id;
+    uint8_t type;
+    struct power max_power;        /* most that it can be regulated by, either way; above 0 */
+    struct energy capacity;        /* 0 where it has none */
+    struct power connection;       /* capacity of its grid connection */
+    struct name node;
+    struct name feeder;
+    struct name zone;
+    struct public_key meter_key;   /* BIP340 key that signs its readings */
+    struct hash address_hash;      /* salted hash of personal data, kept off the chain */
+};
+/* By the owner: offers management for [from, until); binds once the manager accepts. */
+struct device_delegate {
+    struct name device;
+    struct name manager;
+    struct timestamp from;
+    struct timestamp until;
+};
+/* By the manager that the owner named. */
+struct device_delegate_accept {
+    struct name device;
+};
+/* By the owner; binds once the new owner accepts, and ends every delegation. */
+struct device_transfer {
+    struct name device;
+    struct name new_owner;
+};
+struct device_transfer_accept {
+    struct name device;
+};
+/* active (prequalified) or suspended: by a DSO. retired: by the owner. */
+struct device_status {
+    struct name device;
+    uint8_t status;
+};
+/* By owner or manager: enrols the device in a market, or takes it out. */
+struct device_enrol {
+    struct name device;
+    struct name market;
+    uint8_t enrolled;
+};
+/* By a treasurer; the reference names the fiat receipt and is used once. */
+struct token_mint {
+    struct name to;
+    struct money amount;
+    struct hash receipt;
+};
+/* By a treasurer, from its own balance, against a redemption reference. */
+struct token_burn {
+    struct money amount;
+    struct hash receipt;
+};
+struct token_transfer {
+    struct name to;
+    struct money amount;
+};
+/* By a market operator. All quantities of an order are over its whole delivery period. */
+struct market_create {
+    struct name id;
+    struct name zone;
+    struct duration mtu;                /* market time unit, 900000 = 15 min */
+    uint16_t mtus_per_period;           /* a delivery period is that many units; starts at multiples
+                                           of its length since the Unix epoch */
+    struct timestamp opens;
+    struct timestamp closes;            /* no orders at or after it */
+    struct duration gate_closure;       /* before delivery starts; orders are refused after it */
+    struct duration proof_deadline;     /* after delivery ends; then the escrow goes back */
+    struct energy quantity_step;        /* a multiple of mtus_per_period Wh */
+    struct energy quantity_min;
+    struct energy quantity_max;
+    struct energy_price price_step;
+    struct energy_price price_min;
+    struct energy_price price_max;
+    uint16_t tolerance_permille;        /* 1 to 1000, market-rules 9 */
+    uint16_t floor_permille;            /* 0 to tolerance */
+};
+struct market_set_state {
+    struct name id;
+    uint8_t state;
+};
+/* By a DSO: buys regulation in the market's zone. Locks price x quantity, rounded up. */
+struct request_place {
+    struct name market;
+    uint8_t direction;
+    struct timestamp period_start;
+    struct energy quantity;
+    struct energy_price price;          /* the most that it pays */
+};
+/* By a device's owner or manager. The declared schedule stays off the chain until the proof: hash =
+ * H(SCHEDULE, salt, device, period start, net consumption in Wh of each unit). */
+struct offer_place {
+    struct name market;
+    uint8_t direction;
+    struct timestamp period_start;
+    struct energy quantity;
+    struct energy_price price;          /* the least that it takes */
+    struct name device;
+    struct hash schedule_hash;
+};
+/* By the order's participant. */
+struct order_cancel {
+    uint64_t order;
+};
+/* By a meter operator: the fingerprint of one interval's readings (D5.5, IOTA verification). A
+ * correction names the next revision and a reason. */
+struct meter_batch {
+    struct name id;                     /* the operator's own name for this group of meters */
+    struct timestamp interval_start;
+    struct duration interval;
+    uint32_t count;                     /* readings under the root */
+    struct hash root;
+    uint32_t revision;                  /* 0 the first time */
+    struct bytes_view reason;           /* text, empty at revision 0, at most 128 bytes */
+};
+/* By buyer or seller of the deal; the witness holds a delivery_witness (delivery.h). */
+struct delivery_prove {
+    uint64_t deal;
+};
+
+/* The widest action record in memory. */
+union action_record {
+    struct participant_register participant_register;
+    struct participant_status participant_status;
+    struct participant_rotate_key participant_rotate_key;
+    struct device_register device_register;
+    struct device_delegate device_delegate;
+    struct device_delegate_accept device_delegate_accept;
+    struct device_transfer device_transfer;
+    struct device_transfer_accept device_transfer_accept;
+    struct device_status device_status;
+    struct device_enrol device_enrol;
+    struct token_mint token_mint;
+    struct token_burn token_burn;
+    struct token_transfer token_transfer;
+    struct market_create market_create;
+    struct market_set_state market_set_state;
+    struct request_place request_place;
+    struct offer_place offer_place;
+    struct order_cancel order_cancel;
+    struct meter_batch meter_batch;
+    struct delivery_prove delivery_prove;
+};
+
+/* The action's record table, with its name ("token_transfer"); NULL if no action has that type. */
+const struct codec_record *action_codec(uint8_t type);
+/* 0 if no action has that name. */
+uint8_t action_from_name(const char *name);
+
+#endif

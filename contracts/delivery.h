@@ -1,0 +1,92 @@
+/* Delivery proofs and the arithmetic of settlement (market-rules 9; D5.5 3.2.6; D2.3 4.2.2-4.2.6).
+ *
+ * A reading leaves its meter signed, is salted and put under a batch's Merkle root by the meter
+ * operator, and stays off the chain. A proof reveals the readings of one deal's delivery period, in
+ * a transaction's witness, and nothing else about the household. */
+#ifndef FLEX_CONTRACTS_DELIVERY_H
+#define FLEX_CONTRACTS_DELIVERY_H
+
+#include "contracts/records.h"
+
+enum { READING_SALT_SIZE = 16, SCHEDULE_SALT_SIZE = 32 };
+
+/* Net consumption of one device over one interval: import positive. */
+struct meter_reading {
+    struct name device;
+    struct timestamp interval_start;
+    struct duration interval;
+    struct energy net;
+    struct signature signature; /* BIP340 by the meter over H(READING_SIGN, the fields above) */
+};
+extern const struct codec_record meter_reading_record;
+
+void meter_reading_message(struct hash *out, const struct meter_reading *reading);
+/* The leaf of a batch: H(READING, salt, canonical reading). */
+void meter_reading_leaf(struct hash *out, const uint8_t salt[READING_SALT_SIZE],
+                        const struct meter_reading *reading);
+
+/* What offer_place.schedule_hash covers: H(SCHEDULE, salt, device, period start, u32 count,
+ * i64 net Wh of each unit). */
+void schedule_hash(struct hash *out, const uint8_t salt[SCHEDULE_SALT_SIZE],
+                   const struct name *device, struct timestamp period_start,
+                   const struct energy *units, uint32_t count);
+
+/* One revealed reading with its way to a fingerprint. */
+struct revealed_reading {
+    struct meter_reading reading;
+    uint8_t salt[READING_SALT_SIZE];
+    struct name meter_operator;
+    struct name batch;
+    uint32_t index;
+    uint32_t path_count;
+    struct hash path[LIMIT_MERKLE_PATH];
+};
+
+struct declared_unit {
+    struct energy net;
+};
+
+/* The witness of ACTION_DELIVERY_PROVE: one reading per market time unit, in order. */
+struct delivery_witness {
+    uint8_t schedule_salt[SCHEDULE_SALT_SIZE];
+    uint32_t unit_count;
+    struct declared_unit units[LIMIT_INTERVALS_PER_PERIOD];
+    uint32_t reading_count;
+    struct revealed_reading readings[LIMIT_INTERVALS_PER_PERIOD];
+};
+extern const struct codec_record delivery_witness_record;
+
+/* --- settlement arithmetic, pure ---------------------------------------------------------- */
+
+struct settlement_terms {
+    struct energy_price price;
+    struct energy_price penalty_price;
+    struct money deposit;
+    struct money escrow;
+    uint16_t tolerance_permille;
+    uint16_t floor_permille;
+    uint32_t count;
+    struct energy contracted[LIMIT_INTERVALS_PER_PERIOD];
+    struct energy delivered[LIMIT_INTERVALS_PER_PERIOD];
+};
+
+struct settlement_result {
+    struct energy credited[LIMIT_INTERVALS_PER_PERIOD];
+    bool full;              /* every interval credited whole */
+    struct money paid;      /* sum of price x credited, rounded down, to the provider */
+    struct money refunded;  /* to the buyer */
+    struct money remainder; /* under 1 ueur, to the fee pool; only if full */
+    struct money penalty;   /* from the deposit, rounded up, to the buyer */
+};
+
+/* Delivered energy against a reference: up r - a, down a - r. False on overflow. */
+bool delivery_against_reference(struct energy *out, enum direction direction,
+                                struct energy reference, struct energy actual);
+/* Credited energy of one interval: 1000 d >= tolerance x c counts as c; 1000 d < floor x c as 0;
+ * else max(0, min(d, c)). contracted > 0. */
+struct energy delivery_credited(struct energy contracted, struct energy delivered,
+                                uint16_t tolerance_permille, uint16_t floor_permille);
+/* False on overflow or if paid would exceed the escrow. */
+bool settlement_compute(struct settlement_result *out, const struct settlement_terms *terms);
+
+#endif

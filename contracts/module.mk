@@ -1,0 +1,2 @@
+contracts_SOURCES := $(wildcard contracts/*.c)
+contracts_CFLAGS := $(INTEGER_ONLY)

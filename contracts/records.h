@@ -1,0 +1,258 @@
+/* What the state holds: every record, its key, its encoding. One table (records.c) serves contracts,
+ * API, proofs and audit. docs/spec/state.md prints it.
+ *
+ *   kind         key (after the one-byte namespace)              record
+ *   params       -                                               params_record
+ *   participant  name                                            participant_record
+ *   key          public key (32)                                 key_record
+ *   pot          u8 pot kind | id (24)                           pot_record     (all money)
+ *   supply       -                                               supply_record
+ *   receipt      receipt reference (32)                          receipt_reference
+ *   device       name                                            device_record
+ *   enrolment    device name | market name                       enrolment_record
+ *   commitment   device name | i64 period start | u8 direction   commitment_record
+ *   market       name                                            market_record
+ *   order        u64 id                                          order_record
+ *   book         book key | u8 side | price key (8) | i64        (empty) index of open orders in
+ *                height | tie (8) | u64 id                       price-time priority
+ *   deal         u64 id                                          deal_record
+ *   deadline     i64 time ms | u8 what | u64 id                  (empty) index
+ *   batch        operator name | batch id | i64 interval start   batch_record
+ *   digest       i64 day (since the Unix epoch)                  digest_record
+ *   counters     -                                               counters_record
+ *   clock        -                                               clock_record (last block's time)
+ *   used         device name | i64 interval start | u8 direction used_record (delivered Wh already
+ *                                                                credited to a deal)
+ *   history      u64 height                                      (reserved) */
+#ifndef FLEX_CONTRACTS_RECORDS_H
+#define FLEX_CONTRACTS_RECORDS_H
+
+#include "base/limits.h"
+#include "contracts/actions.h"
+
+enum state_kind {
+    STATE_PARAMS = 1,
+    STATE_PARTICIPANT = 2,
+    STATE_KEY = 3,
+    STATE_POT = 4,
+    STATE_SUPPLY = 5,
+    STATE_RECEIPT = 6,
+    STATE_DEVICE = 7,
+    STATE_ENROLMENT = 8,
+    STATE_COMMITMENT = 9,
+    STATE_MARKET = 10,
+    STATE_ORDER = 11,
+    STATE_BOOK = 12,
+    STATE_DEAL = 13,
+    STATE_DEADLINE = 14,
+    STATE_BATCH = 15,
+    STATE_DIGEST = 16,
+    STATE_COUNTERS = 17,
+    STATE_CLOCK = 18,
+    STATE_USED = 19,
+    STATE_KIND_LIMIT = 32
+};
+
+struct params_record {
+    struct money fee_per_tx;
+    struct money fee_per_action;
+    struct money fee_per_deal;      /* from the seller's pay, at settlement */
+    struct duration fee_period;     /* the fee pool is split between the validators at its end */
+    struct duration tx_lifetime;    /* valid_until may be that far ahead */
+    uint32_t validator_count;
+    struct params_validator {
+        struct public_key key;
+        struct name operator_name;
+    } validators[LIMIT_VALIDATORS];
+};
+
+struct participant_record {
+    struct public_key key;
+    uint32_t roles;
+    uint8_t status;
+    uint64_t nonce; /* last one used */
+};
+
+struct key_record {
+    struct name participant;
+};
+
+/* Every micro-euro stands in exactly one pot. */
+enum pot_kind {
+    POT_BALANCE = 0,       /* id: participant */
+    POT_ORDER_ESCROW = 1,  /* id: u64 order, zero-padded to 24 bytes */
+    POT_DEAL_ESCROW = 2,   /* id: u64 deal */
+    POT_FEES = 3           /* id: zero */
+};
+extern const char *const pot_kind_names[4];
+
+struct pot_record {
+    struct money amount; /* never negative; an empty pot has no record, but a participant's has */
+};
+
+struct supply_record {
+    struct money minted;
+    struct money burned;
+};
+
+struct receipt_reference {
+    struct name treasurer;
+    struct money amount;
+};
+
+struct device_record {
+    struct name owner;
+    struct name manager;            /* empty if none */
+    struct timestamp managed_from;
+    struct timestamp managed_until;
+    struct name pending_manager;    /* offered, not yet accepted; empty if none */
+    struct timestamp pending_from;
+    struct timestamp pending_until;
+    struct name pending_owner;      /* empty if none */
+    uint8_t type;
+    struct power max_power;
+    struct energy capacity;
+    struct power connection;
+    struct name node;
+    struct name feeder;
+    struct name zone;
+    struct public_key meter_key;
+    struct hash address_hash;
+    uint8_t status;
+};
+
+struct enrolment_record {
+    struct name participant; /* who enrolled it */
+};
+
+/* What a device has open or sold for one market time unit and direction, over all markets (right
+ * to offer). Keyed by unit, not by period, so that markets of different periods can't sell twice. */
+struct commitment_record {
+    struct energy quantity;
+};
+
+struct market_record {
+    struct market_create terms;
+    uint8_t state;
+    struct name operator_name;
+};
+
+enum order_side { SIDE_BUY = 0, SIDE_SELL = 1 };
+extern const char *const order_side_names[2];
+enum order_status { ORDER_OPEN = 0, ORDER_FILLED = 1, ORDER_CANCELLED = 2, ORDER_EXPIRED = 3 };
+extern const char *const order_status_names[4];
+
+struct order_record {
+    struct name market;
+    struct name participant;
+    uint8_t side;
+    uint8_t direction;
+    uint8_t status;
+    struct timestamp period_start;
+    struct energy quantity;         /* as placed */
+    struct energy open;             /* not yet traded */
+    struct energy_price price;
+    struct name device;             /* empty for a request */
+    struct hash schedule_hash;      /* zero for a request */
+    uint64_t height;                /* of the block that took it: its time */
+    uint64_t tie;                   /* order of equals, from the previous block and the tx id */
+};
+
+enum deal_state { DEAL_MATCHED = 0, DEAL_SETTLED = 1, DEAL_PARTIAL = 2, DEAL_REFUNDED = 3 };
+/* matched: escrow held; settled: credited in full; partial: in part; refunded: nothing credited, by
+ * proof or for want of one. */
+extern const char *const deal_state_names[4];
+
+struct deal_record {
+    struct name market;
+    uint8_t direction;
+    uint8_t state;
+    struct name buyer;
+    struct name seller;
+    struct name device;
+    uint64_t buy_order;
+    uint64_t sell_order;
+    struct timestamp period_start;
+    struct energy contracted;
+    struct energy_price price;
+    struct money escrow;
+    struct hash schedule_hash;
+    uint64_t matched_height;
+    struct timestamp proof_deadline;
+    /* Zero until the deal ends. */
+    struct energy delivered;
+    struct energy credited;
+    struct money paid;
+    struct money refunded;
+    struct money fee;
+    uint64_t settled_height;
+};
+
+struct batch_record {
+    struct duration interval;
+    uint32_t count;
+    struct hash root;
+    uint32_t revision;
+    struct timestamp posted;
+};
+
+/* D5.5 3.2.6 daily digest: the whole history up to the last block of a day is one hash. */
+struct digest_record {
+    uint64_t height;        /* of the last block of the day */
+    struct hash log_root;   /* history log over the blocks up to and with it */
+    uint64_t transactions;  /* since the chain began */
+};
+
+struct counters_record {
+    uint64_t orders;
+    uint64_t deals;
+    uint64_t transactions;
+};
+
+struct clock_record {
+    struct timestamp time;        /* of the last block */
+    struct timestamp fees_split;  /* end of the last fee period */
+};
+
+struct used_record {
+    struct energy quantity;
+};
+
+/* How one kind is named, keyed and encoded. */
+struct state_kind_info {
+    enum state_kind kind;
+    const char *name;                  /* "deal": flex proof get deal 7 */
+    const char *plural;                /* "deals": GET /v1/deals */
+    const struct codec_record *codec;  /* NULL for an index without a value */
+    /* Parts of the key after the namespace byte. */
+    const struct codec_record *key_codec; /* a record of the key's parts; NULL: no key */
+};
+
+/* NULL if there is none. */
+const struct state_kind_info *state_kind_info(enum state_kind kind);
+const struct state_kind_info *state_kind_by_name(const char *name_or_plural);
+
+/* A state key: namespace byte, then the parts. */
+struct state_key {
+    uint8_t bytes[LIMIT_STATE_KEY_BYTES];
+    size_t size;
+};
+struct state_key state_key_single(enum state_kind kind);
+struct state_key state_key_name(enum state_kind kind, const struct name *name);
+struct state_key state_key_u64(enum state_kind kind, uint64_t id);
+struct state_key state_key_hash(enum state_kind kind, const uint8_t bytes[32]);
+struct state_key state_key_pot(enum pot_kind pot, const struct name *participant, uint64_t id);
+struct state_key state_key_pair(enum state_kind kind, const struct name *a, const struct name *b);
+struct state_key state_key_unit(enum state_kind kind, const struct name *device,
+                                struct timestamp unit_start, uint8_t direction);
+struct state_key state_key_batch(const struct name *operator_name, const struct name *batch,
+                                 struct timestamp interval_start);
+struct state_key state_key_day(int64_t day);
+struct state_key state_key_deadline(struct timestamp time, uint8_t what, uint64_t id);
+/* From text as people write it: parts joined with '/', e.g. "7", "dso", "meters/west/1735689600000",
+ * "balance/dso" for a pot. False if it is not an id of that kind. */
+bool state_key_from_text(struct state_key *out, enum state_kind kind, const char *text);
+/* The reverse, for lists. False if the key is not one of that kind or text does not fit. */
+bool state_key_to_text(char *text, size_t text_size, enum state_kind kind, struct bytes_view key);
+
+#endif

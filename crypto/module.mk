@@ -1,0 +1,1 @@
+crypto_SOURCES := $(wildcard crypto/*.c)

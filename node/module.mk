@@ -1,0 +1,1 @@
+node_SOURCES := $(wildcard node/*.c)

@@ -1,0 +1,1 @@
+p2p_SOURCES := $(wildcard p2p/*.c)

@@ -1,0 +1,81 @@
+/* Authenticated links between nodes: TLS streams of nng with our own framing (docs/adr/0003).
+ *
+ * Each link: mutual TLS under the consortium's CA; the dialling side checks that the certificate
+ * carries the name of the validator that it wants (its key in hex); then both sides prove their node
+ * key by a signature over both nonces, both keys and who dialled (docs/spec/wire.md). Two nodes keep
+ * one link. Frames: u32 size, bytes. Heartbeats, reconnects with backoff, and per-peer queues with
+ * byte budgets are in here; callers see peers come and go, and whole frames.
+ *
+ * Delivery is best effort: a frame that was queued may be lost when the link drops. */
+#ifndef FLEX_P2P_P2P_H
+#define FLEX_P2P_P2P_H
+
+#include "base/limits.h"
+#include "base/name.h"
+#include "crypto/sign.h"
+
+struct p2p;
+
+enum { P2P_PEERS_MAX = 64 };
+
+/* Votes go before blocks, blocks before transactions, transactions before sync. */
+enum p2p_class { P2P_VOTE, P2P_BLOCK, P2P_TRANSACTION, P2P_SYNC, P2P_CLASS_COUNT };
+
+struct p2p_peer_config {
+    struct public_key key;    /* Ed25519 node key: a validator's, or an observer's */
+    char address[96];         /* host:port to dial; empty: it dials us */
+};
+
+struct p2p_config {
+    char listen[96];          /* host:port; port 0 picks one; empty: don't listen */
+    char ca_file[256];        /* PEM: the consortium's CA */
+    char certificate_file[256];
+    char key_file[256];
+    struct secret_key seed;   /* this node's Ed25519 seed */
+    struct hash genesis;
+    uint32_t peer_count;
+    struct p2p_peer_config peers[P2P_PEERS_MAX];
+    uint32_t heartbeat_ms;    /* 0 = 2000; a link silent for three of them is dropped */
+};
+
+enum p2p_event_kind { P2P_PEER_UP, P2P_PEER_DOWN, P2P_FRAME };
+
+struct p2p_event {
+    enum p2p_event_kind kind;
+    uint32_t peer;           /* index in the configuration's peers */
+    struct bytes_view frame; /* valid during the call */
+};
+
+/* Called from nng's threads, one call per peer at a time. Must not block; returning false for a
+ * FRAME means "no room": the link stops reading until p2p_resume(peer). The refused frame is
+ * delivered again then. */
+typedef bool (*p2p_handler)(void *context, const struct p2p_event *event);
+
+/* NULL on failure with the reason in `problem`. */
+struct p2p *p2p_start(const struct p2p_config *config, p2p_handler handler, void *context,
+                      char problem[160]);
+/* Closes every link, waits for its callbacks, frees. */
+void p2p_stop(struct p2p *p2p);
+/* The port that is listened on. */
+uint16_t p2p_port(const struct p2p *p2p);
+/* Copies the frame into the peer's queue. False if the peer is down or its budget for that class is
+ * spent: the frame is dropped, which callers must survive. Any thread. */
+bool p2p_send(struct p2p *p2p, uint32_t peer, enum p2p_class class, struct bytes_view frame);
+void p2p_resume(struct p2p *p2p, uint32_t peer);
+/* The peer broke the protocol: drop the link, back off, count. */
+void p2p_strike(struct p2p *p2p, uint32_t peer, const char *why);
+bool p2p_peer_is_up(const struct p2p *p2p, uint32_t peer);
+uint32_t p2p_up_count(const struct p2p *p2p);
+
+/* --- certificates, made with mbedTLS (p2p/certificate.c) ------------------------------------ */
+
+/* A new CA: ECDSA P-256, `name` as its subject; files are made 0600 (key) and 0644. */
+bool p2p_ca_create(const char *certificate_file, const char *key_file, const char *name,
+                   char problem[160]);
+/* A node's TLS key and certificate under that CA, with the node key in hex as common name and as
+ * DNS subject alternative names in two labels of 32 digits, valid for `days`. */
+bool p2p_certificate_issue(const char *certificate_file, const char *key_file,
+                           const char *ca_certificate_file, const char *ca_key_file,
+                           const struct public_key *node_key, int days, char problem[160]);
+
+#endif

@@ -1,0 +1,1 @@
+solver_SOURCES := $(wildcard solver/*.c)

@@ -1,0 +1,74 @@
+/* The vote journal: what a validator must never forget (consensus.md 3, 9).
+ *
+ * Append-only segments of length-framed, checksummed records in a directory of their own. One turn
+ * of the node appends any number of records and then calls journal_sync: one fdatasync. A failed
+ * write or sync aborts the process; it is never tried again (fsyncgate).
+ *
+ * Segment: header (magic, version, genesis hash, epoch, segment number, floor view, checksum), then
+ * records: u32 size, u8 type, payload, u64 checksum over segment number, offset, size, type,
+ * payload. Pruning deletes whole segments whose every record is at or below the floor.
+ * Beside it `sign-state` holds the highest own vote (no sync of its own, written after the
+ * journal's); a journal that knows less than it was rolled back. */
+#ifndef FLEX_STORAGE_JOURNAL_H
+#define FLEX_STORAGE_JOURNAL_H
+
+#include "consensus/vote.h"
+
+struct journal;
+
+enum journal_record {
+    JOURNAL_VOTE = 1,        /* own vote */
+    JOURNAL_PEER_VOTE = 2,   /* somebody's highest vote */
+    JOURNAL_CERTIFICATE = 3,
+    JOURNAL_CERTIFIED = 4,   /* view, block id */
+    JOURNAL_BLOCK = 5        /* header, sized body */
+};
+
+enum journal_result {
+    JOURNAL_OK,
+    JOURNAL_DAMAGED,     /* a bad record followed by good ones: refuse to vote */
+    JOURNAL_ROLLED_BACK, /* sign-state knows a later own vote: refuse to vote */
+    JOURNAL_MISSING,     /* sign-state exists, the journal doesn't: refuse to vote */
+    JOURNAL_MISMATCH,    /* another chain, epoch or version */
+    JOURNAL_FAULT        /* cannot be read or created; see the log */
+};
+
+struct journal_config {
+    const char *directory;
+    struct hash genesis;
+    uint64_t epoch;
+    size_t segment_bytes; /* a new segment after that many; 0 = 16 MiB */
+};
+
+/* One call per record, in order. The views live during the call. */
+struct journal_entry {
+    enum journal_record type;
+    struct vote vote;
+    struct certificate certificate;
+    uint64_t view;
+    struct hash block_id;
+    struct block_header header;
+    struct bytes_view body;
+};
+typedef bool (*journal_replay_fn)(void *context, const struct journal_entry *entry);
+
+/* Opens or creates, replays every record, truncates a torn tail (and only a tail). On DAMAGED,
+ * ROLLED_BACK or MISSING *out is still a journal that can be appended to, so that an observer can
+ * go on; `problem` (of 160 bytes) says what was found. */
+enum journal_result journal_open(struct journal **out, const struct journal_config *config,
+                                 journal_replay_fn replay, void *context, char problem[160]);
+void journal_close(struct journal *journal);
+
+void journal_append_vote(struct journal *journal, const struct vote *vote);
+void journal_append_peer_vote(struct journal *journal, const struct vote *vote);
+void journal_append_certificate(struct journal *journal, const struct certificate *certificate);
+void journal_append_certified(struct journal *journal, uint64_t view, const struct hash *block_id);
+void journal_append_block(struct journal *journal, const struct block_header *header,
+                          struct bytes_view body);
+/* One write and one fdatasync for all that was appended; aborts the process on failure. */
+void journal_sync(struct journal *journal);
+/* Records at or below `floor_view` may go; call only when the chain database has synced it. */
+void journal_prune(struct journal *journal, uint64_t floor_view);
+uint64_t journal_bytes(const struct journal *journal);
+
+#endif

@@ -1,0 +1,57 @@
+/* Changes on top of a state, in memory: what a block does before it is final.
+ *
+ * Overlays stack: each stands on a parent overlay or on a base (the committed state in LMDB, or
+ * nothing). Contracts see one as a state_view. Sealing computes the state root: all changes of the
+ * block go into the state tree as one batch, whose nodes are kept here too. Committing writes both
+ * down to the base (storage/store.h). */
+#ifndef FLEX_STORAGE_OVERLAY_H
+#define FLEX_STORAGE_OVERLAY_H
+
+#include "contracts/state.h"
+#include "crypto/state_tree.h"
+
+struct overlay;
+
+/* What an overlay falls back on at the bottom. A false return of any call is a fault of the store. */
+struct state_base {
+    void *context;
+    /* *found tells; `value` valid until the base changes. */
+    bool (*get)(void *context, struct bytes_view key, bool *found, struct bytes_view *value);
+    bool (*next)(void *context, struct bytes_view prefix, struct bytes_view after, bool *found,
+                 uint8_t *key_out, size_t *key_size, struct bytes_view *value);
+    bool (*node_get)(void *context, struct state_tree_node *out,
+                     const struct state_tree_path *path);
+};
+
+/* A base that holds nothing: genesis, tests. */
+const struct state_base *state_base_empty(void);
+
+/* Room for `bytes_max` bytes of changes and as many of tree nodes. NULL if memory ran out. */
+struct overlay *overlay_create(size_t bytes_max);
+void overlay_destroy(struct overlay *overlay);
+/* Starts afresh on `parent` (not NULL: its base is used) or on `base`. Both must outlive its use. */
+void overlay_reset(struct overlay *overlay, struct overlay *parent, const struct state_base *base);
+/* The parent has been committed into the base: stand on the base from now on. */
+void overlay_detach(struct overlay *overlay);
+struct state_view *overlay_view(struct overlay *overlay);
+/* Computes the root over parent and changes. After it no more writes until the next reset. False
+ * on a fault (view->fault is set too). */
+bool overlay_seal(struct overlay *overlay, struct hash *state_root);
+bool overlay_is_sealed(const struct overlay *overlay);
+
+/* Everything that changed, in key order; value.data NULL: removed. Return false to stop. */
+typedef bool (*overlay_entry_fn)(void *context, struct bytes_view key, struct bytes_view value);
+bool overlay_each_change(const struct overlay *overlay, void *context, overlay_entry_fn entry);
+typedef bool (*overlay_node_fn)(void *context, const struct state_tree_path *path,
+                                const struct state_tree_node *node);
+bool overlay_each_node(const struct overlay *overlay, void *context, overlay_node_fn entry);
+
+/* An in-memory base that overlays can be committed into: tests, simulator, offline audit. */
+struct memory_base;
+struct memory_base *memory_base_create(void);
+void memory_base_destroy(struct memory_base *memory);
+const struct state_base *memory_base_face(struct memory_base *memory);
+/* Takes over a sealed overlay's changes and nodes. False if memory ran out. */
+bool memory_base_commit(struct memory_base *memory, const struct overlay *overlay);
+
+#endif

@@ -1,0 +1,86 @@
+/* The chain database: finalized blocks, certificates, receipts and state in LMDB.
+ *
+ * Durability invariants:
+ *  D1 store_commit is one LMDB transaction with LMDB's default (full) durability: after it returns
+ *     true, block, certificate, receipts, indexes, state and tree nodes of that height are on disk
+ *     together; before, none of them is.
+ *  D2 heights are committed in order without gaps; the tip never moves back.
+ *  D3 a record that a decision rests on is checked against its hash or checksum when read.
+ *  D4 a fault is reported once and sticks: the node must stop (STORE_FAULT), except map full and
+ *     disk full, which leave the store as it was (STORE_FULL).
+ *
+ * The owner thread commits; any thread may read through a snapshot of its own. */
+#ifndef FLEX_STORAGE_STORE_H
+#define FLEX_STORAGE_STORE_H
+
+#include "consensus/vote.h"
+#include "storage/overlay.h"
+
+struct store;
+struct store_snapshot;
+
+enum store_result {
+    STORE_OK,
+    STORE_ABSENT,   /* no such record */
+    STORE_FULL,     /* disk or map full; nothing changed; make room and try again */
+    STORE_CORRUPT,  /* a record does not match its hash */
+    STORE_MISMATCH, /* another chain's store, or a version that this binary doesn't know */
+    STORE_LOCKED,   /* another process has it open */
+    STORE_FAULT     /* the environment failed; see the log; stop */
+};
+const char *store_result_text(enum store_result result);
+
+struct store_config {
+    const char *directory;  /* made if missing, mode 0700 */
+    size_t map_bytes;       /* LMDB's map: address space, not memory; 0 = 64 GiB */
+    struct hash genesis;    /* the chain; a store of another one is MISMATCH */
+};
+
+enum store_result store_open(struct store **out, const struct store_config *config);
+void store_close(struct store *store);
+
+struct store_tip {
+    uint64_t height; /* 0 with block_id = genesis hash: only genesis is in it */
+    uint64_t view;
+    struct hash block_id;
+    struct hash state_root;
+    struct timestamp time;
+    uint64_t transactions;            /* since genesis */
+    struct merkle_frontier log;       /* over the ids of blocks 0 (genesis) to height */
+    bool has_genesis;
+};
+/* The owner thread's view of the last commit. */
+const struct store_tip *store_tip(const struct store *store);
+
+struct store_block {
+    uint64_t height;
+    struct bytes_view header;       /* BLOCK_HEADER_SIZE bytes; empty for genesis */
+    struct bytes_view body;
+    struct bytes_view receipts;     /* u32 count x sized canonical receipt, the block end's last */
+    struct bytes_view certificate;  /* finalization of this very block, or empty */
+    const struct hash *tx_ids;      /* in the order of the body */
+    uint32_t tx_count;
+    const struct overlay *state;    /* sealed; its changes and nodes go down with the block */
+    struct store_tip tip;           /* what the tip is afterwards */
+};
+enum store_result store_commit(struct store *store, const struct store_block *block);
+
+/* The owner thread's base for overlays: always the last commit. */
+const struct state_base *store_state_base(struct store *store);
+
+/* Snapshots: a consistent view of one height, for any thread; keep it short. NULL if no reader slot
+ * is free. Views that it returns live until its end. */
+struct store_snapshot *store_snapshot_begin(struct store *store);
+void store_snapshot_end(struct store_snapshot *snapshot);
+const struct store_tip *store_snapshot_tip(const struct store_snapshot *snapshot);
+const struct state_base *store_snapshot_base(struct store_snapshot *snapshot);
+/* Fills header, body, receipts, certificate, height of *out. Checked against the block id. */
+enum store_result store_snapshot_block(struct store_snapshot *snapshot, uint64_t height,
+                                       struct store_block *out);
+enum store_result store_snapshot_height_of(struct store_snapshot *snapshot,
+                                           const struct hash *block_id, uint64_t *height);
+enum store_result store_snapshot_transaction(struct store_snapshot *snapshot,
+                                             const struct hash *tx_id, uint64_t *height,
+                                             uint32_t *index);
+
+#endif

@@ -1,0 +1,1 @@
+tools_SOURCES := $(wildcard tools/*.c)
