@@ -14,6 +14,7 @@
 #define FLEX_STORAGE_STORE_H
 
 #include "consensus/vote.h"
+#include "crypto/merkle.h"
 #include "storage/overlay.h"
 
 struct store;
