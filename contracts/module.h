@@ -1,0 +1,109 @@
+/* The face that every contract module shows (house rule 5): a table of methods, an end-of-block
+ * hook, and nothing else. State only through these calls; results only as writes and events.
+ *
+ * A method that returns an error is rolled back by the ledger with the whole transaction, so it may
+ * return in the middle. It never allocates, loops without a limit, or looks at anything but its
+ * arguments and the state. */
+#ifndef FLEX_CONTRACTS_MODULE_H
+#define FLEX_CONTRACTS_MODULE_H
+
+#include "contracts/ledger.h"
+
+struct contract_call {
+    struct ledger *ledger;
+    struct state_view *view;
+    const struct block_context *context;
+    /* Of the running transaction; NULL and empty at the end of a block. */
+    const struct transaction *transaction;
+    uint32_t action_index;
+    struct name sender;
+    uint32_t sender_roles;
+};
+
+typedef enum contract_error (*contract_method)(struct contract_call *call, const void *record);
+
+struct contract_method_entry {
+    uint8_t type; /* enum action_type */
+    contract_method apply;
+};
+
+struct contract_module {
+    const char *name;
+    const struct contract_method_entry *methods;
+    size_t method_count;
+    void (*block_end)(struct contract_call *call); /* or NULL; in the order of the module table */
+};
+
+/* membership, assets, token, market (with book), delivery (with settlement), fees, digest: the order
+ * in which block_end runs. */
+extern const struct contract_module membership_module;
+extern const struct contract_module assets_module;
+extern const struct contract_module token_module;
+extern const struct contract_module market_module;
+extern const struct contract_module delivery_module;
+extern const struct contract_module digest_module;
+
+/* --- state ------------------------------------------------------------------------------- */
+
+/* False if absent. A record that doesn't decode is our own bug and asserts. */
+bool contract_read(const struct contract_call *call, const struct state_key *key,
+                   const struct codec_record *codec, void *record);
+void contract_write(const struct contract_call *call, const struct state_key *key,
+                    const struct codec_record *codec, const void *record);
+/* For index entries: a key with an empty value. */
+void contract_write_index(const struct contract_call *call, const struct state_key *key);
+bool contract_exists(const struct contract_call *call, const struct state_key *key);
+void contract_remove(const struct contract_call *call, const struct state_key *key);
+/* The next key above `after` with `prefix`; see state_ops.next. */
+bool contract_next(const struct contract_call *call, struct bytes_view prefix,
+                   struct bytes_view after, struct state_key *key, struct bytes_view *value);
+
+/* Appends an event; CONTRACT_TOO_MANY_EVENTS is remembered and fails the transaction. */
+void contract_event(const struct contract_call *call, uint8_t type, const void *record);
+bool contract_has_role(const struct contract_call *call, uint32_t roles);
+
+/* --- shared between modules -------------------------------------------------------------- */
+
+/* token.c: the only code that changes pots. Amounts above zero; INSUFFICIENT_FUNDS, OVERFLOW. Emits
+ * EVENT_TOKEN_MOVED. Emptied escrow pots are removed. */
+struct pot_id {
+    uint8_t kind;             /* enum pot_kind */
+    struct name participant;  /* POT_BALANCE */
+    uint64_t id;              /* the escrows */
+};
+struct pot_id pot_balance(const struct name *participant);
+struct pot_id pot_order_escrow(uint64_t order);
+struct pot_id pot_deal_escrow(uint64_t deal);
+struct pot_id pot_fees(void);
+MUST_USE enum contract_error token_move(const struct contract_call *call, struct pot_id from,
+                                        struct pot_id to, struct money amount);
+struct money token_amount(const struct contract_call *call, struct pot_id pot);
+
+/* membership.c: UNKNOWN_PARTICIPANT or SUSPENDED, else fills *out. */
+enum contract_error membership_require_active(const struct contract_call *call,
+                                              const struct name *id,
+                                              struct participant_record *out);
+
+/* assets.c: the right to offer (MFX III.A; market-rules 2), all but what is sold already: device
+ * exists and is prequalified, sender owns or manages it for all of [from, until), it is enrolled in
+ * `market` and stands in `zone`. */
+enum contract_error assets_right_to_offer(const struct contract_call *call,
+                                          const struct name *device, const struct name *market,
+                                          const struct name *zone, struct timestamp from,
+                                          struct timestamp until, struct device_record *out);
+/* Books `quantity` more (or less, if negative) per market time unit against the device's power, for
+ * `count` units from `from`. OVER_DEVICE_POWER if it does not fit in one of them (then nothing is
+ * changed). */
+enum contract_error assets_commit(const struct contract_call *call, const struct name *device,
+                                  const struct device_record *record, enum direction direction,
+                                  struct timestamp from, struct duration mtu, uint32_t count,
+                                  struct energy per_unit);
+
+/* book.c: remembers that a book must be called at the end of this block. False if too many. */
+MUST_USE bool ledger_touch_book(struct ledger *ledger, const struct state_key *book_prefix);
+/* The books touched so far, in key order, each once. */
+uint32_t ledger_touched_count(const struct ledger *ledger);
+const struct state_key *ledger_touched_book(const struct ledger *ledger, uint32_t index);
+enum { LEDGER_BOOKS_PER_BLOCK_MAX = 16384 };
+
+#endif
