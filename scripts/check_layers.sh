@@ -1,0 +1,51 @@
+#!/usr/bin/env bash
+# Dependencies point one way (docs/ARCHITECTURE.md): a folder includes only from the folders named
+# after it here. Also: which outside headers each folder may include.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+failed=0
+
+declare -A may=(
+    [base]="base"
+    [crypto]="crypto base"
+    [consensus]="consensus crypto base"
+    [contracts]="contracts crypto base"
+    [storage]="storage consensus contracts crypto base"
+    [p2p]="p2p consensus contracts crypto base"
+    [solver]="solver contracts crypto base"
+    [node]="node p2p storage solver consensus contracts crypto base"
+    [tools]="tools node p2p storage solver consensus contracts crypto base"
+)
+# What must not be known where: I/O, clocks, threads and floating point in the pure layers, and each
+# library only in the layer that is its keeper.
+declare -A forbidden=(
+    [base]='sodium|secp256k1|lmdb|nng/|mbedtls|microhttpd|curl/|glpk|math\.h|float\.h|fenv\.h'
+    [crypto]='lmdb|nng/|mbedtls|microhttpd|curl/|glpk|math\.h|float\.h|cjson|pthread|sys/socket|time\.h'
+    [consensus]='sodium|secp256k1|lmdb|nng/|mbedtls|microhttpd|curl/|glpk|math\.h|float\.h|cjson|stdio\.h|time\.h|pthread|unistd|fcntl|sys/|locale\.h'
+    [contracts]='sodium|secp256k1|lmdb|nng/|mbedtls|microhttpd|curl/|glpk|math\.h|float\.h|time\.h|pthread|unistd|fcntl|sys/|locale\.h'
+    [storage]='sodium|secp256k1|nng/|mbedtls|microhttpd|curl/|glpk|cjson'
+    [p2p]='secp256k1|lmdb|microhttpd|curl/|glpk|cjson|nng/supplemental/http'
+    [solver]='lmdb|nng/|mbedtls|microhttpd|curl/|secp256k1'
+    [node]='secp256k1|lmdb|nng/|mbedtls|curl/|glpk'
+    [tools]='secp256k1|lmdb|nng/|mbedtls|microhttpd|glpk'
+)
+
+for folder in "${!may[@]}"; do
+    while IFS= read -r line; do
+        file=${line%%:*}
+        include=$(sed -E 's/.*#include "([^"]+)".*/\1/' <<<"$line")
+        target=${include%%/*}
+        case " ${may[$folder]} " in
+        *" $target "*) ;;
+        *)
+            echo "$file: includes \"$include\", but $folder may only use: ${may[$folder]}"
+            failed=1
+            ;;
+        esac
+    done < <(git ls-files "$folder/*.c" "$folder/*.h" | xargs -r grep -nE '^#include "' /dev/null)
+    if git ls-files "$folder/*.c" "$folder/*.h" | xargs -r grep -nE "^#include <(${forbidden[$folder]})" /dev/null; then
+        echo "^ headers that $folder must not know"
+        failed=1
+    fi
+done
+exit $failed
