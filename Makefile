@@ -83,6 +83,8 @@ $(BUILD)/bin/%: $(BUILD)/obj/$(1)/%_main.o $$(LINK_$(1))
 endef
 $(foreach m,tools node,$(if $(wildcard $(m)/*_main.c),$(eval $(call program_rules,$(m)))))
 
+include tests/targets.mk
+
 .PHONY: all clean help
 all: $(PROGRAMS) $(foreach m,$(MODULES),$(LIB_$(m))) ## build everything; warnings are errors
 	@true

@@ -1,0 +1,48 @@
+# What people call: `make test` is a tier of every kind of test within 15 minutes on two cores,
+# `make test-all` is every tier whole.
+.PHONY: test test-all unit e2e asan ubsan tsan compilers day
+test: ## install what is missing, build, run a tier of every kind of test
+	@scripts/install_deps.sh
+	@$(MAKE) --no-print-directory check-source
+	@$(MAKE) --no-print-directory -j2 all
+	@$(MAKE) --no-print-directory unit
+	@$(MAKE) --no-print-directory compilers
+	@$(MAKE) --no-print-directory asan
+	@$(MAKE) --no-print-directory tsan
+	@$(MAKE) --no-print-directory e2e
+	@$(MAKE) --no-print-directory day
+	@echo "make test: passed"
+
+test-all: test tidy ## every tier whole
+	@echo "make test-all: passed"
+
+unit: ## unit tests, contract tables, vectors, protocol harness
+	@$(MAKE) --no-print-directory -j2 $(UNIT_TESTS)
+	@tests/run_units.sh $(UNIT_TESTS)
+
+compilers: ## the whole tree once more under clang, warnings as errors
+	@$(MAKE) --no-print-directory -j2 BUILD=$(BUILD)/clang CC=clang all $(patsubst $(BUILD)/%,$(BUILD)/clang/%,$(UNIT_TESTS))
+	@echo "compilers: clean under gcc and clang"
+
+asan: ## unit tests under the address and undefined-behaviour sanitizers
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/asan SANITIZE=address,undefined OPT=-O1 unit
+
+tsan: ## the threaded parts' tests under the thread sanitizer
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/tsan SANITIZE=thread OPT=-O1 tsan-units
+
+.PHONY: tsan-units
+tsan-units:
+	@$(MAKE) --no-print-directory -j2 $(UNIT_p2p) $(UNIT_node)
+	@tests/run_units.sh $(UNIT_p2p) $(UNIT_node)
+
+e2e: all ## real processes: clusters, kill -9, bad input over the wire
+	@tests/run_e2e.sh $(BUILD)
+
+day: all ## the demonstration day on the bundled data and, where it is there, on ../shared/data
+	@tests/e2e/run_days.sh $(BUILD)
+
+run: ## install what is missing, build, play one market day on four validators; ONESHOT=1, DATA=DIR
+	@scripts/install_deps.sh
+	@$(MAKE) --no-print-directory -j2 all
+	@examples/day/run.sh $(BUILD) "$(DATA)" "$(ONESHOT)"
+.PHONY: run
