@@ -39,6 +39,10 @@ void vote_message(struct hash *out, const struct hash *genesis, uint8_t kind, ui
                   uint64_t view, const struct hash *block_id);
 bool vote_verify(const struct vote *vote, const struct hash *genesis,
                  const struct validator_set *set);
+/* All of certificate_verify but the signatures: kind and block id agree, a quorum at least, signers
+ * strictly ascending and inside the set. */
+bool certificate_is_well_formed(const struct certificate *certificate,
+                                const struct validator_set *set);
 /* Structure, quorum, order, every single signature. */
 bool certificate_verify(const struct certificate *certificate, const struct hash *genesis,
                         const struct validator_set *set);
