@@ -1,6 +1,6 @@
 /* Transformer loading of one feeder and the need that follows from it (feeder.h).
  *
- * All in integers: powers in W and var, profiles in millionths, sums before divisions. A share of a
+ * All in integers: powers in W and var, profiles in billionths, sums before divisions. A share of a
  * load below 1 W is dropped once per interval and not once per load. */
 #include "tools/feeder.h"
 
@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MILLION = 1000000, PROFILE_DECIMALS = 6 };
+enum { MILLION = 1000000, BILLION = 1000000000, PROFILE_DECIMALS = 9 };
 
 /* A terawatt: no feeder carries it, and its square still leaves room in 128 bits. */
 static const int64_t FEEDER_POWER_MAX = (int64_t)1000000 * 1000000;
@@ -84,7 +84,7 @@ static bool sum_column(int64_t *out, const struct csv_table *table, const char *
     return true;
 }
 
-/* One day of a profile column, in millionths. The file may be longer; its first day is taken. */
+/* One day of a profile column, in billionths. The file may be longer; its first day is taken. */
 static bool read_profile(int64_t out[FEEDER_INTERVALS], const char *path, const char *column_name,
                          char problem[CSV_PROBLEM_SIZE])
 {
@@ -115,7 +115,7 @@ static bool add_profile(int64_t out[FEEDER_INTERVALS], int64_t total, int sign, 
         return false;
     }
     for (uint32_t at = 0; at < FEEDER_INTERVALS; at++) {
-        int128 part = div_floor_i128(product_i128(total, profile[at]) * sign, MILLION);
+        int128 part = div_floor_i128(product_i128(total, profile[at]) * sign, BILLION);
         int64_t narrow;
         if (!checked_narrow_i64(&narrow, part) || !checked_add_i64(&out[at], out[at], narrow) ||
             out[at] > FEEDER_POWER_MAX || out[at] < -FEEDER_POWER_MAX) {
