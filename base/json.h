@@ -2,7 +2,8 @@
  *
  * Refuses: a byte order mark, bad UTF-8, raw control characters, the escape of NUL, numbers that
  * are not canonical integers of at most 2^53-1 in size (there is no floating point anywhere in
- * this project), equal keys in one object, depth over JSON_DEPTH_MAX, trailing bytes. */
+ * this project), equal keys in one object, depth over JSON_DEPTH_MAX, size over JSON_SIZE_MAX,
+ * trailing bytes. */
 #ifndef FLEX_BASE_JSON_H
 #define FLEX_BASE_JSON_H
 
@@ -12,7 +13,9 @@
 
 struct cJSON;
 
-enum { JSON_DEPTH_MAX = 32, JSON_PROBLEM_SIZE = 160 };
+/* The largest text that anybody sends or keeps is a market's order file; 16 MiB is 20 times that.
+ */
+enum { JSON_DEPTH_MAX = 32, JSON_SIZE_MAX = 16 * 1024 * 1024, JSON_PROBLEM_SIZE = 160 };
 
 /* NULL on any fault, with line, column and reason in `problem`. The result is the caller's to free
  * with cJSON_Delete. */
@@ -29,7 +32,13 @@ bool json_u64(uint64_t *out, const struct cJSON *object, const char *key);
 bool json_u32(uint32_t *out, const struct cJSON *object, const char *key);
 /* The first key of `object` that is not in the NULL-terminated list; NULL if there is none. */
 const char *json_unknown_key(const struct cJSON *object, const char *const *known);
+/* The same for an item at hand, such as an array's element. */
+bool json_number_value(uint32_t *out, const struct cJSON *item);
+/* Adding to an object; if memory runs out, the key stays away. */
 void json_add_i64(struct cJSON *object, const char *key, int64_t value);
 void json_add_u64(struct cJSON *object, const char *key, uint64_t value);
+void json_add_u32(struct cJSON *object, const char *key, uint32_t value);
+/* A number item of the caller's, NULL if memory ran out. */
+struct cJSON *json_number_create(uint32_t value);
 
 #endif

@@ -1,0 +1,229 @@
+/* Byte views, bounded cursors and hex (base/bytes.h).
+ *
+ * Both cursors are sticky and never move past their buffer: `size` (writer) and `at` (reader) only
+ * grow, and only after the check that what follows is there. A caller may so chain any number of
+ * calls over hostile bytes and look at `failed` once. Absent on purpose: growing buffers, varints,
+ * and any form of "peek" that would let two decoders disagree about where they stand. */
+#include "base/bytes.h"
+
+#include <string.h>
+
+#include "base/assumptions.h"
+#include "base/fatal.h"
+
+struct bytes_view bytes_view_of(const void *data, size_t size)
+{
+    return (struct bytes_view){.data = data, .size = size};
+}
+
+bool bytes_view_equal(struct bytes_view a, struct bytes_view b)
+{
+    return a.size == b.size && (a.size == 0 || memcmp(a.data, b.data, a.size) == 0);
+}
+
+void byte_writer_init(struct byte_writer *writer, uint8_t *data, size_t capacity)
+{
+    *writer = (struct byte_writer){.data = data, .capacity = capacity};
+}
+
+/* Where `size` more bytes may be written, or NULL after a failure. */
+static uint8_t *writer_take(struct byte_writer *writer, size_t size)
+{
+    MUST(writer->size <= writer->capacity);
+    if (writer->failed || size > writer->capacity - writer->size) {
+        writer->failed = true;
+        return NULL;
+    }
+    uint8_t *at = writer->data + writer->size;
+    writer->size += size;
+    return at;
+}
+
+static void write_big_endian(struct byte_writer *writer, uint64_t value, size_t width)
+{
+    uint8_t *at = writer_take(writer, width);
+    if (at == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < width; i++) {
+        at[i] = (uint8_t)(value >> (8 * (width - 1 - i)));
+    }
+}
+
+void byte_write_u8(struct byte_writer *writer, uint8_t value)
+{
+    write_big_endian(writer, value, 1);
+}
+
+void byte_write_u16(struct byte_writer *writer, uint16_t value)
+{
+    write_big_endian(writer, value, 2);
+}
+
+void byte_write_u32(struct byte_writer *writer, uint32_t value)
+{
+    write_big_endian(writer, value, 4);
+}
+
+void byte_write_u64(struct byte_writer *writer, uint64_t value)
+{
+    write_big_endian(writer, value, 8);
+}
+
+void byte_write_i64(struct byte_writer *writer, int64_t value)
+{
+    write_big_endian(writer, (uint64_t)value, 8);
+}
+
+void byte_write_raw(struct byte_writer *writer, const void *data, size_t size)
+{
+    if (size == 0) {
+        return;
+    }
+    uint8_t *at = writer_take(writer, size);
+    if (at != NULL) {
+        memcpy(at, data, size);
+    }
+}
+
+void byte_write_sized(struct byte_writer *writer, const void *data, size_t size)
+{
+    if (size > UINT32_MAX) {
+        writer->failed = true;
+        return;
+    }
+    byte_write_u32(writer, (uint32_t)size);
+    byte_write_raw(writer, data, size);
+}
+
+void byte_reader_init(struct byte_reader *reader, const uint8_t *data, size_t size)
+{
+    *reader = (struct byte_reader){.data = data, .size = size};
+}
+
+/* The next `size` bytes, or NULL after a failure. */
+static const uint8_t *reader_take(struct byte_reader *reader, size_t size)
+{
+    MUST(reader->at <= reader->size);
+    if (reader->failed || size > reader->size - reader->at) {
+        reader->failed = true;
+        return NULL;
+    }
+    const uint8_t *at = reader->data + reader->at;
+    reader->at += size;
+    return at;
+}
+
+static uint64_t read_big_endian(struct byte_reader *reader, size_t width)
+{
+    const uint8_t *at = reader_take(reader, width);
+    if (at == NULL) {
+        return 0;
+    }
+    uint64_t value = 0;
+    for (size_t i = 0; i < width; i++) {
+        value = (value << 8) | at[i];
+    }
+    return value;
+}
+
+uint8_t byte_read_u8(struct byte_reader *reader)
+{
+    return (uint8_t)read_big_endian(reader, 1);
+}
+
+uint16_t byte_read_u16(struct byte_reader *reader)
+{
+    return (uint16_t)read_big_endian(reader, 2);
+}
+
+uint32_t byte_read_u32(struct byte_reader *reader)
+{
+    return (uint32_t)read_big_endian(reader, 4);
+}
+
+uint64_t byte_read_u64(struct byte_reader *reader)
+{
+    return read_big_endian(reader, 8);
+}
+
+int64_t byte_read_i64(struct byte_reader *reader)
+{
+    return (int64_t)read_big_endian(reader, 8);
+}
+
+void byte_read_raw(struct byte_reader *reader, void *out, size_t size)
+{
+    if (size == 0) {
+        return;
+    }
+    const uint8_t *at = reader_take(reader, size);
+    if (at != NULL) {
+        memcpy(out, at, size);
+    } else {
+        memset(out, 0, size);
+    }
+}
+
+struct bytes_view byte_read_view(struct byte_reader *reader, size_t size)
+{
+    if (size == 0) {
+        return (struct bytes_view){0};
+    }
+    const uint8_t *at = reader_take(reader, size);
+    return (struct bytes_view){.data = at, .size = at == NULL ? 0 : size};
+}
+
+struct bytes_view byte_read_sized(struct byte_reader *reader, size_t limit)
+{
+    uint32_t size = byte_read_u32(reader);
+    if (size > limit) {
+        reader->failed = true;
+    }
+    return reader->failed ? (struct bytes_view){0} : byte_read_view(reader, size);
+}
+
+bool byte_reader_done(const struct byte_reader *reader)
+{
+    return !reader->failed && reader->at == reader->size;
+}
+
+static const char hex_digits[] = "0123456789abcdef";
+
+void hex_encode(char *out, const uint8_t *data, size_t size)
+{
+    for (size_t i = 0; i < size; i++) {
+        out[2 * i] = hex_digits[data[i] >> 4];
+        out[2 * i + 1] = hex_digits[data[i] & 15];
+    }
+    out[2 * size] = '\0';
+}
+
+/* The digit's value, or 16 if it is none; only lower case is canonical. */
+static unsigned hex_value(char digit)
+{
+    if (digit >= '0' && digit <= '9') {
+        return (unsigned)(digit - '0');
+    }
+    if (digit >= 'a' && digit <= 'f') {
+        return (unsigned)(digit - 'a') + 10;
+    }
+    return 16;
+}
+
+bool hex_decode(uint8_t *out, size_t size, const char *text)
+{
+    /* Digit by digit, so that a short text is never read past its end. */
+    for (size_t i = 0; i < 2 * size; i++) {
+        if (hex_value(text[i]) > 15) {
+            return false;
+        }
+    }
+    if (text[2 * size] != '\0') {
+        return false;
+    }
+    for (size_t i = 0; i < size; i++) {
+        out[i] = (uint8_t)(hex_value(text[2 * i]) << 4 | hex_value(text[2 * i + 1]));
+    }
+    return true;
+}
