@@ -1,0 +1,387 @@
+/* flexd init, join, certificate, check (docs/spec/config.md).
+ *
+ * They make and complete a home while the node is down. What exists is never overwritten: keys are
+ * created exclusively, a genesis is only ever set once, and a second `init` refuses. So every
+ * command may be repeated after a failure half-way: `init` says what it found, `join` goes on.
+ *
+ * Deliberately absent: questions, network access, anything that touches data/ or journal/. */
+#include "node/commands.h"
+
+#include <cjson/cJSON.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "node/config.h"
+#include "node/options.h"
+
+enum { CERTIFICATE_DAYS = 3650 };
+
+static int failed(const char *command, const char *problem)
+{
+    fprintf(stderr, "flexd %s: %s\n", command, problem);
+    return FLEXD_FAILED;
+}
+
+static int bad(const char *command, const char *problem)
+{
+    fprintf(stderr, "flexd %s: %s\n", command, problem);
+    return FLEXD_BAD_USAGE;
+}
+
+static bool exists(const struct node_config *config, const char *name)
+{
+    char path[NODE_PATH_MAX];
+    return node_config_path(path, config, name) && access(path, F_OK) == 0;
+}
+
+static bool make_directory(const char *path, char problem[NODE_PROBLEM_SIZE])
+{
+    if (mkdir(path, 0700) == 0 || errno == EEXIST)
+        return true;
+    snprintf(problem, NODE_PROBLEM_SIZE, "%.180s: %s", path, strerror(errno));
+    return false;
+}
+
+static bool copy_file(const char *to, const char *from, char problem[NODE_PROBLEM_SIZE])
+{
+    size_t size = 0;
+    char *text = node_file_read(from, GENESIS_JSON_BYTES_MAX, &size, problem);
+    if (text == NULL)
+        return false;
+    bool good = node_file_write(to, text, size, 0644, problem);
+    free(text);
+    return good;
+}
+
+/* The CA's certificate into the home, and a certificate of our own under it. */
+static bool install_certificate(const struct node_config *config,
+                                const struct flexd_options *options, const struct public_key *key,
+                                char problem[NODE_PROBLEM_SIZE])
+{
+    char ca[NODE_PATH_MAX];
+    char ca_key[NODE_PATH_MAX];
+    char certificate[NODE_PATH_MAX];
+    char tls_key[NODE_PATH_MAX];
+    char directory[NODE_PATH_MAX];
+    char fault[160] = "";
+    if (!node_config_path(directory, config, "tls") ||
+        !node_config_path(ca, config, config->tls_ca) ||
+        !node_config_path(ca_key, config, "tls/ca.key") ||
+        !node_config_path(certificate, config, config->tls_certificate) ||
+        !node_config_path(tls_key, config, config->tls_key)) {
+        snprintf(problem, NODE_PROBLEM_SIZE, "the home's name is too long");
+        return false;
+    }
+    if (!make_directory(directory, problem))
+        return false;
+    if (options->new_ca != NULL) {
+        if (!p2p_ca_create(ca, ca_key, options->new_ca, fault)) {
+            snprintf(problem, NODE_PROBLEM_SIZE, "%s", fault);
+            return false;
+        }
+    } else if (!copy_file(ca, options->ca_certificate, problem)) {
+        return false;
+    }
+    if (!p2p_certificate_issue(certificate, tls_key, ca,
+                               options->new_ca != NULL ? ca_key : options->ca_key, key,
+                               CERTIFICATE_DAYS, fault)) {
+        snprintf(problem, NODE_PROBLEM_SIZE, "%s", fault);
+        return false;
+    }
+    return true;
+}
+
+/* Sets the chain once: the same genesis again is fine, another one is refused. */
+static bool install_genesis(const struct node_config *config, const char *file,
+                            char problem[NODE_PROBLEM_SIZE])
+{
+    struct genesis *genesis = malloc(sizeof *genesis);
+    struct hash given;
+    struct hash present;
+    char path[NODE_PATH_MAX];
+    bool good = genesis != NULL && node_config_path(path, config, config->genesis) &&
+                node_genesis_load(genesis, &given, NULL, NULL, file, problem);
+    if (good && access(path, F_OK) == 0) {
+        good = node_genesis_load(genesis, &present, NULL, NULL, path, problem);
+        if (good && !hash_equal(&given, &present)) {
+            snprintf(problem, NODE_PROBLEM_SIZE, "%.100s is already there and of another chain",
+                     path);
+            good = false;
+        }
+    } else if (good) {
+        good = copy_file(path, file, problem);
+    }
+    free(genesis);
+    return good;
+}
+
+static bool merge_peers(struct node_config *config, const struct flexd_options *options,
+                        const struct public_key *own, char problem[NODE_PROBLEM_SIZE])
+{
+    for (uint32_t i = 0; i < options->peer_count; i++) {
+        const struct p2p_peer_config *peer = &options->peers[i];
+        if (public_key_equal(&peer->key, own))
+            continue;
+        uint32_t at = 0;
+        while (at < config->peer_count && !public_key_equal(&config->peers[at].key, &peer->key))
+            at++;
+        if (at == P2P_PEERS_MAX) {
+            snprintf(problem, NODE_PROBLEM_SIZE, "more than %d peers", P2P_PEERS_MAX);
+            return false;
+        }
+        config->peers[at] = *peer;
+        if (at == config->peer_count)
+            config->peer_count++;
+    }
+    return true;
+}
+
+static void report(const struct node_config *config, const struct public_key *key, bool json)
+{
+    bool genesis = exists(config, config->genesis);
+    bool certificate = exists(config, config->tls_certificate);
+    char hex[2 * PUBLIC_KEY_SIZE + 1];
+    char name[NAME_SIZE + 1];
+    const char *next[3];
+    int steps = 0;
+    hex_encode(hex, key->bytes, PUBLIC_KEY_SIZE);
+    if (!certificate)
+        next[steps++] = "put ca.pem, node.pem and node.key into HOME/tls (flexd certificate), or "
+                        "flexd join --ca-certificate FILE --ca-key FILE";
+    if (!genesis)
+        next[steps++] = "flexd join --genesis FILE, once the genesis names every validator's key";
+    if (config->peer_count == 0)
+        next[steps++] = "flexd join --peer KEY@HOST:PORT for every other node";
+    if (!json) {
+        printf("home      %s\nname      %s (%s)\nnode key  %s\np2p       %s\napi       %s\n"
+               "peers     %u\n",
+               config->home, node_config_name(name, config), node_role_name(config->role), hex,
+               config->listen_p2p, config->listen_api, config->peer_count);
+        for (int i = 0; i < steps; i++)
+            printf("next      %s\n", next[i]);
+        if (steps == 0)
+            printf("next      flexd start --home %s\n", config->home);
+        return;
+    }
+    cJSON *root = cJSON_CreateObject();
+    cJSON_AddStringToObject(root, "home", config->home);
+    cJSON_AddStringToObject(root, "name", node_config_name(name, config));
+    cJSON_AddStringToObject(root, "role", node_role_name(config->role));
+    cJSON_AddStringToObject(root, "key", hex);
+    cJSON_AddStringToObject(root, "listen_p2p", config->listen_p2p);
+    cJSON_AddStringToObject(root, "listen_api", config->listen_api);
+    cJSON_AddNumberToObject(root, "peers", config->peer_count);
+    cJSON_AddBoolToObject(root, "genesis", genesis);
+    cJSON_AddBoolToObject(root, "certificate", certificate);
+    cJSON_AddItemToObject(root, "next", cJSON_CreateStringArray(next, steps));
+    char *text = cJSON_PrintUnformatted(root);
+    if (text != NULL)
+        printf("%s\n", text);
+    free(text);
+    cJSON_Delete(root);
+}
+
+/* Fills the configuration from the options; the message names the option at fault. */
+static const char *config_from_options(struct node_config *config,
+                                       const struct flexd_options *options)
+{
+    char host[NODE_ADDRESS_MAX];
+    uint16_t port = 0;
+    if (options->name == NULL || options->role == NULL)
+        return "--name and --role are required";
+    if (options->home[0] == '\0' || strlen(options->home) >= NODE_PATH_MAX - 32)
+        return "--home: empty or too long";
+    node_config_init(config, options->home);
+    if (!name_from_text(&config->name, options->name, strlen(options->name)))
+        return "--name: must be 1 to 24 of a-z 0-9 - _ .";
+    if (strcmp(options->role, "validator") != 0 && strcmp(options->role, "audit") != 0)
+        return "--role: must be validator or audit";
+    config->role = strcmp(options->role, "audit") == 0 ? NODE_AUDIT : NODE_VALIDATOR;
+    const char *p2p = options->listen_p2p != NULL ? options->listen_p2p : "127.0.0.1:7400";
+    const char *api = options->listen_api != NULL ? options->listen_api : "127.0.0.1:8400";
+    if (p2p[0] != '\0' && !node_address_split(p2p, host, &port))
+        return "--listen-p2p: must be HOST:PORT";
+    if (!node_address_split(api, host, &port))
+        return "--listen-api: must be HOST:PORT";
+    snprintf(config->listen_p2p, sizeof config->listen_p2p, "%s", p2p);
+    snprintf(config->listen_api, sizeof config->listen_api, "%s", api);
+    if (options->log_level != NULL && !log_level_from_text(&config->log_level, options->log_level))
+        return "--log-level: must be trace, debug, info, unusual or broken";
+    if (options->clock_offset_file != NULL) {
+        if (strlen(options->clock_offset_file) >= NODE_PATH_MAX)
+            return "--clock-offset-file: too long";
+        strcpy(config->clock_offset_file, options->clock_offset_file);
+    }
+    if (options->new_ca != NULL && options->ca_certificate != NULL)
+        return "--new-ca and --ca-certificate exclude each other";
+    if ((options->ca_certificate == NULL) != (options->ca_key == NULL))
+        return "--ca-certificate and --ca-key belong together";
+    return NULL;
+}
+
+int flexd_init(int count, char **arguments)
+{
+    static const char *const allowed[] = {
+        "home",           "name",   "role", "listen-p2p",        "listen-api", "genesis", "new-ca",
+        "ca-certificate", "ca-key", "peer", "clock-offset-file", "log-level",  "json",    NULL};
+    struct flexd_options options;
+    struct node_config config;
+    char problem[NODE_PROBLEM_SIZE] = "";
+    char path[NODE_PATH_MAX];
+    if (!flexd_options_parse(&options, "init", allowed, count, arguments))
+        return FLEXD_BAD_USAGE;
+    const char *fault = config_from_options(&config, &options);
+    if (fault != NULL)
+        return bad("init", fault);
+    if (exists(&config, "flexd.json") || exists(&config, "node.key"))
+        return failed("init", "this home is in use already; nothing was changed");
+    /* What can be refused is looked at before anything is made. */
+    struct genesis *genesis = malloc(sizeof *genesis);
+    struct hash hash;
+    bool readable = options.genesis == NULL ||
+                    (genesis != NULL &&
+                     node_genesis_load(genesis, &hash, NULL, NULL, options.genesis, problem));
+    free(genesis);
+    if (!readable)
+        return bad("init", problem);
+
+    struct secret_key seed;
+    struct public_key key;
+    if (!make_directory(options.home, problem) || !node_config_path(path, &config, "node.key") ||
+        !node_key_create(path, &seed, problem))
+        return failed("init", problem);
+    ed25519_public_key(&key, &seed);
+    secret_key_wipe(&seed);
+    if ((options.new_ca != NULL || options.ca_certificate != NULL) &&
+        !install_certificate(&config, &options, &key, problem))
+        return failed("init", problem);
+    if ((options.genesis != NULL && !install_genesis(&config, options.genesis, problem)) ||
+        !merge_peers(&config, &options, &key, problem) || !node_config_save(&config, problem))
+        return failed("init", problem);
+    report(&config, &key, options.json);
+    return FLEXD_DONE;
+}
+
+/* Loads configuration and public key of an existing home; an exit code other than 0 on failure. */
+static int open_home(const char *command, struct node_config *config, struct public_key *key,
+                     const char *home)
+{
+    char problem[NODE_PROBLEM_SIZE];
+    char path[NODE_PATH_MAX];
+    struct secret_key seed;
+    if (!node_config_load(config, home, problem))
+        return bad(command, problem);
+    if (!node_config_path(path, config, "node.key"))
+        return bad(command, "the home's name is too long");
+    if (!node_key_load(path, &seed, problem))
+        return bad(command, problem);
+    ed25519_public_key(key, &seed);
+    secret_key_wipe(&seed);
+    return FLEXD_DONE;
+}
+
+int flexd_join(int count, char **arguments)
+{
+    static const char *const allowed[] = {"home",   "genesis", "peer", "ca-certificate",
+                                          "ca-key", "json",    NULL};
+    struct flexd_options options;
+    struct node_config config;
+    struct public_key key;
+    char problem[NODE_PROBLEM_SIZE] = "";
+    if (!flexd_options_parse(&options, "join", allowed, count, arguments))
+        return FLEXD_BAD_USAGE;
+    if ((options.ca_certificate == NULL) != (options.ca_key == NULL))
+        return bad("join", "--ca-certificate and --ca-key belong together");
+    int code = open_home("join", &config, &key, options.home);
+    if (code != FLEXD_DONE)
+        return code;
+    if (exists(&config, "flexd.pid"))
+        return failed("join", "flexd.pid is there: stop the node first (or remove it after a "
+                              "crash)");
+    if (options.ca_certificate != NULL && !exists(&config, config.tls_certificate) &&
+        !install_certificate(&config, &options, &key, problem))
+        return failed("join", problem);
+    if ((options.genesis != NULL && !install_genesis(&config, options.genesis, problem)) ||
+        !merge_peers(&config, &options, &key, problem) || !node_config_save(&config, problem))
+        return failed("join", problem);
+    report(&config, &key, options.json);
+    return FLEXD_DONE;
+}
+
+int flexd_certificate(int count, char **arguments)
+{
+    static const char *const allowed[] = {"ca-certificate", "ca-key", "node-key", "out",
+                                          "json",           NULL};
+    struct flexd_options options;
+    struct public_key key;
+    char ca[NODE_PATH_MAX];
+    char certificate[NODE_PATH_MAX];
+    char tls_key[NODE_PATH_MAX];
+    char problem[NODE_PROBLEM_SIZE] = "";
+    char fault[160] = "";
+    if (!flexd_options_parse(&options, "certificate", allowed, count, arguments))
+        return FLEXD_BAD_USAGE;
+    if (options.ca_certificate == NULL || options.ca_key == NULL || options.out == NULL ||
+        options.node_key == NULL)
+        return bad("certificate", "--ca-certificate, --ca-key, --node-key, --out are required");
+    if (!hex_decode(key.bytes, PUBLIC_KEY_SIZE, options.node_key))
+        return bad("certificate", "--node-key: must be 64 lower-case hex digits");
+    if (strlen(options.out) >= NODE_PATH_MAX - 16)
+        return bad("certificate", "--out: too long");
+    snprintf(ca, sizeof ca, "%s/ca.pem", options.out);
+    snprintf(certificate, sizeof certificate, "%s/node.pem", options.out);
+    snprintf(tls_key, sizeof tls_key, "%s/node.key", options.out);
+    if (access(tls_key, F_OK) == 0)
+        return failed("certificate", "there is a node.key in --out already");
+    if (!make_directory(options.out, problem) || !copy_file(ca, options.ca_certificate, problem))
+        return failed("certificate", problem);
+    if (!p2p_certificate_issue(certificate, tls_key, options.ca_certificate, options.ca_key, &key,
+                               CERTIFICATE_DAYS, fault))
+        return failed("certificate", fault);
+    if (options.json)
+        printf("{\"certificate\":\"%s\",\"key\":\"%s\",\"ca\":\"%s\"}\n", certificate, tls_key, ca);
+    else
+        printf("wrote %s, %s, %s: hand them to the node's operator\n", ca, certificate, tls_key);
+    return FLEXD_DONE;
+}
+
+int flexd_check(int count, char **arguments)
+{
+    static const char *const allowed[] = {"home", "json", NULL};
+    struct flexd_options options;
+    struct node_config config;
+    struct public_key key;
+    struct hash hash;
+    char path[NODE_PATH_MAX];
+    char problem[NODE_PROBLEM_SIZE] = "";
+    if (!flexd_options_parse(&options, "check", allowed, count, arguments))
+        return FLEXD_BAD_USAGE;
+    int code = open_home("check", &config, &key, options.home);
+    if (code != FLEXD_DONE)
+        return code;
+    struct genesis *genesis = malloc(sizeof *genesis);
+    struct validator_set set;
+    if (genesis == NULL || !node_config_path(path, &config, config.genesis) ||
+        !node_genesis_load(genesis, &hash, NULL, NULL, path, problem)) {
+        free(genesis);
+        return bad("check", problem);
+    }
+    node_genesis_set(&set, genesis);
+    bool simulated = genesis->simulated_time == 1;
+    free(genesis);
+    bool member = validator_set_index(&set, &key) >= 0;
+    if (member != (config.role == NODE_VALIDATOR))
+        return bad("check", member ? "role is audit, but the genesis set has this key"
+                                   : "role is validator, but the genesis set lacks this key");
+    if (config.clock_offset_file[0] != '\0' && !simulated)
+        return bad("check", "clock_offset_file needs a genesis with simulated_time 1");
+    if (!exists(&config, config.tls_ca) || !exists(&config, config.tls_certificate) ||
+        !exists(&config, config.tls_key))
+        return bad("check", "a TLS file is missing (see \"tls\" in flexd.json)");
+    report(&config, &key, options.json);
+    return FLEXD_DONE;
+}

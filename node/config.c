@@ -1,0 +1,310 @@
+/* The configuration file (config.h, docs/spec/config.md).
+ *
+ * Every key is known or refused, every value has its type and range, and the message names the key:
+ * a node that starts with half of what its operator meant is worse than one that doesn't start.
+ *
+ * Deliberately absent: environment variables, includes, comments, reloading while running. */
+#include "node/config.h"
+
+#include <cjson/cJSON.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/json.h"
+
+static const uint64_t map_bytes_default = (uint64_t)64 << 30;
+static const uint64_t map_bytes_min = (uint64_t)16 << 20;
+
+static const char *const log_level_texts[] = {"trace", "debug", "info", "unusual", "broken"};
+
+const char *node_role_name(enum node_role role)
+{
+    return role == NODE_VALIDATOR ? "validator" : "audit";
+}
+
+const char *node_config_name(char out[NAME_SIZE + 1], const struct node_config *config)
+{
+    return name_to_text(out, &config->name);
+}
+
+static bool refuse(char problem[NODE_PROBLEM_SIZE], const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static bool refuse(char problem[NODE_PROBLEM_SIZE], const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(problem, NODE_PROBLEM_SIZE, format, arguments);
+    va_end(arguments);
+    return false;
+}
+
+void node_config_init(struct node_config *config, const char *home)
+{
+    memset(config, 0, sizeof *config);
+    snprintf(config->home, sizeof config->home, "%s", home);
+    strcpy(config->genesis, "genesis.json");
+    strcpy(config->tls_ca, "tls/ca.pem");
+    strcpy(config->tls_certificate, "tls/node.pem");
+    strcpy(config->tls_key, "tls/node.key");
+    config->log_level = LOG_INFO;
+    config->map_bytes = map_bytes_default;
+}
+
+bool node_config_path(char out[NODE_PATH_MAX], const struct node_config *config, const char *name)
+{
+    int size = name[0] == '/' ? snprintf(out, NODE_PATH_MAX, "%s", name)
+                              : snprintf(out, NODE_PATH_MAX, "%s/%s", config->home, name);
+    return size > 0 && size < NODE_PATH_MAX;
+}
+
+bool node_address_split(const char *address, char host[NODE_ADDRESS_MAX], uint16_t *port)
+{
+    const char *colon = strrchr(address, ':');
+    if (colon == NULL || colon == address || strlen(address) >= NODE_ADDRESS_MAX)
+        return false;
+    uint64_t number = 0;
+    if (!uint64_from_text(&number, colon + 1) || number > UINT16_MAX)
+        return false;
+    const char *begin = address;
+    const char *end = colon;
+    if (*begin == '[' && end[-1] == ']') {
+        begin++;
+        end--;
+    }
+    if (begin >= end)
+        return false;
+    memcpy(host, begin, (size_t)(end - begin));
+    host[end - begin] = '\0';
+    *port = (uint16_t)number;
+    return true;
+}
+
+/* A string under `key` into `out`; absent leaves the default if `required` is false. */
+static bool take_text(const cJSON *object, const char *key, bool required, char *out, size_t size,
+                      char problem[NODE_PROBLEM_SIZE])
+{
+    if (cJSON_GetObjectItemCaseSensitive(object, key) == NULL)
+        return !required || refuse(problem, "\"%s\" is missing", key);
+    const char *text = json_string(object, key);
+    if (text == NULL)
+        return refuse(problem, "\"%s\" must be a string", key);
+    if (strlen(text) >= size)
+        return refuse(problem, "\"%s\" is longer than %zu bytes", key, size - 1);
+    strcpy(out, text);
+    return true;
+}
+
+static bool take_address(const cJSON *object, const char *key, bool required, bool may_be_empty,
+                         char out[NODE_ADDRESS_MAX], char problem[NODE_PROBLEM_SIZE])
+{
+    if (!take_text(object, key, required, out, NODE_ADDRESS_MAX, problem))
+        return false;
+    char host[NODE_ADDRESS_MAX];
+    uint16_t port = 0;
+    if ((out[0] == '\0' && may_be_empty) || node_address_split(out, host, &port))
+        return true;
+    return refuse(problem, "\"%s\" must be HOST:PORT", key);
+}
+
+static bool parse_peers(struct node_config *config, const cJSON *root,
+                        char problem[NODE_PROBLEM_SIZE])
+{
+    if (cJSON_GetObjectItemCaseSensitive(root, "peers") == NULL)
+        return true;
+    const cJSON *peers = json_array(root, "peers");
+    if (peers == NULL)
+        return refuse(problem, "\"peers\" must be a list");
+    const cJSON *item = NULL;
+    static const char *const known[] = {"key", "address", NULL};
+    cJSON_ArrayForEach(item, peers)
+    {
+        uint32_t index = config->peer_count;
+        if (index >= P2P_PEERS_MAX)
+            return refuse(problem, "\"peers\" has more than %d entries", P2P_PEERS_MAX);
+        if (!cJSON_IsObject(item))
+            return refuse(problem, "peers[%u] must be an object", index);
+        const char *unknown = json_unknown_key(item, known);
+        if (unknown != NULL)
+            return refuse(problem, "unknown key \"%.64s\" in peers[%u]", unknown, index);
+        const char *key = json_string(item, "key");
+        struct p2p_peer_config *peer = &config->peers[index];
+        if (key == NULL || !hex_decode(peer->key.bytes, PUBLIC_KEY_SIZE, key))
+            return refuse(problem, "peers[%u].key must be 64 lower-case hex digits", index);
+        if (!take_address(item, "address", true, true, peer->address, problem))
+            return false;
+        for (uint32_t other = 0; other < index; other++) {
+            if (public_key_equal(&config->peers[other].key, &peer->key))
+                return refuse(problem, "peers[%u] has the key of peers[%u]", index, other);
+        }
+        config->peer_count++;
+    }
+    return true;
+}
+
+static bool parse_tls(struct node_config *config, const cJSON *root,
+                      char problem[NODE_PROBLEM_SIZE])
+{
+    if (cJSON_GetObjectItemCaseSensitive(root, "tls") == NULL)
+        return true;
+    const cJSON *tls = json_object(root, "tls");
+    static const char *const known[] = {"ca", "certificate", "key", NULL};
+    if (tls == NULL)
+        return refuse(problem, "\"tls\" must be an object");
+    const char *unknown = json_unknown_key(tls, known);
+    if (unknown != NULL)
+        return refuse(problem, "unknown key \"%.64s\" in \"tls\"", unknown);
+    return take_text(tls, "ca", true, config->tls_ca, sizeof config->tls_ca, problem) &&
+           take_text(tls, "certificate", true, config->tls_certificate,
+                     sizeof config->tls_certificate, problem) &&
+           take_text(tls, "key", true, config->tls_key, sizeof config->tls_key, problem);
+}
+
+static bool parse_log(struct node_config *config, const cJSON *root,
+                      char problem[NODE_PROBLEM_SIZE])
+{
+    if (cJSON_GetObjectItemCaseSensitive(root, "log") == NULL)
+        return true;
+    const cJSON *log = json_object(root, "log");
+    static const char *const known[] = {"level", "json", NULL};
+    if (log == NULL)
+        return refuse(problem, "\"log\" must be an object");
+    const char *unknown = json_unknown_key(log, known);
+    if (unknown != NULL)
+        return refuse(problem, "unknown key \"%.64s\" in \"log\"", unknown);
+    char level[16] = "info";
+    if (!take_text(log, "level", false, level, sizeof level, problem))
+        return false;
+    if (!log_level_from_text(&config->log_level, level))
+        return refuse(problem, "log.level must be trace, debug, info, unusual or broken");
+    if (cJSON_GetObjectItemCaseSensitive(log, "json") != NULL &&
+        !json_bool(&config->log_json, log, "json"))
+        return refuse(problem, "log.json must be true or false");
+    return true;
+}
+
+static bool parse_numbers(struct node_config *config, const cJSON *root,
+                          char problem[NODE_PROBLEM_SIZE])
+{
+    if (cJSON_GetObjectItemCaseSensitive(root, "map_bytes") != NULL) {
+        if (!json_u64(&config->map_bytes, root, "map_bytes") || config->map_bytes < map_bytes_min)
+            return refuse(problem, "\"map_bytes\" must be a decimal string, at least 16 MiB");
+    }
+    if (cJSON_GetObjectItemCaseSensitive(root, "workers") != NULL) {
+        if (!json_u32(&config->workers, root, "workers") || config->workers < 1 ||
+            config->workers > NODE_WORKERS_MAX)
+            return refuse(problem, "\"workers\" must be a number from 1 to %d", NODE_WORKERS_MAX);
+    }
+    return true;
+}
+
+static bool parse_root(struct node_config *config, const cJSON *root,
+                       char problem[NODE_PROBLEM_SIZE])
+{
+    static const char *const known[] = {
+        "role", "name", "genesis",           "listen_p2p", "listen_api", "peers",
+        "tls",  "log",  "clock_offset_file", "map_bytes",  "workers",    NULL};
+    if (!cJSON_IsObject(root))
+        return refuse(problem, "must be one JSON object");
+    const char *unknown = json_unknown_key(root, known);
+    if (unknown != NULL)
+        return refuse(problem, "unknown key \"%.64s\"", unknown);
+    char role[16] = "";
+    char name[NAME_SIZE + 8] = "";
+    if (!take_text(root, "role", true, role, sizeof role, problem) ||
+        !take_text(root, "name", true, name, sizeof name, problem))
+        return false;
+    if (strcmp(role, "validator") != 0 && strcmp(role, "audit") != 0)
+        return refuse(problem, "\"role\" must be \"validator\" or \"audit\"");
+    config->role = strcmp(role, "audit") == 0 ? NODE_AUDIT : NODE_VALIDATOR;
+    if (!name_from_text(&config->name, name, strlen(name)))
+        return refuse(problem, "\"name\" must be 1 to %d of a-z 0-9 - _ .", NAME_SIZE);
+    return take_text(root, "genesis", false, config->genesis, sizeof config->genesis, problem) &&
+           take_address(root, "listen_p2p", true, true, config->listen_p2p, problem) &&
+           take_address(root, "listen_api", true, false, config->listen_api, problem) &&
+           take_text(root, "clock_offset_file", false, config->clock_offset_file,
+                     sizeof config->clock_offset_file, problem) &&
+           parse_peers(config, root, problem) && parse_tls(config, root, problem) &&
+           parse_log(config, root, problem) && parse_numbers(config, root, problem);
+}
+
+bool node_config_parse(struct node_config *config, const char *home, const char *text, size_t size,
+                       char problem[NODE_PROBLEM_SIZE])
+{
+    if (strlen(home) >= sizeof config->home)
+        return refuse(problem, "the home's name is longer than %d bytes", NODE_PATH_MAX - 1);
+    node_config_init(config, home);
+    char fault[JSON_PROBLEM_SIZE];
+    cJSON *root = json_parse_strict(text, size, fault);
+    if (root == NULL)
+        return refuse(problem, "%s", fault);
+    bool good = parse_root(config, root, problem);
+    cJSON_Delete(root);
+    return good;
+}
+
+bool node_config_load(struct node_config *config, const char *home, char problem[NODE_PROBLEM_SIZE])
+{
+    char path[2 * NODE_PATH_MAX];
+    size_t size = 0;
+    snprintf(path, sizeof path, "%.300s/flexd.json", home);
+    char *text = node_file_read(path, NODE_CONFIG_BYTES_MAX, &size, problem);
+    if (text == NULL)
+        return false;
+    char fault[NODE_PROBLEM_SIZE];
+    bool good = node_config_parse(config, home, text, size, fault);
+    free(text);
+    return good || refuse(problem, "%.90s: %.150s", path, fault);
+}
+
+static cJSON *config_to_json(const struct node_config *config)
+{
+    cJSON *root = cJSON_CreateObject();
+    char name[NAME_SIZE + 1];
+    cJSON_AddStringToObject(root, "role", node_role_name(config->role));
+    cJSON_AddStringToObject(root, "name", node_config_name(name, config));
+    cJSON_AddStringToObject(root, "genesis", config->genesis);
+    cJSON_AddStringToObject(root, "listen_p2p", config->listen_p2p);
+    cJSON_AddStringToObject(root, "listen_api", config->listen_api);
+    cJSON *peers = cJSON_AddArrayToObject(root, "peers");
+    for (uint32_t i = 0; i < config->peer_count; i++) {
+        char key[2 * PUBLIC_KEY_SIZE + 1];
+        cJSON *peer = cJSON_CreateObject();
+        hex_encode(key, config->peers[i].key.bytes, PUBLIC_KEY_SIZE);
+        cJSON_AddStringToObject(peer, "key", key);
+        cJSON_AddStringToObject(peer, "address", config->peers[i].address);
+        cJSON_AddItemToArray(peers, peer);
+    }
+    cJSON *tls = cJSON_AddObjectToObject(root, "tls");
+    cJSON_AddStringToObject(tls, "ca", config->tls_ca);
+    cJSON_AddStringToObject(tls, "certificate", config->tls_certificate);
+    cJSON_AddStringToObject(tls, "key", config->tls_key);
+    cJSON *log = cJSON_AddObjectToObject(root, "log");
+    cJSON_AddStringToObject(log, "level", log_level_texts[config->log_level]);
+    cJSON_AddBoolToObject(log, "json", config->log_json);
+    if (config->clock_offset_file[0] != '\0')
+        cJSON_AddStringToObject(root, "clock_offset_file", config->clock_offset_file);
+    if (config->map_bytes != map_bytes_default)
+        json_add_u64(root, "map_bytes", config->map_bytes);
+    if (config->workers != 0)
+        cJSON_AddNumberToObject(root, "workers", config->workers);
+    return root;
+}
+
+bool node_config_save(const struct node_config *config, char problem[NODE_PROBLEM_SIZE])
+{
+    cJSON *root = config_to_json(config);
+    char *text = cJSON_Print(root);
+    cJSON_Delete(root);
+    if (text == NULL)
+        return refuse(problem, "out of memory");
+    size_t size = strlen(text);
+    text[size] = '\n'; /* in the place of the NUL: the size is explicit from here on */
+    char path[2 * NODE_PATH_MAX];
+    snprintf(path, sizeof path, "%s/flexd.json", config->home);
+    bool good = node_file_write(path, text, size + 1, 0644, problem);
+    free(text);
+    return good;
+}

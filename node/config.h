@@ -1,0 +1,74 @@
+/* flexd.json, strict both ways (docs/spec/config.md). */
+#ifndef FLEX_NODE_CONFIG_H
+#define FLEX_NODE_CONFIG_H
+
+#include "base/log.h"
+#include "base/name.h"
+#include "consensus/header.h"
+#include "contracts/genesis.h"
+#include "node/keys.h"
+#include "p2p/p2p.h"
+
+enum {
+    NODE_PATH_MAX = 256,           /* p2p's own limit on file names */
+    NODE_ADDRESS_MAX = 96,         /* likewise on addresses */
+    NODE_CONFIG_BYTES_MAX = 65536, /* 64 peers of 200 bytes and much slack */
+    NODE_WORKERS_MAX = 64,
+    NODE_WORKERS_DEFAULT_MAX = 8
+};
+
+enum node_role { NODE_VALIDATOR, NODE_AUDIT };
+const char *node_role_name(enum node_role role);
+
+/* File names as written in the file; node_config_path resolves them. */
+struct node_config {
+    char home[NODE_PATH_MAX];
+    enum node_role role;
+    struct name name;
+    char genesis[NODE_PATH_MAX];
+    char listen_p2p[NODE_ADDRESS_MAX]; /* may be empty */
+    char listen_api[NODE_ADDRESS_MAX];
+    uint32_t peer_count;
+    struct p2p_peer_config peers[P2P_PEERS_MAX];
+    char tls_ca[NODE_PATH_MAX];
+    char tls_certificate[NODE_PATH_MAX];
+    char tls_key[NODE_PATH_MAX];
+    enum log_level log_level;
+    bool log_json;
+    char clock_offset_file[NODE_PATH_MAX]; /* empty: none */
+    uint64_t map_bytes;
+    uint32_t workers; /* 0: by the number of processors */
+};
+
+/* All defaults; role, name and addresses are the caller's to fill. */
+void node_config_init(struct node_config *config, const char *home);
+/* From the bytes of flexd.json; false with the first fault in `problem`. */
+bool node_config_parse(struct node_config *config, const char *home, const char *text, size_t size,
+                       char problem[NODE_PROBLEM_SIZE]);
+/* Reads HOME/flexd.json. */
+bool node_config_load(struct node_config *config, const char *home,
+                      char problem[NODE_PROBLEM_SIZE]);
+/* Writes HOME/flexd.json beside itself, syncs, renames. */
+bool node_config_save(const struct node_config *config, char problem[NODE_PROBLEM_SIZE]);
+/* `name` under HOME, or itself if absolute. False if it does not fit. */
+bool node_config_path(char out[NODE_PATH_MAX], const struct node_config *config, const char *name);
+/* "HOST:PORT" in its parts; the host may be in [brackets]. */
+bool node_address_split(const char *address, char host[NODE_ADDRESS_MAX], uint16_t *port);
+/* A name, for logs and C strings. */
+const char *node_config_name(char out[NAME_SIZE + 1], const struct node_config *config);
+
+/* Reads a whole file of at most `limit` bytes into malloc'ed memory with a NUL behind it; NULL with
+ * the reason. */
+char *node_file_read(const char *path, size_t limit, size_t *size, char problem[NODE_PROBLEM_SIZE]);
+/* Writes beside, syncs, renames. */
+bool node_file_write(const char *path, const void *data, size_t size, unsigned mode,
+                     char problem[NODE_PROBLEM_SIZE]);
+
+enum { GENESIS_JSON_BYTES_MAX = 256 * 1024 };
+/* Reads, parses and checks the genesis; *text (may be NULL) gets the file's bytes, malloc'ed. */
+bool node_genesis_load(struct genesis *genesis, struct hash *hash, char **text, size_t *size,
+                       const char *path, char problem[NODE_PROBLEM_SIZE]);
+/* The first validator set, as consensus wants it. */
+void node_genesis_set(struct validator_set *set, const struct genesis *genesis);
+
+#endif

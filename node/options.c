@@ -1,0 +1,125 @@
+/* Option parsing for flexd (options.h).
+ *
+ * One table says which options exist and where their values go; each command says which of them it
+ * takes. "--name value" and "--name=value" both work.
+ *
+ * Deliberately absent: short options, abbreviations, positional arguments. */
+#include "node/options.h"
+
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+static const struct {
+    const char *name;
+    size_t offset;
+} text_options[] = {
+    {"home", offsetof(struct flexd_options, home)},
+    {"name", offsetof(struct flexd_options, name)},
+    {"role", offsetof(struct flexd_options, role)},
+    {"listen-p2p", offsetof(struct flexd_options, listen_p2p)},
+    {"listen-api", offsetof(struct flexd_options, listen_api)},
+    {"genesis", offsetof(struct flexd_options, genesis)},
+    {"new-ca", offsetof(struct flexd_options, new_ca)},
+    {"ca-certificate", offsetof(struct flexd_options, ca_certificate)},
+    {"ca-key", offsetof(struct flexd_options, ca_key)},
+    {"clock-offset-file", offsetof(struct flexd_options, clock_offset_file)},
+    {"log-level", offsetof(struct flexd_options, log_level)},
+    {"node-key", offsetof(struct flexd_options, node_key)},
+    {"out", offsetof(struct flexd_options, out)},
+};
+
+static bool is_allowed(const char *const *allowed, const char *name, size_t length)
+{
+    for (; *allowed != NULL; allowed++) {
+        if (strlen(*allowed) == length && memcmp(*allowed, name, length) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* KEY@HOST:PORT. */
+static bool add_peer(struct flexd_options *options, const char *text)
+{
+    const char *at = strchr(text, '@');
+    char key[2 * PUBLIC_KEY_SIZE + 1];
+    char host[NODE_ADDRESS_MAX];
+    uint16_t port = 0;
+    if (options->peer_count >= P2P_PEERS_MAX || at == NULL || at - text != 2 * PUBLIC_KEY_SIZE)
+        return false;
+    memcpy(key, text, 2 * PUBLIC_KEY_SIZE);
+    key[2 * PUBLIC_KEY_SIZE] = '\0';
+    struct p2p_peer_config *peer = &options->peers[options->peer_count];
+    if (!hex_decode(peer->key.bytes, PUBLIC_KEY_SIZE, key))
+        return false;
+    /* "KEY@" alone names a peer that dials us. */
+    if (at[1] != '\0' && !node_address_split(at + 1, host, &port))
+        return false;
+    snprintf(peer->address, sizeof peer->address, "%s", at + 1);
+    options->peer_count++;
+    return true;
+}
+
+static bool store_value(struct flexd_options *options, const char *command, const char *name,
+                        size_t length, const char *value)
+{
+    if (length == 4 && memcmp(name, "peer", 4) == 0) {
+        if (add_peer(options, value))
+            return true;
+        fprintf(stderr, "flexd %s: --peer %s: must be KEY@HOST:PORT, at most %d of them\n", command,
+                value, P2P_PEERS_MAX);
+        return false;
+    }
+    for (size_t i = 0; i < sizeof text_options / sizeof text_options[0]; i++) {
+        if (strlen(text_options[i].name) != length ||
+            memcmp(text_options[i].name, name, length) != 0)
+            continue;
+        const char *slot = NULL;
+        char *field = (char *)options + text_options[i].offset;
+        memcpy(&slot, field, sizeof slot);
+        if (slot != NULL) {
+            fprintf(stderr, "flexd %s: --%s is given twice\n", command, text_options[i].name);
+            return false;
+        }
+        memcpy(field, &value, sizeof value);
+        return true;
+    }
+    return false;
+}
+
+bool flexd_options_parse(struct flexd_options *options, const char *command,
+                         const char *const *allowed, int count, char **arguments)
+{
+    memset(options, 0, sizeof *options);
+    for (int i = 0; i < count; i++) {
+        const char *argument = arguments[i];
+        if (strncmp(argument, "--", 2) != 0) {
+            fprintf(stderr, "flexd %s: %s: not an option; see flexd --help\n", command, argument);
+            return false;
+        }
+        const char *name = argument + 2;
+        size_t length = strcspn(name, "=");
+        if (!is_allowed(allowed, name, length)) {
+            fprintf(stderr, "flexd %s: unknown option %s; see flexd --help\n", command, argument);
+            return false;
+        }
+        if (length == 4 && memcmp(name, "json", 4) == 0 && name[length] == '\0') {
+            options->json = true;
+            continue;
+        }
+        const char *value = name[length] == '=' ? name + length + 1 : NULL;
+        if (value == NULL && i + 1 < count)
+            value = arguments[++i];
+        if (value == NULL) {
+            fprintf(stderr, "flexd %s: %s needs a value\n", command, argument);
+            return false;
+        }
+        if (!store_value(options, command, name, length, value))
+            return false;
+    }
+    if (is_allowed(allowed, "home", 4) && options->home == NULL) {
+        fprintf(stderr, "flexd %s: --home DIR is required\n", command);
+        return false;
+    }
+    return true;
+}
