@@ -2,12 +2,12 @@
  *
  * Invariants:
  *  1 In-order traversal gives strictly ascending keys.
- *  2 AA levels (Andersson 1993): a leaf has level 1; a left child stands one level below its
- * parent; a right child at the same level or one below; a right grandchild strictly below. So the
- * height is at most 2 log2(n + 1), whatever keys an adversary picks - the reason why this is no
- * treap with a public hash as its priority, nor a plain hash table. 3 The arena only grows until
- * the next clear: bytes of replaced and removed entries stay as they are, because rollback logs
- * point at them.
+ *  2 AA levels (Andersson 1993): a leaf has level 1; a left child stands one level below its parent;
+ *    a right child at the same level or one below; a right grandchild strictly below. So the height
+ *    is at most 2 log2(n + 1), whatever keys an adversary picks: the reason why this is no treap
+ *    with a public hash as its priority, nor a plain hash table.
+ *  3 The arena only grows until the next clear: bytes of replaced and removed entries stay as they
+ *    are, because rollback logs point at them.
  *
  * The arena is reserved address space; the kernel gives a page when it is first written. Absent on
  * purpose: reuse of room, iterators that survive a change (callers seek again by key), locks. */

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Words that must not stand in the code: raw fields of unit types outside base/, floating point in
-# the state machine, functions that no bounded program needs, and default labels in enum switches.
+# the state machine, functions that no bounded program needs, unfinished work. (That a switch over an enum
+# lists every value is the compiler's to check: -Wswitch-enum.)
 set -uo pipefail
 cd "$(dirname "$0")/.."
 failed=0
@@ -20,8 +21,6 @@ complain "floating point has no place in the state machine" \
     "$(grep -nE '\b(float|double)\b' $pure /dev/null | grep -vE '^\S+\s*(/?\*|//)|\*.*\b(float|double)\b')"
 complain "unbounded or locale-dependent functions" \
     "$(grep -nE '\b(gets|strcpy|strcat|sprintf|vsprintf|strtok|atoi|atol|atof|alloca|rand|srand|setlocale|strtod|gmtime|localtime|asctime|ctime|system|popen)\(' $product /dev/null)"
-complain "a switch over an enum lists its values: no default" \
-    "$(grep -nE '^\s*default:' $product /dev/null)"
 complain "changes belong into the history, open work into an issue" \
     "$(grep -nE '\b(TODO|FIXME|XXX|HACK)\b' $product /dev/null)"
 exit $failed
