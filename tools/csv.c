@@ -6,50 +6,13 @@
 #include "tools/csv.h"
 
 #include "base/checked.h"
+#include "node/config.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static char *read_whole(const char *path, size_t *size, char problem[CSV_PROBLEM_SIZE])
-{
-    FILE *file = fopen(path, "rb");
-    if (file == NULL) {
-        snprintf(problem, CSV_PROBLEM_SIZE, "%.200s: %s", path, strerror(errno));
-        return NULL;
-    }
-    size_t capacity = 65536;
-    char *text = malloc(capacity + 1);
-    *size = 0;
-    while (text != NULL) {
-        *size += fread(text + *size, 1, capacity - *size, file);
-        if (*size < capacity) {
-            break;
-        }
-        if (capacity >= CSV_BYTES_MAX) {
-            snprintf(problem, CSV_PROBLEM_SIZE, "%.200s: over %d bytes", path, CSV_BYTES_MAX);
-            free(text);
-            fclose(file);
-            return NULL;
-        }
-        capacity *= 2;
-        char *larger = realloc(text, capacity + 1);
-        if (larger == NULL) {
-            free(text);
-        }
-        text = larger;
-    }
-    bool failed = ferror(file) != 0;
-    fclose(file);
-    if (text == NULL || failed) {
-        snprintf(problem, CSV_PROBLEM_SIZE, "%.200s: cannot be read whole", path);
-        free(text);
-        return NULL;
-    }
-    text[*size] = '\0';
-    return text;
-}
+_Static_assert((int)CSV_PROBLEM_SIZE >= (int)NODE_PROBLEM_SIZE, "messages of node_file_read fit");
 
 /* Cuts one line, which ends in NUL, at the separators. Returns the number of fields, or 0 if there
  * are more than `most`. */
@@ -113,7 +76,7 @@ bool csv_read(struct csv_table *out, const char *path, char problem[CSV_PROBLEM_
 {
     memset(out, 0, sizeof(*out));
     size_t size = 0;
-    out->text = read_whole(path, &size, problem);
+    out->text = node_file_read(path, CSV_BYTES_MAX, &size, problem);
     if (out->text == NULL) {
         return false;
     }

@@ -14,7 +14,7 @@ enum {
     CSV_COLUMNS_MAX = 64,
     CSV_FIELD_MAX = 256,
     CSV_BYTES_MAX = 64 * 1024 * 1024,
-    CSV_PROBLEM_SIZE = 320
+    CSV_PROBLEM_SIZE = 320 /* at least NODE_PROBLEM_SIZE */
 };
 
 struct csv_table {

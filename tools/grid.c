@@ -5,8 +5,8 @@
 #include "tools/grid.h"
 
 #include "base/json.h"
+#include "node/config.h"
 #include "tools/feeder.h"
-#include "tools/files.h"
 
 #include <cjson/cJSON.h>
 #include <stdio.h>
@@ -75,8 +75,7 @@ static bool read_description(struct grid_tables *out, const struct grid_argument
                                        "res_profile_name",
                                        NULL};
     size_t size = 0;
-    char *text = files_read(arguments->feeder, FEEDER_DESCRIPTION_BYTES_MAX, &size, problem,
-                            CSV_PROBLEM_SIZE);
+    char *text = node_file_read(arguments->feeder, FEEDER_DESCRIPTION_BYTES_MAX, &size, problem);
     if (text == NULL) {
         return false;
     }
