@@ -44,6 +44,11 @@ void ed25519_public_key(struct public_key *out, const struct secret_key *seed);
 void ed25519_sign(struct signature *out, const struct secret_key *seed, const struct hash *message);
 bool ed25519_verify(const struct signature *signature, const struct public_key *key,
                     const struct hash *message);
+/* RFC 8032 itself, for messages of any length: the published vectors. */
+void ed25519_sign_raw(struct signature *out, const struct secret_key *seed, const void *message,
+                      size_t size);
+bool ed25519_verify_raw(const struct signature *signature, const struct public_key *key,
+                        const void *message, size_t size);
 
 /* Uniform random bytes from the operating system. Never for anything that a block depends on. */
 void random_bytes(void *out, size_t size);
