@@ -188,6 +188,7 @@ struct offer_place {
 struct order_cancel {
     uint64_t order;
 };
+enum { METER_BATCH_REASON_MAX = 128 };
 /* By a meter operator: the fingerprint of one interval's readings (D5.5, IOTA verification). A
  * correction names the next revision and a reason. */
 struct meter_batch {
@@ -197,7 +198,7 @@ struct meter_batch {
     uint32_t count;                     /* readings under the root */
     struct hash root;
     uint32_t revision;                  /* 0 the first time */
-    struct bytes_view reason;           /* text, empty at revision 0, at most 128 bytes */
+    struct bytes_view reason;           /* text, empty at revision 0 */
 };
 /* By buyer or seller of the deal; the witness holds a delivery_witness (delivery.h). */
 struct delivery_prove {
@@ -227,6 +228,9 @@ union action_record {
     struct meter_batch meter_batch;
     struct delivery_prove delivery_prove;
 };
+
+/* A market's terms, which the market's own record nests. */
+extern const struct codec_record market_create_record;
 
 /* The action's record table, with its name ("token_transfer"); NULL if no action has that type. */
 const struct codec_record *action_codec(uint8_t type);

@@ -10,7 +10,7 @@
  *   receipt      receipt reference (32)                          receipt_reference
  *   device       name                                            device_record
  *   enrolment    device name | market name                       enrolment_record
- *   commitment   device name | i64 period start | u8 direction   commitment_record
+ *   commitment   device name | i64 quarter hour | u8 direction   commitment_record
  *   market       name                                            market_record
  *   order        u64 id                                          order_record
  *   book         book key | u8 side | price key (8) | i64        (empty) index of open orders in
@@ -73,6 +73,9 @@ struct participant_record {
     uint64_t nonce; /* last one used */
 };
 
+/* Who signs with this key; empty for ever once the key was rotated away or its owner retired. Keys
+ * are never given out again: nonces belong to participants, so under a new owner's lower nonce the
+ * old owner's transactions could be played once more. */
 struct key_record {
     struct name participant;
 };
@@ -95,9 +98,10 @@ struct supply_record {
     struct money burned;
 };
 
+/* Mints and burns share the references: one fiat receipt moves money once. */
 struct receipt_reference {
     struct name treasurer;
-    struct money amount;
+    struct money amount; /* minted, or negative: burned */
 };
 
 struct device_record {
@@ -122,14 +126,17 @@ struct device_record {
 };
 
 struct enrolment_record {
-    struct name participant; /* who enrolled it */
+    struct name participant; /* who enrolled it; the enrolment itself stays with the device */
 };
 
-/* What a device has open or sold for one market time unit and direction, over all markets (right
- * to offer). Keyed by unit, not by period, so that markets of different periods can't sell twice. */
+/* What a device has open or sold in one quarter hour and direction, over all markets (right to
+ * offer). A market time unit of 15, 30 or 60 minutes that sells E Wh holds E x 4, E x 2 or E W in
+ * each of its quarter hours: exact both ways, so markets of different units can't sell twice and
+ * releases take back what was booked to the last watt. */
 struct commitment_record {
-    struct energy quantity;
+    struct power power;
 };
+enum { COMMITMENT_SLOT_MS = 900000 };
 
 struct market_record {
     struct market_create terms;
@@ -218,6 +225,24 @@ struct used_record {
     struct energy quantity;
 };
 
+extern const struct codec_record params_record_codec;
+extern const struct codec_record participant_record_codec;
+extern const struct codec_record key_record_codec;
+extern const struct codec_record pot_record_codec;
+extern const struct codec_record supply_record_codec;
+extern const struct codec_record receipt_reference_codec;
+extern const struct codec_record device_record_codec;
+extern const struct codec_record enrolment_record_codec;
+extern const struct codec_record commitment_record_codec;
+extern const struct codec_record market_record_codec;
+extern const struct codec_record order_record_codec;
+extern const struct codec_record deal_record_codec;
+extern const struct codec_record batch_record_codec;
+extern const struct codec_record digest_record_codec;
+extern const struct codec_record counters_record_codec;
+extern const struct codec_record clock_record_codec;
+extern const struct codec_record used_record_codec;
+
 /* How one kind is named, keyed and encoded. */
 struct state_kind_info {
     enum state_kind kind;
@@ -227,6 +252,8 @@ struct state_kind_info {
     /* Parts of the key after the namespace byte. */
     const struct codec_record *key_codec; /* a record of the key's parts; NULL: no key */
 };
+
+enum { POT_ID_SIZE = 24 };
 
 /* NULL if there is none. */
 const struct state_kind_info *state_kind_info(enum state_kind kind);

@@ -20,7 +20,7 @@ enum { TRANSACTION_VERSION = 1 };
 struct transaction {
     struct bytes_view envelope;
     struct bytes_view body;
-    struct bytes_view witness; /* empty if none, or pruned: see witness_pruned */
+    struct bytes_view witness; /* empty if none */
     struct signature signature;
     struct hash id;
     struct hash genesis;

@@ -1,0 +1,424 @@
+/* The actions' encodings: one table per action, from which decode, print, wallet input and fuzzing
+ * follow (house rule 11). docs/spec/encoding.md prints them.
+ *
+ * 1. A field's place in its table is its place on the wire; neither ever changes. A new field is a
+ *    new action type.
+ * 2. Every encoding stays within LIMIT_ACTION_BYTES; a unit test computes it from the tables.
+ *
+ * Deliberately absent: what an action means. That is in the modules' methods. */
+#include "contracts/actions.h"
+
+#include <string.h>
+
+const char *const role_names[ROLE_COUNT] = {"dso",
+                                            "tso",
+                                            "aggregator",
+                                            "retailer",
+                                            "prosumer",
+                                            "meter_operator",
+                                            "market_operator",
+                                            "regulator",
+                                            "treasurer"};
+const char *const status_names[4] = {"registered", "active", "suspended", "retired"};
+const char *const device_type_names[5] = {"storage", "generation", "load", "ev", "heat_pump"};
+const char *const direction_names[2] = {"up", "down"};
+const char *const market_state_names[3] = {"open", "suspended", "closed"};
+
+static const struct codec_field participant_register_record_fields[] = {
+    {.name = "id", .offset = offsetof(struct participant_register, id), .type = CODEC_NAME},
+    {.name = "key",
+     .offset = offsetof(struct participant_register, key),
+     .type = CODEC_FIXED,
+     .limit = PUBLIC_KEY_SIZE},
+    {.name = "roles",
+     .offset = offsetof(struct participant_register, roles),
+     .type = CODEC_FLAGS,
+     .limit = ROLE_COUNT,
+     .names = role_names},
+};
+static const struct codec_record participant_register_record = {
+    .name = "participant_register",
+    .struct_size = sizeof(struct participant_register),
+    .fields = participant_register_record_fields,
+    .field_count =
+        sizeof participant_register_record_fields / sizeof participant_register_record_fields[0],
+};
+
+static const struct codec_field participant_status_record_fields[] = {
+    {.name = "id", .offset = offsetof(struct participant_status, id), .type = CODEC_NAME},
+    {.name = "status",
+     .offset = offsetof(struct participant_status, status),
+     .type = CODEC_ENUM,
+     .limit = 4,
+     .names = status_names},
+};
+static const struct codec_record participant_status_record = {
+    .name = "participant_status",
+    .struct_size = sizeof(struct participant_status),
+    .fields = participant_status_record_fields,
+    .field_count =
+        sizeof participant_status_record_fields / sizeof participant_status_record_fields[0],
+};
+
+static const struct codec_field participant_rotate_key_record_fields[] = {
+    {.name = "new_key",
+     .offset = offsetof(struct participant_rotate_key, new_key),
+     .type = CODEC_FIXED,
+     .limit = PUBLIC_KEY_SIZE},
+    {.name = "proof",
+     .offset = offsetof(struct participant_rotate_key, proof),
+     .type = CODEC_FIXED,
+     .limit = SIGNATURE_SIZE},
+};
+static const struct codec_record participant_rotate_key_record = {
+    .name = "participant_rotate_key",
+    .struct_size = sizeof(struct participant_rotate_key),
+    .fields = participant_rotate_key_record_fields,
+    .field_count = sizeof participant_rotate_key_record_fields /
+                   sizeof participant_rotate_key_record_fields[0],
+};
+
+static const struct codec_field device_register_record_fields[] = {
+    {.name = "id", .offset = offsetof(struct device_register, id), .type = CODEC_NAME},
+    {.name = "device_type",
+     .offset = offsetof(struct device_register, type),
+     .type = CODEC_ENUM,
+     .limit = 5,
+     .names = device_type_names},
+    {.name = "max_power_w",
+     .offset = offsetof(struct device_register, max_power),
+     .type = CODEC_I64},
+    {.name = "capacity_wh",
+     .offset = offsetof(struct device_register, capacity),
+     .type = CODEC_I64},
+    {.name = "connection_w",
+     .offset = offsetof(struct device_register, connection),
+     .type = CODEC_I64},
+    {.name = "node", .offset = offsetof(struct device_register, node), .type = CODEC_NAME},
+    {.name = "feeder", .offset = offsetof(struct device_register, feeder), .type = CODEC_NAME},
+    {.name = "zone", .offset = offsetof(struct device_register, zone), .type = CODEC_NAME},
+    {.name = "meter_key",
+     .offset = offsetof(struct device_register, meter_key),
+     .type = CODEC_FIXED,
+     .limit = PUBLIC_KEY_SIZE},
+    {.name = "address_hash",
+     .offset = offsetof(struct device_register, address_hash),
+     .type = CODEC_FIXED,
+     .limit = HASH_SIZE},
+};
+static const struct codec_record device_register_record = {
+    .name = "device_register",
+    .struct_size = sizeof(struct device_register),
+    .fields = device_register_record_fields,
+    .field_count = sizeof device_register_record_fields / sizeof device_register_record_fields[0],
+};
+
+static const struct codec_field device_delegate_record_fields[] = {
+    {.name = "device", .offset = offsetof(struct device_delegate, device), .type = CODEC_NAME},
+    {.name = "manager", .offset = offsetof(struct device_delegate, manager), .type = CODEC_NAME},
+    {.name = "from_ms", .offset = offsetof(struct device_delegate, from), .type = CODEC_I64},
+    {.name = "until_ms", .offset = offsetof(struct device_delegate, until), .type = CODEC_I64},
+};
+static const struct codec_record device_delegate_record = {
+    .name = "device_delegate",
+    .struct_size = sizeof(struct device_delegate),
+    .fields = device_delegate_record_fields,
+    .field_count = sizeof device_delegate_record_fields / sizeof device_delegate_record_fields[0],
+};
+
+static const struct codec_field device_delegate_accept_record_fields[] = {
+    {.name = "device",
+     .offset = offsetof(struct device_delegate_accept, device),
+     .type = CODEC_NAME},
+};
+static const struct codec_record device_delegate_accept_record = {
+    .name = "device_delegate_accept",
+    .struct_size = sizeof(struct device_delegate_accept),
+    .fields = device_delegate_accept_record_fields,
+    .field_count = sizeof device_delegate_accept_record_fields /
+                   sizeof device_delegate_accept_record_fields[0],
+};
+
+static const struct codec_field device_transfer_record_fields[] = {
+    {.name = "device", .offset = offsetof(struct device_transfer, device), .type = CODEC_NAME},
+    {.name = "new_owner",
+     .offset = offsetof(struct device_transfer, new_owner),
+     .type = CODEC_NAME},
+};
+static const struct codec_record device_transfer_record = {
+    .name = "device_transfer",
+    .struct_size = sizeof(struct device_transfer),
+    .fields = device_transfer_record_fields,
+    .field_count = sizeof device_transfer_record_fields / sizeof device_transfer_record_fields[0],
+};
+
+static const struct codec_field device_transfer_accept_record_fields[] = {
+    {.name = "device",
+     .offset = offsetof(struct device_transfer_accept, device),
+     .type = CODEC_NAME},
+};
+static const struct codec_record device_transfer_accept_record = {
+    .name = "device_transfer_accept",
+    .struct_size = sizeof(struct device_transfer_accept),
+    .fields = device_transfer_accept_record_fields,
+    .field_count = sizeof device_transfer_accept_record_fields /
+                   sizeof device_transfer_accept_record_fields[0],
+};
+
+static const struct codec_field device_status_record_fields[] = {
+    {.name = "device", .offset = offsetof(struct device_status, device), .type = CODEC_NAME},
+    {.name = "status",
+     .offset = offsetof(struct device_status, status),
+     .type = CODEC_ENUM,
+     .limit = 4,
+     .names = status_names},
+};
+static const struct codec_record device_status_record = {
+    .name = "device_status",
+    .struct_size = sizeof(struct device_status),
+    .fields = device_status_record_fields,
+    .field_count = sizeof device_status_record_fields / sizeof device_status_record_fields[0],
+};
+
+static const struct codec_field device_enrol_record_fields[] = {
+    {.name = "device", .offset = offsetof(struct device_enrol, device), .type = CODEC_NAME},
+    {.name = "market", .offset = offsetof(struct device_enrol, market), .type = CODEC_NAME},
+    {.name = "enrolled", .offset = offsetof(struct device_enrol, enrolled), .type = CODEC_BOOL},
+};
+static const struct codec_record device_enrol_record = {
+    .name = "device_enrol",
+    .struct_size = sizeof(struct device_enrol),
+    .fields = device_enrol_record_fields,
+    .field_count = sizeof device_enrol_record_fields / sizeof device_enrol_record_fields[0],
+};
+
+static const struct codec_field token_mint_record_fields[] = {
+    {.name = "to", .offset = offsetof(struct token_mint, to), .type = CODEC_NAME},
+    {.name = "amount_ueur", .offset = offsetof(struct token_mint, amount), .type = CODEC_I64},
+    {.name = "receipt",
+     .offset = offsetof(struct token_mint, receipt),
+     .type = CODEC_FIXED,
+     .limit = HASH_SIZE},
+};
+static const struct codec_record token_mint_record = {
+    .name = "token_mint",
+    .struct_size = sizeof(struct token_mint),
+    .fields = token_mint_record_fields,
+    .field_count = sizeof token_mint_record_fields / sizeof token_mint_record_fields[0],
+};
+
+static const struct codec_field token_burn_record_fields[] = {
+    {.name = "amount_ueur", .offset = offsetof(struct token_burn, amount), .type = CODEC_I64},
+    {.name = "receipt",
+     .offset = offsetof(struct token_burn, receipt),
+     .type = CODEC_FIXED,
+     .limit = HASH_SIZE},
+};
+static const struct codec_record token_burn_record = {
+    .name = "token_burn",
+    .struct_size = sizeof(struct token_burn),
+    .fields = token_burn_record_fields,
+    .field_count = sizeof token_burn_record_fields / sizeof token_burn_record_fields[0],
+};
+
+static const struct codec_field token_transfer_record_fields[] = {
+    {.name = "to", .offset = offsetof(struct token_transfer, to), .type = CODEC_NAME},
+    {.name = "amount_ueur", .offset = offsetof(struct token_transfer, amount), .type = CODEC_I64},
+};
+static const struct codec_record token_transfer_record = {
+    .name = "token_transfer",
+    .struct_size = sizeof(struct token_transfer),
+    .fields = token_transfer_record_fields,
+    .field_count = sizeof token_transfer_record_fields / sizeof token_transfer_record_fields[0],
+};
+
+static const struct codec_field market_create_record_fields[] = {
+    {.name = "id", .offset = offsetof(struct market_create, id), .type = CODEC_NAME},
+    {.name = "zone", .offset = offsetof(struct market_create, zone), .type = CODEC_NAME},
+    {.name = "mtu_ms", .offset = offsetof(struct market_create, mtu), .type = CODEC_I64},
+    {.name = "mtus_per_period",
+     .offset = offsetof(struct market_create, mtus_per_period),
+     .type = CODEC_U16},
+    {.name = "opens_ms", .offset = offsetof(struct market_create, opens), .type = CODEC_I64},
+    {.name = "closes_ms", .offset = offsetof(struct market_create, closes), .type = CODEC_I64},
+    {.name = "gate_closure_ms",
+     .offset = offsetof(struct market_create, gate_closure),
+     .type = CODEC_I64},
+    {.name = "proof_deadline_ms",
+     .offset = offsetof(struct market_create, proof_deadline),
+     .type = CODEC_I64},
+    {.name = "quantity_step_wh",
+     .offset = offsetof(struct market_create, quantity_step),
+     .type = CODEC_I64},
+    {.name = "quantity_min_wh",
+     .offset = offsetof(struct market_create, quantity_min),
+     .type = CODEC_I64},
+    {.name = "quantity_max_wh",
+     .offset = offsetof(struct market_create, quantity_max),
+     .type = CODEC_I64},
+    {.name = "price_step_ueur_per_kwh",
+     .offset = offsetof(struct market_create, price_step),
+     .type = CODEC_I64},
+    {.name = "price_min_ueur_per_kwh",
+     .offset = offsetof(struct market_create, price_min),
+     .type = CODEC_I64},
+    {.name = "price_max_ueur_per_kwh",
+     .offset = offsetof(struct market_create, price_max),
+     .type = CODEC_I64},
+    {.name = "tolerance_permille",
+     .offset = offsetof(struct market_create, tolerance_permille),
+     .type = CODEC_U16},
+    {.name = "floor_permille",
+     .offset = offsetof(struct market_create, floor_permille),
+     .type = CODEC_U16},
+};
+const struct codec_record market_create_record = {
+    .name = "market_create",
+    .struct_size = sizeof(struct market_create),
+    .fields = market_create_record_fields,
+    .field_count = sizeof market_create_record_fields / sizeof market_create_record_fields[0],
+};
+
+static const struct codec_field market_set_state_record_fields[] = {
+    {.name = "id", .offset = offsetof(struct market_set_state, id), .type = CODEC_NAME},
+    {.name = "state",
+     .offset = offsetof(struct market_set_state, state),
+     .type = CODEC_ENUM,
+     .limit = 3,
+     .names = market_state_names},
+};
+static const struct codec_record market_set_state_record = {
+    .name = "market_state",
+    .struct_size = sizeof(struct market_set_state),
+    .fields = market_set_state_record_fields,
+    .field_count = sizeof market_set_state_record_fields / sizeof market_set_state_record_fields[0],
+};
+
+static const struct codec_field request_place_record_fields[] = {
+    {.name = "market", .offset = offsetof(struct request_place, market), .type = CODEC_NAME},
+    {.name = "direction",
+     .offset = offsetof(struct request_place, direction),
+     .type = CODEC_ENUM,
+     .limit = 2,
+     .names = direction_names},
+    {.name = "period_start_ms",
+     .offset = offsetof(struct request_place, period_start),
+     .type = CODEC_I64},
+    {.name = "quantity_wh", .offset = offsetof(struct request_place, quantity), .type = CODEC_I64},
+    {.name = "price_ueur_per_kwh",
+     .offset = offsetof(struct request_place, price),
+     .type = CODEC_I64},
+};
+static const struct codec_record request_place_record = {
+    .name = "request_place",
+    .struct_size = sizeof(struct request_place),
+    .fields = request_place_record_fields,
+    .field_count = sizeof request_place_record_fields / sizeof request_place_record_fields[0],
+};
+
+static const struct codec_field offer_place_record_fields[] = {
+    {.name = "market", .offset = offsetof(struct offer_place, market), .type = CODEC_NAME},
+    {.name = "direction",
+     .offset = offsetof(struct offer_place, direction),
+     .type = CODEC_ENUM,
+     .limit = 2,
+     .names = direction_names},
+    {.name = "period_start_ms",
+     .offset = offsetof(struct offer_place, period_start),
+     .type = CODEC_I64},
+    {.name = "quantity_wh", .offset = offsetof(struct offer_place, quantity), .type = CODEC_I64},
+    {.name = "price_ueur_per_kwh",
+     .offset = offsetof(struct offer_place, price),
+     .type = CODEC_I64},
+    {.name = "device", .offset = offsetof(struct offer_place, device), .type = CODEC_NAME},
+    {.name = "schedule_hash",
+     .offset = offsetof(struct offer_place, schedule_hash),
+     .type = CODEC_FIXED,
+     .limit = HASH_SIZE},
+};
+static const struct codec_record offer_place_record = {
+    .name = "offer_place",
+    .struct_size = sizeof(struct offer_place),
+    .fields = offer_place_record_fields,
+    .field_count = sizeof offer_place_record_fields / sizeof offer_place_record_fields[0],
+};
+
+static const struct codec_field order_cancel_record_fields[] = {
+    {.name = "order", .offset = offsetof(struct order_cancel, order), .type = CODEC_U64},
+};
+static const struct codec_record order_cancel_record = {
+    .name = "order_cancel",
+    .struct_size = sizeof(struct order_cancel),
+    .fields = order_cancel_record_fields,
+    .field_count = sizeof order_cancel_record_fields / sizeof order_cancel_record_fields[0],
+};
+
+static const struct codec_field meter_batch_record_fields[] = {
+    {.name = "id", .offset = offsetof(struct meter_batch, id), .type = CODEC_NAME},
+    {.name = "interval_start_ms",
+     .offset = offsetof(struct meter_batch, interval_start),
+     .type = CODEC_I64},
+    {.name = "interval_ms", .offset = offsetof(struct meter_batch, interval), .type = CODEC_I64},
+    {.name = "count", .offset = offsetof(struct meter_batch, count), .type = CODEC_U32},
+    {.name = "root",
+     .offset = offsetof(struct meter_batch, root),
+     .type = CODEC_FIXED,
+     .limit = HASH_SIZE},
+    {.name = "revision", .offset = offsetof(struct meter_batch, revision), .type = CODEC_U32},
+    {.name = "reason",
+     .offset = offsetof(struct meter_batch, reason),
+     .type = CODEC_TEXT,
+     .limit = METER_BATCH_REASON_MAX},
+};
+static const struct codec_record meter_batch_record = {
+    .name = "meter_batch",
+    .struct_size = sizeof(struct meter_batch),
+    .fields = meter_batch_record_fields,
+    .field_count = sizeof meter_batch_record_fields / sizeof meter_batch_record_fields[0],
+};
+
+static const struct codec_field delivery_prove_record_fields[] = {
+    {.name = "deal", .offset = offsetof(struct delivery_prove, deal), .type = CODEC_U64},
+};
+static const struct codec_record delivery_prove_record = {
+    .name = "delivery_prove",
+    .struct_size = sizeof(struct delivery_prove),
+    .fields = delivery_prove_record_fields,
+    .field_count = sizeof delivery_prove_record_fields / sizeof delivery_prove_record_fields[0],
+};
+
+static const struct codec_record *const codecs[ACTION_TYPE_LIMIT] = {
+    [ACTION_PARTICIPANT_REGISTER] = &participant_register_record,
+    [ACTION_PARTICIPANT_STATUS] = &participant_status_record,
+    [ACTION_PARTICIPANT_ROTATE_KEY] = &participant_rotate_key_record,
+    [ACTION_DEVICE_REGISTER] = &device_register_record,
+    [ACTION_DEVICE_DELEGATE] = &device_delegate_record,
+    [ACTION_DEVICE_DELEGATE_ACCEPT] = &device_delegate_accept_record,
+    [ACTION_DEVICE_TRANSFER] = &device_transfer_record,
+    [ACTION_DEVICE_TRANSFER_ACCEPT] = &device_transfer_accept_record,
+    [ACTION_DEVICE_STATUS] = &device_status_record,
+    [ACTION_DEVICE_ENROL] = &device_enrol_record,
+    [ACTION_TOKEN_MINT] = &token_mint_record,
+    [ACTION_TOKEN_BURN] = &token_burn_record,
+    [ACTION_TOKEN_TRANSFER] = &token_transfer_record,
+    [ACTION_MARKET_CREATE] = &market_create_record,
+    [ACTION_MARKET_STATE] = &market_set_state_record,
+    [ACTION_REQUEST_PLACE] = &request_place_record,
+    [ACTION_OFFER_PLACE] = &offer_place_record,
+    [ACTION_ORDER_CANCEL] = &order_cancel_record,
+    [ACTION_METER_BATCH] = &meter_batch_record,
+    [ACTION_DELIVERY_PROVE] = &delivery_prove_record,
+};
+
+const struct codec_record *action_codec(uint8_t type)
+{
+    return type < ACTION_TYPE_LIMIT ? codecs[type] : NULL;
+}
+
+uint8_t action_from_name(const char *name)
+{
+    for (uint8_t type = 0; type < ACTION_TYPE_LIMIT; type++)
+        if (codecs[type] != NULL && strcmp(codecs[type]->name, name) == 0)
+            return type;
+    return 0;
+}

@@ -1,0 +1,117 @@
+/* Names and reasons of everything that the ledger refuses (docs/spec/errors.md).
+ *
+ * 1. A name never changes: wallets and scripts match on it. A reason may be put better.
+ * 2. A reason says what is wrong and, where the sender can do something, what.
+ *
+ * Deliberately absent: which action answers which error when. docs/spec/errors.md has that. */
+#include "contracts/errors.h"
+
+#include <string.h>
+
+#include "base/fatal.h"
+
+struct error_text {
+    const char *name;
+    const char *reason;
+};
+
+static const struct error_text texts[CONTRACT_ERROR_COUNT] = {
+    [CONTRACT_OK] = {"ok", "Done."},
+    [CONTRACT_TX_MALFORMED] = {"tx_malformed", "The bytes are not a canonical transaction."},
+    [CONTRACT_TX_OVERSIZED] =
+        {"tx_oversized", "The transaction or its witness is larger than the limit; split it."},
+    [CONTRACT_TX_WRONG_CHAIN] = {"tx_wrong_chain", "The transaction was made for another ledger."},
+    [CONTRACT_TX_BAD_SIGNATURE] = {"tx_bad_signature",
+                                   "The signature does not fit the sender's key and the bytes."},
+    [CONTRACT_TX_BAD_WITNESS] =
+        {"tx_bad_witness",
+         "The witness is missing, not called for, or not the one that was signed."},
+    [CONTRACT_TX_UNKNOWN_KEY] = {"tx_unknown_key",
+                                 "No participant signs with this key, or it is no longer in use."},
+    [CONTRACT_TX_NONCE_USED] = {"tx_nonce_used",
+                                "The nonce was used before; sign again with the next one."},
+    [CONTRACT_TX_EXPIRED] = {"tx_expired", "valid_until has passed; sign again with a later one."},
+    [CONTRACT_TX_NONCE_GAP] = {"tx_nonce_gap",
+                               "Transactions with lower nonces are missing; send those first."},
+    [CONTRACT_TX_FEE_UNAFFORDABLE] = {"tx_fee_unaffordable",
+                                      "The balance does not cover the transaction's fee."},
+    [CONTRACT_TX_FEE_LIMIT] = {"tx_fee_limit",
+                               "The fee is above the transaction's fee_limit; allow more."},
+    [CONTRACT_TX_EXPIRY_TOO_FAR] = {"tx_expiry_too_far",
+                                    "valid_until is further ahead than transactions may live."},
+    [CONTRACT_MEMPOOL_FULL] = {"mempool_full",
+                               "This node has no room for more of your transactions; try again."},
+    [CONTRACT_NOT_PERMITTED] = {"not_permitted", "Your role does not allow this."},
+    [CONTRACT_SUSPENDED] = {"suspended", "The participant or device is suspended or retired."},
+    [CONTRACT_AMOUNT_NOT_POSITIVE] = {"amount_not_positive",
+                                      "The amount or quantity must be more than zero."},
+    [CONTRACT_OVERFLOW] = {"overflow", "The amount leaves the range of exact arithmetic."},
+    [CONTRACT_INSUFFICIENT_FUNDS] = {"insufficient_funds", "The balance does not cover it."},
+    [CONTRACT_UNKNOWN_PARTICIPANT] = {"unknown_participant", "No participant has this name."},
+    [CONTRACT_UNKNOWN_DEVICE] = {"unknown_device", "No device has this name."},
+    [CONTRACT_UNKNOWN_MARKET] = {"unknown_market", "No market has this name."},
+    [CONTRACT_UNKNOWN_ORDER] = {"unknown_order", "No order has this number."},
+    [CONTRACT_UNKNOWN_DEAL] = {"unknown_deal", "No deal has this number."},
+    [CONTRACT_UNKNOWN_BATCH] = {"unknown_batch",
+                                "No fingerprint of readings was posted for that interval."},
+    [CONTRACT_EXISTS_ALREADY] = {"exists_already",
+                                 "The name, key, reference or record is taken already."},
+    [CONTRACT_NOT_OWNER] = {"not_owner", "Only the device's owner may do this."},
+    [CONTRACT_NOT_YOURS_TO_OFFER] = {"not_yours_to_offer",
+                                     "You neither own nor manage the device for all of that time."},
+    [CONTRACT_NO_PENDING_REQUEST] = {"no_pending_request",
+                                     "Nothing was offered to you that you could accept."},
+    [CONTRACT_NOT_PREQUALIFIED] = {"not_prequalified",
+                                   "The DSO has not prequalified the device yet."},
+    [CONTRACT_NOT_ENROLLED] = {"not_enrolled", "The device is not enrolled in this market."},
+    [CONTRACT_WRONG_ZONE] = {"wrong_zone", "The device is not in the market's zone."},
+    [CONTRACT_OVER_DEVICE_POWER] =
+        {"over_device_power",
+         "The device can't give that much on top of what it has sold already."},
+    [CONTRACT_MARKET_NOT_OPEN] = {"market_not_open",
+                                  "The market is suspended, closed, or has not opened yet."},
+    [CONTRACT_GATE_CLOSED] = {"gate_closed", "The gate of that delivery period has closed."},
+    [CONTRACT_BAD_PERIOD] = {"bad_period", "That is not a whole delivery period of this market."},
+    [CONTRACT_BAD_GRANULARITY] = {"bad_granularity",
+                                  "Not a multiple of the market's quantity or price step."},
+    [CONTRACT_OUT_OF_RANGE] = {"out_of_range",
+                               "Below the least or above the most that the market allows."},
+    [CONTRACT_BOOK_FULL] = {"book_full", "The order book of that delivery period is full."},
+    [CONTRACT_ORDER_NOT_OPEN] = {"order_not_open", "The order is filled, cancelled or expired."},
+    [CONTRACT_DEAL_NOT_OPEN] = {"deal_not_open", "The deal is settled or refunded already."},
+    [CONTRACT_TOO_EARLY] = {"too_early", "What this needs has not happened or ended yet."},
+    [CONTRACT_TOO_LATE] = {"too_late", "The deadline for this has passed."},
+    [CONTRACT_BAD_PROOF] = {"bad_proof", "A Merkle path does not lead to the posted fingerprint."},
+    [CONTRACT_BAD_READING] = {"bad_reading",
+                              "A reading is malformed, or of the wrong device, interval or order."},
+    [CONTRACT_BAD_METER_SIGNATURE] = {"bad_meter_signature",
+                                      "A reading is not signed by the device's meter."},
+    [CONTRACT_BAD_SCHEDULE] = {"bad_schedule",
+                               "The revealed schedule is not the one that was declared."},
+    [CONTRACT_BAD_KEY] = {"bad_key", "Not a public key, or its possession is not proven."},
+    [CONTRACT_BAD_PARAMETER] = {"bad_parameter", "A parameter is outside what makes sense."},
+    [CONTRACT_BAD_REVISION] = {"bad_revision",
+                               "A correction must name the next revision and a reason."},
+    [CONTRACT_TOO_MANY_EVENTS] = {"too_many_events",
+                                  "The transaction does more than one receipt can hold; split it."},
+};
+
+const char *contract_error_name(enum contract_error error)
+{
+    MUST((unsigned)error < CONTRACT_ERROR_COUNT);
+    return texts[error].name;
+}
+
+const char *contract_error_reason(enum contract_error error)
+{
+    MUST((unsigned)error < CONTRACT_ERROR_COUNT);
+    return texts[error].reason;
+}
+
+enum contract_error contract_error_from_name(const char *name)
+{
+    unsigned error = 0;
+    while (error < CONTRACT_ERROR_COUNT && strcmp(texts[error].name, name) != 0)
+        error++;
+    return (enum contract_error)error;
+}

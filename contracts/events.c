@@ -1,0 +1,212 @@
+/* Events and receipts: their encodings, their walk, a receipt's leaf under receipt_root.
+ *
+ * 1. An event with its head of three bytes stays within CONTRACT_EVENT_BYTES_MAX; a unit test
+ *    computes it from the tables.
+ * 2. Type numbers and field places never change: receipt roots depend on them.
+ *
+ * Deliberately absent: writing events. contract_event (ledger.c) does that, into the block's own
+ * memory. */
+#include "contracts/events.h"
+#include "base/fatal.h"
+#include "contracts/ledger.h"
+
+static const char *const event_pot_kind_names[5] = {"balance", "order_escrow", "deal_escrow",
+                                                    "fees", "outside"};
+
+static const struct codec_field pot_id_codec_fields[] = {
+    {.name = "kind",
+     .offset = offsetof(struct pot_id, kind),
+     .type = CODEC_ENUM,
+     .limit = 5,
+     .names = event_pot_kind_names},
+    {.name = "participant",
+     .offset = offsetof(struct pot_id, participant),
+     .type = CODEC_NAME_EMPTY},
+    {.name = "id", .offset = offsetof(struct pot_id, id), .type = CODEC_U64},
+};
+const struct codec_record pot_id_codec = {
+    .name = "pot_id",
+    .struct_size = sizeof(struct pot_id),
+    .fields = pot_id_codec_fields,
+    .field_count = sizeof pot_id_codec_fields / sizeof pot_id_codec_fields[0],
+};
+
+static const struct codec_field event_order_placed_codec_fields[] = {
+    {.name = "id", .offset = offsetof(struct event_order_placed, id), .type = CODEC_U64},
+    {.name = "order",
+     .offset = offsetof(struct event_order_placed, order),
+     .type = CODEC_RECORD,
+     .record = &order_record_codec},
+};
+static const struct codec_record event_order_placed_codec = {
+    .name = "order_placed",
+    .struct_size = sizeof(struct event_order_placed),
+    .fields = event_order_placed_codec_fields,
+    .field_count =
+        sizeof event_order_placed_codec_fields / sizeof event_order_placed_codec_fields[0],
+};
+
+static const struct codec_field event_order_cancelled_codec_fields[] = {
+    {.name = "id", .offset = offsetof(struct event_order_ended, id), .type = CODEC_U64},
+};
+static const struct codec_record event_order_cancelled_codec = {
+    .name = "order_cancelled",
+    .struct_size = sizeof(struct event_order_ended),
+    .fields = event_order_cancelled_codec_fields,
+    .field_count =
+        sizeof event_order_cancelled_codec_fields / sizeof event_order_cancelled_codec_fields[0],
+};
+
+static const struct codec_field event_order_expired_codec_fields[] = {
+    {.name = "id", .offset = offsetof(struct event_order_ended, id), .type = CODEC_U64},
+};
+static const struct codec_record event_order_expired_codec = {
+    .name = "order_expired",
+    .struct_size = sizeof(struct event_order_ended),
+    .fields = event_order_expired_codec_fields,
+    .field_count =
+        sizeof event_order_expired_codec_fields / sizeof event_order_expired_codec_fields[0],
+};
+
+static const struct codec_field event_deal_matched_codec_fields[] = {
+    {.name = "id", .offset = offsetof(struct event_deal, id), .type = CODEC_U64},
+    {.name = "deal",
+     .offset = offsetof(struct event_deal, deal),
+     .type = CODEC_RECORD,
+     .record = &deal_record_codec},
+};
+static const struct codec_record event_deal_matched_codec = {
+    .name = "deal_matched",
+    .struct_size = sizeof(struct event_deal),
+    .fields = event_deal_matched_codec_fields,
+    .field_count =
+        sizeof event_deal_matched_codec_fields / sizeof event_deal_matched_codec_fields[0],
+};
+
+static const struct codec_field event_deal_ended_codec_fields[] = {
+    {.name = "id", .offset = offsetof(struct event_deal, id), .type = CODEC_U64},
+    {.name = "deal",
+     .offset = offsetof(struct event_deal, deal),
+     .type = CODEC_RECORD,
+     .record = &deal_record_codec},
+};
+static const struct codec_record event_deal_ended_codec = {
+    .name = "deal_ended",
+    .struct_size = sizeof(struct event_deal),
+    .fields = event_deal_ended_codec_fields,
+    .field_count = sizeof event_deal_ended_codec_fields / sizeof event_deal_ended_codec_fields[0],
+};
+
+static const struct codec_field event_token_moved_codec_fields[] = {
+    {.name = "from",
+     .offset = offsetof(struct event_token_moved, from),
+     .type = CODEC_RECORD,
+     .record = &pot_id_codec},
+    {.name = "to",
+     .offset = offsetof(struct event_token_moved, to),
+     .type = CODEC_RECORD,
+     .record = &pot_id_codec},
+    {.name = "amount_ueur",
+     .offset = offsetof(struct event_token_moved, amount),
+     .type = CODEC_I64},
+};
+static const struct codec_record event_token_moved_codec = {
+    .name = "token_moved",
+    .struct_size = sizeof(struct event_token_moved),
+    .fields = event_token_moved_codec_fields,
+    .field_count = sizeof event_token_moved_codec_fields / sizeof event_token_moved_codec_fields[0],
+};
+
+static const struct codec_field event_fees_split_codec_fields[] = {
+    {.name = "operator",
+     .offset = offsetof(struct event_fees_split, operator_name),
+     .type = CODEC_NAME},
+    {.name = "amount_ueur", .offset = offsetof(struct event_fees_split, amount), .type = CODEC_I64},
+};
+static const struct codec_record event_fees_split_codec = {
+    .name = "fees_split",
+    .struct_size = sizeof(struct event_fees_split),
+    .fields = event_fees_split_codec_fields,
+    .field_count = sizeof event_fees_split_codec_fields / sizeof event_fees_split_codec_fields[0],
+};
+
+static const struct codec_field event_digest_codec_fields[] = {
+    {.name = "day", .offset = offsetof(struct event_digest, day), .type = CODEC_I64},
+    {.name = "digest",
+     .offset = offsetof(struct event_digest, digest),
+     .type = CODEC_RECORD,
+     .record = &digest_record_codec},
+};
+static const struct codec_record event_digest_codec = {
+    .name = "digest",
+    .struct_size = sizeof(struct event_digest),
+    .fields = event_digest_codec_fields,
+    .field_count = sizeof event_digest_codec_fields / sizeof event_digest_codec_fields[0],
+};
+
+static const struct codec_field receipt_record_fields[] = {
+    {.name = "tx_id",
+     .offset = offsetof(struct receipt, tx_id),
+     .type = CODEC_FIXED,
+     .limit = HASH_SIZE},
+    {.name = "status", .offset = offsetof(struct receipt, status), .type = CODEC_U16},
+    {.name = "fee_ueur", .offset = offsetof(struct receipt, fee), .type = CODEC_I64},
+    {.name = "events",
+     .offset = offsetof(struct receipt, events),
+     .type = CODEC_BYTES,
+     .limit = LEDGER_BLOCK_EVENTS_BYTES_MAX},
+};
+const struct codec_record receipt_record = {
+    .name = "receipt",
+    .struct_size = sizeof(struct receipt),
+    .fields = receipt_record_fields,
+    .field_count = sizeof receipt_record_fields / sizeof receipt_record_fields[0],
+};
+
+static const struct codec_record *const codecs[EVENT_TYPE_LIMIT] = {
+    [EVENT_ORDER_PLACED] = &event_order_placed_codec,
+    [EVENT_ORDER_CANCELLED] = &event_order_cancelled_codec,
+    [EVENT_ORDER_EXPIRED] = &event_order_expired_codec,
+    [EVENT_DEAL_MATCHED] = &event_deal_matched_codec,
+    [EVENT_DEAL_ENDED] = &event_deal_ended_codec,
+    [EVENT_TOKEN_MOVED] = &event_token_moved_codec,
+    [EVENT_FEES_SPLIT] = &event_fees_split_codec,
+    [EVENT_DIGEST] = &event_digest_codec,
+};
+
+const struct codec_record *event_codec(uint8_t type)
+{
+    return type < EVENT_TYPE_LIMIT ? codecs[type] : NULL;
+}
+
+bool event_next(struct bytes_view events, size_t *cursor, uint8_t *type, struct bytes_view *record)
+{
+    MUST(*cursor <= events.size);
+    struct byte_reader reader;
+    byte_reader_init(&reader, events.data, events.size);
+    reader.at = *cursor;
+    uint8_t found = byte_read_u8(&reader);
+    uint16_t size = byte_read_u16(&reader);
+    struct bytes_view bytes = byte_read_view(&reader, size);
+    if (reader.failed || event_codec(found) == NULL)
+        return false;
+    *type = found;
+    *record = bytes;
+    *cursor = reader.at;
+    return true;
+}
+
+void receipt_leaf(struct hash *out, const struct receipt *receipt)
+{
+    /* Streamed, since a block end's events are too large for a second copy. */
+    uint8_t head[HASH_SIZE + 2 + 8 + 4];
+    struct byte_writer writer;
+    byte_writer_init(&writer, head, sizeof head);
+    byte_write_raw(&writer, receipt->tx_id.bytes, HASH_SIZE);
+    byte_write_u16(&writer, receipt->status);
+    byte_write_i64(&writer, money_ueur(receipt->fee));
+    MUST(receipt->events.size <= LEDGER_BLOCK_EVENTS_BYTES_MAX);
+    byte_write_u32(&writer, (uint32_t)receipt->events.size);
+    MUST(!writer.failed && writer.size == sizeof head);
+    hash_pair(out, HASH_DOMAIN_RECEIPT, bytes_view_of(head, sizeof head), receipt->events);
+}

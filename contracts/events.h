@@ -1,0 +1,64 @@
+/* What happened, for wallets, dashboards and auditors: the records in a receipt's `events`.
+ *
+ * Each stands as (u8 type, u16 size, record). The type numbers never change; the tables' names are
+ * the events' names in the API. */
+#ifndef FLEX_CONTRACTS_EVENTS_H
+#define FLEX_CONTRACTS_EVENTS_H
+
+#include "contracts/records.h"
+
+enum event_type {
+    EVENT_ORDER_PLACED = 1,     /* event_order_placed */
+    EVENT_ORDER_CANCELLED = 2,  /* event_order_ended */
+    EVENT_ORDER_EXPIRED = 3,    /* event_order_ended */
+    EVENT_DEAL_MATCHED = 4,     /* event_deal */
+    EVENT_DEAL_ENDED = 5,       /* event_deal */
+    EVENT_TOKEN_MOVED = 6,      /* event_token_moved: mint, burn, transfer, pay, refund */
+    EVENT_FEES_SPLIT = 7,       /* event_fees_split: one per validator */
+    EVENT_DIGEST = 8,           /* event_digest */
+    EVENT_TYPE_LIMIT = 16
+};
+
+/* One pot: which kind, and whose. Unused parts are empty and zero. */
+struct pot_id {
+    uint8_t kind;            /* enum pot_kind, or POT_OUTSIDE in an event */
+    struct name participant; /* POT_BALANCE */
+    uint64_t id;             /* the escrows */
+};
+/* Where minted money comes from and burned money goes to: only ever in an event. */
+enum { POT_OUTSIDE = POT_FEES + 1 };
+extern const struct codec_record pot_id_codec;
+
+struct event_order_placed {
+    uint64_t id;
+    struct order_record order;
+};
+struct event_order_ended {
+    uint64_t id;
+};
+struct event_deal {
+    uint64_t id;
+    struct deal_record deal;
+};
+struct event_token_moved {
+    struct pot_id from;
+    struct pot_id to;
+    struct money amount;
+};
+struct event_fees_split {
+    struct name operator_name;
+    struct money amount;
+};
+struct event_digest {
+    int64_t day;
+    struct digest_record digest;
+};
+
+/* NULL if there is none. */
+const struct codec_record *event_codec(uint8_t type);
+
+/* Walks a receipt's events: *cursor starts at 0. False at the end, or at the first fault: then
+ * *cursor is not events.size. */
+bool event_next(struct bytes_view events, size_t *cursor, uint8_t *type, struct bytes_view *record);
+
+#endif

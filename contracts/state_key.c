@@ -1,0 +1,383 @@
+/* State keys: how each kind of record is found, named on the command line and listed by the API.
+ *
+ * 1. A key is its namespace byte and then the parts that the kind's key_codec lists, so equal parts
+ *    give equal keys and no key is a prefix of another of its kind.
+ * 2. Integers in keys are big-endian: listing a kind walks it in the order of time or of number.
+ * 3. Text and key are one to one: what state_key_to_text writes, state_key_from_text reads back.
+ *
+ * A pot's id is a name or a number, depending on its kind, always POT_ID_SIZE bytes: that one has
+ * code of its own. Deliberately absent: range scans; state_view.next does them. */
+#include <string.h>
+
+#include "base/fatal.h"
+#include "contracts/records.h"
+
+struct key_of_name {
+    struct name name;
+};
+struct key_of_id {
+    uint64_t id;
+};
+struct key_of_bytes {
+    uint8_t bytes[32];
+};
+struct key_of_pot {
+    uint8_t kind;
+    uint8_t id[POT_ID_SIZE];
+};
+struct key_of_enrolment {
+    struct name device;
+    struct name market;
+};
+struct key_of_unit {
+    struct name device;
+    struct timestamp start;
+    uint8_t direction;
+};
+struct key_of_book {
+    struct name market;
+    struct timestamp period_start;
+    uint8_t direction;
+    uint8_t side;
+    uint64_t price;
+    uint64_t height;
+    uint64_t tie;
+    uint64_t order;
+};
+struct key_of_deadline {
+    struct timestamp time;
+    uint8_t what;
+    uint64_t id;
+};
+struct key_of_batch {
+    struct name operator_name;
+    struct name batch;
+    struct timestamp interval_start;
+};
+struct key_of_day {
+    int64_t day;
+};
+
+_Static_assert((int)POT_ID_SIZE == (int)NAME_SIZE, "a pot's id holds a participant's name");
+
+static const struct codec_field key_of_name_codec_fields[] = {
+    {.name = "name", .offset = offsetof(struct key_of_name, name), .type = CODEC_NAME},
+};
+static const struct codec_record key_of_name_codec = {
+    .name = "name_key",
+    .struct_size = sizeof(struct key_of_name),
+    .fields = key_of_name_codec_fields,
+    .field_count = sizeof key_of_name_codec_fields / sizeof key_of_name_codec_fields[0],
+};
+
+static const struct codec_field key_of_id_codec_fields[] = {
+    {.name = "id", .offset = offsetof(struct key_of_id, id), .type = CODEC_U64},
+};
+static const struct codec_record key_of_id_codec = {
+    .name = "id_key",
+    .struct_size = sizeof(struct key_of_id),
+    .fields = key_of_id_codec_fields,
+    .field_count = sizeof key_of_id_codec_fields / sizeof key_of_id_codec_fields[0],
+};
+
+static const struct codec_field key_of_bytes_codec_fields[] = {
+    {.name = "bytes",
+     .offset = offsetof(struct key_of_bytes, bytes),
+     .type = CODEC_FIXED,
+     .limit = 32},
+};
+static const struct codec_record key_of_bytes_codec = {
+    .name = "bytes_key",
+    .struct_size = sizeof(struct key_of_bytes),
+    .fields = key_of_bytes_codec_fields,
+    .field_count = sizeof key_of_bytes_codec_fields / sizeof key_of_bytes_codec_fields[0],
+};
+
+static const struct codec_field key_of_pot_codec_fields[] = {
+    {.name = "kind",
+     .offset = offsetof(struct key_of_pot, kind),
+     .type = CODEC_ENUM,
+     .limit = 4,
+     .names = pot_kind_names},
+    {.name = "id",
+     .offset = offsetof(struct key_of_pot, id),
+     .type = CODEC_FIXED,
+     .limit = POT_ID_SIZE},
+};
+static const struct codec_record key_of_pot_codec = {
+    .name = "pot_key",
+    .struct_size = sizeof(struct key_of_pot),
+    .fields = key_of_pot_codec_fields,
+    .field_count = sizeof key_of_pot_codec_fields / sizeof key_of_pot_codec_fields[0],
+};
+
+static const struct codec_field key_of_enrolment_codec_fields[] = {
+    {.name = "device", .offset = offsetof(struct key_of_enrolment, device), .type = CODEC_NAME},
+    {.name = "market", .offset = offsetof(struct key_of_enrolment, market), .type = CODEC_NAME},
+};
+static const struct codec_record key_of_enrolment_codec = {
+    .name = "enrolment_key",
+    .struct_size = sizeof(struct key_of_enrolment),
+    .fields = key_of_enrolment_codec_fields,
+    .field_count = sizeof key_of_enrolment_codec_fields / sizeof key_of_enrolment_codec_fields[0],
+};
+
+static const struct codec_field key_of_unit_codec_fields[] = {
+    {.name = "device", .offset = offsetof(struct key_of_unit, device), .type = CODEC_NAME},
+    {.name = "start_ms", .offset = offsetof(struct key_of_unit, start), .type = CODEC_I64},
+    {.name = "direction",
+     .offset = offsetof(struct key_of_unit, direction),
+     .type = CODEC_ENUM,
+     .limit = 2,
+     .names = direction_names},
+};
+static const struct codec_record key_of_unit_codec = {
+    .name = "unit_key",
+    .struct_size = sizeof(struct key_of_unit),
+    .fields = key_of_unit_codec_fields,
+    .field_count = sizeof key_of_unit_codec_fields / sizeof key_of_unit_codec_fields[0],
+};
+
+static const struct codec_field key_of_book_codec_fields[] = {
+    {.name = "market", .offset = offsetof(struct key_of_book, market), .type = CODEC_NAME},
+    {.name = "period_start_ms",
+     .offset = offsetof(struct key_of_book, period_start),
+     .type = CODEC_I64},
+    {.name = "direction",
+     .offset = offsetof(struct key_of_book, direction),
+     .type = CODEC_ENUM,
+     .limit = 2,
+     .names = direction_names},
+    {.name = "side",
+     .offset = offsetof(struct key_of_book, side),
+     .type = CODEC_ENUM,
+     .limit = 2,
+     .names = order_side_names},
+    {.name = "price", .offset = offsetof(struct key_of_book, price), .type = CODEC_U64},
+    {.name = "height", .offset = offsetof(struct key_of_book, height), .type = CODEC_U64},
+    {.name = "tie", .offset = offsetof(struct key_of_book, tie), .type = CODEC_U64},
+    {.name = "order", .offset = offsetof(struct key_of_book, order), .type = CODEC_U64},
+};
+static const struct codec_record key_of_book_codec = {
+    .name = "book_key",
+    .struct_size = sizeof(struct key_of_book),
+    .fields = key_of_book_codec_fields,
+    .field_count = sizeof key_of_book_codec_fields / sizeof key_of_book_codec_fields[0],
+};
+
+static const struct codec_field key_of_deadline_codec_fields[] = {
+    {.name = "time_ms", .offset = offsetof(struct key_of_deadline, time), .type = CODEC_I64},
+    {.name = "what", .offset = offsetof(struct key_of_deadline, what), .type = CODEC_U8},
+    {.name = "id", .offset = offsetof(struct key_of_deadline, id), .type = CODEC_U64},
+};
+static const struct codec_record key_of_deadline_codec = {
+    .name = "deadline_key",
+    .struct_size = sizeof(struct key_of_deadline),
+    .fields = key_of_deadline_codec_fields,
+    .field_count = sizeof key_of_deadline_codec_fields / sizeof key_of_deadline_codec_fields[0],
+};
+
+static const struct codec_field key_of_batch_codec_fields[] = {
+    {.name = "operator",
+     .offset = offsetof(struct key_of_batch, operator_name),
+     .type = CODEC_NAME},
+    {.name = "batch", .offset = offsetof(struct key_of_batch, batch), .type = CODEC_NAME},
+    {.name = "interval_start_ms",
+     .offset = offsetof(struct key_of_batch, interval_start),
+     .type = CODEC_I64},
+};
+static const struct codec_record key_of_batch_codec = {
+    .name = "batch_key",
+    .struct_size = sizeof(struct key_of_batch),
+    .fields = key_of_batch_codec_fields,
+    .field_count = sizeof key_of_batch_codec_fields / sizeof key_of_batch_codec_fields[0],
+};
+
+static const struct codec_field key_of_day_codec_fields[] = {
+    {.name = "day", .offset = offsetof(struct key_of_day, day), .type = CODEC_I64},
+};
+static const struct codec_record key_of_day_codec = {
+    .name = "day_key",
+    .struct_size = sizeof(struct key_of_day),
+    .fields = key_of_day_codec_fields,
+    .field_count = sizeof key_of_day_codec_fields / sizeof key_of_day_codec_fields[0],
+};
+
+static const struct state_kind_info kinds[STATE_KIND_LIMIT] = {
+    [STATE_PARAMS] = {STATE_PARAMS, "params", "params", &params_record_codec, NULL},
+    [STATE_PARTICIPANT] = {STATE_PARTICIPANT, "participant", "participants",
+                           &participant_record_codec, &key_of_name_codec},
+    [STATE_KEY] = {STATE_KEY, "key", "keys", &key_record_codec, &key_of_bytes_codec},
+    [STATE_POT] = {STATE_POT, "pot", "pots", &pot_record_codec, &key_of_pot_codec},
+    [STATE_SUPPLY] = {STATE_SUPPLY, "supply", "supply", &supply_record_codec, NULL},
+    [STATE_RECEIPT] = {STATE_RECEIPT, "receipt", "receipts", &receipt_reference_codec,
+                       &key_of_bytes_codec},
+    [STATE_DEVICE] = {STATE_DEVICE, "asset", "assets", &device_record_codec, &key_of_name_codec},
+    [STATE_ENROLMENT] = {STATE_ENROLMENT, "enrolment", "enrolments", &enrolment_record_codec,
+                         &key_of_enrolment_codec},
+    [STATE_COMMITMENT] = {STATE_COMMITMENT, "commitment", "commitments", &commitment_record_codec,
+                          &key_of_unit_codec},
+    [STATE_MARKET] = {STATE_MARKET, "market", "markets", &market_record_codec, &key_of_name_codec},
+    [STATE_ORDER] = {STATE_ORDER, "order", "orders", &order_record_codec, &key_of_id_codec},
+    [STATE_BOOK] = {STATE_BOOK, "book", "books", NULL, &key_of_book_codec},
+    [STATE_DEAL] = {STATE_DEAL, "deal", "deals", &deal_record_codec, &key_of_id_codec},
+    [STATE_DEADLINE] = {STATE_DEADLINE, "deadline", "deadlines", NULL, &key_of_deadline_codec},
+    [STATE_BATCH] = {STATE_BATCH, "batch", "batches", &batch_record_codec, &key_of_batch_codec},
+    [STATE_DIGEST] = {STATE_DIGEST, "digest", "digests", &digest_record_codec, &key_of_day_codec},
+    [STATE_COUNTERS] = {STATE_COUNTERS, "counters", "counters", &counters_record_codec, NULL},
+    [STATE_CLOCK] = {STATE_CLOCK, "clock", "clock", &clock_record_codec, NULL},
+    [STATE_USED] = {STATE_USED, "used", "used", &used_record_codec, &key_of_unit_codec},
+};
+
+const struct state_kind_info *state_kind_info(enum state_kind kind)
+{
+    if ((unsigned)kind >= STATE_KIND_LIMIT || kinds[kind].name == NULL)
+        return NULL;
+    return &kinds[kind];
+}
+
+const struct state_kind_info *state_kind_by_name(const char *name_or_plural)
+{
+    for (unsigned i = 0; i < STATE_KIND_LIMIT; i++)
+        if (kinds[i].name != NULL && (strcmp(kinds[i].name, name_or_plural) == 0 ||
+                                      strcmp(kinds[i].plural, name_or_plural) == 0))
+            return &kinds[i];
+    return NULL;
+}
+
+static struct byte_writer key_begin(struct state_key *key, enum state_kind kind)
+{
+    struct byte_writer writer;
+    memset(key, 0, sizeof *key);
+    byte_writer_init(&writer, key->bytes, sizeof key->bytes);
+    byte_write_u8(&writer, (uint8_t)kind);
+    return writer;
+}
+
+static void key_end(struct state_key *key, const struct byte_writer *writer)
+{
+    MUST(!writer->failed);
+    key->size = writer->size;
+}
+
+struct state_key state_key_single(enum state_kind kind)
+{
+    struct state_key key;
+    struct byte_writer writer = key_begin(&key, kind);
+    key_end(&key, &writer);
+    return key;
+}
+
+struct state_key state_key_name(enum state_kind kind, const struct name *name)
+{
+    struct state_key key;
+    struct byte_writer writer = key_begin(&key, kind);
+    byte_write_raw(&writer, name->text, NAME_SIZE);
+    key_end(&key, &writer);
+    return key;
+}
+
+struct state_key state_key_u64(enum state_kind kind, uint64_t id)
+{
+    struct state_key key;
+    struct byte_writer writer = key_begin(&key, kind);
+    byte_write_u64(&writer, id);
+    key_end(&key, &writer);
+    return key;
+}
+
+struct state_key state_key_hash(enum state_kind kind, const uint8_t bytes[32])
+{
+    struct state_key key;
+    struct byte_writer writer = key_begin(&key, kind);
+    byte_write_raw(&writer, bytes, 32);
+    key_end(&key, &writer);
+    return key;
+}
+
+static void pot_id_bytes(uint8_t out[POT_ID_SIZE], enum pot_kind pot,
+                         const struct name *participant, uint64_t id)
+{
+    struct byte_writer writer;
+    memset(out, 0, POT_ID_SIZE);
+    byte_writer_init(&writer, out, POT_ID_SIZE);
+    switch (pot) {
+    case POT_BALANCE:
+        MUST(participant != NULL);
+        byte_write_raw(&writer, participant->text, NAME_SIZE);
+        break;
+    case POT_ORDER_ESCROW:
+    case POT_DEAL_ESCROW:
+        byte_write_u64(&writer, id);
+        break;
+    case POT_FEES:
+        break;
+    }
+    MUST(!writer.failed);
+}
+
+struct state_key state_key_pot(enum pot_kind pot, const struct name *participant, uint64_t id)
+{
+    struct state_key key;
+    uint8_t bytes[POT_ID_SIZE];
+    pot_id_bytes(bytes, pot, participant, id);
+    struct byte_writer writer = key_begin(&key, STATE_POT);
+    byte_write_u8(&writer, (uint8_t)pot);
+    byte_write_raw(&writer, bytes, sizeof bytes);
+    key_end(&key, &writer);
+    return key;
+}
+
+struct state_key state_key_pair(enum state_kind kind, const struct name *a, const struct name *b)
+{
+    struct state_key key;
+    struct byte_writer writer = key_begin(&key, kind);
+    byte_write_raw(&writer, a->text, NAME_SIZE);
+    byte_write_raw(&writer, b->text, NAME_SIZE);
+    key_end(&key, &writer);
+    return key;
+}
+
+struct state_key state_key_unit(enum state_kind kind, const struct name *device,
+                                struct timestamp unit_start, uint8_t direction)
+{
+    struct state_key key;
+    struct byte_writer writer = key_begin(&key, kind);
+    byte_write_raw(&writer, device->text, NAME_SIZE);
+    byte_write_i64(&writer, timestamp_ms(unit_start));
+    byte_write_u8(&writer, direction);
+    key_end(&key, &writer);
+    return key;
+}
+
+struct state_key state_key_batch(const struct name *operator_name, const struct name *batch,
+                                 struct timestamp interval_start)
+{
+    struct state_key key;
+    struct byte_writer writer = key_begin(&key, STATE_BATCH);
+    byte_write_raw(&writer, operator_name->text, NAME_SIZE);
+    byte_write_raw(&writer, batch->text, NAME_SIZE);
+    byte_write_i64(&writer, timestamp_ms(interval_start));
+    key_end(&key, &writer);
+    return key;
+}
+
+struct state_key state_key_day(int64_t day)
+{
+    struct state_key key;
+    struct byte_writer writer = key_begin(&key, STATE_DIGEST);
+    byte_write_i64(&writer, day);
+    key_end(&key, &writer);
+    return key;
+}
+
+struct state_key state_key_deadline(struct timestamp time, uint8_t what, uint64_t id)
+{
+    struct state_key key;
+    struct byte_writer writer = key_begin(&key, STATE_DEADLINE);
+    byte_write_i64(&writer, timestamp_ms(time));
+    byte_write_u8(&writer, what);
+    byte_write_u64(&writer, id);
+    key_end(&key, &writer);
+    return key;
+}
