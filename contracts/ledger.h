@@ -4,6 +4,7 @@
 #define FLEX_CONTRACTS_LEDGER_H
 
 #include "contracts/errors.h"
+#include "contracts/events.h"
 #include "contracts/genesis.h"
 #include "contracts/state.h"
 #include "contracts/transaction.h"
@@ -17,26 +18,17 @@ struct block_context {
     struct hash log_root; /* history log over all blocks before this one */
 };
 
-/* Events: what happened, in order, as (u8 type, u16 size, record) in a receipt's `events`. */
-enum event_type {
-    EVENT_ORDER_PLACED = 1,     /* order id, order_record */
-    EVENT_ORDER_CANCELLED = 2,  /* order id */
-    EVENT_ORDER_EXPIRED = 3,    /* order id */
-    EVENT_DEAL_MATCHED = 4,     /* deal id, deal_record */
-    EVENT_DEAL_ENDED = 5,       /* deal id, deal_record */
-    EVENT_TOKEN_MOVED = 6,      /* from pot, to pot, amount: mint, burn, transfer, pay, refund */
-    EVENT_FEES_SPLIT = 7,       /* per validator operator and amount: one event each */
-    EVENT_DIGEST = 8            /* day, digest_record */
-};
-/* NULL if there is none. The tables' names are the events' names in the API. */
-const struct codec_record *event_codec(uint8_t type);
-
 struct receipt {
     struct hash tx_id; /* zero for the receipt of the end of the block */
     uint16_t status;   /* enum contract_error */
     struct money fee;
-    struct bytes_view events; /* at most LIMIT_EVENTS_BYTES_PER_TX; the block end's: a block's */
+    struct bytes_view events; /* events.h; at most LIMIT_EVENTS_BYTES_PER_TX in a transaction's,
+                                 LEDGER_BLOCK_EVENTS_BYTES_MAX in the block end's */
 };
+/* A block body holds at most some 36,000 orders (2 MiB / 58 bytes); 16 MiB leave 460 bytes of
+ * events to each. What ends orders and deals at the end of a block stops before they run out
+ * (contract_event_room) and goes on in the next block. */
+enum { LEDGER_BLOCK_EVENTS_BYTES_MAX = 16 * 1024 * 1024 };
 extern const struct codec_record receipt_record;
 void receipt_leaf(struct hash *out, const struct receipt *receipt);
 

@@ -34,8 +34,9 @@ struct contract_module {
     void (*block_end)(struct contract_call *call); /* or NULL; in the order of the module table */
 };
 
-/* membership, assets, token, market (with book), delivery (with settlement), fees, digest: the order
- * in which block_end runs. */
+/* In the order in which block_end runs: membership, assets, token, market (with book), delivery (with
+ * settlement), digest. The ledger's own fee split comes after them, and last of all the clock record:
+ * until then it holds the time of the block before. counters.transactions counts this block's too. */
 extern const struct contract_module membership_module;
 extern const struct contract_module assets_module;
 extern const struct contract_module token_module;
@@ -58,31 +59,37 @@ void contract_remove(const struct contract_call *call, const struct state_key *k
 bool contract_next(const struct contract_call *call, struct bytes_view prefix,
                    struct bytes_view after, struct state_key *key, struct bytes_view *value);
 
-/* Appends an event; CONTRACT_TOO_MANY_EVENTS is remembered and fails the transaction. */
+/* Appends an event; CONTRACT_TOO_MANY_EVENTS is remembered and fails the transaction. At the end of
+ * a block nothing can fail any more: there a hook asks for the room first, and running out asserts. */
 void contract_event(const struct contract_call *call, uint8_t type, const void *record);
+/* Bytes of events that still fit. */
+size_t contract_event_room(const struct contract_call *call);
+enum { CONTRACT_EVENT_BYTES_MAX = 384 }; /* the largest event with its head */
 bool contract_has_role(const struct contract_call *call, uint32_t roles);
 
 /* --- shared between modules -------------------------------------------------------------- */
 
-/* token.c: the only code that changes pots. Amounts above zero; INSUFFICIENT_FUNDS, OVERFLOW. Emits
- * EVENT_TOKEN_MOVED. Emptied escrow pots are removed. */
-struct pot_id {
-    uint8_t kind;             /* enum pot_kind */
-    struct name participant;  /* POT_BALANCE */
-    uint64_t id;              /* the escrows */
-};
+/* token.c: the only code that changes pots. AMOUNT_NOT_POSITIVE, INSUFFICIENT_FUNDS or OVERFLOW.
+ * Emits EVENT_TOKEN_MOVED. Emptied escrow pots are removed. */
 struct pot_id pot_balance(const struct name *participant);
 struct pot_id pot_order_escrow(uint64_t order);
 struct pot_id pot_deal_escrow(uint64_t deal);
 struct pot_id pot_fees(void);
 MUST_USE enum contract_error token_move(const struct contract_call *call, struct pot_id from,
                                         struct pot_id to, struct money amount);
+/* The same without an event: fees, which the receipt names, and their split, which has its own. */
+MUST_USE enum contract_error token_move_quiet(const struct contract_call *call, struct pot_id from,
+                                              struct pot_id to, struct money amount);
 struct money token_amount(const struct contract_call *call, struct pot_id pot);
 
 /* membership.c: UNKNOWN_PARTICIPANT or SUSPENDED, else fills *out. */
 enum contract_error membership_require_active(const struct contract_call *call,
                                               const struct name *id,
                                               struct participant_record *out);
+
+/* What the proof in participant_rotate_key signs: H(KEY_PROOF, genesis, id, new key). */
+void membership_key_proof_message(struct hash *out, const struct hash *genesis,
+                                  const struct name *id, const struct public_key *new_key);
 
 /* assets.c: the right to offer (MFX III.A; market-rules 2), all but what is sold already: device
  * exists and is prequalified, sender owns or manages it for all of [from, until), it is enrolled in
@@ -91,9 +98,13 @@ enum contract_error assets_right_to_offer(const struct contract_call *call,
                                           const struct name *device, const struct name *market,
                                           const struct name *zone, struct timestamp from,
                                           struct timestamp until, struct device_record *out);
-/* Books `quantity` more (or less, if negative) per market time unit against the device's power, for
+/* Commitments are exact for market time units of 15, 30 and 60 minutes (records.h); a market of any
+ * other is a BAD_PARAMETER. */
+bool assets_mtu_is_supported(struct duration mtu);
+/* Books `per_unit` more (or less, if negative) per market time unit against the device's power, for
  * `count` units from `from`. OVER_DEVICE_POWER if it does not fit in one of them (then nothing is
- * changed). */
+ * changed). `from` is a multiple of `mtu`, count 1 to LIMIT_INTERVALS_PER_PERIOD; releasing more
+ * than was booked is our bug. */
 enum contract_error assets_commit(const struct contract_call *call, const struct name *device,
                                   const struct device_record *record, enum direction direction,
                                   struct timestamp from, struct duration mtu, uint32_t count,

@@ -1,0 +1,352 @@
+/* The device registry: ownership, management, prequalification, enrolment, and what a device has
+ * sold already (MFX III.A; market-rules 2).
+ *
+ * 1. A device has one owner, and at most one manager, for one stretch of time; both took part in
+ *    each change of either.
+ * 2. A manager whose time is not over is replaced by nobody else. A transfer ends every delegation.
+ * 3. A device's commitments of any quarter hour and direction never exceed its power, whatever the
+ *    markets' time units: E Wh in a unit of 15, 30 or 60 minutes are E x 4, E x 2 or E x 1 watt in
+ *    each quarter hour of it, exactly.
+ * 4. Retired is for good.
+ *
+ * Deliberately absent: what happens to orders and deals of a device that changes hands. They belong
+ * to whoever placed them, and their commitments stay until they end. */
+#include <string.h>
+
+#include "base/fatal.h"
+#include "contracts/module.h"
+
+/* --- looking devices up --------------------------------------------------------------------- */
+
+static bool read_device(const struct contract_call *call, const struct name *id,
+                        struct device_record *out)
+{
+    struct state_key key = state_key_name(STATE_DEVICE, id);
+    return contract_read(call, &key, &device_record_codec, out);
+}
+
+static void write_device(const struct contract_call *call, const struct name *id,
+                         const struct device_record *record)
+{
+    struct state_key key = state_key_name(STATE_DEVICE, id);
+    contract_write(call, &key, &device_record_codec, record);
+}
+
+/* UNKNOWN_DEVICE, or SUSPENDED if it is retired. */
+static enum contract_error require_device(const struct contract_call *call, const struct name *id,
+                                          struct device_record *out)
+{
+    if (!read_device(call, id, out))
+        return CONTRACT_UNKNOWN_DEVICE;
+    return out->status == STATUS_RETIRED ? CONTRACT_SUSPENDED : CONTRACT_OK;
+}
+
+static enum contract_error require_own_device(const struct contract_call *call,
+                                              const struct name *id, struct device_record *out)
+{
+    if (!read_device(call, id, out))
+        return CONTRACT_UNKNOWN_DEVICE;
+    if (name_compare(&out->owner, &call->sender) != 0)
+        return CONTRACT_NOT_OWNER;
+    return out->status == STATUS_RETIRED ? CONTRACT_SUSPENDED : CONTRACT_OK;
+}
+
+static bool is_after_now(const struct contract_call *call, struct timestamp time)
+{
+    return timestamp_compare(time, call->context->time) > 0;
+}
+
+/* Owner, or manager for all of [from, until). */
+static bool may_use(const struct contract_call *call, const struct device_record *device,
+                    struct timestamp from, struct timestamp until)
+{
+    if (name_compare(&device->owner, &call->sender) == 0)
+        return true;
+    return name_compare(&device->manager, &call->sender) == 0 &&
+           timestamp_compare(device->managed_from, from) <= 0 &&
+           timestamp_compare(until, device->managed_until) <= 0;
+}
+
+/* --- registration --------------------------------------------------------------------------- */
+
+static bool is_positive(struct power power)
+{
+    return power_w(power) > 0;
+}
+
+static enum contract_error register_apply(struct contract_call *call, const void *record)
+{
+    const struct device_register *action = record;
+    struct device_record device;
+    if (!is_positive(action->max_power) || !is_positive(action->connection))
+        return CONTRACT_AMOUNT_NOT_POSITIVE;
+    /* From full export to full import is twice the connection: no device regulates by more. */
+    if (energy_wh(action->capacity) < 0 ||
+        power_w(action->max_power) > product_i128(power_w(action->connection), 2))
+        return CONTRACT_BAD_PARAMETER;
+    if (read_device(call, &action->id, &device))
+        return CONTRACT_EXISTS_ALREADY;
+    if (!schnorr_key_is_valid(&action->meter_key))
+        return CONTRACT_BAD_KEY;
+    memset(&device, 0, sizeof device);
+    device.owner = call->sender;
+    device.type = action->type;
+    device.max_power = action->max_power;
+    device.capacity = action->capacity;
+    device.connection = action->connection;
+    device.node = action->node;
+    device.feeder = action->feeder;
+    device.zone = action->zone;
+    device.meter_key = action->meter_key;
+    device.address_hash = action->address_hash;
+    device.status = STATUS_REGISTERED;
+    write_device(call, &action->id, &device);
+    return CONTRACT_OK;
+}
+
+static enum contract_error status_apply(struct contract_call *call, const void *record)
+{
+    const struct device_status *action = record;
+    struct device_record device;
+    if (action->status == STATUS_REGISTERED)
+        return CONTRACT_BAD_PARAMETER;
+    enum contract_error error;
+    if (action->status == STATUS_RETIRED) {
+        error = require_own_device(call, &action->device, &device);
+    } else {
+        if (!contract_has_role(call, ROLE_DSO))
+            return CONTRACT_NOT_PERMITTED;
+        error = require_device(call, &action->device, &device);
+    }
+    if (error != CONTRACT_OK)
+        return error;
+    if (action->status == device.status)
+        return CONTRACT_BAD_PARAMETER;
+    device.status = action->status;
+    write_device(call, &action->device, &device);
+    return CONTRACT_OK;
+}
+
+/* --- management and ownership --------------------------------------------------------------- */
+
+static void clear_pending_manager(struct device_record *device)
+{
+    memset(&device->pending_manager, 0, sizeof device->pending_manager);
+    device->pending_from = timestamp_of(0);
+    device->pending_until = timestamp_of(0);
+}
+
+static enum contract_error delegate_apply(struct contract_call *call, const void *record)
+{
+    const struct device_delegate *action = record;
+    struct device_record device;
+    struct participant_record manager;
+    enum contract_error error = require_own_device(call, &action->device, &device);
+    if (error != CONTRACT_OK)
+        return error;
+    if (timestamp_compare(action->from, action->until) >= 0 ||
+        name_compare(&action->manager, &call->sender) == 0)
+        return CONTRACT_BAD_PARAMETER;
+    if (!is_after_now(call, action->until))
+        return CONTRACT_TOO_LATE;
+    error = membership_require_active(call, &action->manager, &manager);
+    if (error != CONTRACT_OK)
+        return error;
+    device.pending_manager = action->manager;
+    device.pending_from = action->from;
+    device.pending_until = action->until;
+    write_device(call, &action->device, &device);
+    return CONTRACT_OK;
+}
+
+static enum contract_error delegate_accept_apply(struct contract_call *call, const void *record)
+{
+    const struct device_delegate_accept *action = record;
+    struct device_record device;
+    enum contract_error error = require_device(call, &action->device, &device);
+    if (error != CONTRACT_OK)
+        return error;
+    if (name_compare(&device.pending_manager, &call->sender) != 0)
+        return CONTRACT_NO_PENDING_REQUEST;
+    if (!is_after_now(call, device.pending_until))
+        return CONTRACT_TOO_LATE;
+    if (!name_is_empty(&device.manager) && name_compare(&device.manager, &call->sender) != 0 &&
+        is_after_now(call, device.managed_until))
+        return CONTRACT_EXISTS_ALREADY;
+    device.manager = device.pending_manager;
+    device.managed_from = device.pending_from;
+    device.managed_until = device.pending_until;
+    clear_pending_manager(&device);
+    write_device(call, &action->device, &device);
+    return CONTRACT_OK;
+}
+
+static enum contract_error transfer_apply(struct contract_call *call, const void *record)
+{
+    const struct device_transfer *action = record;
+    struct device_record device;
+    struct participant_record owner;
+    enum contract_error error = require_own_device(call, &action->device, &device);
+    if (error != CONTRACT_OK)
+        return error;
+    if (name_compare(&action->new_owner, &call->sender) == 0)
+        return CONTRACT_BAD_PARAMETER;
+    error = membership_require_active(call, &action->new_owner, &owner);
+    if (error != CONTRACT_OK)
+        return error;
+    device.pending_owner = action->new_owner;
+    write_device(call, &action->device, &device);
+    return CONTRACT_OK;
+}
+
+static enum contract_error transfer_accept_apply(struct contract_call *call, const void *record)
+{
+    const struct device_transfer_accept *action = record;
+    struct device_record device;
+    enum contract_error error = require_device(call, &action->device, &device);
+    if (error != CONTRACT_OK)
+        return error;
+    if (name_compare(&device.pending_owner, &call->sender) != 0)
+        return CONTRACT_NO_PENDING_REQUEST;
+    device.owner = device.pending_owner;
+    memset(&device.pending_owner, 0, sizeof device.pending_owner);
+    memset(&device.manager, 0, sizeof device.manager);
+    device.managed_from = timestamp_of(0);
+    device.managed_until = timestamp_of(0);
+    clear_pending_manager(&device);
+    write_device(call, &action->device, &device);
+    return CONTRACT_OK;
+}
+
+/* --- enrolment and the right to offer ------------------------------------------------------- */
+
+static enum contract_error enrol_apply(struct contract_call *call, const void *record)
+{
+    const struct device_enrol *action = record;
+    struct device_record device;
+    struct market_record market;
+    if (!read_device(call, &action->device, &device))
+        return CONTRACT_UNKNOWN_DEVICE;
+    struct timestamp now = call->context->time;
+    struct timestamp next;
+    if (!timestamp_add(&next, now, duration_of(1)) || !may_use(call, &device, now, next))
+        return CONTRACT_NOT_YOURS_TO_OFFER;
+    struct state_key market_key = state_key_name(STATE_MARKET, &action->market);
+    if (!contract_read(call, &market_key, &market_record_codec, &market))
+        return CONTRACT_UNKNOWN_MARKET;
+    struct state_key key = state_key_pair(STATE_ENROLMENT, &action->device, &action->market);
+    bool enrolled = contract_exists(call, &key);
+    if (!action->enrolled) {
+        if (!enrolled)
+            return CONTRACT_NOT_ENROLLED;
+        contract_remove(call, &key);
+        return CONTRACT_OK;
+    }
+    if (device.status == STATUS_SUSPENDED || device.status == STATUS_RETIRED)
+        return CONTRACT_SUSPENDED;
+    if (market.state == MARKET_CLOSED)
+        return CONTRACT_MARKET_NOT_OPEN;
+    if (name_compare(&device.zone, &market.terms.zone) != 0)
+        return CONTRACT_WRONG_ZONE;
+    if (enrolled)
+        return CONTRACT_EXISTS_ALREADY;
+    struct enrolment_record enrolment = {.participant = call->sender};
+    contract_write(call, &key, &enrolment_record_codec, &enrolment);
+    return CONTRACT_OK;
+}
+
+enum contract_error assets_right_to_offer(const struct contract_call *call,
+                                          const struct name *device, const struct name *market,
+                                          const struct name *zone, struct timestamp from,
+                                          struct timestamp until, struct device_record *out)
+{
+    MUST(timestamp_compare(from, until) < 0);
+    if (!read_device(call, device, out))
+        return CONTRACT_UNKNOWN_DEVICE;
+    if (!may_use(call, out, from, until))
+        return CONTRACT_NOT_YOURS_TO_OFFER;
+    if (out->status == STATUS_SUSPENDED || out->status == STATUS_RETIRED)
+        return CONTRACT_SUSPENDED;
+    if (out->status != STATUS_ACTIVE)
+        return CONTRACT_NOT_PREQUALIFIED;
+    if (name_compare(&out->zone, zone) != 0)
+        return CONTRACT_WRONG_ZONE;
+    struct state_key key = state_key_pair(STATE_ENROLMENT, device, market);
+    return contract_exists(call, &key) ? CONTRACT_OK : CONTRACT_NOT_ENROLLED;
+}
+
+/* --- commitments ---------------------------------------------------------------------------- */
+
+/* The loop below is bounded by a period of the longest units. */
+enum { SLOTS_PER_MTU_MAX = MS_PER_HOUR / COMMITMENT_SLOT_MS };
+
+bool assets_mtu_is_supported(struct duration mtu)
+{
+    int64_t ms = duration_ms(mtu);
+    return ms == COMMITMENT_SLOT_MS || ms == 2 * COMMITMENT_SLOT_MS || ms == 4 * COMMITMENT_SLOT_MS;
+}
+
+/* What stands at the key after `change` more watts; false if it is over the device's power. */
+static bool committed_after(const struct contract_call *call, const struct state_key *key,
+                            int64_t change, struct power most, int64_t *out)
+{
+    struct commitment_record commitment = {.power = power_of(0)};
+    if (!contract_read(call, key, &commitment_record_codec, &commitment))
+        commitment.power = power_of(0);
+    if (!checked_add_i64(out, power_w(commitment.power), change))
+        return false;
+    return change <= 0 || *out <= power_w(most);
+}
+
+enum contract_error assets_commit(const struct contract_call *call, const struct name *device,
+                                  const struct device_record *record, enum direction direction,
+                                  struct timestamp from, struct duration mtu, uint32_t count,
+                                  struct energy per_unit)
+{
+    MUST(assets_mtu_is_supported(mtu));
+    MUST(count >= 1 && count <= LIMIT_INTERVALS_PER_PERIOD);
+    MUST(timestamp_ms(from) >= 0 && timestamp_ms(from) % duration_ms(mtu) == 0);
+    int64_t watts;
+    if (!checked_mul_i64(&watts, energy_wh(per_unit), MS_PER_HOUR / duration_ms(mtu)))
+        return CONTRACT_OVER_DEVICE_POWER;
+    uint32_t slots = count * (uint32_t)(duration_ms(mtu) / COMMITMENT_SLOT_MS);
+    MUST(slots <= LIMIT_INTERVALS_PER_PERIOD * SLOTS_PER_MTU_MAX);
+    /* First whether it fits everywhere, then the writes. */
+    for (int pass = 0; pass < 2; pass++) {
+        for (uint32_t i = 0; i < slots; i++) {
+            struct timestamp start;
+            int64_t after;
+            if (!timestamp_add(&start, from, duration_of((int64_t)i * COMMITMENT_SLOT_MS)))
+                return CONTRACT_OVER_DEVICE_POWER;
+            struct state_key key =
+                state_key_unit(STATE_COMMITMENT, device, start, (uint8_t)direction);
+            if (!committed_after(call, &key, watts, record->max_power, &after)) {
+                MUST(pass == 0);
+                return CONTRACT_OVER_DEVICE_POWER;
+            }
+            MUST(after >= 0 || call->view->fault);
+            struct commitment_record commitment = {.power = power_of(after)};
+            if (pass == 1 && after > 0)
+                contract_write(call, &key, &commitment_record_codec, &commitment);
+            else if (pass == 1)
+                contract_remove(call, &key);
+        }
+    }
+    return CONTRACT_OK;
+}
+
+static const struct contract_method_entry methods[] = {
+    {ACTION_DEVICE_REGISTER, register_apply},
+    {ACTION_DEVICE_DELEGATE, delegate_apply},
+    {ACTION_DEVICE_DELEGATE_ACCEPT, delegate_accept_apply},
+    {ACTION_DEVICE_TRANSFER, transfer_apply},
+    {ACTION_DEVICE_TRANSFER_ACCEPT, transfer_accept_apply},
+    {ACTION_DEVICE_STATUS, status_apply},
+    {ACTION_DEVICE_ENROL, enrol_apply},
+};
+
+const struct contract_module assets_module = {
+    .name = "assets",
+    .methods = methods,
+    .method_count = sizeof methods / sizeof methods[0],
+};

@@ -1,0 +1,357 @@
+/* The state machine's front door: which transaction may stand where, what it costs, what it does.
+ *
+ * 1. A transaction that fails a check of the TX_ group changes nothing.
+ * 2. One that passes pays its fee and uses its nonce whatever becomes of its actions; then all of
+ *    its actions take effect or none does.
+ * 3. Events and touched books of a failed transaction are forgotten with its writes.
+ * 4. Nothing is allocated after ledger_create; all memory is bounded by the limits.
+ * 5. A block's result depends on its bytes and the state alone: what the ledger remembers from one
+ *    call to the next begins afresh with each block.
+ *
+ * Deliberately absent: the rules of each action (the modules), the fee split and the check of
+ * conservation (ledger_block.c), signatures (the caller verified them). */
+#include "contracts/ledger.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/fatal.h"
+#include "contracts/ledger_internal.h"
+
+static const struct contract_module *const modules[] = {
+    &membership_module, &assets_module,   &token_module,
+    &market_module,     &delivery_module, &digest_module,
+};
+enum { MODULE_COUNT = sizeof modules / sizeof modules[0] };
+
+struct ledger *ledger_create(void)
+{
+    struct ledger *ledger = calloc(1, sizeof *ledger);
+    if (ledger == NULL)
+        return NULL;
+    for (size_t m = 0; m < MODULE_COUNT; m++) {
+        for (size_t i = 0; i < modules[m]->method_count; i++) {
+            const struct contract_method_entry *entry = &modules[m]->methods[i];
+            MUST(action_codec(entry->type) != NULL);
+            MUST(ledger->methods[entry->type] == NULL);
+            ledger->methods[entry->type] = entry->apply;
+        }
+    }
+    return ledger;
+}
+
+void ledger_destroy(struct ledger *ledger)
+{
+    free(ledger);
+}
+
+/* --- state, as modules see it --------------------------------------------------------------- */
+
+static struct bytes_view key_view(const struct state_key *key)
+{
+    return bytes_view_of(key->bytes, key->size);
+}
+
+bool ledger_read(struct state_view *view, const struct state_key *key,
+                 const struct codec_record *codec, void *record)
+{
+    struct bytes_view value;
+    if (!view->ops->get(view, key_view(key), &value))
+        return false;
+    MUST(codec_decode_all(codec, record, value));
+    return true;
+}
+
+void ledger_write(struct state_view *view, const struct state_key *key,
+                  const struct codec_record *codec, const void *record)
+{
+    uint8_t bytes[LIMIT_STATE_VALUE_BYTES];
+    struct byte_writer writer;
+    byte_writer_init(&writer, bytes, sizeof bytes);
+    codec_encode(codec, record, &writer);
+    MUST(!writer.failed);
+    view->ops->put(view, key_view(key), bytes_view_of(bytes, writer.size));
+}
+
+bool contract_read(const struct contract_call *call, const struct state_key *key,
+                   const struct codec_record *codec, void *record)
+{
+    return ledger_read(call->view, key, codec, record);
+}
+
+void contract_write(const struct contract_call *call, const struct state_key *key,
+                    const struct codec_record *codec, const void *record)
+{
+    ledger_write(call->view, key, codec, record);
+}
+
+void contract_write_index(const struct contract_call *call, const struct state_key *key)
+{
+    call->view->ops->put(call->view, key_view(key), bytes_view_of(NULL, 0));
+}
+
+bool contract_exists(const struct contract_call *call, const struct state_key *key)
+{
+    struct bytes_view value;
+    return call->view->ops->get(call->view, key_view(key), &value);
+}
+
+void contract_remove(const struct contract_call *call, const struct state_key *key)
+{
+    call->view->ops->remove(call->view, key_view(key));
+}
+
+bool contract_next(const struct contract_call *call, struct bytes_view prefix,
+                   struct bytes_view after, struct state_key *key, struct bytes_view *value)
+{
+    /* `after` may be the very key that is overwritten. */
+    struct state_key found;
+    memset(&found, 0, sizeof found);
+    if (!call->view->ops->next(call->view, prefix, after, found.bytes, &found.size, value))
+        return false;
+    *key = found;
+    return true;
+}
+
+bool contract_has_role(const struct contract_call *call, uint32_t roles)
+{
+    return (call->sender_roles & roles) != 0;
+}
+
+/* --- events --------------------------------------------------------------------------------- */
+
+size_t contract_event_room(const struct contract_call *call)
+{
+    const struct byte_writer *events = &call->ledger->events;
+    return events->failed ? 0 : events->capacity - events->size;
+}
+
+void contract_event(const struct contract_call *call, uint8_t type, const void *record)
+{
+    const struct codec_record *codec = event_codec(type);
+    struct byte_writer *events = &call->ledger->events;
+    MUST(codec != NULL);
+    uint8_t bytes[CONTRACT_EVENT_BYTES_MAX];
+    struct byte_writer writer;
+    byte_writer_init(&writer, bytes, sizeof bytes);
+    codec_encode(codec, record, &writer);
+    MUST(!writer.failed);
+    /* Nobody pays for the end of a block, so nobody could be made to fail there. */
+    MUST(call->transaction != NULL || contract_event_room(call) >= writer.size + 3);
+    byte_write_u8(events, type);
+    byte_write_u16(events, (uint16_t)writer.size);
+    byte_write_raw(events, bytes, writer.size);
+}
+
+/* --- checks of a transaction as such -------------------------------------------------------- */
+
+bool ledger_participant_by_key(struct state_view *view, const struct public_key *key,
+                               struct name *id, struct participant_record *record)
+{
+    struct state_key index = state_key_hash(STATE_KEY, key->bytes);
+    struct key_record owner;
+    if (!ledger_read(view, &index, &key_record_codec, &owner) || name_is_empty(&owner.participant))
+        return false;
+    struct state_key at = state_key_name(STATE_PARTICIPANT, &owner.participant);
+    if (!ledger_read(view, &at, &participant_record_codec, record)) {
+        MUST(view->fault);
+        return false;
+    }
+    *id = owner.participant;
+    return true;
+}
+
+struct money ledger_balance(struct state_view *view, const struct name *participant)
+{
+    struct state_key key = state_key_pot(POT_BALANCE, participant, 0);
+    struct pot_record pot;
+    if (!ledger_read(view, &key, &pot_record_codec, &pot))
+        return money_of(0);
+    return pot.amount;
+}
+
+static struct money fee_of(const struct params_record *params, uint32_t action_count)
+{
+    int128 fee = money_ueur(params->fee_per_tx) +
+                 product_i128(money_ueur(params->fee_per_action), action_count);
+    int64_t narrow;
+    MUST(checked_narrow_i64(&narrow, fee)); /* genesis_problem bounds the rates */
+    return money_of(narrow);
+}
+
+static bool read_params(struct state_view *view, struct params_record *params)
+{
+    struct state_key key = state_key_single(STATE_PARAMS);
+    return ledger_read(view, &key, &params_record_codec, params);
+}
+
+struct money ledger_transaction_fee(struct state_view *view, const struct transaction *transaction)
+{
+    struct params_record params;
+    if (!read_params(view, &params)) {
+        MUST(view->fault);
+        return money_of(0);
+    }
+    return fee_of(&params, transaction->action_count);
+}
+
+/* Who sends it and what it pays, found on the way. */
+struct admission {
+    struct name sender;
+    struct participant_record participant;
+    struct money fee;
+};
+
+/* The order of the checks is part of the rules: it decides which error a sender sees. */
+static enum contract_error check(struct state_view *view, const struct block_context *context,
+                                 const struct params_record *params,
+                                 const struct transaction *transaction, struct admission *out)
+{
+    if (!hash_equal(&transaction->genesis, &context->genesis))
+        return CONTRACT_TX_WRONG_CHAIN;
+    if (!ledger_participant_by_key(view, &transaction->sender, &out->sender, &out->participant))
+        return CONTRACT_TX_UNKNOWN_KEY;
+    if (transaction->nonce <= out->participant.nonce)
+        return CONTRACT_TX_NONCE_USED;
+    if (timestamp_compare(context->time, transaction->valid_until) > 0)
+        return CONTRACT_TX_EXPIRED;
+    if (transaction->nonce - out->participant.nonce != 1)
+        return CONTRACT_TX_NONCE_GAP;
+    out->fee = fee_of(params, transaction->action_count);
+    if (money_compare(ledger_balance(view, &out->sender), out->fee) < 0)
+        return CONTRACT_TX_FEE_UNAFFORDABLE;
+    if (money_compare(out->fee, transaction->fee_limit) > 0)
+        return CONTRACT_TX_FEE_LIMIT;
+    struct timestamp latest;
+    if (timestamp_add(&latest, context->time, params->tx_lifetime) &&
+        timestamp_compare(transaction->valid_until, latest) > 0)
+        return CONTRACT_TX_EXPIRY_TOO_FAR;
+    return CONTRACT_OK;
+}
+
+enum contract_error ledger_transaction_check(struct state_view *view,
+                                             const struct block_context *context,
+                                             const struct transaction *transaction)
+{
+    struct params_record params;
+    struct admission admission;
+    if (!read_params(view, &params)) {
+        MUST(view->fault);
+        return CONTRACT_TX_UNKNOWN_KEY;
+    }
+    return check(view, context, &params, transaction, &admission);
+}
+
+/* --- running a block ------------------------------------------------------------------------ */
+
+void ledger_block_begin(struct ledger *ledger, struct state_view *view,
+                        const struct block_context *context)
+{
+    ledger->view = view;
+    ledger->context = *context;
+    ledger->transactions = 0;
+    ledger->touched_count = 0;
+    MUST(read_params(view, &ledger->params) || view->fault);
+}
+
+/* Before the savepoint: this stays when the actions fail. */
+static void take_fee(struct contract_call *call, struct admission *admission)
+{
+    struct state_key key = state_key_name(STATE_PARTICIPANT, &admission->sender);
+    admission->participant.nonce++;
+    contract_write(call, &key, &participant_record_codec, &admission->participant);
+    if (money_compare(admission->fee, money_of(0)) > 0) {
+        enum contract_error error =
+            token_move_quiet(call, pot_balance(&admission->sender), pot_fees(), admission->fee);
+        MUST(error == CONTRACT_OK || call->view->fault);
+    }
+}
+
+static enum contract_error run_actions(struct contract_call *call)
+{
+    const struct ledger *ledger = call->ledger;
+    union action_record record;
+    size_t cursor = 0;
+    uint8_t type;
+    struct bytes_view bytes;
+    while (transaction_next_action(call->transaction, &cursor, &type, &bytes)) {
+        MUST(codec_decode_all(action_codec(type), &record, bytes));
+        contract_method method = ledger->methods[type];
+        MUST(method != NULL);
+        enum contract_error error = method(call, &record);
+        if (error != CONTRACT_OK) {
+            MUST(error >= CONTRACT_NOT_PERMITTED && error < CONTRACT_ERROR_COUNT);
+            return error;
+        }
+        if (ledger->events.failed)
+            return CONTRACT_TOO_MANY_EVENTS;
+        call->action_index++;
+    }
+    MUST(call->action_index == call->transaction->action_count);
+    return CONTRACT_OK;
+}
+
+enum contract_error ledger_transaction_apply(struct ledger *ledger,
+                                             const struct transaction *transaction,
+                                             struct receipt *receipt)
+{
+    struct state_view *view = ledger->view;
+    struct admission admission;
+    enum contract_error error =
+        check(view, &ledger->context, &ledger->params, transaction, &admission);
+    if (error != CONTRACT_OK)
+        return error;
+    struct contract_call call = {
+        .ledger = ledger,
+        .view = view,
+        .context = &ledger->context,
+        .transaction = transaction,
+        .sender = admission.sender,
+        .sender_roles = admission.participant.roles,
+    };
+    byte_writer_init(&ledger->events, ledger->transaction_events,
+                     sizeof ledger->transaction_events);
+    take_fee(&call, &admission);
+    ledger->transactions++;
+    error = CONTRACT_SUSPENDED;
+    if (admission.participant.status == STATUS_ACTIVE) {
+        uint32_t touched_before = ledger->touched_count;
+        view->ops->savepoint(view);
+        error = run_actions(&call);
+        if (error == CONTRACT_OK) {
+            view->ops->keep(view);
+        } else {
+            view->ops->rollback(view);
+            ledger_untouch_books(ledger, touched_before);
+            byte_writer_init(&ledger->events, ledger->transaction_events,
+                             sizeof ledger->transaction_events);
+        }
+    }
+    receipt->tx_id = transaction->id;
+    receipt->status = (uint16_t)error;
+    receipt->fee = admission.fee;
+    receipt->events = bytes_view_of(ledger->events.data, ledger->events.size);
+    return CONTRACT_OK;
+}
+
+void ledger_block_end(struct ledger *ledger, struct receipt *receipt)
+{
+    struct contract_call call = {
+        .ledger = ledger,
+        .view = ledger->view,
+        .context = &ledger->context,
+    };
+    byte_writer_init(&ledger->events, ledger->block_events, sizeof ledger->block_events);
+    if (!ledger->view->fault) {
+        ledger_count_transactions(&call, ledger->transactions);
+        for (size_t m = 0; m < MODULE_COUNT; m++)
+            if (modules[m]->block_end != NULL)
+                modules[m]->block_end(&call);
+        ledger_split_fees(&call);
+    }
+    MUST(!ledger->events.failed);
+    memset(&receipt->tx_id, 0, sizeof receipt->tx_id);
+    receipt->status = CONTRACT_OK;
+    receipt->fee = money_of(0);
+    receipt->events = bytes_view_of(ledger->events.data, ledger->events.size);
+}

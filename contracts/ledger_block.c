@@ -1,0 +1,229 @@
+/* What the ledger does for a block as a whole: its first state, the books that it touched, the split
+ * of fees, the check that no money came or went.
+ *
+ * 1. The fee pool is split at most once per block, into equal whole parts; what can't be divided
+ *    stays in the pool for the next time. (MFX IV: who keeps the platform is paid for it.)
+ * 2. The clock record is written last: until then it holds the time of the block before.
+ * 3. ledger_conserves_value looks at the view's changes and at nothing that moved the money.
+ *
+ * Deliberately absent: clearing and settlement, which are the modules' hooks. */
+#include <string.h>
+
+#include "base/fatal.h"
+#include "contracts/ledger_internal.h"
+
+/* --- genesis -------------------------------------------------------------------------------- */
+
+static void write_participant(struct state_view *view, const struct genesis_participant *one)
+{
+    struct participant_record record;
+    memset(&record, 0, sizeof record);
+    record.key = one->key;
+    record.roles = one->roles;
+    record.status = STATUS_ACTIVE;
+    struct state_key key = state_key_name(STATE_PARTICIPANT, &one->id);
+    ledger_write(view, &key, &participant_record_codec, &record);
+
+    struct key_record owner = {.participant = one->id};
+    key = state_key_hash(STATE_KEY, one->key.bytes);
+    ledger_write(view, &key, &key_record_codec, &owner);
+
+    struct pot_record pot = {.amount = money_of(0)};
+    key = state_key_pot(POT_BALANCE, &one->id, 0);
+    ledger_write(view, &key, &pot_record_codec, &pot);
+}
+
+bool ledger_genesis(struct state_view *view, const struct genesis *genesis)
+{
+    if (genesis_problem(genesis) != NULL)
+        return false;
+    struct state_key key = state_key_single(STATE_PARAMS);
+    ledger_write(view, &key, &params_record_codec, &genesis->params);
+    for (uint32_t i = 0; i < genesis->participant_count; i++)
+        write_participant(view, &genesis->participants[i]);
+
+    struct counters_record counters = {0};
+    key = state_key_single(STATE_COUNTERS);
+    ledger_write(view, &key, &counters_record_codec, &counters);
+
+    struct clock_record clock = {.time = genesis->time, .fees_split = genesis->time};
+    key = state_key_single(STATE_CLOCK);
+    ledger_write(view, &key, &clock_record_codec, &clock);
+
+    struct supply_record supply = {.minted = money_of(0), .burned = money_of(0)};
+    key = state_key_single(STATE_SUPPLY);
+    ledger_write(view, &key, &supply_record_codec, &supply);
+    return !view->fault;
+}
+
+/* --- touched books -------------------------------------------------------------------------- */
+
+static int key_compare(const struct state_key *a, const struct state_key *b)
+{
+    size_t shorter = a->size < b->size ? a->size : b->size;
+    int order = memcmp(a->bytes, b->bytes, shorter);
+    if (order != 0)
+        return order;
+    return (a->size > b->size) - (a->size < b->size);
+}
+
+bool ledger_touch_book(struct ledger *ledger, const struct state_key *book_prefix)
+{
+    uint32_t low = 0;
+    uint32_t high = ledger->touched_count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        int order = key_compare(&ledger->touched[ledger->touched_order[middle]], book_prefix);
+        if (order == 0)
+            return true;
+        if (order < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (ledger->touched_count == LEDGER_BOOKS_PER_BLOCK_MAX)
+        return false;
+    memmove(&ledger->touched_order[low + 1], &ledger->touched_order[low],
+            (ledger->touched_count - low) * sizeof ledger->touched_order[0]);
+    ledger->touched_order[low] = (uint16_t)ledger->touched_count;
+    ledger->touched[ledger->touched_count] = *book_prefix;
+    ledger->touched_count++;
+    return true;
+}
+
+void ledger_untouch_books(struct ledger *ledger, uint32_t count)
+{
+    MUST(count <= ledger->touched_count);
+    if (count == ledger->touched_count)
+        return;
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < ledger->touched_count; i++)
+        if (ledger->touched_order[i] < count)
+            ledger->touched_order[kept++] = ledger->touched_order[i];
+    MUST(kept == count);
+    ledger->touched_count = count;
+}
+
+uint32_t ledger_touched_count(const struct ledger *ledger)
+{
+    return ledger->touched_count;
+}
+
+const struct state_key *ledger_touched_book(const struct ledger *ledger, uint32_t index)
+{
+    MUST(index < ledger->touched_count);
+    return &ledger->touched[ledger->touched_order[index]];
+}
+
+/* --- counters, fees, clock ------------------------------------------------------------------ */
+
+void ledger_count_transactions(const struct contract_call *call, uint64_t transactions)
+{
+    struct state_key key = state_key_single(STATE_COUNTERS);
+    struct counters_record counters;
+    if (!contract_read(call, &key, &counters_record_codec, &counters)) {
+        MUST(call->view->fault);
+        return;
+    }
+    MUST(checked_add_u64(&counters.transactions, counters.transactions, transactions));
+    contract_write(call, &key, &counters_record_codec, &counters);
+}
+
+static void pay_operators(const struct contract_call *call)
+{
+    const struct params_record *params = &call->ledger->params;
+    /* Floor: the pool keeps what is left over. */
+    int64_t share = money_ueur(token_amount(call, pot_fees())) / params->validator_count;
+    if (share == 0)
+        return;
+    for (uint32_t i = 0; i < params->validator_count; i++) {
+        const struct name *operator_name = &params->validators[i].operator_name;
+        enum contract_error error =
+            token_move_quiet(call, pot_fees(), pot_balance(operator_name), money_of(share));
+        if (error != CONTRACT_OK) {
+            MUST(call->view->fault);
+            return;
+        }
+        struct event_fees_split event = {.operator_name = *operator_name,
+                                         .amount = money_of(share)};
+        contract_event(call, EVENT_FEES_SPLIT, &event);
+    }
+}
+
+void ledger_split_fees(const struct contract_call *call)
+{
+    struct state_key key = state_key_single(STATE_CLOCK);
+    struct clock_record clock;
+    if (!contract_read(call, &key, &clock_record_codec, &clock)) {
+        MUST(call->view->fault);
+        return;
+    }
+    struct duration since;
+    int64_t period = duration_ms(call->ledger->params.fee_period);
+    MUST(timestamp_until(&since, clock.fees_split, call->context->time));
+    if (duration_ms(since) >= period) {
+        pay_operators(call);
+        /* Whole periods, so that a pause of the chain does not shift the ends of later ones. */
+        struct duration whole = duration_of(duration_ms(since) - duration_ms(since) % period);
+        MUST(timestamp_add(&clock.fees_split, clock.fees_split, whole));
+    }
+    clock.time = call->context->time;
+    contract_write(call, &key, &clock_record_codec, &clock);
+}
+
+/* --- conservation --------------------------------------------------------------------------- */
+
+struct conservation {
+    int128 moved;
+    bool sound;
+};
+
+/* Reads the stored bytes themselves: a fault in the tables must not hide itself. */
+static void visit_pot(void *context, struct bytes_view key, struct bytes_view before,
+                      struct bytes_view after)
+{
+    struct conservation *sum = context;
+    struct byte_reader reader;
+    (void)key;
+    if (before.data != NULL) {
+        byte_reader_init(&reader, before.data, before.size);
+        sum->moved -= byte_read_i64(&reader);
+        sum->sound = sum->sound && byte_reader_done(&reader);
+    }
+    if (after.data != NULL) {
+        byte_reader_init(&reader, after.data, after.size);
+        int64_t amount = byte_read_i64(&reader);
+        sum->moved += amount;
+        sum->sound = sum->sound && byte_reader_done(&reader) && amount >= 0;
+    }
+}
+
+static void visit_supply(void *context, struct bytes_view key, struct bytes_view before,
+                         struct bytes_view after)
+{
+    struct conservation *sum = context;
+    struct byte_reader reader;
+    (void)key;
+    if (before.data != NULL) {
+        byte_reader_init(&reader, before.data, before.size);
+        sum->moved += byte_read_i64(&reader);
+        sum->moved -= byte_read_i64(&reader);
+        sum->sound = sum->sound && byte_reader_done(&reader);
+    }
+    byte_reader_init(&reader, after.data, after.data == NULL ? 0 : after.size);
+    int64_t minted = byte_read_i64(&reader);
+    int64_t burned = byte_read_i64(&reader);
+    sum->moved -= minted;
+    sum->moved += burned;
+    sum->sound = sum->sound && byte_reader_done(&reader) && burned >= 0 && minted >= burned;
+}
+
+bool ledger_conserves_value(struct state_view *view)
+{
+    static const uint8_t pots[] = {STATE_POT};
+    static const uint8_t supply[] = {STATE_SUPPLY};
+    struct conservation sum = {.moved = 0, .sound = true};
+    view->ops->changes(view, bytes_view_of(pots, sizeof pots), &sum, visit_pot);
+    view->ops->changes(view, bytes_view_of(supply, sizeof supply), &sum, visit_supply);
+    return sum.sound && sum.moved == 0 && !view->fault;
+}

@@ -1,0 +1,34 @@
+/* What the files of the ledger share and modules never see. */
+#ifndef FLEX_CONTRACTS_LEDGER_INTERNAL_H
+#define FLEX_CONTRACTS_LEDGER_INTERNAL_H
+
+#include "contracts/module.h"
+
+struct ledger {
+    contract_method methods[ACTION_TYPE_LIMIT];
+    struct state_view *view;
+    struct block_context context;
+    struct params_record params; /* as the block found them */
+    uint64_t transactions;       /* of this block */
+    /* Writes into one of the two buffers below: the running transaction's, or the block end's. */
+    struct byte_writer events;
+    /* Books in the order in which they were first touched; `touched_order` sorts them by key. */
+    uint32_t touched_count;
+    uint16_t touched_order[LEDGER_BOOKS_PER_BLOCK_MAX];
+    struct state_key touched[LEDGER_BOOKS_PER_BLOCK_MAX];
+    uint8_t transaction_events[LIMIT_EVENTS_BYTES_PER_TX];
+    uint8_t block_events[LEDGER_BLOCK_EVENTS_BYTES_MAX];
+};
+
+/* ledger.c */
+void ledger_write(struct state_view *view, const struct state_key *key,
+                  const struct codec_record *codec, const void *record);
+
+/* ledger_block.c */
+/* Forgets the books touched since there were `count` of them. */
+void ledger_untouch_books(struct ledger *ledger, uint32_t count);
+void ledger_count_transactions(const struct contract_call *call, uint64_t transactions);
+/* Splits the fee pool at the end of a fee period, and writes the clock record. */
+void ledger_split_fees(const struct contract_call *call);
+
+#endif
