@@ -17,11 +17,11 @@
 struct journal;
 
 enum journal_record {
-    JOURNAL_VOTE = 1,        /* own vote */
-    JOURNAL_PEER_VOTE = 2,   /* somebody's highest vote */
+    JOURNAL_VOTE = 1,      /* own vote */
+    JOURNAL_PEER_VOTE = 2, /* somebody's highest vote */
     JOURNAL_CERTIFICATE = 3,
-    JOURNAL_CERTIFIED = 4,   /* view, block id */
-    JOURNAL_BLOCK = 5        /* header, sized body */
+    JOURNAL_CERTIFIED = 4, /* view, block id */
+    JOURNAL_BLOCK = 5      /* header, sized body */
 };
 
 enum journal_result {

@@ -12,7 +12,8 @@
 
 struct overlay;
 
-/* What an overlay falls back on at the bottom. A false return of any call is a fault of the store. */
+/* What an overlay falls back on at the bottom. A false return of any call is a fault of the store.
+ */
 struct state_base {
     void *context;
     /* *found tells; `value` valid until the base changes. */
@@ -29,15 +30,21 @@ const struct state_base *state_base_empty(void);
 /* Room for `bytes_max` bytes of changes and as many of tree nodes. NULL if memory ran out. */
 struct overlay *overlay_create(size_t bytes_max);
 void overlay_destroy(struct overlay *overlay);
-/* Starts afresh on `parent` (not NULL: its base is used) or on `base`. Both must outlive its use. */
+/* Starts afresh on `parent` (not NULL: it is sealed and its base is used) or on `base`. Both must
+ * outlive its use. */
 void overlay_reset(struct overlay *overlay, struct overlay *parent, const struct state_base *base);
 /* The parent has been committed into the base: stand on the base from now on. */
 void overlay_detach(struct overlay *overlay);
 struct state_view *overlay_view(struct overlay *overlay);
+/* Bytes of changes held so far, so that a block builder can stop in time; writes that go over the
+ * room given at creation are a sticky fault of the view. */
+size_t overlay_bytes(const struct overlay *overlay);
 /* Computes the root over parent and changes. After it no more writes until the next reset. False
  * on a fault (view->fault is set too). */
 bool overlay_seal(struct overlay *overlay, struct hash *state_root);
 bool overlay_is_sealed(const struct overlay *overlay);
+/* The root that sealing computed. */
+const struct hash *overlay_root(const struct overlay *overlay);
 
 /* Everything that changed, in key order; value.data NULL: removed. Return false to stop. */
 typedef bool (*overlay_entry_fn)(void *context, struct bytes_view key, struct bytes_view value);

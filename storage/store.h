@@ -32,11 +32,16 @@ enum store_result {
 const char *store_result_text(enum store_result result);
 
 struct store_config {
-    const char *directory;  /* made if missing, mode 0700 */
-    size_t map_bytes;       /* LMDB's map: address space, not memory; 0 = 64 GiB */
-    struct hash genesis;    /* the chain; a store of another one is MISMATCH */
+    const char *directory; /* made if missing, mode 0700 */
+    size_t map_bytes;      /* LMDB's map: address space, not memory; 0 = 64 GiB */
+    size_t map_bytes_max;  /* a full map is doubled up to this; 0 = 1 TiB */
+    struct hash genesis;   /* the chain; a store of another one is MISMATCH */
+    uint64_t disk_reserve; /* a commit that would leave less free on the disk is FULL, so that no
+                              write is ever cut off in its middle; 0 = 64 MiB */
 };
 
+/* One process at a time, and once per process; never fork with it open. Any result but OK and FAULT
+ * leaves what is on disk as it was. */
 enum store_result store_open(struct store **out, const struct store_config *config);
 void store_close(struct store *store);
 
@@ -46,8 +51,8 @@ struct store_tip {
     struct hash block_id;
     struct hash state_root;
     struct timestamp time;
-    uint64_t transactions;            /* since genesis */
-    struct merkle_frontier log;       /* over the ids of blocks 0 (genesis) to height */
+    uint64_t transactions;      /* since genesis */
+    struct merkle_frontier log; /* over the ids of blocks 0 (genesis) to height */
     bool has_genesis;
 };
 /* The owner thread's view of the last commit. */
@@ -55,18 +60,19 @@ const struct store_tip *store_tip(const struct store *store);
 
 struct store_block {
     uint64_t height;
-    struct bytes_view header;       /* BLOCK_HEADER_SIZE bytes; empty for genesis */
+    struct bytes_view header; /* BLOCK_HEADER_SIZE bytes; empty for genesis */
     struct bytes_view body;
-    struct bytes_view receipts;     /* u32 count x sized canonical receipt, the block end's last */
-    struct bytes_view certificate;  /* finalization of this very block, or empty */
-    const struct hash *tx_ids;      /* in the order of the body */
+    struct bytes_view receipts;    /* u32 count x sized canonical receipt, the block end's last */
+    struct bytes_view certificate; /* finalization of this very block, or empty */
+    const struct hash *tx_ids;     /* in the order of the body */
     uint32_t tx_count;
-    const struct overlay *state;    /* sealed; its changes and nodes go down with the block */
-    struct store_tip tip;           /* what the tip is afterwards */
+    const struct overlay *state; /* sealed; its changes and nodes go down with the block */
+    struct store_tip tip;        /* what the tip is afterwards */
 };
 enum store_result store_commit(struct store *store, const struct store_block *block);
 
-/* The owner thread's base for overlays: always the last commit. */
+/* The owner thread's base for overlays: always the last commit. Its answers live until the next
+ * commit. */
 const struct state_base *store_state_base(struct store *store);
 
 /* Snapshots: a consistent view of one height, for any thread; keep it short. NULL if no reader slot
@@ -75,7 +81,8 @@ struct store_snapshot *store_snapshot_begin(struct store *store);
 void store_snapshot_end(struct store_snapshot *snapshot);
 const struct store_tip *store_snapshot_tip(const struct store_snapshot *snapshot);
 const struct state_base *store_snapshot_base(struct store_snapshot *snapshot);
-/* Fills header, body, receipts, certificate, height of *out. Checked against the block id. */
+/* Fills header, body, receipts, certificate, height of *out, and zeroes the rest. Checked against
+ * checksums and the block id. */
 enum store_result store_snapshot_block(struct store_snapshot *snapshot, uint64_t height,
                                        struct store_block *out);
 enum store_result store_snapshot_height_of(struct store_snapshot *snapshot,

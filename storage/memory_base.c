@@ -1,0 +1,197 @@
+/* A base in memory: what the simulator, tests and the offline audit commit blocks into.
+ *
+ * Two ordered maps, one of state entries and one of tree nodes. A map's arena gives no room back
+ * until it is cleared, so a full one is copied into a larger one; what was replaced or removed
+ * stays behind. Copying at a doubling of the live bytes costs each byte a constant number of
+ * copies.
+ *
+ * Deliberately absent: durability, snapshots, threads. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/fatal.h"
+#include "base/ordered_map.h"
+#include "storage/overlay.h"
+#include "storage/tree_node.h"
+
+enum { ARENA_BYTES_FIRST = 256 * 1024 };
+
+struct growing_map {
+    struct ordered_map *map;
+    size_t capacity;
+};
+
+struct memory_base {
+    struct state_base face;
+    struct growing_map state;
+    struct growing_map nodes;
+};
+
+static bool growing_init(struct growing_map *growing)
+{
+    growing->capacity = ARENA_BYTES_FIRST;
+    growing->map = ordered_map_create(growing->capacity);
+    return growing->map != NULL;
+}
+
+static bool copy_all(struct ordered_map *to, const struct ordered_map *from)
+{
+    struct bytes_view at = {NULL, 0};
+    struct bytes_view key;
+    struct bytes_view value;
+    bool inclusive = true;
+    while (ordered_map_seek(from, at, inclusive, &key, &value)) {
+        if (!ordered_map_put(to, key, value)) {
+            return false;
+        }
+        at = key;
+        inclusive = false;
+    }
+    return true;
+}
+
+/* Moves everything into an arena with at least as much free room as live bytes. */
+static bool growing_grow(struct growing_map *growing)
+{
+    /* The first copy has the room of the old one, which held it all. */
+    struct ordered_map *copy = ordered_map_create(growing->capacity);
+    if (copy == NULL || !copy_all(copy, growing->map)) {
+        if (copy != NULL) {
+            ordered_map_destroy(copy);
+        }
+        return false;
+    }
+    ordered_map_destroy(growing->map);
+    growing->map = copy;
+    if (ordered_map_bytes(copy) <= growing->capacity / 2) {
+        return true;
+    }
+    struct ordered_map *larger = ordered_map_create(growing->capacity * 2);
+    if (larger == NULL || !copy_all(larger, copy)) {
+        if (larger != NULL) {
+            ordered_map_destroy(larger);
+        }
+        return false;
+    }
+    ordered_map_destroy(copy);
+    growing->map = larger;
+    growing->capacity *= 2;
+    return true;
+}
+
+static bool growing_put(struct growing_map *growing, struct bytes_view key, struct bytes_view value)
+{
+    /* Two tries: after growing there is as much free room as live bytes, and an entry is far below
+     * the first arena's half. */
+    for (int i = 0; i < 2; i++) {
+        if (ordered_map_put(growing->map, key, value)) {
+            return true;
+        }
+        if (!growing_grow(growing)) {
+            return false;
+        }
+    }
+    return ordered_map_put(growing->map, key, value);
+}
+
+static bool memory_get(void *context, struct bytes_view key, bool *found, struct bytes_view *value)
+{
+    const struct memory_base *memory = context;
+    *found = ordered_map_get(memory->state.map, key, value);
+    return true;
+}
+
+static bool memory_next(void *context, struct bytes_view prefix, struct bytes_view after,
+                        bool *found, uint8_t *key_out, size_t *key_size, struct bytes_view *value)
+{
+    const struct memory_base *memory = context;
+    const bool from_prefix = after.size == 0 || bytes_view_order(after, prefix) < 0;
+    struct bytes_view key;
+    *found = ordered_map_seek(memory->state.map, from_prefix ? prefix : after, from_prefix, &key,
+                              value) &&
+             bytes_view_starts_with(key, prefix);
+    if (*found) {
+        MUST(key.size <= LIMIT_STATE_KEY_BYTES);
+        memcpy(key_out, key.data, key.size);
+        *key_size = key.size;
+    }
+    return true;
+}
+
+static bool memory_node_get(void *context, struct state_tree_node *out,
+                            const struct state_tree_path *path)
+{
+    const struct memory_base *memory = context;
+    struct bytes_view bytes;
+    if (!ordered_map_get(memory->nodes.map, bytes_view_of(path->bytes, path->size), &bytes)) {
+        memset(out, 0, sizeof *out);
+        out->kind = STATE_TREE_EMPTY;
+        return true;
+    }
+    return tree_node_decode(out, bytes);
+}
+
+struct memory_base *memory_base_create(void)
+{
+    struct memory_base *memory = calloc(1, sizeof *memory);
+    if (memory == NULL) {
+        return NULL;
+    }
+    memory->face = (struct state_base){
+        .context = memory, .get = memory_get, .next = memory_next, .node_get = memory_node_get};
+    if (!growing_init(&memory->state) || !growing_init(&memory->nodes)) {
+        memory_base_destroy(memory);
+        return NULL;
+    }
+    return memory;
+}
+
+void memory_base_destroy(struct memory_base *memory)
+{
+    if (memory == NULL) {
+        return;
+    }
+    if (memory->state.map != NULL) {
+        ordered_map_destroy(memory->state.map);
+    }
+    if (memory->nodes.map != NULL) {
+        ordered_map_destroy(memory->nodes.map);
+    }
+    free(memory);
+}
+
+const struct state_base *memory_base_face(struct memory_base *memory)
+{
+    return &memory->face;
+}
+
+static bool commit_change(void *context, struct bytes_view key, struct bytes_view value)
+{
+    struct memory_base *memory = context;
+    if (value.data == NULL) {
+        MUST(ordered_map_remove(memory->state.map, key));
+        return true;
+    }
+    return growing_put(&memory->state, key, value);
+}
+
+static bool commit_node(void *context, const struct state_tree_path *path,
+                        const struct state_tree_node *node)
+{
+    struct memory_base *memory = context;
+    const struct bytes_view key = bytes_view_of(path->bytes, path->size);
+    uint8_t bytes[STATE_TREE_NODE_SIZE];
+    if (node->kind == STATE_TREE_EMPTY) {
+        (void)ordered_map_remove(memory->nodes.map, key);
+        return true;
+    }
+    tree_node_encode(bytes, node);
+    return growing_put(&memory->nodes, key, bytes_view_of(bytes, sizeof bytes));
+}
+
+bool memory_base_commit(struct memory_base *memory, const struct overlay *overlay)
+{
+    MUST(overlay_is_sealed(overlay));
+    return overlay_each_change(overlay, memory, commit_change) &&
+           overlay_each_node(overlay, memory, commit_node);
+}

@@ -1,0 +1,463 @@
+/* The chain database: opening, and the one way to write, store_commit.
+ *
+ * Tables (one LMDB environment; integers big-endian; every value ends in an 8-byte CRC-64 over key
+ * and value, store_record.c):
+ *
+ *   table         key                    value
+ *   meta          "format"               u32 version | genesis hash
+ *   meta          "tip"                  u64 height | u64 view | block id | state root | i64 time
+ * ms | u64 transactions | u64 log count | log peaks (32 each) state         state key state value
+ * (contracts/records.h) nodes         u16 depth | path bits  u8 kind | hash | hash
+ * (crypto/state_tree.h) blocks        u64 height             header (none at height 0) |
+ * finalization certificate bodies        u64 height             body (contracts/body.h) receipts
+ * u64 height             u32 count x sized receipt transactions  transaction id         u64 height
+ * | u32 index ids           block id               u64 height
+ *
+ * Durability invariants: D1 to D4 of storage/store.h, and
+ *  D5 the lock file is held (flock) for as long as the environment is open: two processes, or one
+ *     process twice, never have it open at once.
+ *  D6 a commit begins only with disk_reserve bytes free: LMDB reports a write that was cut off by a
+ *     full disk as an input/output error, which could not be told from a dying disk.
+ *  D7 the map grows only while no transaction is live in the process: snapshots are counted, new
+ *     ones wait, and one that stays open for longer than GROW_WAIT_SECONDS makes the commit FULL.
+ *
+ * Deliberately absent: MDB_NOSYNC, MDB_WRITEMAP, deleting of old blocks, and any second writer. */
+#include "storage/store.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/fatal.h"
+#include "base/log.h"
+#include "storage/store_internal.h"
+#include "storage/tree_node.h"
+
+static const char *const table_names[STORE_TABLES] = {
+    [TABLE_META] = "meta",
+    [TABLE_STATE] = "state",
+    [TABLE_NODES] = "nodes",
+    [TABLE_BLOCKS] = "blocks",
+    [TABLE_BODIES] = "bodies",
+    [TABLE_RECEIPTS] = "receipts",
+    [TABLE_TRANSACTIONS] = "transactions",
+    [TABLE_IDS] = "ids",
+};
+
+static const size_t map_bytes_default = (size_t)64 << 30;
+static const size_t map_bytes_max_default = (size_t)1 << 40;
+static const uint64_t disk_reserve_default = (uint64_t)64 << 20;
+
+/* LMDB's own default of 126 readers, doubled: one per API connection and worker is far below it. */
+enum { READERS_MAX = 252 };
+enum { GROW_WAIT_SECONDS = 2 };
+
+/* Says what failed, with LMDB's reason, and gives our name for it. */
+static enum store_result complain(const char *what, int code)
+{
+    const enum store_result result = store_result_of(code);
+    log_line(LOG_UNUSUAL, "store: %s failed: %s -> %s", what, mdb_strerror(code),
+             store_result_text(result));
+    return result;
+}
+
+/* --- opening --------------------------------------------------------------------------------- */
+
+static enum store_result take_lock(struct store *store, const char *directory)
+{
+    if (mkdir(directory, 0700) != 0 && errno != EEXIST) {
+        return complain("making the directory", errno);
+    }
+    store->directory_fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (store->directory_fd < 0) {
+        return complain("opening the directory", errno);
+    }
+    store->lock_fd = openat(store->directory_fd, "in-use", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (store->lock_fd < 0) {
+        return complain("opening the lock file", errno);
+    }
+    if (flock(store->lock_fd, LOCK_EX | LOCK_NB) != 0) {
+        return errno == EWOULDBLOCK ? STORE_LOCKED : complain("locking", errno);
+    }
+    return STORE_OK;
+}
+
+static enum store_result open_environment(struct store *store, const char *directory)
+{
+    int dead = 0;
+    int code = mdb_env_create(&store->env);
+    if (code == MDB_SUCCESS) {
+        code = mdb_env_set_maxdbs(store->env, STORE_TABLES);
+    }
+    if (code == MDB_SUCCESS) {
+        code = mdb_env_set_maxreaders(store->env, READERS_MAX);
+    }
+    if (code == MDB_SUCCESS) {
+        code = mdb_env_set_mapsize(store->env, store->map_bytes);
+    }
+    if (code == MDB_SUCCESS) {
+        code = mdb_env_open(store->env, directory, MDB_NOTLS, 0600);
+    }
+    if (code == MDB_SUCCESS) {
+        code = mdb_reader_check(store->env, &dead);
+    }
+    if (code != MDB_SUCCESS) {
+        return complain("opening", code);
+    }
+    if (dead > 0) {
+        log_line(LOG_INFO, "store: %d reader slots of dead processes -> freed", dead);
+    }
+    /* A new file's directory entry is not durable before its directory is. */
+    if (fsync(store->directory_fd) != 0) {
+        return complain("syncing the directory", errno);
+    }
+    return STORE_OK;
+}
+
+static enum store_result check_format(struct store *store, MDB_txn *txn)
+{
+    uint8_t expected[4 + HASH_SIZE];
+    struct byte_writer writer;
+    struct bytes_view found;
+    byte_writer_init(&writer, expected, sizeof expected);
+    byte_write_u32(&writer, STORE_VERSION);
+    byte_write_raw(&writer, store->genesis.bytes, HASH_SIZE);
+    MUST(!writer.failed && writer.size == sizeof expected);
+    const struct bytes_view mine = bytes_view_of(expected, sizeof expected);
+    const enum store_result result =
+        store_get(txn, store->tables[TABLE_META], store_format_key, &found);
+    if (result == STORE_ABSENT) {
+        const int code = store_put(txn, store->tables[TABLE_META], store_format_key, mine,
+                                   (struct bytes_view){NULL, 0}, MDB_NOOVERWRITE);
+        return code == MDB_SUCCESS ? STORE_OK : complain("writing the format", code);
+    }
+    if (result == STORE_OK && !bytes_view_equal(found, mine)) {
+        return STORE_MISMATCH;
+    }
+    return result;
+}
+
+static enum store_result open_tables(struct store *store)
+{
+    MDB_txn *txn = NULL;
+    int code = mdb_txn_begin(store->env, NULL, 0, &txn);
+    if (code != MDB_SUCCESS) {
+        return complain("beginning", code);
+    }
+    for (int i = 0; i < STORE_TABLES && code == MDB_SUCCESS; i++) {
+        code = mdb_dbi_open(txn, table_names[i], MDB_CREATE, &store->tables[i]);
+    }
+    enum store_result result =
+        code == MDB_SUCCESS ? check_format(store, txn) : complain("opening a table", code);
+    if (result != STORE_OK) {
+        mdb_txn_abort(txn);
+        return result;
+    }
+    code = mdb_txn_commit(txn);
+    return code == MDB_SUCCESS ? STORE_OK : complain("making the tables", code);
+}
+
+/* The tip, and that the block it names is really there. */
+static enum store_result load_tip(struct store *store)
+{
+    struct store_block block;
+    struct block_header header;
+    struct hash id;
+    const int code = store_reader_begin(&store->reader, store);
+    if (code != MDB_SUCCESS) {
+        return complain("beginning to read", code);
+    }
+    enum store_result result = store_reader_tip(&store->reader, &store->tip);
+    if (result == STORE_ABSENT) {
+        return STORE_OK;
+    }
+    if (result == STORE_OK) {
+        result = store_reader_block(&store->reader, store->tip.height, &block);
+    }
+    if (result == STORE_OK && store->tip.height > 0) {
+        MUST(block_header_decode(&header, block.header));
+        block_header_id(&id, &header);
+        if (!hash_equal(&id, &store->tip.block_id) ||
+            !hash_equal(&header.state_root, &store->tip.state_root)) {
+            result = STORE_CORRUPT;
+        }
+    }
+    return result == STORE_ABSENT ? STORE_CORRUPT : result;
+}
+
+enum store_result store_open(struct store **out, const struct store_config *config)
+{
+    struct store *store = calloc(1, sizeof *store);
+    *out = NULL;
+    if (store == NULL) {
+        return STORE_FAULT;
+    }
+    store->directory_fd = -1;
+    store->lock_fd = -1;
+    store->genesis = config->genesis;
+    store->map_bytes = config->map_bytes != 0 ? config->map_bytes : map_bytes_default;
+    store->map_bytes_max =
+        config->map_bytes_max != 0 ? config->map_bytes_max : map_bytes_max_default;
+    store->disk_reserve = config->disk_reserve != 0 ? config->disk_reserve : disk_reserve_default;
+    MUST(pthread_mutex_init(&store->mutex, NULL) == 0);
+    MUST(pthread_cond_init(&store->changed, NULL) == 0);
+
+    enum store_result result = take_lock(store, config->directory);
+    if (result == STORE_OK) {
+        result = open_environment(store, config->directory);
+    }
+    if (result == STORE_OK) {
+        result = open_tables(store);
+    }
+    if (result == STORE_OK) {
+        result = load_tip(store);
+    }
+    if (result != STORE_OK) {
+        store_close(store);
+        return result;
+    }
+    *out = store;
+    return STORE_OK;
+}
+
+void store_close(struct store *store)
+{
+    if (store == NULL) {
+        return;
+    }
+    MUST(store->snapshots == 0);
+    store_reader_end(&store->reader);
+    if (store->env != NULL) {
+        mdb_env_close(store->env);
+    }
+    if (store->lock_fd >= 0) {
+        (void)close(store->lock_fd);
+    }
+    if (store->directory_fd >= 0) {
+        (void)close(store->directory_fd);
+    }
+    (void)pthread_cond_destroy(&store->changed);
+    (void)pthread_mutex_destroy(&store->mutex);
+    free(store);
+}
+
+const struct store_tip *store_tip(const struct store *store)
+{
+    return &store->tip;
+}
+
+const struct state_base *store_state_base(struct store *store)
+{
+    return &store->reader.base;
+}
+
+/* --- committing ------------------------------------------------------------------------------ */
+
+struct commit {
+    struct store *store;
+    MDB_txn *txn;
+    int code; /* LMDB's, of the first call that failed */
+};
+
+static const struct bytes_view nothing = {NULL, 0};
+
+static bool commit_change(void *context, struct bytes_view key, struct bytes_view value)
+{
+    struct commit *commit = context;
+    const MDB_dbi table = commit->store->tables[TABLE_STATE];
+    if (value.data != NULL) {
+        commit->code = store_put(commit->txn, table, key, value, nothing, 0);
+    } else {
+        /* A sealed overlay only removes what is there: NOTFOUND means that the base is not the one
+         * it was sealed on, and must not pass. */
+        MDB_val mdb_key = store_val(key);
+        commit->code = mdb_del(commit->txn, table, &mdb_key, NULL);
+    }
+    return commit->code == MDB_SUCCESS;
+}
+
+static bool commit_node(void *context, const struct state_tree_path *path,
+                        const struct state_tree_node *node)
+{
+    struct commit *commit = context;
+    const MDB_dbi table = commit->store->tables[TABLE_NODES];
+    const struct bytes_view key = bytes_view_of(path->bytes, path->size);
+    if (node->kind == STATE_TREE_EMPTY) {
+        MDB_val mdb_key = store_val(key);
+        commit->code = mdb_del(commit->txn, table, &mdb_key, NULL);
+        /* A node may come and go within one batch without ever having been stored. */
+        if (commit->code == MDB_NOTFOUND) {
+            commit->code = MDB_SUCCESS;
+        }
+    } else {
+        uint8_t bytes[STATE_TREE_NODE_SIZE];
+        tree_node_encode(bytes, node);
+        commit->code =
+            store_put(commit->txn, table, key, bytes_view_of(bytes, sizeof bytes), nothing, 0);
+    }
+    return commit->code == MDB_SUCCESS;
+}
+
+static bool commit_put(struct commit *commit, enum store_table table, struct bytes_view key,
+                       struct bytes_view a, struct bytes_view b, unsigned flags)
+{
+    commit->code = store_put(commit->txn, commit->store->tables[table], key, a, b, flags);
+    return commit->code == MDB_SUCCESS;
+}
+
+static bool commit_indexes(struct commit *commit, const struct store_block *block,
+                           struct bytes_view height)
+{
+    for (uint32_t i = 0; i < block->tx_count; i++) {
+        uint8_t index_bytes[4];
+        struct byte_writer writer;
+        byte_writer_init(&writer, index_bytes, sizeof index_bytes);
+        byte_write_u32(&writer, i);
+        /* No transaction is in the chain twice: its nonce is used up. */
+        if (!commit_put(commit, TABLE_TRANSACTIONS, hash_view(&block->tx_ids[i]), height,
+                        bytes_view_of(index_bytes, sizeof index_bytes), MDB_NOOVERWRITE)) {
+            return false;
+        }
+    }
+    return commit_put(commit, TABLE_IDS, hash_view(&block->tip.block_id), height, nothing,
+                      MDB_NOOVERWRITE);
+}
+
+static bool commit_everything(struct commit *commit, const struct store_block *block)
+{
+    uint8_t height_bytes[STORE_HEIGHT_KEY_SIZE];
+    uint8_t tip[STORE_TIP_BYTES_MAX];
+    const struct bytes_view height = store_height_key(height_bytes, block->height);
+    const size_t tip_size = store_tip_encode(tip, &block->tip);
+    return overlay_each_change(block->state, commit, commit_change) &&
+           overlay_each_node(block->state, commit, commit_node) &&
+           commit_put(commit, TABLE_BLOCKS, height, block->header, block->certificate,
+                      MDB_APPEND) &&
+           commit_put(commit, TABLE_BODIES, height, block->body, nothing, MDB_APPEND) &&
+           commit_put(commit, TABLE_RECEIPTS, height, block->receipts, nothing, MDB_APPEND) &&
+           commit_indexes(commit, block, height) &&
+           commit_put(commit, TABLE_META, store_tip_key, bytes_view_of(tip, tip_size), nothing, 0);
+}
+
+/* One try: all of it, synced, or nothing. LMDB's code. */
+static int commit_once(struct store *store, const struct store_block *block)
+{
+    struct commit commit = {.store = store};
+    const int code = mdb_txn_begin(store->env, NULL, 0, &commit.txn);
+    if (code != MDB_SUCCESS) {
+        return code;
+    }
+    if (!commit_everything(&commit, block)) {
+        mdb_txn_abort(commit.txn);
+        return commit.code;
+    }
+    return mdb_txn_commit(commit.txn);
+}
+
+/* With the mutex held. False if snapshots are still open when the time is up. */
+static bool wait_for_snapshots(struct store *store)
+{
+    struct timespec until;
+    MUST(clock_gettime(CLOCK_REALTIME, &until) == 0);
+    until.tv_sec += GROW_WAIT_SECONDS;
+    while (store->snapshots > 0) {
+        if (pthread_cond_timedwait(&store->changed, &store->mutex, &until) == ETIMEDOUT) {
+            return store->snapshots == 0;
+        }
+    }
+    return true;
+}
+
+/* Doubles the map. False if it may not, or if a snapshot is in the way. */
+static bool grow_map(struct store *store)
+{
+    const size_t wanted =
+        store->map_bytes <= store->map_bytes_max / 2 ? store->map_bytes * 2 : store->map_bytes_max;
+    if (wanted <= store->map_bytes) {
+        return false;
+    }
+    (void)pthread_mutex_lock(&store->mutex);
+    store->growing = true;
+    const bool idle = wait_for_snapshots(store);
+    int code = MDB_SUCCESS;
+    if (idle) {
+        store_reader_end(&store->reader);
+        code = mdb_env_set_mapsize(store->env, wanted);
+        if (code == MDB_SUCCESS) {
+            code = store_reader_begin(&store->reader, store);
+        }
+    }
+    store->growing = false;
+    (void)pthread_cond_broadcast(&store->changed);
+    (void)pthread_mutex_unlock(&store->mutex);
+    if (!idle) {
+        log_line(LOG_UNUSUAL, "store: map full, a snapshot stays open -> not grown");
+        return false;
+    }
+    if (code != MDB_SUCCESS) {
+        (void)complain("growing the map", code);
+        store->faulted = true;
+        return false;
+    }
+    store->map_bytes = wanted;
+    log_line(LOG_INFO, "store: map full -> %zu MiB", wanted >> 20);
+    return true;
+}
+
+static bool disk_has_room(const struct store *store)
+{
+    struct statvfs disk;
+    if (fstatvfs(store->directory_fd, &disk) != 0) {
+        return true; /* no answer is no reason to stop: the write itself will tell */
+    }
+    return (uint64_t)disk.f_bavail * disk.f_frsize >= store->disk_reserve;
+}
+
+static void check_block(const struct store *store, const struct store_block *block)
+{
+    const struct store_tip *tip = &store->tip;
+    MUST(overlay_is_sealed(block->state));
+    MUST(hash_equal(overlay_root(block->state), &block->tip.state_root));
+    MUST(block->tip.height == block->height && block->tip.has_genesis);
+    MUST(block->tip.log.count == block->height + 1);
+    if (tip->has_genesis) {
+        MUST(block->height == tip->height + 1 && block->header.size == BLOCK_HEADER_SIZE);
+    } else {
+        MUST(block->height == 0 && block->header.size == 0);
+    }
+}
+
+enum store_result store_commit(struct store *store, const struct store_block *block)
+{
+    if (store->faulted) {
+        return STORE_FAULT;
+    }
+    check_block(store, block);
+    if (!disk_has_room(store)) {
+        log_line(LOG_UNUSUAL, "store: less than %llu MiB free on the disk -> commit waits",
+                 (unsigned long long)(store->disk_reserve >> 20));
+        return STORE_FULL;
+    }
+    int code = commit_once(store, block);
+    /* Ends: each round doubles the map, up to its largest. */
+    while (code == MDB_MAP_FULL && grow_map(store)) {
+        code = commit_once(store, block);
+    }
+    const int renewed = store->faulted ? EIO : store_reader_renew(&store->reader);
+    if (renewed != MDB_SUCCESS || (code != MDB_SUCCESS && store_result_of(code) != STORE_FULL)) {
+        (void)complain("a commit", code != MDB_SUCCESS ? code : renewed);
+        store->faulted = true;
+        return STORE_FAULT;
+    }
+    if (code != MDB_SUCCESS) {
+        return complain("a commit", code);
+    }
+    store->tip = block->tip;
+    return STORE_OK;
+}

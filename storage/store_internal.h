@@ -1,0 +1,84 @@
+/* What the files of the chain database share: tables, one read transaction, the tip's bytes. Not
+ * for anyone outside storage/ (and its tests). */
+#ifndef FLEX_STORAGE_STORE_INTERNAL_H
+#define FLEX_STORAGE_STORE_INTERNAL_H
+
+#include <lmdb.h>
+#include <pthread.h>
+
+#include "storage/store.h"
+
+enum store_table {
+    TABLE_META,
+    TABLE_STATE,
+    TABLE_NODES,
+    TABLE_BLOCKS,
+    TABLE_BODIES,
+    TABLE_RECEIPTS,
+    TABLE_TRANSACTIONS,
+    TABLE_IDS,
+    STORE_TABLES
+};
+
+enum { STORE_VERSION = 1, STORE_HEIGHT_KEY_SIZE = 8 };
+enum { STORE_TIP_BYTES_MAX = 8 + 8 + 32 + 32 + 8 + 8 + 8 + MERKLE_DEPTH_MAX * HASH_SIZE };
+
+/* One read transaction and the face of its state. */
+struct store_reader {
+    struct store *store;
+    MDB_txn *txn;
+    MDB_cursor *cursor; /* over TABLE_STATE, opened by the first walk */
+    struct state_base base;
+};
+
+struct store {
+    MDB_env *env;
+    MDB_dbi tables[STORE_TABLES];
+    int directory_fd;
+    int lock_fd;
+    size_t map_bytes;
+    size_t map_bytes_max;
+    uint64_t disk_reserve;
+    struct hash genesis;
+    struct store_tip tip;
+    struct store_reader reader; /* the owner thread's, always at the last commit */
+    bool faulted;
+    /* Growing the map needs that no transaction is live. */
+    pthread_mutex_t mutex;
+    pthread_cond_t changed;
+    uint32_t snapshots;
+    bool growing;
+};
+
+struct store_snapshot {
+    struct store_reader reader;
+    struct store_tip tip;
+};
+
+MDB_val store_val(struct bytes_view bytes);
+/* What an LMDB return code means to our callers. */
+enum store_result store_result_of(int code);
+struct bytes_view store_height_key(uint8_t out[STORE_HEIGHT_KEY_SIZE], uint64_t height);
+extern const struct bytes_view store_tip_key;
+extern const struct bytes_view store_format_key;
+
+/* Puts parts `a` then `b` and their checksum under `key`. Returns LMDB's code. */
+int store_put(MDB_txn *txn, MDB_dbi table, struct bytes_view key, struct bytes_view a,
+              struct bytes_view b, unsigned flags);
+/* The record without its checksum, which is checked. OK, ABSENT, CORRUPT or FAULT. */
+enum store_result store_get(MDB_txn *txn, MDB_dbi table, struct bytes_view key,
+                            struct bytes_view *value);
+
+/* Begins a read transaction and sets up its base; LMDB's code. */
+int store_reader_begin(struct store_reader *reader, struct store *store);
+void store_reader_end(struct store_reader *reader);
+/* The owner's reader again at the newest commit. */
+int store_reader_renew(struct store_reader *reader);
+enum store_result store_reader_tip(const struct store_reader *reader, struct store_tip *out);
+enum store_result store_reader_block(const struct store_reader *reader, uint64_t height,
+                                     struct store_block *out);
+
+size_t store_tip_encode(uint8_t out[STORE_TIP_BYTES_MAX], const struct store_tip *tip);
+bool store_tip_decode(struct store_tip *out, struct bytes_view bytes);
+
+#endif

@@ -1,0 +1,160 @@
+/* Records of the chain database: checksummed values, keys, and the tip.
+ *
+ * Every value in every table ends in eight bytes of checksum over key and value. LMDB has none of
+ * its own: a flipped bit in a data page would come back silently. Headers, bodies and the state as
+ * a whole have hashes too, but those are seen to be wrong only once a block has been executed on
+ * them; the checksum stops a node at the record itself, before it votes.
+ *
+ * Deliberately absent: any write that is not part of a commit. */
+#include <errno.h>
+#include <string.h>
+
+#include "base/fatal.h"
+#include "storage/checksum.h"
+#include "storage/store_internal.h"
+
+static const uint8_t tip_name[] = {'t', 'i', 'p'};
+static const uint8_t format_name[] = {'f', 'o', 'r', 'm', 'a', 't'};
+const struct bytes_view store_tip_key = {tip_name, sizeof tip_name};
+const struct bytes_view store_format_key = {format_name, sizeof format_name};
+
+const char *store_result_text(enum store_result result)
+{
+    switch (result) {
+    case STORE_OK:
+        return "ok";
+    case STORE_ABSENT:
+        return "absent";
+    case STORE_FULL:
+        return "disk or map full";
+    case STORE_CORRUPT:
+        return "a record does not match its checksum or hash";
+    case STORE_MISMATCH:
+        return "made for another chain or by another version";
+    case STORE_LOCKED:
+        return "in use by another process";
+    case STORE_FAULT:
+        return "the environment failed";
+    }
+    return "unknown";
+}
+
+enum store_result store_result_of(int code)
+{
+    if (code == MDB_SUCCESS) {
+        return STORE_OK;
+    }
+    if (code == MDB_NOTFOUND) {
+        return STORE_ABSENT;
+    }
+    /* EFBIG: the process's limit of file size; like a quota, it can be lifted. */
+    if (code == MDB_MAP_FULL || code == ENOSPC || code == EDQUOT || code == EFBIG) {
+        return STORE_FULL;
+    }
+    if (code == MDB_CORRUPTED || code == MDB_PAGE_NOTFOUND) {
+        return STORE_CORRUPT;
+    }
+    if (code == MDB_INVALID || code == MDB_VERSION_MISMATCH || code == MDB_INCOMPATIBLE) {
+        return STORE_MISMATCH;
+    }
+    return STORE_FAULT;
+}
+
+MDB_val store_val(struct bytes_view bytes)
+{
+    /* LMDB's type has no const; it does not write through keys. */
+    return (MDB_val){.mv_size = bytes.size, .mv_data = (void *)(uintptr_t)bytes.data};
+}
+
+struct bytes_view store_height_key(uint8_t out[STORE_HEIGHT_KEY_SIZE], uint64_t height)
+{
+    struct byte_writer writer;
+    byte_writer_init(&writer, out, STORE_HEIGHT_KEY_SIZE);
+    byte_write_u64(&writer, height);
+    MUST(!writer.failed);
+    return bytes_view_of(out, STORE_HEIGHT_KEY_SIZE);
+}
+
+int store_put(MDB_txn *txn, MDB_dbi table, struct bytes_view key, struct bytes_view a,
+              struct bytes_view b, unsigned flags)
+{
+    MDB_val mdb_key = store_val(key);
+    MDB_val room = {.mv_size = a.size + b.size + CHECKSUM_SIZE, .mv_data = NULL};
+    const int code = mdb_put(txn, table, &mdb_key, &room, flags | MDB_RESERVE);
+    if (code != MDB_SUCCESS) {
+        return code;
+    }
+    uint8_t *out = room.mv_data;
+    if (a.size > 0) {
+        memcpy(out, a.data, a.size);
+    }
+    if (b.size > 0) {
+        memcpy(out + a.size, b.data, b.size);
+    }
+    checksum_write(out + a.size + b.size,
+                   checksum_record(key, bytes_view_of(out, a.size + b.size)));
+    return MDB_SUCCESS;
+}
+
+enum store_result store_get(MDB_txn *txn, MDB_dbi table, struct bytes_view key,
+                            struct bytes_view *value)
+{
+    MDB_val mdb_key = store_val(key);
+    MDB_val found;
+    const int code = mdb_get(txn, table, &mdb_key, &found);
+    if (code != MDB_SUCCESS) {
+        return store_result_of(code);
+    }
+    if (found.mv_size < CHECKSUM_SIZE) {
+        return STORE_CORRUPT;
+    }
+    const struct bytes_view whole = bytes_view_of(found.mv_data, found.mv_size - CHECKSUM_SIZE);
+    if (checksum_read(whole.data + whole.size) != checksum_record(key, whole)) {
+        return STORE_CORRUPT;
+    }
+    *value = whole;
+    return STORE_OK;
+}
+
+/* One peak per complete subtree of the log: as many as `count` has one bits. */
+static uint32_t peak_count(uint64_t count)
+{
+    return (uint32_t)__builtin_popcountll(count);
+}
+
+size_t store_tip_encode(uint8_t out[STORE_TIP_BYTES_MAX], const struct store_tip *tip)
+{
+    struct byte_writer writer;
+    byte_writer_init(&writer, out, STORE_TIP_BYTES_MAX);
+    byte_write_u64(&writer, tip->height);
+    byte_write_u64(&writer, tip->view);
+    byte_write_raw(&writer, tip->block_id.bytes, HASH_SIZE);
+    byte_write_raw(&writer, tip->state_root.bytes, HASH_SIZE);
+    byte_write_i64(&writer, timestamp_ms(tip->time));
+    byte_write_u64(&writer, tip->transactions);
+    byte_write_u64(&writer, tip->log.count);
+    for (uint32_t i = 0; i < peak_count(tip->log.count); i++) {
+        byte_write_raw(&writer, tip->log.peaks[i].bytes, HASH_SIZE);
+    }
+    MUST(!writer.failed);
+    return writer.size;
+}
+
+bool store_tip_decode(struct store_tip *out, struct bytes_view bytes)
+{
+    struct byte_reader reader;
+    memset(out, 0, sizeof *out);
+    byte_reader_init(&reader, bytes.data, bytes.size);
+    out->height = byte_read_u64(&reader);
+    out->view = byte_read_u64(&reader);
+    byte_read_raw(&reader, out->block_id.bytes, HASH_SIZE);
+    byte_read_raw(&reader, out->state_root.bytes, HASH_SIZE);
+    out->time = timestamp_of(byte_read_i64(&reader));
+    out->transactions = byte_read_u64(&reader);
+    out->log.count = byte_read_u64(&reader);
+    for (uint32_t i = 0; i < peak_count(out->log.count); i++) {
+        byte_read_raw(&reader, out->log.peaks[i].bytes, HASH_SIZE);
+    }
+    out->has_genesis = true;
+    return byte_reader_done(&reader) && out->log.count == out->height + 1;
+}
