@@ -1,0 +1,310 @@
+/* What flex prints for people: help out of the command tables, and JSON records as lines and
+ * tables.
+ *
+ * Invariants: help is made from the very table that parsing uses, so it can't lie about an option;
+ * a key's unit stands at its end (house style 15) and decides how its value is shown, so records
+ * that come later print well without a line of code here. */
+#include <cjson/cJSON.h>
+#include <string.h>
+
+#include "base/checked.h"
+#include "base/json.h"
+#include "tools/cli.h"
+#include "tools/value.h"
+
+enum { TABLE_COLUMNS_MAX = 12, COLUMN_NAME_SIZE = 40, CELL_SIZE = 96, INDENT_STEP = 2 };
+
+void cli_help_overview(FILE *out, const struct cli_noun *nouns, size_t count)
+{
+    fprintf(out, "flex: wallet and operator of a Flexledger\n\n"
+                 "usage: flex [--home DIR] [--node URL] [--json] NOUN VERB ...\n\n");
+    for (size_t i = 0; i < count; i++) {
+        fprintf(out, "  %-12s %s\n", nouns[i].noun, nouns[i].summary);
+    }
+    fprintf(out, "\nflex NOUN --help lists the verbs, flex NOUN VERB --help explains one.\n"
+                 "Exit codes: 0 done, 1 refused by the ledger, 2 bad usage or input,\n"
+                 "3 no node answered, 4 a proof did not verify. The guide is docs/wallet.md.\n");
+}
+
+void cli_help_noun(FILE *out, const struct cli_noun *noun)
+{
+    fprintf(out, "flex %s: %s\n\n", noun->noun, noun->summary);
+    for (size_t i = 0; i < noun->command_count; i++) {
+        fprintf(out, "  %-20s %s\n", noun->commands[i].verb, noun->commands[i].summary);
+    }
+    fprintf(out, "\nflex %s VERB --help explains one.\n", noun->noun);
+}
+
+static bool option_is_word(const struct cli_option *option)
+{
+    return option->kind == CLI_POSITIONAL || option->kind == CLI_WORD;
+}
+
+static const char *type_placeholder(enum cli_type type)
+{
+    switch (type) {
+    case CLI_TEXT:
+        return "TEXT";
+    case CLI_NAME:
+        return "NAME";
+    case CLI_EUR:
+        return "EUR";
+    case CLI_I64:
+    case CLI_U64:
+    case CLI_U32:
+    case CLI_U16:
+        return "N";
+    case CLI_TIME:
+        return "TIME";
+    case CLI_DURATION:
+        return "SPAN";
+    case CLI_HEX32:
+        return "HEX";
+    case CLI_CHOICE:
+        return "ONE";
+    case CLI_FLAGS:
+        return "LIST";
+    case CLI_SWITCH:
+        return "";
+    }
+    return "";
+}
+
+static void help_option(FILE *out, const struct cli_option *option)
+{
+    char left[64];
+    snprintf(left, sizeof left, "%s%s %s", option_is_word(option) ? "" : "--", option->name,
+             option_is_word(option) ? "" : type_placeholder(option->type));
+    fprintf(out, "  %-26s %s", left, option->help);
+    for (size_t i = 0; i < option->name_count; i++) {
+        if (option->names[i] != NULL) {
+            fprintf(out, "%s%s", i == 0 ? ": " : ", ", option->names[i]);
+        }
+    }
+    if (option->fallback != NULL) {
+        fprintf(out, " (%s)", option->fallback);
+    }
+    fprintf(out, "\n");
+}
+
+static void help_usage(FILE *out, const struct cli_noun *noun, const struct cli_command *command)
+{
+    fprintf(out, "usage: flex %s %s", noun->noun, command->verb);
+    for (size_t i = 0; i < command->option_count; i++) {
+        const struct cli_option *option = &command->options[i];
+        bool must = option->kind == CLI_POSITIONAL ||
+                    (option->kind == CLI_REQUIRED && option->fallback == NULL);
+        fprintf(out, " %s%s%s", must ? "" : "[", option_is_word(option) ? "" : "--", option->name);
+        if (!option_is_word(option) && option->type != CLI_SWITCH) {
+            fprintf(out, " %s", type_placeholder(option->type));
+        }
+        fprintf(out, "%s", must ? "" : "]");
+    }
+    if (command->more_words != NULL) {
+        fprintf(out, " %s", command->more_words);
+    }
+    fprintf(out, "\n");
+}
+
+void cli_help_command(FILE *out, const struct cli_noun *noun, const struct cli_command *command)
+{
+    fprintf(out, "flex %s %s: %s\n\n", noun->noun, command->verb, command->summary);
+    help_usage(out, noun, command);
+    if (command->teach != NULL) {
+        fprintf(out, "\n%s\n", command->teach);
+    }
+    if (command->option_count > 0) {
+        fprintf(out, "\n");
+    }
+    for (size_t i = 0; i < command->option_count; i++) {
+        help_option(out, &command->options[i]);
+    }
+    if (command->sends || command->action != 0) {
+        fprintf(out, "\nfor every command that sends a transaction:\n");
+        for (size_t i = 0; i < cli_sender_count; i++) {
+            help_option(out, &cli_sender_options[i]);
+        }
+    }
+    fprintf(out, "\neverywhere:\n");
+    for (size_t i = 0; i < cli_common_count; i++) {
+        help_option(out, &cli_common_options[i]);
+    }
+}
+
+/* --- records for people ------------------------------------------------------------------- */
+
+static bool key_ends(const char *key, const char *suffix)
+{
+    size_t key_length = strlen(key);
+    size_t length = strlen(suffix);
+    return key_length >= length && strcmp(key + key_length - length, suffix) == 0;
+}
+
+/* A span of time is short, a point in time is at least years after 1970. */
+enum { POINT_IN_TIME_MS_MIN = 1000000000 };
+
+static void scalar_text(char *out, size_t size, const char *key, const struct cJSON *value)
+{
+    char text[VALUE_TEXT_SIZE];
+    int64_t number;
+    if (cJSON_IsBool(value)) {
+        snprintf(out, size, "%s", cJSON_IsTrue(value) ? "yes" : "no");
+    } else if (cJSON_IsNull(value)) {
+        snprintf(out, size, "none");
+    } else if (cJSON_IsNumber(value)) {
+        snprintf(out, size, "%lld", (long long)value->valuedouble);
+    } else if (!cJSON_IsString(value)) {
+        snprintf(out, size, "...");
+    } else if (!int64_from_text(&number, value->valuestring)) {
+        snprintf(out, size, "%s", value->valuestring[0] != '\0' ? value->valuestring : "-");
+    } else if (key_ends(key, "_ueur")) {
+        snprintf(out, size, "%s EUR", value_eur_text(text, number));
+    } else if (key_ends(key, "_ueur_per_kwh")) {
+        snprintf(out, size, "%s EUR/kWh", value_eur_text(text, number));
+    } else if (key_ends(key, "_wh")) {
+        snprintf(out, size, "%s Wh", value->valuestring);
+    } else if (key_ends(key, "_w")) {
+        snprintf(out, size, "%s W", value->valuestring);
+    } else if (key_ends(key, "_ms")) {
+        snprintf(out, size, "%s",
+                 number > POINT_IN_TIME_MS_MIN * (int64_t)100 ? value_time_text(text, number)
+                                                              : value_duration_text(text, number));
+    } else {
+        snprintf(out, size, "%s", value->valuestring);
+    }
+}
+
+/* The key as people read it: without its unit, which the value shows. */
+static void key_text(char *out, size_t size, const char *key)
+{
+    static const char *const suffixes[] = {"_ueur_per_kwh", "_ueur", "_wh", "_w", "_ms"};
+    size_t length = strlen(key);
+    for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++) {
+        if (key_ends(key, suffixes[i]) && length > strlen(suffixes[i])) {
+            length -= strlen(suffixes[i]);
+            break;
+        }
+    }
+    snprintf(out, size, "%.*s", (int)length, key);
+    for (char *at = out; *at != '\0'; at++) {
+        if (*at == '_') {
+            *at = ' ';
+        }
+    }
+}
+
+static void say_node(struct cli *cli, const char *key, const struct cJSON *value, int indent);
+
+static void say_children(struct cli *cli, const struct cJSON *parent, int indent)
+{
+    const struct cJSON *child;
+    cJSON_ArrayForEach(child, parent)
+    {
+        say_node(cli, child->string != NULL ? child->string : "-", child, indent);
+    }
+}
+
+static void say_strings(struct cli *cli, const struct cJSON *array)
+{
+    const struct cJSON *item;
+    cJSON_ArrayForEach(item, array)
+    {
+        cli_say(cli, "%s%s", item == array->child ? "" : ", ", item->valuestring);
+    }
+    cli_say(cli, "%s\n", array->child == NULL ? "none" : "");
+}
+
+/* Recursion is bounded by JSON_DEPTH_MAX: whatever is printed came through the strict reader or was
+ * made by a command. */
+static void say_node(struct cli *cli, const char *key, const struct cJSON *value, int indent)
+{
+    char name[COLUMN_NAME_SIZE];
+    char text[2048];
+    key_text(name, sizeof name, key);
+    if (cJSON_IsArray(value) && (value->child == NULL || cJSON_IsString(value->child))) {
+        cli_say(cli, "%*s%-*s ", indent, "", 20 - indent, name);
+        say_strings(cli, value);
+    } else if (cJSON_IsArray(value) || cJSON_IsObject(value)) {
+        cli_say(cli, "%*s%s\n", indent, "", name);
+        say_children(cli, value, indent + INDENT_STEP);
+    } else {
+        scalar_text(text, sizeof text, key, value);
+        cli_say(cli, "%*s%-*s %s\n", indent, "", indent < 20 ? 20 - indent : 0, name, text);
+    }
+}
+
+void cli_say_object(struct cli *cli, const struct cJSON *object)
+{
+    say_children(cli, object, 0);
+}
+
+struct table {
+    size_t count;
+    char keys[TABLE_COLUMNS_MAX][COLUMN_NAME_SIZE];
+    int widths[TABLE_COLUMNS_MAX];
+};
+
+static void table_columns(struct table *table, const char *columns)
+{
+    table->count = 0;
+    for (const char *at = columns; *at != '\0' && table->count < TABLE_COLUMNS_MAX;) {
+        size_t length = strcspn(at, " ");
+        snprintf(table->keys[table->count], COLUMN_NAME_SIZE, "%.*s", (int)length, at);
+        char name[COLUMN_NAME_SIZE];
+        key_text(name, sizeof name, table->keys[table->count]);
+        table->widths[table->count] = (int)strlen(name);
+        table->count++;
+        at += length + (at[length] == ' ');
+    }
+}
+
+static void table_cell(char out[CELL_SIZE], const struct cJSON *item, const char *key)
+{
+    const struct cJSON *value = cJSON_GetObjectItemCaseSensitive(item, key);
+    if (value == NULL) {
+        /* A market's terms are a record inside its record. */
+        value = cJSON_GetObjectItemCaseSensitive(json_object(item, "terms"), key);
+    }
+    out[0] = '\0';
+    if (cJSON_IsArray(value)) {
+        size_t used = 0;
+        const struct cJSON *part;
+        cJSON_ArrayForEach(part, value)
+        {
+            if (cJSON_IsString(part) && used < CELL_SIZE) {
+                used += (size_t)snprintf(out + used, CELL_SIZE - used, "%s%s", used > 0 ? "," : "",
+                                         part->valuestring);
+            }
+        }
+    } else if (value != NULL) {
+        scalar_text(out, CELL_SIZE, key, value);
+    }
+}
+
+void cli_say_table(struct cli *cli, const struct cJSON *items, const char *columns)
+{
+    struct table table;
+    char cell[CELL_SIZE];
+    table_columns(&table, columns);
+    const struct cJSON *item;
+    cJSON_ArrayForEach(item, items)
+    {
+        for (size_t i = 0; i < table.count; i++) {
+            table_cell(cell, item, table.keys[i]);
+            int width = (int)strlen(cell);
+            table.widths[i] = width > table.widths[i] ? width : table.widths[i];
+        }
+    }
+    for (size_t i = 0; i < table.count; i++) {
+        char name[COLUMN_NAME_SIZE];
+        key_text(name, sizeof name, table.keys[i]);
+        cli_say(cli, "%-*s%s", table.widths[i], name, i + 1 == table.count ? "\n" : "  ");
+    }
+    cJSON_ArrayForEach(item, items)
+    {
+        for (size_t i = 0; i < table.count; i++) {
+            table_cell(cell, item, table.keys[i]);
+            cli_say(cli, "%-*s%s", table.widths[i], cell, i + 1 == table.count ? "\n" : "  ");
+        }
+    }
+}

@@ -1,0 +1,33 @@
+/* HTTP to a node (docs/spec/api.md), on libcurl.
+ *
+ * Every answer is bounded in size and time. Nothing that a node says is believed here: what has to
+ * be true is checked with proofs (tools/proof.h). A client belongs to one thread. */
+#ifndef FLEX_TOOLS_CLIENT_H
+#define FLEX_TOOLS_CLIENT_H
+
+#include "base/bytes.h"
+
+struct client;
+
+enum { CLIENT_ANSWER_BYTES_MAX = 16 * 1024 * 1024, CLIENT_PATH_SIZE = 512 };
+
+struct client_answer {
+    int status; /* HTTP; 0: nobody answered, and `problem` says why */
+    char *body; /* ends in NUL beyond `size`; NULL if empty */
+    size_t size;
+    char problem[160];
+};
+
+/* `url` as in http://127.0.0.1:8400. NULL if it is not an http or https address. Call it before any
+ * other thread runs: libcurl starts itself with the first one. */
+struct client *client_open(const char *url, int64_t timeout_ms);
+void client_close(struct client *client);
+/* `path` starts with '/'. The answer is the caller's to release, whatever its status. */
+void client_get(struct client *client, struct client_answer *out, const char *path);
+void client_post(struct client *client, struct client_answer *out, const char *path,
+                 struct bytes_view body);
+void client_answer_release(struct client_answer *answer);
+/* True if `text` can stand in a path as it is: letters, digits and - _ . / only. */
+bool client_path_is_plain(const char *text);
+
+#endif

@@ -1,0 +1,391 @@
+/* Talking to a node on behalf of a command (tools/session.h).
+ *
+ * Invariants: a node that can't be reached or talks nonsense is exit 3, one that says no is exit 1
+ * with its own code and reason, a proof that fails is exit 4, and none of them is taken for
+ * another; whatever is about to be put into a path has been checked to be plain. */
+#include "tools/session.h"
+
+#include <cjson/cJSON.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/fatal.h"
+#include "base/json.h"
+#include "tools/files.h"
+#include "tools/wait.h"
+#include "tools/wallet.h"
+
+enum { PAGE_SIZE = 1000, GENESIS_TEXT_MAX = 1024 * 1024 };
+
+int session_open(struct session *session, struct cli *cli)
+{
+    memset(session, 0, sizeof *session);
+    session->cli = cli;
+    session->client = client_open(cli->node, cli->timeout_ms);
+    if (session->client == NULL) {
+        return cli_fail(cli, CLI_USAGE, "bad_address", "'%s' is not an http or https address",
+                        cli->node);
+    }
+    return CLI_DONE;
+}
+
+void session_close(struct session *session)
+{
+    if (session->client != NULL) {
+        client_close(session->client);
+        session->client = NULL;
+    }
+}
+
+int session_load_genesis(struct cli *cli, struct genesis *out)
+{
+    char path[FILES_PATH_SIZE];
+    char problem[160];
+    if (cli->genesis_file != NULL) {
+        snprintf(path, sizeof path, "%s", cli->genesis_file);
+    } else if (!files_join(path, cli->home, "genesis.json")) {
+        return cli_fail(cli, CLI_USAGE, "bad_path", "the path of the home directory is too long");
+    }
+    size_t size;
+    char *text = files_read(path, GENESIS_TEXT_MAX, &size);
+    if (text == NULL) {
+        return cli_fail(cli, CLI_USAGE, "no_genesis",
+                        "%s: %s; every proof ends in the genesis file: flex account trust FILE",
+                        path, strerror(errno));
+    }
+    bool ok = genesis_from_json(out, text, size, problem);
+    free(text);
+    if (!ok) {
+        return cli_fail(cli, CLI_USAGE, "bad_genesis", "%s: %s", path, problem);
+    }
+    return CLI_DONE;
+}
+
+int session_trust(struct session *session)
+{
+    if (session->has_trust) {
+        return CLI_DONE;
+    }
+    int status = session_load_genesis(session->cli, &session->genesis);
+    if (status != CLI_DONE) {
+        return status;
+    }
+    if (!proof_trust_from_genesis(&session->trust, &session->genesis)) {
+        const char *problem = genesis_problem(&session->genesis);
+        return cli_fail(session->cli, CLI_USAGE, "bad_genesis", "the genesis file: %s",
+                        problem != NULL ? problem : "its validator set is not valid");
+    }
+    session->has_trust = true;
+    return CLI_DONE;
+}
+
+int session_refusal(struct session *session, const struct client_answer *answer)
+{
+    struct cli *cli = session->cli;
+    if (answer->status == 0) {
+        return cli_fail(cli, CLI_NO_NODE, "no_node", "%s", answer->problem);
+    }
+    char problem[JSON_PROBLEM_SIZE];
+    struct cJSON *object =
+        answer->body != NULL ? json_parse_strict(answer->body, answer->size, problem) : NULL;
+    const struct cJSON *error = json_object(object, "error");
+    const char *code = json_string(error, "code");
+    const char *reason = json_string(error, "reason");
+    int status = answer->status == 503 ? CLI_NO_NODE : CLI_REFUSED;
+    if (code == NULL || reason == NULL) {
+        cJSON_Delete(object);
+        return cli_fail(cli, CLI_NO_NODE, "bad_answer", "%s answered %d and no error that is known",
+                        cli->node, answer->status);
+    }
+    cli_fail(cli, status, code, "%s", reason);
+    cJSON_Delete(object);
+    return status;
+}
+
+int session_get(struct session *session, struct cJSON **out, const char *format, ...)
+{
+    char path[CLIENT_PATH_SIZE];
+    va_list list;
+    va_start(list, format);
+    int length = vsnprintf(path, sizeof path, format, list);
+    va_end(list);
+    MUST(length > 0 && (size_t)length < sizeof path);
+    *out = NULL;
+    struct client_answer answer;
+    client_get(session->client, &answer, path);
+    if (answer.status != 200) {
+        int status = session_refusal(session, &answer);
+        client_answer_release(&answer);
+        return status;
+    }
+    char problem[JSON_PROBLEM_SIZE] = "nothing";
+    struct cJSON *object = json_parse_strict(answer.body != NULL ? answer.body : "", answer.size,
+                                             problem);
+    client_answer_release(&answer);
+    if (object == NULL || !cJSON_IsObject(object)) {
+        cJSON_Delete(object);
+        return cli_fail(session->cli, CLI_NO_NODE, "bad_answer", "%s%s: %s", session->cli->node,
+                        path, problem);
+    }
+    *out = object;
+    return CLI_DONE;
+}
+
+/* Moves all items of a page into `all`; the id to go on after in `after`, empty at the end. */
+static bool take_page(struct cJSON *all, struct cJSON *page, char *after, size_t after_size)
+{
+    struct cJSON *items = cJSON_GetObjectItemCaseSensitive(page, "items");
+    if (!cJSON_IsArray(items)) {
+        return false;
+    }
+    bool any = items->child != NULL;
+    while (items->child != NULL) {
+        cJSON_AddItemToArray(all, cJSON_DetachItemViaPointer(items, items->child));
+    }
+    const char *next = json_string(page, "next");
+    after[0] = '\0';
+    if (next == NULL) {
+        return true;
+    }
+    /* A page that is empty and yet promises more would have us ask for ever. */
+    if (!any || strlen(next) >= after_size || !client_path_is_plain(next)) {
+        return false;
+    }
+    memcpy(after, next, strlen(next) + 1);
+    return true;
+}
+
+int session_list(struct session *session, struct cJSON **out, const char *plural)
+{
+    char after[CLIENT_PATH_SIZE / 2] = "";
+    struct cJSON *all = cJSON_CreateArray();
+    MUST(all != NULL);
+    size_t pages = 0;
+    do {
+        struct cJSON *page;
+        int status = session_get(session, &page, "/v1/%s?limit=%d%s%s", plural, PAGE_SIZE,
+                                 after[0] != '\0' ? "&after=" : "", after);
+        if (status == CLI_DONE && (!take_page(all, page, after, sizeof after) ||
+                                   ++pages > SESSION_LIST_MAX / PAGE_SIZE)) {
+            status = cli_fail(session->cli, CLI_NO_NODE, "bad_answer",
+                              "the node's list of %s is not one", plural);
+        }
+        cJSON_Delete(page);
+        if (status != CLI_DONE) {
+            cJSON_Delete(all);
+            *out = NULL;
+            return status;
+        }
+    } while (after[0] != '\0');
+    *out = all;
+    return CLI_DONE;
+}
+
+/* One try. CLI_DONE with *retry set: not yet, ask again. */
+static int try_proof(struct session *session, const char *path, struct proof *out, char **sealed,
+                     bool *retry, const char *kind, const char *id)
+{
+    struct cli *cli = session->cli;
+    struct client_answer answer;
+    client_get(session->client, &answer, path);
+    *retry = answer.status == 503;
+    int status = CLI_DONE;
+    if (answer.status != 200) {
+        status = *retry ? CLI_DONE : session_refusal(session, &answer);
+        client_answer_release(&answer);
+        return status;
+    }
+    char problem[PROOF_PROBLEM_SIZE] = "the node's answer is not a JSON object";
+    char *text = answer.body != NULL ? proof_seal(answer.body, answer.size) : NULL;
+    client_answer_release(&answer);
+    if (text == NULL || !proof_verify(out, &session->trust, text, strlen(text), problem)) {
+        free(text);
+        return cli_fail(cli, CLI_UNPROVEN, "proof_failed", "%s %s: %s", kind, id, problem);
+    }
+    const char *proven = out->kind != NULL ? out->kind->name : "transaction";
+    if (strcmp(out->id, id) != 0 || strcmp(proven, kind) != 0) {
+        status = cli_fail(cli, CLI_UNPROVEN, "proof_failed", "asked for %s %s, got %s %s", kind, id,
+                          proven, out->id);
+        proof_release(out);
+        free(text);
+        return status;
+    }
+    if (sealed != NULL) {
+        *sealed = text;
+    } else {
+        free(text);
+    }
+    return CLI_DONE;
+}
+
+int session_proof(struct session *session, const char *kind, const char *id, struct proof *out,
+                  char **sealed)
+{
+    struct cli *cli = session->cli;
+    char path[CLIENT_PATH_SIZE];
+    int status = session_trust(session);
+    if (status != CLI_DONE) {
+        return status;
+    }
+    if ((id[0] != '\0' && !client_path_is_plain(id)) || !client_path_is_plain(kind)) {
+        return cli_fail(cli, CLI_USAGE, "bad_value", "'%s' is not an id", id);
+    }
+    snprintf(path, sizeof path, "/v1/proofs/%s/%s", kind, id);
+    struct wait wait;
+    wait_begin(&wait, cli->timeout_ms);
+    for (;;) {
+        bool retry;
+        status = try_proof(session, path, out, sealed, &retry, kind, id);
+        if (!retry) {
+            return status;
+        }
+        if (!wait_more(&wait)) {
+            return cli_fail(cli, CLI_NO_NODE, "no_certificate",
+                            "the node has no proof of %s %s yet; try again", kind, id);
+        }
+    }
+}
+
+static int record_from_json(struct session *session, const struct state_kind_info *info,
+                            const char *id, void *record, bool *absent)
+{
+    char path[CLIENT_PATH_SIZE];
+    if (!client_path_is_plain(id)) {
+        return cli_fail(session->cli, CLI_USAGE, "bad_value", "'%s' is not an id", id);
+    }
+    snprintf(path, sizeof path, "/v1/%s/%s", info->plural, id);
+    struct client_answer answer;
+    client_get(session->client, &answer, path);
+    *absent = answer.status == 404;
+    if (answer.status != 200) {
+        int status = *absent ? CLI_DONE : session_refusal(session, &answer);
+        client_answer_release(&answer);
+        return status;
+    }
+    char problem[JSON_PROBLEM_SIZE] = "";
+    struct cJSON *object = json_parse_strict(answer.body, answer.size, problem);
+    client_answer_release(&answer);
+    cJSON_DeleteItemFromObjectCaseSensitive(object, "height");
+    cJSON_DeleteItemFromObjectCaseSensitive(object, "id");
+    static uint8_t scratch_bytes[LIMIT_STATE_VALUE_BYTES];
+    struct byte_writer scratch;
+    byte_writer_init(&scratch, scratch_bytes, sizeof scratch_bytes);
+    bool ok = object != NULL &&
+              codec_from_json(info->codec, record, object, &scratch, problem, sizeof problem);
+    cJSON_Delete(object);
+    return ok ? CLI_DONE
+              : cli_fail(session->cli, CLI_NO_NODE, "bad_answer", "%s: %s", path, problem);
+}
+
+int session_record(struct session *session, const char *kind, const char *id, void *record,
+                   bool *absent, struct proof *proof)
+{
+    const struct state_kind_info *info = state_kind_by_name(kind);
+    MUST(info != NULL && info->codec != NULL);
+    memset(proof, 0, sizeof *proof);
+    if (session->cli->no_verify) {
+        return record_from_json(session, info, id, record, absent);
+    }
+    int status = session_proof(session, kind, id, proof, NULL);
+    if (status != CLI_DONE) {
+        return status;
+    }
+    *absent = !proof->present;
+    if (proof->present && !codec_decode_all(info->codec, record, proof->value)) {
+        proof_release(proof);
+        return cli_fail(session->cli, CLI_UNPROVEN, "proof_failed",
+                        "%s %s is proven, but it is not a record that this version knows", kind,
+                        id);
+    }
+    return CLI_DONE;
+}
+
+/* --- keys --------------------------------------------------------------------------------- */
+
+bool session_key_path(const struct cli *cli, char *out, size_t size)
+{
+    int length = snprintf(out, size, "%s/key.json", cli->home);
+    return length > 0 && (size_t)length < size;
+}
+
+static int key_failure(struct cli *cli, enum wallet_result result, const char *path)
+{
+    static const char *const codes[] = {
+        [WALLET_OK] = "ok",
+        [WALLET_ABSENT] = "no_key",
+        [WALLET_EXISTS] = "key_exists",
+        [WALLET_NEEDS_PASSPHRASE] = "passphrase_missing",
+        [WALLET_WRONG_PASSPHRASE] = "passphrase_wrong",
+        [WALLET_MALFORMED] = "key_malformed",
+        [WALLET_FAULT] = "key_unreadable",
+    };
+    return cli_fail(cli, CLI_USAGE, codes[result], "%s: %s", path, wallet_result_text(result));
+}
+
+int session_public_key(struct cli *cli, struct public_key *out)
+{
+    char path[FILES_PATH_SIZE];
+    struct wallet_file file;
+    if (!session_key_path(cli, path, sizeof path)) {
+        return cli_fail(cli, CLI_USAGE, "bad_path", "the path of the home directory is too long");
+    }
+    enum wallet_result result = wallet_peek(&file, path);
+    if (result != WALLET_OK) {
+        return key_failure(cli, result, path);
+    }
+    *out = file.public_key;
+    return CLI_DONE;
+}
+
+int session_secret_key(struct cli *cli, struct secret_key *secret, struct public_key *key)
+{
+    char path[FILES_PATH_SIZE];
+    char problem[160];
+    struct wallet_file file;
+    if (!session_key_path(cli, path, sizeof path)) {
+        return cli_fail(cli, CLI_USAGE, "bad_path", "the path of the home directory is too long");
+    }
+    enum wallet_result result = wallet_peek(&file, path);
+    if (result != WALLET_OK) {
+        return key_failure(cli, result, path);
+    }
+    char passphrase[WALLET_PASSPHRASE_MAX + 1] = "";
+    if (file.encrypted &&
+        !wallet_read_passphrase(passphrase, (int)cli->passphrase_fd, false, problem)) {
+        return cli_fail(cli, CLI_USAGE, "passphrase_missing", "%s", problem);
+    }
+    result = wallet_open(secret, key, path, file.encrypted ? passphrase : NULL);
+    wallet_wipe(passphrase, sizeof passphrase);
+    return result == WALLET_OK ? CLI_DONE : key_failure(cli, result, path);
+}
+
+int session_participant_of(struct session *session, const struct public_key *key, struct name *out)
+{
+    char hex[2 * PUBLIC_KEY_SIZE + 1];
+    struct cJSON *object;
+    hex_encode(hex, key->bytes, sizeof key->bytes);
+    int status = session_get(session, &object, "/v1/keys/%s", hex);
+    if (status != CLI_DONE) {
+        return status;
+    }
+    const char *text = json_string(object, "participant");
+    bool ok = text != NULL && name_from_text(out, text, strlen(text));
+    cJSON_Delete(object);
+    return ok ? CLI_DONE
+              : cli_fail(session->cli, CLI_NO_NODE, "bad_answer", "the node names no participant");
+}
+
+int session_participant(struct session *session, struct name *out, const struct name *given)
+{
+    if (given != NULL && !name_is_empty(given)) {
+        *out = *given;
+        return CLI_DONE;
+    }
+    struct public_key key;
+    int status = session_public_key(session->cli, &key);
+    return status == CLI_DONE ? session_participant_of(session, &key, out) : status;
+}

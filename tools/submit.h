@@ -1,0 +1,27 @@
+/* From an action to a proven receipt: nonce, fee, signature, POST, wait, proof.
+ *
+ * A transaction is reported as done only once the node's proof of its receipt has been checked
+ * against the genesis file, unless --no-verify says otherwise (and then the output says so). */
+#ifndef FLEX_TOOLS_SUBMIT_H
+#define FLEX_TOOLS_SUBMIT_H
+
+#include "contracts/transaction.h"
+#include "tools/cli.h"
+
+struct submit {
+    uint32_t count;
+    struct transaction_draft_action actions[LIMIT_ACTIONS_PER_TX];
+    struct bytes_view witness; /* empty if none */
+};
+
+/* All actions in one transaction: all of them happen or none. The result gets id, height, status,
+ * fee_ueur, events, proof_verified; with --dry-run only `actions`. Returns the exit code. */
+int submit_run(struct cli *cli, const struct submit *submit);
+/* The same for one action whose record is `record`. */
+int submit_one(struct cli *cli, uint8_t action, const void *record);
+/* Posts a finished envelope and waits for its receipt like submit_run; `tx send`. */
+int submit_envelope(struct cli *cli, struct bytes_view envelope);
+/* Waits for a transaction that somebody sent; `tx wait`. `id` is hex. */
+int submit_wait(struct cli *cli, const char *id);
+
+#endif

@@ -1,0 +1,340 @@
+/* The key file (tools/wallet.h).
+ *
+ *   {"format":"flexkey/1","public_key":HEX,"secret":HEX}                               unencrypted
+ *   {"format":"flexkey/1","public_key":HEX,"kdf":"argon2id13","operations":"3",
+ *    "memory_bytes":"268435456","salt":HEX,"check":HEX,"nonce":HEX,"box":HEX}          encrypted
+ *
+ * Invariants: an existing file is never replaced; a secret stays in memory that is wiped on every
+ * way out; a file whose public key does not belong to its secret is refused, so nobody can make an
+ * owner sign under, or be paid to, a key that is not theirs. */
+#include "tools/wallet.h"
+
+#include <cjson/cJSON.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "base/fatal.h"
+#include "base/json.h"
+#include "tools/files.h"
+
+enum {
+    SALT_SIZE = crypto_pwhash_SALTBYTES,
+    NONCE_SIZE = crypto_aead_xchacha20poly1305_ietf_NPUBBYTES,
+    BOX_SIZE = SECRET_KEY_SIZE + crypto_aead_xchacha20poly1305_ietf_ABYTES,
+    DERIVED_SIZE = 32,
+    OPERATIONS_MAX = 64
+};
+static const uint64_t MEMORY_BYTES_MAX = 2147483648u;
+
+struct key_box {
+    struct public_key public_key;
+    bool encrypted;
+    struct secret_key secret; /* unencrypted only */
+    struct wallet_cost cost;
+    uint8_t salt[SALT_SIZE];
+    uint8_t check[DERIVED_SIZE];
+    uint8_t nonce[NONCE_SIZE];
+    uint8_t box[BOX_SIZE];
+};
+
+struct wallet_cost wallet_cost_default(void)
+{
+    return (struct wallet_cost){.operations = crypto_pwhash_argon2id_OPSLIMIT_MODERATE,
+                                .memory_bytes = crypto_pwhash_argon2id_MEMLIMIT_MODERATE};
+}
+
+const char *wallet_result_text(enum wallet_result result)
+{
+    switch (result) {
+    case WALLET_OK:
+        return "all is well";
+    case WALLET_ABSENT:
+        return "there is no key here yet: flex key new";
+    case WALLET_EXISTS:
+        return "there is a key already, and a key is never overwritten";
+    case WALLET_NEEDS_PASSPHRASE:
+        return "the key is encrypted and needs its passphrase";
+    case WALLET_WRONG_PASSPHRASE:
+        return "the passphrase is wrong";
+    case WALLET_MALFORMED:
+        return "the key file is damaged or is none";
+    case WALLET_FAULT:
+        return "the key file can't be read or written, or memory ran out";
+    }
+    return "";
+}
+
+void wallet_wipe(void *data, size_t size)
+{
+    sodium_memzero(data, size);
+}
+
+/* The cipher's key and the value that commits to it, both out of one Argon2id run. */
+static bool derive(uint8_t key[DERIVED_SIZE], uint8_t check[DERIVED_SIZE], const char *passphrase,
+                   const struct key_box *box)
+{
+    uint8_t master[crypto_kdf_KEYBYTES];
+    if (crypto_pwhash(master, sizeof master, passphrase, strlen(passphrase), box->salt,
+                      box->cost.operations, (size_t)box->cost.memory_bytes,
+                      crypto_pwhash_ALG_ARGON2ID13) != 0) {
+        return false;
+    }
+    crypto_kdf_derive_from_key(key, DERIVED_SIZE, 1, "flexkey1", master);
+    crypto_kdf_derive_from_key(check, DERIVED_SIZE, 2, "flexkey1", master);
+    sodium_memzero(master, sizeof master);
+    return true;
+}
+
+static void add_hex(struct cJSON *object, const char *name, const uint8_t *data, size_t size)
+{
+    char text[2 * BOX_SIZE + 1];
+    MUST(size <= BOX_SIZE);
+    hex_encode(text, data, size);
+    MUST(cJSON_AddStringToObject(object, name, text) != NULL);
+    sodium_memzero(text, sizeof text);
+}
+
+static enum wallet_result write_box(const char *path, const struct key_box *box)
+{
+    struct cJSON *object = cJSON_CreateObject();
+    MUST(object != NULL);
+    cJSON_AddStringToObject(object, "format", "flexkey/1");
+    add_hex(object, "public_key", box->public_key.bytes, PUBLIC_KEY_SIZE);
+    if (box->encrypted) {
+        cJSON_AddStringToObject(object, "kdf", "argon2id13");
+        json_add_u64(object, "operations", box->cost.operations);
+        json_add_u64(object, "memory_bytes", box->cost.memory_bytes);
+        add_hex(object, "salt", box->salt, sizeof box->salt);
+        add_hex(object, "check", box->check, sizeof box->check);
+        add_hex(object, "nonce", box->nonce, sizeof box->nonce);
+        add_hex(object, "box", box->box, sizeof box->box);
+    } else {
+        add_hex(object, "secret", box->secret.bytes, SECRET_KEY_SIZE);
+    }
+    char text[2048];
+    bool ok = cJSON_PrintPreallocated(object, text, sizeof text - 1, 0);
+    MUST(ok);
+    size_t size = strlen(text);
+    text[size] = '\n';
+    ok = files_create(path, text, size + 1, 0600);
+    int fault = errno;
+    sodium_memzero(text, sizeof text);
+    /* cJSON keeps strings of its own; the secret's is the only one that matters. */
+    struct cJSON *secret = cJSON_GetObjectItemCaseSensitive(object, "secret");
+    if (secret != NULL) {
+        sodium_memzero(secret->valuestring, strlen(secret->valuestring));
+    }
+    cJSON_Delete(object);
+    errno = fault;
+    return ok ? WALLET_OK : fault == EEXIST ? WALLET_EXISTS : WALLET_FAULT;
+}
+
+enum wallet_result wallet_create(const char *path, const struct secret_key *secret,
+                                 const char *passphrase, struct wallet_cost cost)
+{
+    struct key_box box = {.encrypted = passphrase != NULL, .cost = cost};
+    if (!schnorr_public_key(&box.public_key, secret)) {
+        return WALLET_MALFORMED;
+    }
+    if (passphrase == NULL) {
+        box.secret = *secret;
+    } else {
+        uint8_t key[DERIVED_SIZE];
+        randombytes_buf(box.salt, sizeof box.salt);
+        randombytes_buf(box.nonce, sizeof box.nonce);
+        if (!derive(key, box.check, passphrase, &box)) {
+            errno = ENOMEM;
+            return WALLET_FAULT;
+        }
+        crypto_aead_xchacha20poly1305_ietf_encrypt(box.box, NULL, secret->bytes, SECRET_KEY_SIZE,
+                                                   box.public_key.bytes, PUBLIC_KEY_SIZE, NULL,
+                                                   box.nonce, key);
+        sodium_memzero(key, sizeof key);
+    }
+    enum wallet_result result = write_box(path, &box);
+    sodium_memzero(&box, sizeof box);
+    return result;
+}
+
+static bool read_hex(const struct cJSON *object, const char *name, uint8_t *out, size_t size)
+{
+    const char *text = json_string(object, name);
+    return text != NULL && hex_decode(out, size, text);
+}
+
+static bool parse_box(struct key_box *out, const struct cJSON *object)
+{
+    static const char *const plain_keys[] = {"format", "public_key", "secret", NULL};
+    static const char *const sealed_keys[] = {"format", "public_key", "kdf",   "operations", "box",
+                                              "salt",   "nonce",      "check", "memory_bytes", NULL};
+    const char *format = json_string(object, "format");
+    if (format == NULL || strcmp(format, "flexkey/1") != 0 ||
+        !read_hex(object, "public_key", out->public_key.bytes, PUBLIC_KEY_SIZE)) {
+        return false;
+    }
+    const char *kdf = json_string(object, "kdf");
+    out->encrypted = kdf != NULL;
+    if (!out->encrypted) {
+        return json_unknown_key(object, plain_keys) == NULL &&
+               read_hex(object, "secret", out->secret.bytes, SECRET_KEY_SIZE);
+    }
+    return json_unknown_key(object, sealed_keys) == NULL && strcmp(kdf, "argon2id13") == 0 &&
+           json_u64(&out->cost.operations, object, "operations") &&
+           out->cost.operations >= crypto_pwhash_argon2id_OPSLIMIT_MIN &&
+           out->cost.operations <= OPERATIONS_MAX &&
+           json_u64(&out->cost.memory_bytes, object, "memory_bytes") &&
+           out->cost.memory_bytes >= crypto_pwhash_argon2id_MEMLIMIT_MIN &&
+           out->cost.memory_bytes <= MEMORY_BYTES_MAX &&
+           read_hex(object, "salt", out->salt, sizeof out->salt) &&
+           read_hex(object, "check", out->check, sizeof out->check) &&
+           read_hex(object, "nonce", out->nonce, sizeof out->nonce) &&
+           read_hex(object, "box", out->box, sizeof out->box);
+}
+
+static enum wallet_result read_box(struct key_box *out, const char *path)
+{
+    memset(out, 0, sizeof *out);
+    if (!files_exists(path)) {
+        return WALLET_ABSENT;
+    }
+    char problem[160];
+    struct cJSON *object = files_read_json(path, problem);
+    if (object == NULL) {
+        return WALLET_MALFORMED;
+    }
+    bool ok = parse_box(out, object);
+    cJSON_Delete(object);
+    return ok ? WALLET_OK : WALLET_MALFORMED;
+}
+
+enum wallet_result wallet_peek(struct wallet_file *out, const char *path)
+{
+    struct key_box box;
+    enum wallet_result result = read_box(&box, path);
+    out->public_key = box.public_key;
+    out->encrypted = box.encrypted;
+    sodium_memzero(&box, sizeof box);
+    return result;
+}
+
+static enum wallet_result open_box(struct secret_key *secret, const struct key_box *box,
+                                   const char *passphrase)
+{
+    if (!box->encrypted) {
+        *secret = box->secret;
+        return WALLET_OK;
+    }
+    if (passphrase == NULL) {
+        return WALLET_NEEDS_PASSPHRASE;
+    }
+    uint8_t key[DERIVED_SIZE];
+    uint8_t check[DERIVED_SIZE];
+    if (!derive(key, check, passphrase, box)) {
+        errno = ENOMEM;
+        return WALLET_FAULT;
+    }
+    enum wallet_result result = WALLET_OK;
+    if (sodium_memcmp(check, box->check, sizeof check) != 0) {
+        result = WALLET_WRONG_PASSPHRASE;
+    } else if (crypto_aead_xchacha20poly1305_ietf_decrypt(
+                   secret->bytes, NULL, NULL, box->box, sizeof box->box, box->public_key.bytes,
+                   PUBLIC_KEY_SIZE, box->nonce, key) != 0) {
+        result = WALLET_MALFORMED;
+    }
+    sodium_memzero(key, sizeof key);
+    sodium_memzero(check, sizeof check);
+    return result;
+}
+
+enum wallet_result wallet_open(struct secret_key *secret, struct public_key *key, const char *path,
+                               const char *passphrase)
+{
+    struct key_box box;
+    enum wallet_result result = read_box(&box, path);
+    if (result == WALLET_OK) {
+        result = open_box(secret, &box, passphrase);
+    }
+    if (result == WALLET_OK) {
+        struct public_key own;
+        if (!schnorr_public_key(&own, secret) || !public_key_equal(&own, &box.public_key)) {
+            result = WALLET_MALFORMED;
+            secret_key_wipe(secret);
+        }
+        *key = box.public_key;
+    }
+    sodium_memzero(&box, sizeof box);
+    return result;
+}
+
+/* --- passphrases -------------------------------------------------------------------------- */
+
+/* Up to a newline or the end; false if it is empty, too long or holds a NUL. */
+static bool read_line(char *out, int descriptor)
+{
+    size_t used = 0;
+    for (;;) {
+        char c;
+        ssize_t got = read(descriptor, &c, 1);
+        if (got < 0 && errno == EINTR) {
+            continue;
+        }
+        if (got <= 0 || c == '\n') {
+            break;
+        }
+        if (c == '\0' || used == WALLET_PASSPHRASE_MAX) {
+            sodium_memzero(out, used);
+            return false;
+        }
+        out[used++] = c;
+    }
+    out[used] = '\0';
+    return used > 0;
+}
+
+static bool ask_terminal(char *out, int terminal, const char *prompt)
+{
+    struct termios before;
+    if (tcgetattr(terminal, &before) != 0) {
+        return false;
+    }
+    struct termios silent = before;
+    silent.c_lflag &= ~(tcflag_t)ECHO;
+    bool asked = write(terminal, prompt, strlen(prompt)) >= 0 &&
+                 tcsetattr(terminal, TCSAFLUSH, &silent) == 0;
+    bool ok = asked && read_line(out, terminal);
+    tcsetattr(terminal, TCSAFLUSH, &before);
+    return write(terminal, "\n", 1) >= 0 && ok;
+}
+
+bool wallet_read_passphrase(char *out, int descriptor, bool confirm, char problem[160])
+{
+    if (descriptor >= 0) {
+        if (!read_line(out, descriptor)) {
+            snprintf(problem, 160, "no passphrase on file descriptor %d", descriptor);
+            return false;
+        }
+        return true;
+    }
+    int terminal = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
+    if (terminal < 0) {
+        snprintf(problem, 160, "there is no terminal to ask on; use --passphrase-fd");
+        return false;
+    }
+    char again[WALLET_PASSPHRASE_MAX + 1];
+    bool ok = ask_terminal(out, terminal, "Passphrase: ");
+    if (ok && confirm) {
+        ok = ask_terminal(again, terminal, "Once more: ") && strcmp(out, again) == 0;
+    }
+    sodium_memzero(again, sizeof again);
+    close(terminal);
+    if (!ok) {
+        snprintf(problem, 160, "%s", confirm ? "the passphrase is empty or was not repeated"
+                                             : "the passphrase is empty or too long");
+    }
+    return ok;
+}

@@ -1,0 +1,53 @@
+/* The key store of a wallet: one BIP340 secret in HOME/key.json, mode 0600.
+ *
+ * Encrypted with XChaCha20-Poly1305 under a key that Argon2id makes from a passphrase. That cipher
+ * does not commit to its key (two keys could open one box), so a second value derived from the same
+ * Argon2id output is kept beside the box and compared first. The public key is authenticated with
+ * it. Only an explicit wish at creation makes an unencrypted file. */
+#ifndef FLEX_TOOLS_WALLET_H
+#define FLEX_TOOLS_WALLET_H
+
+#include "crypto/sign.h"
+
+enum { WALLET_PASSPHRASE_MAX = 1024 };
+
+/* What Argon2id may cost. Read from the file, so it is bounded when read. */
+struct wallet_cost {
+    uint64_t operations;
+    uint64_t memory_bytes;
+};
+/* libsodium's "moderate": 256 MiB and some 0.7 s, on an attacker's machine too. */
+struct wallet_cost wallet_cost_default(void);
+
+enum wallet_result {
+    WALLET_OK,
+    WALLET_ABSENT,           /* there is no key file */
+    WALLET_EXISTS,           /* there is one already, and it is never overwritten */
+    WALLET_NEEDS_PASSPHRASE, /* the file is encrypted and no passphrase was given */
+    WALLET_WRONG_PASSPHRASE,
+    WALLET_MALFORMED,        /* not a key file, or one that somebody has changed */
+    WALLET_FAULT             /* errno says what the system refused, or memory ran out */
+};
+const char *wallet_result_text(enum wallet_result result);
+
+struct wallet_file {
+    struct public_key public_key;
+    bool encrypted;
+};
+
+/* Makes a file with this secret. `passphrase` NULL: unencrypted. */
+enum wallet_result wallet_create(const char *path, const struct secret_key *secret,
+                                 const char *passphrase, struct wallet_cost cost);
+/* What can be read without a passphrase. */
+enum wallet_result wallet_peek(struct wallet_file *out, const char *path);
+/* The secret is the caller's to wipe. `passphrase` may be NULL for an unencrypted file. */
+enum wallet_result wallet_open(struct secret_key *secret, struct public_key *key, const char *path,
+                               const char *passphrase);
+
+/* Reads a passphrase from `descriptor` (up to a newline or the end), or from the terminal without
+ * echo if it is -1; asks twice with `confirm`. False with the reason in `problem`. `out` holds
+ * WALLET_PASSPHRASE_MAX + 1 bytes and is the caller's to wipe. */
+bool wallet_read_passphrase(char *out, int descriptor, bool confirm, char problem[160]);
+void wallet_wipe(void *data, size_t size);
+
+#endif
