@@ -152,8 +152,8 @@ static bool parse_flags(const struct cli_option *option, uint32_t *out, const ch
     for (const char *at = text;;) {
         size_t length = strcspn(at, ",");
         size_t i = 0;
-        while (i < option->name_count && (strlen(option->names[i]) != length ||
-                                          strncmp(option->names[i], at, length) != 0)) {
+        while (i < option->name_count &&
+               (strlen(option->names[i]) != length || strncmp(option->names[i], at, length) != 0)) {
             i++;
         }
         if (i == option->name_count || (flags & (1u << i)) != 0) {
@@ -197,7 +197,10 @@ static bool store_unsigned(void *place, const char *text, size_t size)
     }
     uint32_t value32 = (uint32_t)value;
     uint16_t value16 = (uint16_t)value;
-    memcpy(place, size == 8 ? (void *)&value : size == 4 ? (void *)&value32 : (void *)&value16,
+    memcpy(place,
+           size == 8   ? (void *)&value
+           : size == 4 ? (void *)&value32
+                       : (void *)&value16,
            size);
     return true;
 }
@@ -300,7 +303,8 @@ static bool is_word(const struct cli_option *option)
 }
 
 /* The option of `table` that `text` (behind the dashes, up to `length`) names; -1 if none. */
-static int find_option(const struct cli_option *table, size_t count, const char *text, size_t length)
+static int find_option(const struct cli_option *table, size_t count, const char *text,
+                       size_t length)
 {
     for (size_t i = 0; i < count; i++) {
         if (!is_word(&table[i]) && strlen(table[i].name) == length &&
@@ -317,7 +321,8 @@ static bool takes_sender_options(const struct cli_command *command)
 }
 
 /* Takes the option at argv[*at] with its value and moves *at behind it. */
-static int take_option(struct cli *cli, struct raw_values *raw, int argc, char *const *argv, int *at)
+static int take_option(struct cli *cli, struct raw_values *raw, int argc, char *const *argv,
+                       int *at)
 {
     const char *text = argv[*at] + 2;
     size_t length = strcspn(text, "=");
@@ -449,11 +454,12 @@ int cli_parse(struct cli *cli, void *arguments, int argc, char *const *argv)
 
 /* --- dispatch ----------------------------------------------------------------------------- */
 
-static const struct cli_noun *find_noun(const struct cli_noun *nouns, size_t count, const char *text)
+static const struct cli_noun *find_noun(const struct cli_noun *const *nouns, size_t count,
+                                        const char *text)
 {
     for (size_t i = 0; i < count; i++) {
-        if (strcmp(nouns[i].noun, text) == 0) {
-            return &nouns[i];
+        if (strcmp(nouns[i]->noun, text) == 0) {
+            return nouns[i];
         }
     }
     return NULL;
@@ -470,7 +476,7 @@ static const struct cli_command *find_command(const struct cli_noun *noun, const
 }
 
 /* flex help [NOUN [VERB]] */
-static int run_help(struct cli *cli, const struct cli_noun *nouns, size_t count, int argc,
+static int run_help(struct cli *cli, const struct cli_noun *const *nouns, size_t count, int argc,
                     char *const *argv)
 {
     if (argc == 0) {
@@ -494,7 +500,8 @@ static int run_help(struct cli *cli, const struct cli_noun *nouns, size_t count,
 }
 
 /* Common options in front of the noun, and between noun and verb. */
-static int take_leading(struct cli *cli, struct raw_values *raw, int argc, char *const *argv, int *at)
+static int take_leading(struct cli *cli, struct raw_values *raw, int argc, char *const *argv,
+                        int *at)
 {
     while (*at < argc && strncmp(argv[*at], "--", 2) == 0) {
         int status = take_option(cli, raw, argc, argv, at);
@@ -536,7 +543,7 @@ static bool wants_json(int argc, char *const *argv)
     return false;
 }
 
-static int dispatch(struct cli *cli, const struct cli_noun *nouns, size_t count, int argc,
+static int dispatch(struct cli *cli, const struct cli_noun *const *nouns, size_t count, int argc,
                     char *const *argv)
 {
     struct raw_values raw = {0};
@@ -546,8 +553,9 @@ static int dispatch(struct cli *cli, const struct cli_noun *nouns, size_t count,
         return status;
     }
     if (at == argc || strcmp(argv[at], "help") == 0) {
-        bool asked = at < argc || raw.common[find_option(cli_common_options, cli_common_count,
-                                                         "help", 4)] != NULL;
+        bool asked =
+            at < argc ||
+            raw.common[find_option(cli_common_options, cli_common_count, "help", 4)] != NULL;
         at += at < argc;
         status = run_help(cli, nouns, count, argc - at, argv + at);
         return asked ? status : CLI_USAGE;
@@ -576,7 +584,7 @@ static int dispatch(struct cli *cli, const struct cli_noun *nouns, size_t count,
     return run_command(cli, &raw, argc - at, argv + at);
 }
 
-int cli_main(const struct cli_noun *nouns, size_t noun_count, int argc, char *const *argv,
+int cli_main(const struct cli_noun *const *nouns, size_t noun_count, int argc, char *const *argv,
              FILE *out, FILE *err)
 {
     struct cli cli;

@@ -23,10 +23,10 @@ struct cJSON;
 /* Fixed for scripts: docs/wallet.md. */
 enum cli_exit {
     CLI_DONE = 0,
-    CLI_REFUSED = 1,  /* by the ledger, or by a node's answer */
-    CLI_USAGE = 2,    /* bad usage or bad input */
-    CLI_NO_NODE = 3,  /* no node answered in time */
-    CLI_UNPROVEN = 4  /* a proof did not verify */
+    CLI_REFUSED = 1, /* by the ledger, or by a node's answer */
+    CLI_USAGE = 2,   /* bad usage or bad input */
+    CLI_NO_NODE = 3, /* no node answered in time */
+    CLI_UNPROVEN = 4 /* a proof did not verify */
 };
 
 enum cli_type {
@@ -69,14 +69,14 @@ struct cli;
 
 struct cli_command {
     const char *verb;
-    const char *summary;     /* one line, without a full stop */
-    const char *teach;       /* sentences and an example for --help; may be NULL */
+    const char *summary; /* one line, without a full stop */
+    const char *teach;   /* sentences and an example for --help; may be NULL */
     const struct cli_option *options;
     size_t option_count;
-    size_t arguments_size;   /* of the struct that the offsets refer to */
-    uint8_t action;          /* enum action_type if the command sends just that, else 0 */
-    bool sends;              /* takes the options of a sender (implied by action) */
-    const char *more_words;  /* name of further words, as in FILE...; NULL: none allowed */
+    size_t arguments_size;  /* of the struct that the offsets refer to */
+    uint8_t action;         /* enum action_type if the command sends just that, else 0 */
+    bool sends;             /* takes the options of a sender (implied by action) */
+    const char *more_words; /* name of further words, as in FILE...; NULL: none allowed */
     int (*run)(struct cli *cli, void *arguments); /* NULL if action is set */
 };
 
@@ -97,10 +97,10 @@ struct cli {
     bool ueur;
     bool help;
     /* Of senders. */
-    int64_t passphrase_fd;    /* -1: ask the terminal */
+    int64_t passphrase_fd; /* -1: ask the terminal */
     int64_t timeout_ms;
     int64_t valid_for_ms;
-    int64_t fee_limit;        /* ueur; negative: what the ledger asks now */
+    int64_t fee_limit; /* ueur; negative: what the ledger asks now */
     bool no_verify;
     bool dry_run;
 
@@ -109,7 +109,7 @@ struct cli {
     const char *const *words; /* beyond the positional ones */
     size_t word_count;
 
-    struct cJSON *result;     /* the object for --json; commands add to it */
+    struct cJSON *result; /* the object for --json; commands add to it */
     FILE *out;
     FILE *err;
     char home_text[512];
@@ -117,7 +117,7 @@ struct cli {
 
 /* Runs one command line; the exit code. `out` and `err` are standard output and error in the
  * program, other streams in tests. crypto_init must have been called. */
-int cli_main(const struct cli_noun *nouns, size_t noun_count, int argc, char *const *argv,
+int cli_main(const struct cli_noun *const *nouns, size_t noun_count, int argc, char *const *argv,
              FILE *out, FILE *err);
 
 /* People's text. */
@@ -134,7 +134,7 @@ int cli_parse(struct cli *cli, void *arguments, int argc, char *const *argv);
 void cli_init(struct cli *cli, FILE *out, FILE *err);
 
 /* Help (tools/cli_help.c). */
-void cli_help_overview(FILE *out, const struct cli_noun *nouns, size_t count);
+void cli_help_overview(FILE *out, const struct cli_noun *const *nouns, size_t count);
 void cli_help_noun(FILE *out, const struct cli_noun *noun);
 void cli_help_command(FILE *out, const struct cli_noun *noun, const struct cli_command *command);
 /* The option tables that every command and that every sender has, with offsets into struct cli. */

@@ -14,12 +14,12 @@
 
 enum { TABLE_COLUMNS_MAX = 12, COLUMN_NAME_SIZE = 40, CELL_SIZE = 96, INDENT_STEP = 2 };
 
-void cli_help_overview(FILE *out, const struct cli_noun *nouns, size_t count)
+void cli_help_overview(FILE *out, const struct cli_noun *const *nouns, size_t count)
 {
     fprintf(out, "flex: wallet and operator of a Flexledger\n\n"
                  "usage: flex [--home DIR] [--node URL] [--json] NOUN VERB ...\n\n");
     for (size_t i = 0; i < count; i++) {
-        fprintf(out, "  %-12s %s\n", nouns[i].noun, nouns[i].summary);
+        fprintf(out, "  %-12s %s\n", nouns[i]->noun, nouns[i]->summary);
     }
     fprintf(out, "\nflex NOUN --help lists the verbs, flex NOUN VERB --help explains one.\n"
                  "Exit codes: 0 done, 1 refused by the ledger, 2 bad usage or input,\n"

@@ -140,6 +140,7 @@ void client_answer_release(struct client_answer *answer)
 bool client_path_is_plain(const char *text)
 {
     size_t length = strlen(text);
-    size_t plain = strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./");
+    size_t plain =
+        strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./");
     return length > 0 && plain == length && length < CLIENT_PATH_SIZE / 2;
 }

@@ -176,10 +176,9 @@ static bool take_small(uint64_t *out, const struct cJSON *object, const char *ke
 
 static bool check_receipt(struct reading *reading)
 {
-    static const char *const keys[] = {"format", "kind",        "id",          "height",
-                                       "header", "certificate", "descendants", "receipt",
-                                       "index",  "count",       "proof",       "checksum",
-                                       NULL};
+    static const char *const keys[] = {"format",      "kind",        "id",      "height", "header",
+                                       "certificate", "descendants", "receipt", "index",  "count",
+                                       "proof",       "checksum",    NULL};
     struct proof *out = reading->out;
     struct bytes_view receipt, path;
     struct merkle_proof proof;

@@ -27,10 +27,10 @@ struct proof {
     char id[PROOF_ID_SIZE];
     struct block_header header;
     struct hash block_id;
-    bool present;             /* state proofs: the record exists */
-    struct bytes_view value;  /* its canonical bytes, in `storage` */
-    struct hash transaction;  /* receipts */
-    struct receipt receipt;   /* its events point into `storage` */
+    bool present;            /* state proofs: the record exists */
+    struct bytes_view value; /* its canonical bytes, in `storage` */
+    struct hash transaction; /* receipts */
+    struct receipt receipt;  /* its events point into `storage` */
     uint8_t *storage;
 };
 

@@ -123,8 +123,8 @@ int session_get(struct session *session, struct cJSON **out, const char *format,
         return status;
     }
     char problem[JSON_PROBLEM_SIZE] = "nothing";
-    struct cJSON *object = json_parse_strict(answer.body != NULL ? answer.body : "", answer.size,
-                                             problem);
+    struct cJSON *object =
+        json_parse_strict(answer.body != NULL ? answer.body : "", answer.size, problem);
     client_answer_release(&answer);
     if (object == NULL || !cJSON_IsObject(object)) {
         cJSON_Delete(object);

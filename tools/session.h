@@ -54,8 +54,7 @@ int session_public_key(struct cli *cli, struct public_key *out);
 /* Asks for a passphrase if one is needed. The caller wipes the secret. */
 int session_secret_key(struct cli *cli, struct secret_key *secret, struct public_key *key);
 /* Who has that key on the ledger. */
-int session_participant_of(struct session *session, const struct public_key *key,
-                           struct name *out);
+int session_participant_of(struct session *session, const struct public_key *key, struct name *out);
 /* `given` if it is not empty, else the participant that has this wallet's key. */
 int session_participant(struct session *session, struct name *out, const struct name *given);
 

@@ -16,6 +16,7 @@
 
 #include "base/fatal.h"
 #include "base/json.h"
+#include "contracts/events.h"
 #include "tools/session.h"
 #include "tools/value.h"
 #include "tools/wait.h"
@@ -25,6 +26,16 @@ enum { ENVELOPE_BYTES_MAX = LIMIT_TX_BYTES + LIMIT_WITNESS_BYTES, HEX_ID_SIZE = 
 static int no_memory(struct cli *cli)
 {
     return cli_fail(cli, CLI_USAGE, "no_memory", "memory ran out");
+}
+
+/* Moves the members of `from` to the end of `to` and deletes it. */
+static void merge(struct cJSON *to, struct cJSON *from)
+{
+    while (from != NULL && from->child != NULL) {
+        struct cJSON *field = cJSON_DetachItemViaPointer(from, from->child);
+        cJSON_AddItemToObject(to, field->string, field);
+    }
+    cJSON_Delete(from);
 }
 
 /* {"type":"token_transfer", ...fields} per action. */
@@ -41,11 +52,7 @@ static bool add_actions_json(struct cJSON *result, const struct submit *submit)
             cJSON_Delete(item);
             return false;
         }
-        while (fields->child != NULL) {
-            struct cJSON *field = cJSON_DetachItemViaPointer(fields, fields->child);
-            cJSON_AddItemToObject(item, field->string, field);
-        }
-        cJSON_Delete(fields);
+        merge(item, fields);
         cJSON_AddItemToArray(list, item);
     }
     if (submit->witness.size > 0) {
@@ -100,8 +107,7 @@ static int read_fee(struct session *session, uint32_t count, struct money *fee)
     const struct cJSON *params = items != NULL ? items->child : page;
     bool ok = json_i64(&per_tx, params, "fee_per_tx_ueur") &&
               json_i64(&per_action, params, "fee_per_action_ueur") &&
-              checked_mul_i64(&total, per_action, count) &&
-              checked_add_i64(&total, total, per_tx);
+              checked_mul_i64(&total, per_action, count) && checked_add_i64(&total, total, per_tx);
     cJSON_Delete(page);
     if (!ok) {
         return cli_fail(session->cli, CLI_NO_NODE, "bad_answer", "the parameters name no fees");
@@ -229,32 +235,26 @@ static int poll_receipt(struct session *session, struct cJSON **out, const char 
 static bool add_events(struct cJSON *result, struct bytes_view events)
 {
     struct cJSON *list = cJSON_AddArrayToObject(result, "events");
-    struct byte_reader reader;
     static union {
-        struct order_record order;
-        struct deal_record deal;
+        struct event_order_placed order_placed;
+        struct event_deal deal;
         uint8_t bytes[LIMIT_STATE_VALUE_BYTES];
     } record;
-    byte_reader_init(&reader, events.data, events.size);
-    while (!byte_reader_done(&reader)) {
-        const struct codec_record *codec = event_codec(byte_read_u8(&reader));
-        uint16_t size = byte_read_u16(&reader);
-        struct bytes_view bytes = byte_read_view(&reader, size);
-        if (reader.failed || codec == NULL || codec->struct_size > sizeof record ||
+    size_t cursor = 0;
+    uint8_t type;
+    struct bytes_view bytes;
+    while (event_next(events, &cursor, &type, &bytes)) {
+        const struct codec_record *codec = event_codec(type);
+        if (codec == NULL || codec->struct_size > sizeof record ||
             !codec_decode_all(codec, &record, bytes)) {
             return false;
         }
-        struct cJSON *fields = codec_to_json(codec, &record);
         struct cJSON *item = cJSON_CreateObject();
         cJSON_AddStringToObject(item, "type", codec->name);
-        while (fields != NULL && fields->child != NULL) {
-            struct cJSON *field = cJSON_DetachItemViaPointer(fields, fields->child);
-            cJSON_AddItemToObject(item, field->string, field);
-        }
-        cJSON_Delete(fields);
+        merge(item, codec_to_json(codec, &record));
         cJSON_AddItemToArray(list, item);
     }
-    return true;
+    return cursor == events.size;
 }
 
 static void say_outcome(struct cli *cli, const char *id, uint64_t height, struct money fee,
@@ -267,11 +267,10 @@ static void say_outcome(struct cli *cli, const char *id, uint64_t height, struct
     const struct cJSON *event;
     cJSON_ArrayForEach(event, cJSON_GetObjectItemCaseSensitive(cli->result, "events"))
     {
-        const char *order = json_string(event, "order");
-        const char *deal = json_string(event, "deal");
+        const char *event_id = json_string(event, "id");
         const char *type = json_string(event, "type");
-        if (type != NULL && (order != NULL || deal != NULL)) {
-            cli_say(cli, "%s %s\n", type, order != NULL ? order : deal);
+        if (type != NULL && event_id != NULL) {
+            cli_say(cli, "%s %s\n", type, event_id);
         }
     }
 }

@@ -170,8 +170,9 @@ static bool read_hex(const struct cJSON *object, const char *name, uint8_t *out,
 static bool parse_box(struct key_box *out, const struct cJSON *object)
 {
     static const char *const plain_keys[] = {"format", "public_key", "secret", NULL};
-    static const char *const sealed_keys[] = {"format", "public_key", "kdf",   "operations", "box",
-                                              "salt",   "nonce",      "check", "memory_bytes", NULL};
+    static const char *const sealed_keys[] = {"format",       "public_key", "kdf",   "operations",
+                                              "box",          "salt",       "nonce", "check",
+                                              "memory_bytes", NULL};
     const char *format = json_string(object, "format");
     if (format == NULL || strcmp(format, "flexkey/1") != 0 ||
         !read_hex(object, "public_key", out->public_key.bytes, PUBLIC_KEY_SIZE)) {
@@ -241,9 +242,9 @@ static enum wallet_result open_box(struct secret_key *secret, const struct key_b
     enum wallet_result result = WALLET_OK;
     if (sodium_memcmp(check, box->check, sizeof check) != 0) {
         result = WALLET_WRONG_PASSPHRASE;
-    } else if (crypto_aead_xchacha20poly1305_ietf_decrypt(
-                   secret->bytes, NULL, NULL, box->box, sizeof box->box, box->public_key.bytes,
-                   PUBLIC_KEY_SIZE, box->nonce, key) != 0) {
+    } else if (crypto_aead_xchacha20poly1305_ietf_decrypt(secret->bytes, NULL, NULL, box->box,
+                                                          sizeof box->box, box->public_key.bytes,
+                                                          PUBLIC_KEY_SIZE, box->nonce, key) != 0) {
         result = WALLET_MALFORMED;
     }
     sodium_memzero(key, sizeof key);
@@ -333,8 +334,9 @@ bool wallet_read_passphrase(char *out, int descriptor, bool confirm, char proble
     sodium_memzero(again, sizeof again);
     close(terminal);
     if (!ok) {
-        snprintf(problem, 160, "%s", confirm ? "the passphrase is empty or was not repeated"
-                                             : "the passphrase is empty or too long");
+        snprintf(problem, 160, "%s",
+                 confirm ? "the passphrase is empty or was not repeated"
+                         : "the passphrase is empty or too long");
     }
     return ok;
 }

@@ -25,8 +25,8 @@ enum wallet_result {
     WALLET_EXISTS,           /* there is one already, and it is never overwritten */
     WALLET_NEEDS_PASSPHRASE, /* the file is encrypted and no passphrase was given */
     WALLET_WRONG_PASSPHRASE,
-    WALLET_MALFORMED,        /* not a key file, or one that somebody has changed */
-    WALLET_FAULT             /* errno says what the system refused, or memory ran out */
+    WALLET_MALFORMED, /* not a key file, or one that somebody has changed */
+    WALLET_FAULT      /* errno says what the system refused, or memory ran out */
 };
 const char *wallet_result_text(enum wallet_result result);
 
