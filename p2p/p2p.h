@@ -22,20 +22,20 @@ enum { P2P_PEERS_MAX = 64 };
 enum p2p_class { P2P_VOTE, P2P_BLOCK, P2P_TRANSACTION, P2P_SYNC, P2P_CLASS_COUNT };
 
 struct p2p_peer_config {
-    struct public_key key;    /* Ed25519 node key: a validator's, or an observer's */
-    char address[96];         /* host:port to dial; empty: it dials us */
+    struct public_key key; /* Ed25519 node key: a validator's, or an observer's */
+    char address[96];      /* host:port to dial; empty: it dials us */
 };
 
 struct p2p_config {
-    char listen[96];          /* host:port; port 0 picks one; empty: don't listen */
-    char ca_file[256];        /* PEM: the consortium's CA */
+    char listen[96];   /* host:port; port 0 picks one; empty: don't listen */
+    char ca_file[256]; /* PEM: the consortium's CA */
     char certificate_file[256];
     char key_file[256];
-    struct secret_key seed;   /* this node's Ed25519 seed */
+    struct secret_key seed; /* this node's Ed25519 seed */
     struct hash genesis;
     uint32_t peer_count;
     struct p2p_peer_config peers[P2P_PEERS_MAX];
-    uint32_t heartbeat_ms;    /* 0 = 2000; a link silent for three of them is dropped */
+    uint32_t heartbeat_ms; /* 0 = 2000; a link silent for three of them is dropped */
 };
 
 enum p2p_event_kind { P2P_PEER_UP, P2P_PEER_DOWN, P2P_FRAME };
@@ -46,23 +46,28 @@ struct p2p_event {
     struct bytes_view frame; /* valid during the call */
 };
 
-/* Called from nng's threads, one call per peer at a time. Must not block; returning false for a
- * FRAME means "no room": the link stops reading until p2p_resume(peer). The refused frame is
- * delivered again then. */
+/* Called from p2p's own thread, one call at a time. Must not block, nor call p2p_stop; may call
+ * everything else here. Returning false for a FRAME means "no room": the link stops reading until
+ * p2p_resume(peer). The refused frame is delivered again then. Frames are never empty. UP comes
+ * before a peer's first frame, DOWN after its last; there is no DOWN for what p2p_stop closes. */
 typedef bool (*p2p_handler)(void *context, const struct p2p_event *event);
 
-/* NULL on failure with the reason in `problem`. */
+/* NULL on failure with the reason in `problem`. crypto_init must have been called. The first events
+ * may come before it returns. */
 struct p2p *p2p_start(const struct p2p_config *config, p2p_handler handler, void *context,
                       char problem[160]);
-/* Closes every link, waits for its callbacks, frees. */
+/* Closes every link, waits for its callbacks, frees: the handler is not called once it returns. */
 void p2p_stop(struct p2p *p2p);
 /* The port that is listened on. */
 uint16_t p2p_port(const struct p2p *p2p);
-/* Copies the frame into the peer's queue. False if the peer is down or its budget for that class is
- * spent: the frame is dropped, which callers must survive. Any thread. */
+/* Copies the frame, 1 to LIMIT_FRAME_BYTES bytes, into the peer's queue. False if the peer is down,
+ * its budget for that class is spent or memory ran out: the frame is dropped, which callers must
+ * survive. An empty queue takes any one frame. Any thread. */
 bool p2p_send(struct p2p *p2p, uint32_t peer, enum p2p_class class, struct bytes_view frame);
+/* There is room again. Any thread, at any time; the refused frame comes from p2p's own thread. */
 void p2p_resume(struct p2p *p2p, uint32_t peer);
-/* The peer broke the protocol: drop the link, back off, count. */
+/* The peer broke the protocol: drop the link, count, and have no link with it for a while (250 ms,
+ * doubled by each strike up to a minute). Any thread. */
 void p2p_strike(struct p2p *p2p, uint32_t peer, const char *why);
 bool p2p_peer_is_up(const struct p2p *p2p, uint32_t peer);
 uint32_t p2p_up_count(const struct p2p *p2p);

@@ -1,0 +1,108 @@
+/* The inside of struct p2p: what setup.c builds, keeper.c keeps, session.c gives meaning to.
+ *
+ * One thread, the keeper, owns every link and peer and calls the handler; so the handler is never
+ * called twice at a time, and needs no lock. Other threads reach in at a few fields only, all under
+ * the doorbell's lock and marked so below. */
+#ifndef FLEX_P2P_KEEPER_H
+#define FLEX_P2P_KEEPER_H
+
+#include <nng/nng.h>
+/* Needs the header above it. */
+#include <nng/supplemental/tls/tls.h>
+
+#include "p2p/link.h"
+
+enum {
+    /* Accepted links that have not authenticated yet: twice the largest consortium. */
+    KEEPER_PENDING_MAX = 64,
+    /* A live and a dialling link per peer, the pending ones, and those that are being closed. */
+    KEEPER_LINKS_MAX = 4 * P2P_PEERS_MAX + KEEPER_PENDING_MAX,
+    /* From dialling or accepting until both have proven who they are. Some ten round trips of a
+     * slow mobile line. */
+    KEEPER_HANDSHAKE_MS = 5000,
+    KEEPER_TICK_MS = 25,
+    KEEPER_BACKOFF_MS_MIN = 50,
+    KEEPER_BACKOFF_MS_MAX = 5000,
+    /* A link that lives this long wipes out the failures before it. */
+    KEEPER_STABLE_MS = 5000,
+    KEEPER_HEARTBEAT_MS_DEFAULT = 2000,
+    KEEPER_HEARTBEATS_SILENT = 3,
+    /* A peer that was struck is let in again after 250 ms, doubled with each strike up to a minute.
+     * A minute without one takes one back. */
+    KEEPER_STRIKE_MS_MIN = 250,
+    KEEPER_STRIKE_MS_MAX = 60000,
+    KEEPER_STRIKE_MS_FORGIVEN = 60000,
+    /* Refused strangers that make a log line, per second. */
+    KEEPER_REFUSALS_LOGGED = 5
+};
+
+struct peer {
+    struct public_key key;
+    nng_stream_dialer *dialer; /* NULL: it dials us */
+    struct link *live;
+    struct link *dialling;
+    int64_t dial_ms;   /* not before */
+    int64_t refuse_ms; /* until then no link of its, ours or theirs */
+    int64_t struck_ms;
+    uint32_t failures;
+    uint32_t strikes;
+    bool has_queued; /* collected from the queue */
+
+    /* Under the doorbell's lock: */
+    struct frame_queue queue;
+    bool up;
+    bool resume;
+    bool strike;
+    char strike_why[80];
+};
+
+struct p2p {
+    struct p2p_config config;
+    struct public_key key;
+    p2p_handler handler;
+    void *context;
+    pthread_t keeper;
+    bool has_keeper;
+
+    nng_stream_listener *listener; /* NULL: doesn't listen */
+    nng_aio *accept_aio;
+    bool accepting;
+    bool accept_ready;
+    int64_t accept_ms; /* not before */
+    uint16_t port;
+
+    int64_t tick_ms;
+    int64_t refusals_second;
+    uint32_t refusals;
+    uint32_t link_count;
+    struct link *links[KEEPER_LINKS_MAX];
+    struct peer peers[P2P_PEERS_MAX];
+
+    struct doorbell doorbell;
+    /* Under its lock: */
+    bool accept_done;
+    bool stopping;
+};
+
+/* --- setup.c -------------------------------------------------------------------------------- */
+
+/* A nng callback: a connection has come in. */
+void keeper_note_accept(void *argument);
+
+/* --- keeper.c ------------------------------------------------------------------------------- */
+
+void *keeper_main(void *argument);
+int64_t keeper_now_ms(void);
+
+/* --- session.c: what the bytes of a link mean ----------------------------------------------- */
+
+/* Acts on what was collected for the link. */
+void session_step(struct p2p *p2p, struct link *link, int64_t now_ms);
+/* Heartbeats and deadlines. */
+void session_tick(struct p2p *p2p, struct link *link, int64_t now_ms);
+/* Acts on what other threads have asked for this peer. */
+void session_peer_step(struct p2p *p2p, uint32_t peer, int64_t now_ms);
+/* Closes the link, tells the handler if it was the live one, sets when to dial again. */
+void session_end(struct p2p *p2p, struct link *link, int64_t now_ms, const char *why);
+
+#endif
