@@ -170,10 +170,27 @@ struct money ledger_balance(struct state_view *view, const struct name *particip
     return pot.amount;
 }
 
-static struct money fee_of(const struct params_record *params, uint32_t action_count)
+/* Mints and burns alone, by a treasurer: free, or the first token could never be made. */
+static bool is_treasury(const struct transaction *transaction, uint32_t roles)
 {
+    size_t cursor = 0;
+    uint8_t type;
+    struct bytes_view record;
+    if ((roles & ROLE_TREASURER) == 0)
+        return false;
+    while (transaction_next_action(transaction, &cursor, &type, &record))
+        if (type != ACTION_TOKEN_MINT && type != ACTION_TOKEN_BURN)
+            return false;
+    return true;
+}
+
+static struct money fee_of(const struct params_record *params,
+                           const struct transaction *transaction, uint32_t roles)
+{
+    if (is_treasury(transaction, roles))
+        return money_of(0);
     int128 fee = money_ueur(params->fee_per_tx) +
-                 product_i128(money_ueur(params->fee_per_action), action_count);
+                 product_i128(money_ueur(params->fee_per_action), transaction->action_count);
     int64_t narrow;
     MUST(checked_narrow_i64(&narrow, fee)); /* genesis_problem bounds the rates */
     return money_of(narrow);
@@ -188,11 +205,15 @@ static bool read_params(struct state_view *view, struct params_record *params)
 struct money ledger_transaction_fee(struct state_view *view, const struct transaction *transaction)
 {
     struct params_record params;
+    struct participant_record sender = {.roles = 0};
+    struct name id;
     if (!read_params(view, &params)) {
         MUST(view->fault);
         return money_of(0);
     }
-    return fee_of(&params, transaction->action_count);
+    if (!ledger_participant_by_key(view, &transaction->sender, &id, &sender))
+        sender.roles = 0;
+    return fee_of(&params, transaction, sender.roles);
 }
 
 /* Who sends it and what it pays, found on the way. */
@@ -217,7 +238,7 @@ static enum contract_error check(struct state_view *view, const struct block_con
         return CONTRACT_TX_EXPIRED;
     if (transaction->nonce - out->participant.nonce != 1)
         return CONTRACT_TX_NONCE_GAP;
-    out->fee = fee_of(params, transaction->action_count);
+    out->fee = fee_of(params, transaction, out->participant.roles);
     if (money_compare(ledger_balance(view, &out->sender), out->fee) < 0)
         return CONTRACT_TX_FEE_UNAFFORDABLE;
     if (money_compare(out->fee, transaction->fee_limit) > 0)
