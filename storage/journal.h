@@ -4,11 +4,9 @@
  * of the node appends any number of records and then calls journal_sync: one fdatasync. A failed
  * write or sync aborts the process; it is never tried again (fsyncgate).
  *
- * Segment: header (magic, version, genesis hash, epoch, segment number, floor view, checksum), then
- * records: u32 size, u8 type, payload, u64 checksum over segment number, offset, size, type,
- * payload. Pruning deletes whole segments whose every record is at or below the floor.
- * Beside it `sign-state` holds the highest own vote (no sync of its own, written after the
- * journal's); a journal that knows less than it was rolled back. */
+ * Beside the segments `sign-state` holds the highest own vote (no sync of its own, written after the
+ * journal's); a journal that knows less than it was rolled back. Layouts and durability invariants:
+ * journal.c and docs/spec/storage.md. */
 #ifndef FLEX_STORAGE_JOURNAL_H
 #define FLEX_STORAGE_JOURNAL_H
 
@@ -30,7 +28,7 @@ enum journal_result {
     JOURNAL_ROLLED_BACK, /* sign-state knows a later own vote: refuse to vote */
     JOURNAL_MISSING,     /* sign-state exists, the journal doesn't: refuse to vote */
     JOURNAL_MISMATCH,    /* another chain, epoch or version */
-    JOURNAL_FAULT        /* cannot be read or created; see the log */
+    JOURNAL_FAULT        /* cannot be read, created or locked, or `replay` refused a record */
 };
 
 struct journal_config {
@@ -52,23 +50,28 @@ struct journal_entry {
 };
 typedef bool (*journal_replay_fn)(void *context, const struct journal_entry *entry);
 
-/* Opens or creates, replays every record, truncates a torn tail (and only a tail). On DAMAGED,
+/* Opens or creates (the directory's parent must exist), replays every record, truncates a torn tail (and only a tail). On DAMAGED,
  * ROLLED_BACK or MISSING *out is still a journal that can be appended to, so that an observer can
  * go on; `problem` (of 160 bytes) says what was found. */
 enum journal_result journal_open(struct journal **out, const struct journal_config *config,
                                  journal_replay_fn replay, void *context, char problem[160]);
 void journal_close(struct journal *journal);
 
+/* Appending only fills a buffer; nothing counts before journal_sync returns. */
 void journal_append_vote(struct journal *journal, const struct vote *vote);
 void journal_append_peer_vote(struct journal *journal, const struct vote *vote);
 void journal_append_certificate(struct journal *journal, const struct certificate *certificate);
 void journal_append_certified(struct journal *journal, uint64_t view, const struct hash *block_id);
 void journal_append_block(struct journal *journal, const struct block_header *header,
                           struct bytes_view body);
-/* One write and one fdatasync for all that was appended; aborts the process on failure. */
+/* One write and one fdatasync for all that was appended since the last; nothing if nothing was.
+ * Aborts the process on failure. */
 void journal_sync(struct journal *journal);
-/* Records at or below `floor_view` may go; call only when the chain database has synced it. */
+/* Records at or below `floor_view` may go; call only when the chain database has synced it, and with
+ * nothing appended since the last sync. Whole segments from the oldest on are deleted, never the one
+ * that holds the latest own vote. */
 void journal_prune(struct journal *journal, uint64_t floor_view);
+/* Bytes on disk and in the buffer. */
 uint64_t journal_bytes(const struct journal *journal);
 
 #endif
