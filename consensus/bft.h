@@ -39,10 +39,10 @@ struct bft_config {
     struct hash genesis;
     struct validator_set set;
     uint64_t epoch;
-    struct secret_key seed;  /* Ed25519 seed of this validator; ignored for observers */
+    struct secret_key seed; /* Ed25519 seed of this validator; ignored for observers */
     bool observer;
     struct bft_timing timing;
-    uint64_t jitter_seed;    /* picks fetch peers; any value is safe, the simulator fixes it */
+    uint64_t jitter_seed; /* picks fetch peers; any value is safe, the simulator fixes it */
     /* Where the chain stands: the last committed block (genesis: height 0, view 0, id = the
      * genesis hash as block id). */
     uint64_t final_height;
@@ -54,23 +54,23 @@ struct bft_config {
 enum { BFT_PEER_ALL = -1, BFT_PEER_NONE = -2 };
 
 enum bft_input_kind {
-    BFT_INPUT_START,       /* after replay (bft_replay_*); arms timers, asks for high votes */
-    BFT_INPUT_TICK,        /* time passed */
-    BFT_INPUT_PROPOSAL,    /* header, vote; the body is in the shell's cache */
+    BFT_INPUT_START,    /* after replay (bft_replay_*); arms timers, asks for high votes */
+    BFT_INPUT_TICK,     /* time passed */
+    BFT_INPUT_PROPOSAL, /* header, vote; the body is in the shell's cache */
     BFT_INPUT_VOTE,
     BFT_INPUT_CERTIFICATE,
-    BFT_INPUT_GET_CERT,    /* view */
-    BFT_INPUT_BLOCK,       /* header; an answer to FETCH_BLOCK, body in the cache */
-    BFT_INPUT_RANGE,       /* range: headers of the bodies that came, headers behind, certificate */
-    BFT_INPUT_STATUS,      /* status of peer `from` */
-    BFT_INPUT_PEER_UP,     /* peer `from` authenticated: exchange status */
+    BFT_INPUT_GET_CERT, /* view */
+    BFT_INPUT_BLOCK,    /* header; an answer to FETCH_BLOCK, body in the cache */
+    BFT_INPUT_RANGE,    /* range: headers of the bodies that came, headers behind, certificate */
+    BFT_INPUT_STATUS,   /* status of peer `from` */
+    BFT_INPUT_PEER_UP,  /* peer `from` authenticated: exchange status */
     BFT_INPUT_GET_HIGH_VOTE, /* key */
-    BFT_INPUT_HIGH_VOTE,   /* key, vote or none */
-    BFT_INPUT_PENDING,     /* pending: are there valid transactions to propose? */
-    BFT_INPUT_BUILT,       /* answer to BUILD: header (signed by nobody yet), or failed */
-    BFT_INPUT_EXECUTED,    /* answer to EXECUTE: block id, verdict */
-    BFT_INPUT_COMMITTED,   /* answer to DECIDE: height is synced in the chain database */
-    BFT_INPUT_PERSISTED    /* the turn's journal records are synced */
+    BFT_INPUT_HIGH_VOTE,     /* key, vote or none */
+    BFT_INPUT_PENDING,       /* pending: are there valid transactions to propose? */
+    BFT_INPUT_BUILT,         /* answer to BUILD: header (signed by nobody yet), or failed */
+    BFT_INPUT_EXECUTED,      /* answer to EXECUTE: block id, verdict */
+    BFT_INPUT_COMMITTED,     /* answer to DECIDE: height is synced in the chain database */
+    BFT_INPUT_PERSISTED      /* the turn's journal records are synced */
 };
 
 enum bft_verdict {
@@ -80,13 +80,13 @@ enum bft_verdict {
 
 struct bft_input {
     enum bft_input_kind kind;
-    uint64_t now_ms;             /* monotonic clock: all timers */
-    struct timestamp wall;       /* own wall clock: the time rule of R4 */
-    int from;                    /* index of an authenticated validator peer, or BFT_PEER_NONE for
-                                    an observer or own input. */
-    int reply_to;                /* the shell's handle for answering whoever asked */
+    uint64_t now_ms;       /* monotonic clock: all timers */
+    struct timestamp wall; /* own wall clock: the time rule of R4 */
+    int from;              /* index of an authenticated validator peer, or BFT_PEER_NONE for
+                              an observer or own input. */
+    int reply_to;          /* the shell's handle for answering whoever asked */
     const struct block_header *header;
-    const struct vote *vote;             /* NULL for "none" in HIGH_VOTE */
+    const struct vote *vote; /* NULL for "none" in HIGH_VOTE */
     const struct certificate *certificate;
     const struct message_proposal *proposal;
     const struct message_range *range;
@@ -102,30 +102,30 @@ struct bft_input {
 
 enum bft_effect_kind {
     /* Journal records, in order. */
-    BFT_PERSIST_BLOCK,       /* header; the shell adds the body */
-    BFT_PERSIST_VOTE,        /* own vote */
-    BFT_PERSIST_PEER_VOTE,   /* somebody's highest vote, for the rolled-back-disk rule */
+    BFT_PERSIST_BLOCK,     /* header; the shell adds the body */
+    BFT_PERSIST_VOTE,      /* own vote */
+    BFT_PERSIST_PEER_VOTE, /* somebody's highest vote, for the rolled-back-disk rule */
     BFT_PERSIST_CERTIFICATE,
-    BFT_PERSIST_CERTIFIED,   /* view, block_id */
+    BFT_PERSIST_CERTIFIED, /* view, block_id */
     /* After the sync. `to` = a validator index, BFT_PEER_ALL (observers too), or, for answers,
      * BFT_PEER_NONE with reply_to. */
-    BFT_SEND_PROPOSAL,       /* header, vote, proposal's certificates; the shell adds the body */
+    BFT_SEND_PROPOSAL, /* header, vote, proposal's certificates; the shell adds the body */
     BFT_SEND_VOTE,
     BFT_SEND_CERTIFICATE,
-    BFT_SEND_GET_CERT,       /* view */
-    BFT_SEND_GET_BLOCK,      /* block_id */
-    BFT_SEND_GET_RANGE,      /* height, count */
-    BFT_SEND_STATUS,         /* status */
-    BFT_SEND_GET_HIGH_VOTE,  /* key */
-    BFT_SEND_HIGH_VOTE,      /* key, vote or none */
-    BFT_BUILD,               /* view, parent in block_id, height, parent_view; answer BUILT */
-    BFT_EXECUTE,             /* block_id: on its parent's state; parents are always executed first;
-                                answer EXECUTED */
-    BFT_DECIDE,              /* header, certificate (finalization of this very block) or none:
-                                execute if needed, commit; heights come in order without gaps */
-    BFT_EVIDENCE,            /* vote, vote2: a validator broke a rule provably */
-    BFT_STRIKE,              /* peer `to` sent what no honest peer sends */
-    BFT_ALARM                /* text: an operator must act; voting has stopped */
+    BFT_SEND_GET_CERT,      /* view */
+    BFT_SEND_GET_BLOCK,     /* block_id */
+    BFT_SEND_GET_RANGE,     /* height, count */
+    BFT_SEND_STATUS,        /* status */
+    BFT_SEND_GET_HIGH_VOTE, /* key */
+    BFT_SEND_HIGH_VOTE,     /* key, vote or none */
+    BFT_BUILD,              /* view, parent in block_id, height, parent_view; answer BUILT */
+    BFT_EXECUTE,            /* block_id: on its parent's state; parents are always executed first;
+                               answer EXECUTED */
+    BFT_DECIDE,             /* header, certificate (finalization of this very block) or none:
+                               execute if needed, commit; heights come in order without gaps */
+    BFT_EVIDENCE,           /* vote, vote2: a validator broke a rule provably */
+    BFT_STRIKE,             /* peer `to` sent what no honest peer sends */
+    BFT_ALARM               /* text: an operator must act; voting has stopped */
 };
 
 struct bft_effect {
@@ -182,12 +182,12 @@ uint64_t bft_deadline_ms(const struct bft *core);
 /* For status pages, oracles and logs. */
 struct bft_view_status {
     uint64_t view;
-    uint64_t final_view;      /* of the highest finalization known */
-    uint64_t final_height;    /* of the highest block decided */
+    uint64_t final_view;   /* of the highest finalization known */
+    uint64_t final_height; /* of the highest block decided */
     uint64_t committed_height;
-    bool voting;              /* false: observer, or has refused */
-    const char *refusal;      /* why, or NULL */
-    uint64_t floor_view;      /* journal records at or below may be pruned */
+    bool voting;         /* false: observer, or has refused */
+    const char *refusal; /* why, or NULL */
+    uint64_t floor_view; /* journal records at or below may be pruned */
 };
 void bft_status(const struct bft *core, struct bft_view_status *out);
 

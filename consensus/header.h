@@ -13,18 +13,18 @@ enum { BLOCK_HEADER_VERSION = 1, BLOCK_HEADER_SIZE = 4 + 32 + 8 * 4 + 32 + 8 + 3
 
 struct block_header {
     uint32_t version;
-    struct hash genesis;     /* hash of the genesis record: the chain's identity */
+    struct hash genesis; /* hash of the genesis record: the chain's identity */
     uint64_t epoch;
-    uint64_t height;         /* parent's + 1; genesis is height 0, view 0 */
+    uint64_t height; /* parent's + 1; genesis is height 0, view 0 */
     uint64_t view;
     uint64_t parent_view;
     struct hash parent_id;
-    struct timestamp time;   /* above the parent's */
+    struct timestamp time; /* above the parent's */
     struct hash tx_root;
     struct hash receipt_root;
-    struct hash state_root;  /* after this block */
-    struct hash log_root;    /* history log over the ids of all blocks before this one */
-    struct hash next_set;    /* hash of the validator set of the next height */
+    struct hash state_root; /* after this block */
+    struct hash log_root;   /* history log over the ids of all blocks before this one */
+    struct hash next_set;   /* hash of the validator set of the next height */
 };
 
 extern const struct codec_record block_header_record;
@@ -34,7 +34,7 @@ bool block_header_decode(struct block_header *out, struct bytes_view bytes);
 void block_header_id(struct hash *out, const struct block_header *header);
 
 struct validator {
-    struct public_key key; /* Ed25519 */
+    struct public_key key;     /* Ed25519 */
     struct name operator_name; /* the participant that runs it and earns its fees */
 };
 
