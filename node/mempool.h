@@ -12,22 +12,31 @@ struct mempool_limits {
     size_t bytes_per_sender_max; /* 0 = 8 MiB */
 };
 
+/* How far above its sender's lowest waiting nonce a transaction may wait. Bounds the search for its
+ * place, too. */
+enum { MEMPOOL_NONCE_DEPTH = 4096 };
+
+/* NULL if memory ran out. */
 struct mempool *mempool_create(const struct mempool_limits *limits);
 void mempool_destroy(struct mempool *mempool);
 /* Copies the envelope. The caller has decoded it, verified its signature and checked it against the
- * committed state (a nonce gap is fine here: it waits, to a depth). CONTRACT_OK, CONTRACT_MEMPOOL_FULL,
- * CONTRACT_TX_NONCE_USED (another transaction waits with that nonce), CONTRACT_EXISTS_ALREADY. */
+ * committed state (a nonce gap is fine here: it waits, to a depth). CONTRACT_OK;
+ * CONTRACT_EXISTS_ALREADY (this very transaction waits); CONTRACT_TX_NONCE_USED (another one waits
+ * with that nonce); CONTRACT_MEMPOOL_FULL (no room, over all or for this sender, or the nonce is
+ * more than MEMPOOL_NONCE_DEPTH ahead of the sender's lowest that waits). */
 enum contract_error mempool_add(struct mempool *mempool, const struct transaction *transaction);
 bool mempool_has(const struct mempool *mempool, const struct hash *tx_id);
-/* Number of transactions that wait, and their bytes. */
+/* Number of transactions that wait, and the bytes that they take, bookkeeping included. */
 size_t mempool_count(const struct mempool *mempool);
 size_t mempool_bytes(const struct mempool *mempool);
 /* A block was committed: drops its transactions and all that its nonces made stale. */
 void mempool_forget(struct mempool *mempool, const struct public_key *sender, uint64_t up_to_nonce);
+/* Drops what may not stand in a block of that time or later. */
 void mempool_expire(struct mempool *mempool, struct timestamp block_time);
 /* Walks candidates for a block: one transaction per sender and round, senders in the order of their
  * oldest transaction, each sender's in nonce order. Start with mempool_walk_begin; a candidate that
- * the block can't take now is passed over with its sender's later ones (mempool_walk_skip_sender). */
+ * the block can't take now is passed over with its sender's later ones (mempool_walk_skip_sender).
+ * Nothing may be added or dropped between begin and the last next. */
 void mempool_walk_begin(struct mempool *mempool);
 bool mempool_walk_next(struct mempool *mempool, struct bytes_view *envelope);
 void mempool_walk_skip_sender(struct mempool *mempool);
