@@ -47,6 +47,16 @@ enum {
     LIMIT_OPEN_ORDERS_PER_BOOK = 20000
 };
 
+/* One order: a terawatt-hour at 1,000 euro per kWh costs 10^18 micro-euro, which still fits, and all
+ * open orders of a book add up far under 2^63. */
+static const int64_t limit_order_wh = 1000000000000;
+static const int64_t limit_price_ueur_per_kwh = 1000000000;
+/* Gate closure at most a year before delivery; proofs at most 45 days after it, and the fingerprints
+ * that they lead to stay open to correction a little longer than that. */
+static const int64_t limit_gate_closure_ms = 366LL * 86400000;
+static const int64_t limit_proof_deadline_ms = 45LL * 86400000;
+static const int64_t limit_meter_batch_ms = 60LL * 86400000;
+
 _Static_assert(LIMIT_FRAME_BYTES > LIMIT_BLOCK_BODY_BYTES + LIMIT_VIEW_WINDOW * 400,
                "a range answer holds one full body and a window of headers");
 _Static_assert(LIMIT_TX_BYTES >= LIMIT_ACTIONS_PER_TX * LIMIT_ACTION_BYTES + 1024,
