@@ -398,3 +398,23 @@ const struct codec_record used_record_codec = {
     .fields = used_record_codec_fields,
     .field_count = sizeof used_record_codec_fields / sizeof used_record_codec_fields[0],
 };
+
+static const struct codec_field book_size_record_codec_fields[] = {
+    {.name = "open", .offset = offsetof(struct book_size_record, open), .type = CODEC_U32},
+};
+const struct codec_record book_size_record_codec = {
+    .name = "book_size",
+    .struct_size = sizeof(struct book_size_record),
+    .fields = book_size_record_codec_fields,
+    .field_count = sizeof book_size_record_codec_fields / sizeof book_size_record_codec_fields[0],
+};
+
+static const struct codec_field book_late_record_codec_fields[] = {
+    {.name = "since", .offset = offsetof(struct book_late_record, since), .type = CODEC_U64},
+};
+const struct codec_record book_late_record_codec = {
+    .name = "book_late",
+    .struct_size = sizeof(struct book_late_record),
+    .fields = book_late_record_codec_fields,
+    .field_count = sizeof book_late_record_codec_fields / sizeof book_late_record_codec_fields[0],
+};

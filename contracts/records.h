@@ -23,6 +23,8 @@
  *   clock        -                                               clock_record (last block's time)
  *   used         device name | i64 interval start | u8 direction used_record (delivered Wh already
  *                                                                credited to a deal)
+ *   book_size    market name | i64 period start | u8 direction   book_size_record
+ *   book_late    market name | i64 period start | u8 direction   book_late_record
  *   history      u64 height                                      (reserved) */
 #ifndef FLEX_CONTRACTS_RECORDS_H
 #define FLEX_CONTRACTS_RECORDS_H
@@ -50,6 +52,8 @@ enum state_kind {
     STATE_COUNTERS = 17,
     STATE_CLOCK = 18,
     STATE_USED = 19,
+    STATE_BOOK_SIZE = 20,
+    STATE_BOOK_LATE = 21,
     STATE_KIND_LIMIT = 32
 };
 
@@ -242,6 +246,19 @@ extern const struct codec_record digest_record_codec;
 extern const struct codec_record counters_record_codec;
 extern const struct codec_record clock_record_codec;
 extern const struct codec_record used_record_codec;
+extern const struct codec_record book_size_record_codec;
+extern const struct codec_record book_late_record_codec;
+
+/* Open orders of one book; no record if there are none. */
+struct book_size_record {
+    uint32_t open;
+};
+
+/* A book whose call a block had no room for: the next one calls it, and what arrived since then is
+ * still one batch. */
+struct book_late_record {
+    uint64_t since; /* height of that block */
+};
 
 /* How one kind is named, keyed and encoded. */
 struct state_kind_info {

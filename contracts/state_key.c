@@ -44,6 +44,11 @@ struct key_of_book {
     uint64_t tie;
     uint64_t order;
 };
+struct key_of_book_itself {
+    struct name market;
+    struct timestamp period_start;
+    uint8_t direction;
+};
 struct key_of_deadline {
     struct timestamp time;
     uint8_t what;
@@ -165,6 +170,25 @@ static const struct codec_record key_of_book_codec = {
     .field_count = sizeof key_of_book_codec_fields / sizeof key_of_book_codec_fields[0],
 };
 
+static const struct codec_field key_of_book_itself_codec_fields[] = {
+    {.name = "market", .offset = offsetof(struct key_of_book_itself, market), .type = CODEC_NAME},
+    {.name = "period_start_ms",
+     .offset = offsetof(struct key_of_book_itself, period_start),
+     .type = CODEC_I64},
+    {.name = "direction",
+     .offset = offsetof(struct key_of_book_itself, direction),
+     .type = CODEC_ENUM,
+     .limit = 2,
+     .names = direction_names},
+};
+static const struct codec_record key_of_book_itself_codec = {
+    .name = "book_itself_key",
+    .struct_size = sizeof(struct key_of_book_itself),
+    .fields = key_of_book_itself_codec_fields,
+    .field_count =
+        sizeof key_of_book_itself_codec_fields / sizeof key_of_book_itself_codec_fields[0],
+};
+
 static const struct codec_field key_of_deadline_codec_fields[] = {
     {.name = "time_ms", .offset = offsetof(struct key_of_deadline, time), .type = CODEC_I64},
     {.name = "what", .offset = offsetof(struct key_of_deadline, what), .type = CODEC_U8},
@@ -227,6 +251,10 @@ static const struct state_kind_info kinds[STATE_KIND_LIMIT] = {
     [STATE_COUNTERS] = {STATE_COUNTERS, "counters", "counters", &counters_record_codec, NULL},
     [STATE_CLOCK] = {STATE_CLOCK, "clock", "clock", &clock_record_codec, NULL},
     [STATE_USED] = {STATE_USED, "used", "used", &used_record_codec, &key_of_unit_codec},
+    [STATE_BOOK_SIZE] = {STATE_BOOK_SIZE, "book_size", "book_sizes", &book_size_record_codec,
+                         &key_of_book_itself_codec},
+    [STATE_BOOK_LATE] = {STATE_BOOK_LATE, "book_late", "books_late", &book_late_record_codec,
+                         &key_of_book_itself_codec},
 };
 
 const struct state_kind_info *state_kind_info(enum state_kind kind)
