@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "base/fatal.h"
+#include "contracts/book.h"
 #include "contracts/ledger_internal.h"
 
 static const struct contract_module *const modules[] = {
@@ -37,12 +38,24 @@ struct ledger *ledger_create(void)
             ledger->methods[entry->type] = entry->apply;
         }
     }
+    ledger->book_scratch = book_scratch_create();
+    if (ledger->book_scratch == NULL) {
+        free(ledger);
+        return NULL;
+    }
     return ledger;
 }
 
 void ledger_destroy(struct ledger *ledger)
 {
+    if (ledger != NULL)
+        book_scratch_destroy(ledger->book_scratch);
     free(ledger);
+}
+
+struct book_scratch *ledger_book_scratch(struct ledger *ledger)
+{
+    return ledger->book_scratch;
 }
 
 /* --- state, as modules see it --------------------------------------------------------------- */

@@ -58,7 +58,7 @@ static bool terms_make_sense(const struct settlement_terms *terms)
 
 /* Splits the escrow between provider, buyer and fee pool. */
 static bool split_escrow(struct settlement_result *out, const struct settlement_terms *terms,
-                         int128 earned_neur, int128 contracted_neur)
+                         int128 earned_neur)
 {
     /* Down: the provider loses under 1 ueur over the whole deal. */
     if (!money_from_neur_floor(&out->paid, earned_neur) ||
@@ -73,8 +73,7 @@ static bool split_escrow(struct settlement_result *out, const struct settlement_
     if (out->full) {
         struct money cost;
         struct money rounding;
-        if (!money_from_neur_ceil(&cost, contracted_neur) ||
-            !money_sub(&rounding, cost, out->paid)) {
+        if (!money_from_neur_ceil(&cost, earned_neur) || !money_sub(&rounding, cost, out->paid)) {
             return false;
         }
         out->remainder = money_min(rounding, rest);
@@ -89,7 +88,6 @@ bool settlement_compute(struct settlement_result *out, const struct settlement_t
         return false;
     }
     int128 earned = 0;
-    int128 contracted = 0;
     int128 penalty = 0;
     out->full = true;
     /* No product is over 2^126 and there are at most 100 of them, so the sums are checked. */
@@ -103,14 +101,12 @@ bool settlement_compute(struct settlement_result *out, const struct settlement_t
         out->credited[i] = credited;
         out->full = out->full && energy_wh(missing) == 0;
         if (!checked_add_i128(&earned, earned, energy_price_times_neur(terms->price, credited)) ||
-            !checked_add_i128(&contracted, contracted,
-                              energy_price_times_neur(terms->price, terms->contracted[i])) ||
             !checked_add_i128(&penalty, penalty,
                               energy_price_times_neur(terms->penalty_price, missing))) {
             return false;
         }
     }
-    if (!split_escrow(out, terms, earned, contracted)) {
+    if (!split_escrow(out, terms, earned)) {
         return false;
     }
     struct money owed;

@@ -1,0 +1,68 @@
+/* Order books on the ledger: the open orders of one market, direction and delivery period, and the
+ * batch call that clears them at the end of a block (market-rules 4 and 5; D5.5 2.2.4).
+ *
+ * Used by market.c (what may enter a book) and delivery.c (what leaves it at gate closure). */
+#ifndef FLEX_CONTRACTS_BOOK_H
+#define FLEX_CONTRACTS_BOOK_H
+
+#include "contracts/module.h"
+
+/* What `deadline` index entries are about, in the order in which equal times are served. */
+enum deadline_what { DEADLINE_ORDER = 1, DEADLINE_PROOF = 2 };
+
+/* Entries of the deadline index that one block ends; the rest wait for the next block. Nothing can
+ * be done with them in the meantime: orders are refused and books not called after gate closure,
+ * proofs are refused after their deadline. */
+enum { BOOK_DEADLINES_PER_BLOCK_MAX = 4096 };
+
+/* Bytes of events that the calls leave for whatever ends the block after them. */
+enum { BOOK_EVENTS_RESERVE = 64 * 1024 };
+
+/* Most bytes that one deal adds to the block's events: the deal, and two movements of money. */
+enum { BOOK_TRADE_EVENT_BYTES = CONTRACT_EVENT_BYTES_MAX + 2 * 96 };
+
+_Static_assert((int)LIMIT_OPEN_ORDERS_PER_BOOK *(int)BOOK_TRADE_EVENT_BYTES +
+                       (int)BOOK_EVENTS_RESERVE <=
+                   (int)LEDGER_BLOCK_EVENTS_BYTES_MAX,
+               "the first book that a block calls always has room for its deals");
+
+/* Length of a delivery period, and when orders for one that starts at `start` are no longer taken,
+ * when it ends, and until when its deals can be proven. False if a time does not exist. */
+struct book_times {
+    struct timestamp gate;
+    struct timestamp end;
+    struct timestamp proof;
+};
+MUST_USE bool book_times_of(struct book_times *out, const struct market_create *terms,
+                            struct timestamp start);
+
+/* Gives the order its id, puts it into book and deadline index, and remembers to call the book.
+ * Fills height and tie. BOOK_FULL; TOO_MANY_EVENTS if the block touches too many books. */
+enum contract_error book_insert(struct contract_call *call, uint64_t *id,
+                                struct order_record *order, const struct market_create *terms);
+
+/* Takes an open order out of its book for good with `status` cancelled or expired: index and
+ * deadline entries go, the escrow of what is still open goes back, or the device's commitment is
+ * released. */
+void book_end_order(struct contract_call *call, uint64_t id, struct order_record *order,
+                    const struct market_create *terms, enum order_status status);
+
+/* Calls every book that this block touched, or an earlier one put off, and makes the deals. */
+void book_call_touched(struct contract_call *call);
+
+/* Reads a record that must be there: false only under a fault of the view, else its absence is our
+ * bug. */
+bool book_read(const struct contract_call *call, const struct state_key *key,
+               const struct codec_record *codec, void *record);
+
+/* Exactly what the pot of an open request holds: price x open quantity, rounded up. */
+struct money book_escrow(struct energy_price price, struct energy quantity);
+
+/* Working memory of one call, sized for LIMIT_OPEN_ORDERS_PER_BOOK; the ledger owns it. NULL if
+ * memory ran out. */
+struct book_scratch;
+struct book_scratch *book_scratch_create(void);
+void book_scratch_destroy(struct book_scratch *scratch);
+struct book_scratch *ledger_book_scratch(struct ledger *ledger);
+
+#endif

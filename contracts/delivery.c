@@ -1,0 +1,425 @@
+/* Fingerprints of meter readings, proofs of delivery, and the end of every deal (D5.5 3.2.6; D2.3
+ * 4.2.2 to 4.2.6; market-rules 9; docs/spec/delivery.md).
+ *
+ *   matched --- proof, credited in full ----------------------------> settled
+ *      |------- proof, credited in part ----------------------------> partial
+ *      '------- proof, nothing credited; or no proof by deadline ---> refunded
+ *
+ * Invariants:
+ * 1. A deal is in the deadline index if and only if it is matched; so every escrow ends, by a proof
+ *    or by the sweep at the end of a block.
+ * 2. When a deal ends, its whole escrow leaves its pot: to seller, fee pool and buyer.
+ * 3. A watt-hour of a device, market time unit and direction is credited to one deal at most: what
+ *    the first proof takes, the next one finds gone.
+ * 4. A fingerprint is replaced only by its next revision, with a reason, while it can still matter.
+ *
+ * Deliberately absent: disputes and baselines, and the readings themselves: they pass through in a
+ * witness, and the state never holds them. What records look like is in delivery_records.c. */
+#include "contracts/delivery.h"
+
+#include "base/fatal.h"
+#include "contracts/book.h"
+#include "crypto/merkle.h"
+
+/* --- fingerprints ------------------------------------------------------------------------- */
+
+static enum contract_error check_batch(const struct contract_call *call,
+                                       const struct meter_batch *batch)
+{
+    struct timestamp end;
+    struct timestamp last;
+    if (timestamp_ms(batch->interval_start) < 0 || duration_ms(batch->interval) <= 0 ||
+        duration_ms(batch->interval) > MS_PER_DAY ||
+        timestamp_ms(batch->interval_start) % duration_ms(batch->interval) != 0 ||
+        batch->count == 0 || batch->count > 1u << LIMIT_MERKLE_PATH ||
+        !timestamp_add(&end, batch->interval_start, batch->interval) ||
+        !timestamp_add(&last, end, duration_of(limit_meter_batch_ms))) {
+        return CONTRACT_BAD_PARAMETER;
+    }
+    if (timestamp_compare(call->context->time, end) < 0) {
+        return CONTRACT_TOO_EARLY;
+    }
+    return timestamp_compare(call->context->time, last) < 0 ? CONTRACT_OK : CONTRACT_TOO_LATE;
+}
+
+static enum contract_error check_revision(const struct meter_batch *batch,
+                                          const struct batch_record *before)
+{
+    if (before == NULL) {
+        return batch->revision == 0 && batch->reason.size == 0 ? CONTRACT_OK
+                                                               : CONTRACT_BAD_REVISION;
+    }
+    bool next = before->revision < UINT32_MAX && batch->revision == before->revision + 1;
+    if (!next || batch->reason.size == 0) {
+        return CONTRACT_BAD_REVISION;
+    }
+    /* A batch is about the same interval whatever its revision. */
+    return duration_ms(batch->interval) == duration_ms(before->interval) ? CONTRACT_OK
+                                                                         : CONTRACT_BAD_PARAMETER;
+}
+
+static enum contract_error meter_batch(struct contract_call *call, const void *record)
+{
+    const struct meter_batch *batch = record;
+    if (!contract_has_role(call, ROLE_METER_OPERATOR)) {
+        return CONTRACT_NOT_PERMITTED;
+    }
+    enum contract_error error = check_batch(call, batch);
+    if (error != CONTRACT_OK) {
+        return error;
+    }
+    struct state_key key = state_key_batch(&call->sender, &batch->id, batch->interval_start);
+    struct batch_record before;
+    bool present = contract_read(call, &key, &batch_record_codec, &before);
+    error = check_revision(batch, present ? &before : NULL);
+    if (error != CONTRACT_OK) {
+        return error;
+    }
+    struct batch_record posted = {.interval = batch->interval,
+                                  .count = batch->count,
+                                  .root = batch->root,
+                                  .revision = batch->revision,
+                                  .posted = call->context->time};
+    contract_write(call, &key, &batch_record_codec, &posted);
+    return CONTRACT_OK;
+}
+
+/* --- how a deal ends ---------------------------------------------------------------------- */
+
+static void pay(const struct contract_call *call, uint64_t deal, struct pot_id to,
+                struct money amount)
+{
+    if (money_ueur(amount) > 0) {
+        enum contract_error error = token_move(call, pot_deal_escrow(deal), to, amount);
+        MUST(error == CONTRACT_OK || call->view->fault);
+    }
+}
+
+/* Stores the deal's end once its escrow has been paid out. */
+static void end_deal(struct contract_call *call, struct event_deal *ended, enum deal_state state)
+{
+    MUST(ended->deal.state == DEAL_MATCHED && state != DEAL_MATCHED);
+    MUST(money_ueur(token_amount(call, pot_deal_escrow(ended->id))) == 0 || call->view->fault);
+    ended->deal.state = (uint8_t)state;
+    ended->deal.settled_height = call->context->height;
+    struct state_key key = state_key_u64(STATE_DEAL, ended->id);
+    contract_write(call, &key, &deal_record_codec, &ended->deal);
+    struct state_key deadline =
+        state_key_deadline(ended->deal.proof_deadline, DEADLINE_PROOF, ended->id);
+    contract_remove(call, &deadline);
+    contract_event(call, EVENT_DEAL_ENDED, ended);
+}
+
+static struct money deal_fee(const struct contract_call *call, struct money paid)
+{
+    struct params_record params;
+    struct state_key key = state_key_single(STATE_PARAMS);
+    if (!book_read(call, &key, &params_record_codec, &params)) {
+        return money_of(0);
+    }
+    return money_min(params.fee_per_deal, paid);
+}
+
+/* The seller gets what it earned less the deal's fee, the fee pool the fee and the rounding, the
+ * buyer the rest. */
+static void settle_deal(struct contract_call *call, struct event_deal *ended,
+                        const struct settlement_result *result, struct energy credited)
+{
+    struct deal_record *deal = &ended->deal;
+    struct money net;
+    struct money pool;
+    deal->credited = credited;
+    deal->paid = result->paid;
+    deal->refunded = result->refunded;
+    deal->fee = deal_fee(call, result->paid);
+    MUST(money_sub(&net, result->paid, deal->fee));
+    MUST(money_add(&pool, deal->fee, result->remainder));
+    pay(call, ended->id, pot_balance(&deal->seller), net);
+    pay(call, ended->id, pot_fees(), pool);
+    pay(call, ended->id, pot_balance(&deal->buyer), result->refunded);
+    enum deal_state state = result->full              ? DEAL_SETTLED
+                            : energy_wh(credited) > 0 ? DEAL_PARTIAL
+                                                      : DEAL_REFUNDED;
+    end_deal(call, ended, state);
+}
+
+static void refund_deal(struct contract_call *call, uint64_t id)
+{
+    struct event_deal ended = {.id = id};
+    struct state_key key = state_key_u64(STATE_DEAL, id);
+    if (!book_read(call, &key, &deal_record_codec, &ended.deal)) {
+        return;
+    }
+    ended.deal.refunded = ended.deal.escrow;
+    pay(call, id, pot_balance(&ended.deal.buyer), ended.deal.escrow);
+    end_deal(call, &ended, DEAL_REFUNDED);
+}
+
+/* --- the proof ---------------------------------------------------------------------------- */
+
+/* What a proof is about, read before anything is checked against it. */
+struct proof {
+    struct event_deal ended; /* the deal as it will end */
+    struct market_create terms;
+    struct device_record device;
+};
+
+static enum contract_error open_proof(const struct contract_call *call, uint64_t id,
+                                      struct proof *out)
+{
+    *out = (struct proof){.ended = {.id = id}};
+    struct deal_record *deal = &out->ended.deal;
+    struct state_key key = state_key_u64(STATE_DEAL, id);
+    if (!contract_read(call, &key, &deal_record_codec, deal)) {
+        return CONTRACT_UNKNOWN_DEAL;
+    }
+    if (name_compare(&call->sender, &deal->buyer) != 0 &&
+        name_compare(&call->sender, &deal->seller) != 0) {
+        return CONTRACT_NOT_PERMITTED;
+    }
+    if (deal->state != DEAL_MATCHED) {
+        return CONTRACT_DEAL_NOT_OPEN;
+    }
+    /* One proof per transaction: its witness speaks of one deal, and it bounds the signatures that
+     * a block of small transactions can ask for. */
+    if (call->transaction->action_count != 1) {
+        return CONTRACT_BAD_PARAMETER;
+    }
+    struct market_record market;
+    struct state_key market_key = state_key_name(STATE_MARKET, &deal->market);
+    struct state_key device_key = state_key_name(STATE_DEVICE, &deal->device);
+    if (!book_read(call, &market_key, &market_record_codec, &market) ||
+        !book_read(call, &device_key, &device_record_codec, &out->device)) {
+        return CONTRACT_UNKNOWN_MARKET;
+    }
+    out->terms = market.terms;
+    struct book_times times;
+    MUST(book_times_of(&times, &out->terms, deal->period_start));
+    if (timestamp_compare(call->context->time, times.end) < 0) {
+        return CONTRACT_TOO_EARLY;
+    }
+    return timestamp_compare(call->context->time, deal->proof_deadline) < 0 ? CONTRACT_OK
+                                                                            : CONTRACT_TOO_LATE;
+}
+
+static struct timestamp unit_start(const struct proof *proof, uint32_t unit)
+{
+    struct timestamp start;
+    struct duration offset = duration_of(duration_ms(proof->terms.mtu) * unit);
+    MUST(timestamp_add(&start, proof->ended.deal.period_start, offset));
+    return start;
+}
+
+static enum contract_error check_schedule(const struct proof *proof,
+                                          const struct delivery_witness *witness)
+{
+    const struct deal_record *deal = &proof->ended.deal;
+    if (witness->unit_count != proof->terms.mtus_per_period) {
+        return CONTRACT_BAD_SCHEDULE;
+    }
+    struct energy units[LIMIT_INTERVALS_PER_PERIOD];
+    for (uint32_t i = 0; i < witness->unit_count; i++) {
+        units[i] = witness->units[i].net;
+    }
+    struct hash hash;
+    schedule_hash(&hash, witness->schedule_salt, &deal->device, deal->period_start, units,
+                  witness->unit_count);
+    return hash_equal(&hash, &deal->schedule_hash) ? CONTRACT_OK : CONTRACT_BAD_SCHEDULE;
+}
+
+/* The cheap checks come before the signature and the path. */
+static enum contract_error check_reading(const struct contract_call *call,
+                                         const struct proof *proof, uint32_t unit,
+                                         const struct revealed_reading *revealed)
+{
+    const struct meter_reading *reading = &revealed->reading;
+    struct timestamp start = unit_start(proof, unit);
+    if (name_compare(&reading->device, &proof->ended.deal.device) != 0 ||
+        timestamp_compare(reading->interval_start, start) != 0 ||
+        duration_ms(reading->interval) != duration_ms(proof->terms.mtu)) {
+        return CONTRACT_BAD_READING;
+    }
+    struct batch_record batch;
+    struct state_key key = state_key_batch(&revealed->meter_operator, &revealed->batch, start);
+    if (!contract_read(call, &key, &batch_record_codec, &batch)) {
+        return CONTRACT_UNKNOWN_BATCH;
+    }
+    if (duration_ms(batch.interval) != duration_ms(reading->interval)) {
+        return CONTRACT_BAD_READING;
+    }
+    struct merkle_proof path = {.count = revealed->path_count};
+    for (uint32_t i = 0; i < revealed->path_count; i++) {
+        path.siblings[i] = revealed->path[i];
+    }
+    struct hash hash;
+    meter_reading_leaf(&hash, revealed->salt, reading);
+    if (revealed->index >= batch.count ||
+        !merkle_verify(&path, &hash, revealed->index, batch.count, &batch.root)) {
+        return CONTRACT_BAD_PROOF;
+    }
+    meter_reading_message(&hash, reading);
+    return schnorr_verify(&reading->signature, &proof->device.meter_key, &hash)
+               ? CONTRACT_OK
+               : CONTRACT_BAD_METER_SIGNATURE;
+}
+
+static struct state_key used_key(const struct proof *proof, uint32_t unit)
+{
+    const struct deal_record *deal = &proof->ended.deal;
+    return state_key_unit(STATE_USED, &deal->device, unit_start(proof, unit), deal->direction);
+}
+
+static struct energy used_before(const struct contract_call *call, const struct proof *proof,
+                                 uint32_t unit)
+{
+    struct used_record used = {.quantity = energy_of(0)};
+    struct state_key key = used_key(proof, unit);
+    (void)contract_read(call, &key, &used_record_codec, &used);
+    return used.quantity;
+}
+
+/* Fills the settlement's terms: per unit what was contracted, and what was delivered and no other
+ * deal has been credited with. */
+static enum contract_error measure(const struct contract_call *call, struct proof *proof,
+                                   const struct delivery_witness *witness,
+                                   struct settlement_terms *terms)
+{
+    struct deal_record *deal = &proof->ended.deal;
+    int64_t per_unit = energy_wh(deal->contracted) / proof->terms.mtus_per_period;
+    *terms = (struct settlement_terms){.price = deal->price,
+                                       .escrow = deal->escrow,
+                                       .tolerance_permille = proof->terms.tolerance_permille,
+                                       .floor_permille = proof->terms.floor_permille,
+                                       .count = proof->terms.mtus_per_period};
+    deal->delivered = energy_of(0);
+    for (uint32_t i = 0; i < terms->count; i++) {
+        struct energy *delivered = &terms->delivered[i];
+        terms->contracted[i] = energy_of(per_unit);
+        if (!delivery_against_reference(delivered, (enum direction)deal->direction,
+                                        witness->units[i].net, witness->readings[i].reading.net) ||
+            !energy_sub(delivered, *delivered, used_before(call, proof, i)) ||
+            !energy_add(&deal->delivered, deal->delivered, *delivered)) {
+            return CONTRACT_BAD_READING;
+        }
+    }
+    return CONTRACT_OK;
+}
+
+/* Takes what was credited off what later proofs find; returns the sum of it. Within the tolerance
+ * more is credited than was delivered, and only what was delivered is taken. */
+static struct energy use_up(const struct contract_call *call, const struct proof *proof,
+                            const struct settlement_terms *terms,
+                            const struct settlement_result *result)
+{
+    struct energy sum = energy_of(0);
+    for (uint32_t i = 0; i < terms->count; i++) {
+        MUST(energy_add(&sum, sum, result->credited[i]));
+        struct energy taken = energy_min(result->credited[i], terms->delivered[i]);
+        if (energy_wh(taken) <= 0) {
+            continue;
+        }
+        struct used_record used;
+        MUST(energy_add(&used.quantity, used_before(call, proof, i), taken));
+        struct state_key key = used_key(proof, i);
+        contract_write(call, &key, &used_record_codec, &used);
+    }
+    return sum;
+}
+
+static enum contract_error delivery_prove(struct contract_call *call, const void *record)
+{
+    const struct delivery_prove *prove = record;
+    struct proof proof;
+    enum contract_error error = open_proof(call, prove->deal, &proof);
+    if (error != CONTRACT_OK) {
+        return error;
+    }
+    struct delivery_witness witness;
+    if (!codec_decode_all(&delivery_witness_record, &witness, call->transaction->witness)) {
+        return CONTRACT_BAD_READING;
+    }
+    error = check_schedule(&proof, &witness);
+    if (error != CONTRACT_OK) {
+        return error;
+    }
+    if (witness.reading_count != proof.terms.mtus_per_period) {
+        return CONTRACT_BAD_READING;
+    }
+    for (uint32_t i = 0; i < witness.reading_count; i++) {
+        error = check_reading(call, &proof, i, &witness.readings[i]);
+        if (error != CONTRACT_OK) {
+            return error;
+        }
+    }
+    struct settlement_terms terms;
+    error = measure(call, &proof, &witness, &terms);
+    if (error != CONTRACT_OK) {
+        return error;
+    }
+    struct settlement_result result;
+    /* Admission bounded price and quantity, and the book funded the deal for the whole of them. */
+    MUST(settlement_compute(&result, &terms));
+    struct energy credited = use_up(call, &proof, &terms, &result);
+    settle_deal(call, &proof.ended, &result, credited);
+    return CONTRACT_OK;
+}
+
+/* --- deadlines ---------------------------------------------------------------------------- */
+
+static void expire_order(struct contract_call *call, uint64_t id)
+{
+    struct order_record order;
+    struct market_record market;
+    struct state_key key = state_key_u64(STATE_ORDER, id);
+    if (!book_read(call, &key, &order_record_codec, &order)) {
+        return;
+    }
+    struct state_key market_key = state_key_name(STATE_MARKET, &order.market);
+    if (book_read(call, &market_key, &market_record_codec, &market)) {
+        book_end_order(call, id, &order, &market.terms, ORDER_EXPIRED);
+    }
+}
+
+/* Ends what is due, the longest due first: open orders at gate closure, matched deals without a
+ * proof. One sweep for both, since they share one index. */
+static void sweep_deadlines(struct contract_call *call)
+{
+    struct state_key prefix = state_key_single(STATE_DEADLINE);
+    struct bytes_view all = bytes_view_of(prefix.bytes, prefix.size);
+    for (uint32_t i = 0; i < BOOK_DEADLINES_PER_BLOCK_MAX; i++) {
+        struct state_key key;
+        struct bytes_view value;
+        if (contract_event_room(call) < BOOK_EVENTS_RESERVE / 2 || call->view->fault ||
+            !contract_next(call, all, bytes_view_of(NULL, 0), &key, &value)) {
+            return;
+        }
+        struct byte_reader reader;
+        byte_reader_init(&reader, key.bytes + prefix.size, key.size - prefix.size);
+        struct timestamp due = timestamp_of(byte_read_i64(&reader));
+        uint8_t what = byte_read_u8(&reader);
+        uint64_t id = byte_read_u64(&reader);
+        MUST(byte_reader_done(&reader));
+        if (timestamp_compare(due, call->context->time) > 0) {
+            return;
+        }
+        MUST(what == DEADLINE_ORDER || what == DEADLINE_PROOF);
+        if (what == DEADLINE_ORDER) {
+            expire_order(call, id);
+        } else {
+            refund_deal(call, id);
+        }
+        MUST(!contract_exists(call, &key) || call->view->fault);
+    }
+}
+
+static const struct contract_method_entry delivery_methods[] = {
+    {ACTION_METER_BATCH, meter_batch},
+    {ACTION_DELIVERY_PROVE, delivery_prove},
+};
+
+const struct contract_module delivery_module = {
+    .name = "delivery",
+    .methods = delivery_methods,
+    .method_count = sizeof delivery_methods / sizeof delivery_methods[0],
+    .block_end = sweep_deadlines,
+};
