@@ -1,0 +1,412 @@
+/* Settlement against a second computation with other formulas (thresholds instead of products,
+ * whole and broken parts of a price apart), and the worked examples of docs/spec/delivery.md. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "contracts/delivery.h"
+#include "tests/lib/contracts/dice.h"
+
+enum { RANDOM_RUNS = 20000 };
+
+static int64_t ceil_div(int64_t a, int64_t b)
+{
+    return a / b + (a % b > 0 ? 1 : 0);
+}
+
+/* The least delivery that reaches `permille` of what was contracted. */
+static int64_t threshold(int64_t contracted, int64_t permille)
+{
+    return contracted / 1000 * permille + ceil_div(contracted % 1000 * permille, 1000);
+}
+
+static int64_t model_credited(int64_t contracted, int64_t delivered, int64_t tolerance,
+                              int64_t floor)
+{
+    if (delivered >= threshold(contracted, tolerance) || delivered > contracted)
+        return contracted;
+    if (delivered < threshold(contracted, floor) || delivered < 0)
+        return 0;
+    return delivered;
+}
+
+/* sum of price x energy in whole ueur, and what is left of it in neur. */
+struct model_sum {
+    int64_t ueur;
+    int64_t neur;
+};
+static void model_add(struct model_sum *sum, int64_t price, int64_t energy)
+{
+    sum->ueur += price / 1000 * energy;
+    sum->neur += price % 1000 * energy;
+    sum->ueur += sum->neur / 1000;
+    sum->neur %= 1000;
+}
+
+static void draw(struct dice *dice, struct settlement_terms *terms)
+{
+    *terms = (struct settlement_terms){
+        .price = energy_price_of(dice_between(dice, 0, 400000)),
+        .penalty_price =
+            energy_price_of(dice_between(dice, 0, 3) == 0 ? dice_between(dice, 0, 100000) : 0),
+        .deposit = money_of(dice_between(dice, 0, 2000)),
+        .tolerance_permille = (uint16_t)dice_between(dice, 1, 1000),
+        .count = (uint32_t)dice_between(dice, 1, 6),
+    };
+    terms->floor_permille = (uint16_t)dice_between(dice, 0, terms->tolerance_permille);
+    struct model_sum cost = {0, 0};
+    for (uint32_t i = 0; i < terms->count; i++) {
+        int64_t contracted = dice_between(dice, 1, dice_between(dice, 0, 1) ? 20 : 3000);
+        /* Half of the deliveries stand right at a threshold or next to it. */
+        int64_t delivered = dice_between(dice, -100, contracted + 100);
+        if (dice_between(dice, 0, 1))
+            delivered = threshold(contracted, dice_between(dice, 0, 1) ? terms->tolerance_permille
+                                                                       : terms->floor_permille) +
+                        dice_between(dice, -1, 1);
+        terms->contracted[i] = energy_of(contracted);
+        terms->delivered[i] = energy_of(delivered);
+        model_add(&cost, energy_price_ueur_per_kwh(terms->price), contracted);
+    }
+    terms->escrow = money_of(cost.ueur + (cost.neur > 0 ? 1 : 0));
+}
+
+static void test_random_deals_match_the_model(void **state)
+{
+    (void)state;
+    struct dice dice = {99};
+    int full = 0;
+    for (int run = 0; run < RANDOM_RUNS; run++) {
+        struct settlement_terms terms;
+        struct settlement_result result;
+        draw(&dice, &terms);
+        assert_true(settlement_compute(&result, &terms));
+        struct model_sum earned = {0, 0};
+        struct model_sum lost = {0, 0};
+        bool whole = true;
+        for (uint32_t i = 0; i < terms.count; i++) {
+            int64_t contracted = energy_wh(terms.contracted[i]);
+            int64_t credited = model_credited(contracted, energy_wh(terms.delivered[i]),
+                                              terms.tolerance_permille, terms.floor_permille);
+            assert_int_equal(energy_wh(result.credited[i]), credited);
+            model_add(&earned, energy_price_ueur_per_kwh(terms.price), credited);
+            model_add(&lost, energy_price_ueur_per_kwh(terms.penalty_price), contracted - credited);
+            whole = whole && credited == contracted;
+        }
+        int64_t escrow = money_ueur(terms.escrow);
+        int64_t penalty = lost.ueur + (lost.neur > 0 ? 1 : 0);
+        int64_t deposit = money_ueur(terms.deposit);
+        assert_int_equal(result.full, whole);
+        assert_int_equal(money_ueur(result.paid), earned.ueur);
+        assert_int_equal(money_ueur(result.refunded), whole ? 0 : escrow - earned.ueur);
+        assert_int_equal(money_ueur(result.remainder), whole ? escrow - earned.ueur : 0);
+        assert_in_range(money_ueur(result.remainder), 0, 1);
+        assert_int_equal(money_ueur(result.penalty), penalty < deposit ? penalty : deposit);
+        full += whole;
+    }
+    /* The draw reaches both outcomes, or half of the checks above would be idle. */
+    assert_in_range(full, RANDOM_RUNS / 20, RANDOM_RUNS * 19 / 20);
+}
+
+struct example {
+    const char *name; /* as docs/spec/delivery.md names it */
+    int64_t price, penalty_price, deposit, escrow;
+    uint16_t tolerance, floor;
+    uint32_t count;
+    int64_t contracted[3], delivered[3], credited[3];
+    bool full;
+    int64_t paid, refunded, remainder, penalty;
+};
+
+static const struct example examples[] = {
+    {"credited in full",
+     250000,
+     0,
+     0,
+     250000,
+     950,
+     0,
+     2,
+     {500, 500},
+     {580, 475},
+     {500, 500},
+     true,
+     250000,
+     0,
+     0,
+     0},
+    {"one watt-hour under the tolerance",
+     250000,
+     0,
+     0,
+     250000,
+     950,
+     0,
+     2,
+     {500, 500},
+     {580, 474},
+     {500, 474},
+     false,
+     243500,
+     6500,
+     0,
+     0},
+    {"under the floor",
+     250000,
+     0,
+     0,
+     250000,
+     950,
+     750,
+     2,
+     {500, 500},
+     {375, 374},
+     {375, 0},
+     false,
+     93750,
+     156250,
+     0,
+     0},
+    {"against the direction",
+     250000,
+     0,
+     0,
+     125000,
+     950,
+     0,
+     1,
+     {500},
+     {-80},
+     {0},
+     false,
+     0,
+     125000,
+     0,
+     0},
+    {"rounding to the fee pool",
+     123457,
+     0,
+     0,
+     1235,
+     950,
+     0,
+     1,
+     {10},
+     {10},
+     {10},
+     true,
+     1234,
+     0,
+     1,
+     0},
+    {"escrow rounded down", 123457, 0, 0, 1234, 950, 0, 1, {10}, {10}, {10}, true, 1234, 0, 0, 0},
+    {"penalty up, at most the deposit",
+     200000,
+     33333,
+     1000,
+     20000,
+     950,
+     0,
+     1,
+     {100},
+     {90},
+     {90},
+     false,
+     18000,
+     2000,
+     0,
+     334},
+    {"deposit used up",
+     200000,
+     33333,
+     300,
+     20000,
+     950,
+     0,
+     1,
+     {100},
+     {90},
+     {90},
+     false,
+     18000,
+     2000,
+     0,
+     300},
+    {"more in escrow than it costs",
+     250000,
+     0,
+     0,
+     1000000,
+     950,
+     0,
+     2,
+     {500, 500},
+     {580, 570},
+     {500, 500},
+     true,
+     250000,
+     750000,
+     0,
+     0},
+    {"free of charge", 0, 0, 0, 0, 950, 0, 1, {500}, {500}, {500}, true, 0, 0, 0, 0},
+};
+
+static struct settlement_terms terms_of(const struct example *example)
+{
+    struct settlement_terms terms = {.price = energy_price_of(example->price),
+                                     .penalty_price = energy_price_of(example->penalty_price),
+                                     .deposit = money_of(example->deposit),
+                                     .escrow = money_of(example->escrow),
+                                     .tolerance_permille = example->tolerance,
+                                     .floor_permille = example->floor,
+                                     .count = example->count};
+    for (uint32_t i = 0; i < example->count; i++) {
+        terms.contracted[i] = energy_of(example->contracted[i]);
+        terms.delivered[i] = energy_of(example->delivered[i]);
+    }
+    return terms;
+}
+
+static void test_worked_examples(void **state)
+{
+    (void)state;
+    for (size_t e = 0; e < sizeof examples / sizeof examples[0]; e++) {
+        const struct example *want = &examples[e];
+        struct settlement_terms terms = terms_of(want);
+        struct settlement_result result;
+        print_message("          %s\n", want->name);
+        assert_true(settlement_compute(&result, &terms));
+        for (uint32_t i = 0; i < want->count; i++)
+            assert_int_equal(energy_wh(result.credited[i]), want->credited[i]);
+        assert_int_equal(result.full, want->full);
+        assert_int_equal(money_ueur(result.paid), want->paid);
+        assert_int_equal(money_ueur(result.refunded), want->refunded);
+        assert_int_equal(money_ueur(result.remainder), want->remainder);
+        assert_int_equal(money_ueur(result.penalty), want->penalty);
+        assert_int_equal(money_ueur(result.paid) + money_ueur(result.refunded) +
+                             money_ueur(result.remainder),
+                         want->escrow);
+    }
+}
+
+static void test_refuses_terms_that_make_no_sense(void **state)
+{
+    (void)state;
+    const struct example *base = &examples[0];
+    struct settlement_result result;
+    struct settlement_terms terms = terms_of(base);
+    terms.count = 0;
+    assert_false(settlement_compute(&result, &terms));
+    terms.count = LIMIT_INTERVALS_PER_PERIOD + 1;
+    assert_false(settlement_compute(&result, &terms));
+    terms = terms_of(base);
+    terms.contracted[1] = energy_of(0);
+    assert_false(settlement_compute(&result, &terms));
+    terms = terms_of(base);
+    terms.price = energy_price_of(-1);
+    assert_false(settlement_compute(&result, &terms));
+    terms = terms_of(base);
+    terms.penalty_price = energy_price_of(-1);
+    assert_false(settlement_compute(&result, &terms));
+    terms = terms_of(base);
+    terms.deposit = money_of(-1);
+    assert_false(settlement_compute(&result, &terms));
+    terms = terms_of(base);
+    terms.escrow = money_of(249999);
+    assert_false(settlement_compute(&result, &terms));
+}
+
+/* Numbers that no market admits must still not wrap: refused, or exact. */
+static void test_extreme_numbers(void **state)
+{
+    (void)state;
+    struct settlement_result result;
+    struct settlement_terms terms = {.price = energy_price_of(INT64_MAX),
+                                     .penalty_price = energy_price_of(INT64_MAX),
+                                     .deposit = money_of(7),
+                                     .escrow = money_of(INT64_MAX),
+                                     .tolerance_permille = 1000,
+                                     .count = LIMIT_INTERVALS_PER_PERIOD};
+    for (uint32_t i = 0; i < terms.count; i++) {
+        terms.contracted[i] = energy_of(INT64_MAX);
+        terms.delivered[i] = energy_of(INT64_MAX);
+    }
+    assert_false(settlement_compute(&result, &terms));
+    for (uint32_t i = 0; i < terms.count; i++)
+        terms.delivered[i] = energy_of(INT64_MIN);
+    terms.penalty_price = energy_price_of(1);
+    assert_true(settlement_compute(&result, &terms));
+    assert_int_equal(money_ueur(result.paid), 0);
+    assert_int_equal(money_ueur(result.refunded), INT64_MAX);
+    assert_int_equal(money_ueur(result.penalty), 7);
+
+    terms.price = energy_price_of(1000);
+    terms.count = 1;
+    terms.delivered[0] = energy_of(INT64_MAX);
+    assert_true(settlement_compute(&result, &terms));
+    assert_int_equal(money_ueur(result.paid), INT64_MAX);
+    assert_int_equal(energy_wh(result.credited[0]), INT64_MAX);
+}
+
+static void test_delivered_against_a_reference(void **state)
+{
+    (void)state;
+    const struct {
+        enum direction direction;
+        int64_t reference, actual;
+        bool exists;
+        int64_t delivered;
+    } rows[] = {
+        {DIRECTION_UP, 700, 120, true, 580},     {DIRECTION_DOWN, 700, 120, true, -580},
+        {DIRECTION_DOWN, 120, 700, true, 580},   {DIRECTION_UP, -300, -900, true, 600},
+        {DIRECTION_UP, INT64_MIN, 1, false, 0},  {DIRECTION_DOWN, 1, INT64_MIN, false, 0},
+        {DIRECTION_UP, INT64_MAX, -1, false, 0},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct energy delivered = energy_of(4711);
+        assert_int_equal(delivery_against_reference(&delivered, rows[i].direction,
+                                                    energy_of(rows[i].reference),
+                                                    energy_of(rows[i].actual)),
+                         rows[i].exists);
+        assert_int_equal(energy_wh(delivered), rows[i].exists ? rows[i].delivered : 4711);
+    }
+}
+
+static void test_edges_of_credit(void **state)
+{
+    (void)state;
+    const struct {
+        int64_t contracted, delivered;
+        uint16_t tolerance, floor;
+        int64_t credited;
+    } rows[] = {
+        {1000, 950, 950, 0, 1000},  {1000, 949, 950, 0, 949},
+        {1000, 0, 950, 0, 0},       {1000, -1, 950, 0, 0},
+        {1000, 750, 950, 750, 750}, {1000, 749, 950, 750, 0},
+        {1000, 999, 1000, 1000, 0}, {1000, 1000, 1000, 1000, 1000},
+        {1000, 2000, 950, 0, 1000}, {1, 1, 950, 0, 1},
+        {1, 0, 950, 0, 0},          {3, 2, 667, 0, 2},
+        {3, 2, 666, 0, 3},          {1000, 1, 1, 0, 1000},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct energy credited =
+            delivery_credited(energy_of(rows[i].contracted), energy_of(rows[i].delivered),
+                              rows[i].tolerance, rows[i].floor);
+        assert_int_equal(energy_wh(credited), rows[i].credited);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_random_deals_match_the_model),
+        cmocka_unit_test(test_worked_examples),
+        cmocka_unit_test(test_refuses_terms_that_make_no_sense),
+        cmocka_unit_test(test_extreme_numbers),
+        cmocka_unit_test(test_delivered_against_a_reference),
+        cmocka_unit_test(test_edges_of_credit),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
