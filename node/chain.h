@@ -23,33 +23,62 @@ struct chain_backend {
 /* The backend over a store. */
 struct chain_backend chain_backend_of_store(struct store *store);
 
-/* Writes the genesis state if the store is new. NULL with the reason in `problem`. */
+/* Unfinal blocks in the cache: two per view of the window would be LIMIT_VIEW_WINDOW * 2; their
+ * bodies together stay below 256 full ones. A chain of unfinal blocks deeper than
+ * CHAIN_FULL_DEPTH_MAX is continued with empty blocks, so that their state stays small. */
+enum {
+    CHAIN_BLOCKS_MAX = LIMIT_VIEW_WINDOW * 2,
+    CHAIN_BODY_BYTES_MAX = 256 * LIMIT_BLOCK_BODY_BYTES,
+    CHAIN_FULL_DEPTH_MAX = 8
+};
+
+/* Writes the genesis state if the store is new. NULL with the reason in `problem`. The backend's
+ * struct is copied; what it points to must outlive the chain. */
 struct chain *chain_open(const struct genesis *genesis, const struct chain_backend *backend,
                          char problem[160]);
 void chain_close(struct chain *chain);
 
 /* Takes a block's body into the cache after checking it against header.tx_root (and decoding every
  * transaction, verifying each signature once: `verified` says that the caller has done so). False:
- * the body is not the header's, or malformed. */
+ * the body is not the header's, or malformed; or the cache is full of other unfinal blocks. A block
+ * at or below the committed height is checked but not kept. */
 bool chain_add_body(struct chain *chain, const struct block_header *header, struct bytes_view body,
                     bool verified);
 bool chain_has_body(const struct chain *chain, const struct hash *block_id);
-/* The body of a cached block; false if it isn't cached. */
-bool chain_body(const struct chain *chain, const struct hash *block_id,
-                struct block_header *header, struct bytes_view *body);
-/* Runs the block on its parent's state and compares every root. */
+/* The body of a cached block, valid until the next commit; false if it isn't cached. */
+bool chain_body(const struct chain *chain, const struct hash *block_id, struct block_header *header,
+                struct bytes_view *body);
+/* Runs the block (which is cached, as are its ancestors up to the committed one) on its parent's
+ * state and compares every root. The process stops if the state cannot be read, or if value is not
+ * conserved. */
 enum bft_verdict chain_execute(struct chain *chain, const struct hash *block_id);
 /* Builds a block from the mempool on the given parent and fills the header; its body and overlay are
  * cached. False if it can't. */
 bool chain_build(struct chain *chain, struct mempool *mempool, struct block_header *header,
                  uint64_t epoch, uint64_t view, uint64_t parent_view, const struct hash *parent_id,
                  struct timestamp now);
-/* Commits a decided block and drops what it makes obsolete. */
+/* Commits a decided block and drops what it makes obsolete. A height that is committed already is
+ * OK. STORE_FULL: nothing changed, try again. STORE_CORRUPT also if the block does not execute to
+ * the roots of its own header: this node's state or code is wrong, it must stop voting. */
 enum store_result chain_commit(struct chain *chain, const struct block_header *header,
                                const struct certificate *certificate_or_null);
-/* Adds the transaction ids of a committed block to `mempool`'s knowledge. */
+/* The last block that this chain_commit committed since the start, with ids and receipts, for those
+ * who wait for events: valid until the next commit. Its `state` is NULL. NULL if there was none. */
+const struct store_block *chain_last_commit(const struct chain *chain);
+/* Drops from `mempool` what the last commit took or made stale, and what has expired. */
+void chain_tell_mempool(const struct chain *chain, struct mempool *mempool);
+
+/* The door's memory of signatures: those of a transaction that the caller has verified are not
+ * verified again in a block. */
+void chain_mark_verified(struct chain *chain, const struct transaction *transaction);
+bool chain_is_verified(const struct chain *chain, const struct transaction *transaction);
+
 const struct store_tip *chain_tip(const struct chain *chain);
-/* The committed state, read-only, for checks at the door. */
+/* The committed state, read-only (a write to it asserts), for checks at the door. */
 struct state_view *chain_committed_view(struct chain *chain);
+/* The context that a transaction is checked against at the door: the next block's, were it made at
+ * `now`. */
+void chain_next_context(const struct chain *chain, struct timestamp now,
+                        struct block_context *context);
 
 #endif

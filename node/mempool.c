@@ -412,12 +412,7 @@ void mempool_walk_begin(struct mempool *mempool)
     }
     for (struct sender *sender = mempool->senders; sender != NULL; sender = sender->all_after) {
         sender->cursor = sender->first;
-        sender->oldest = UINT64_MAX;
-        for (const struct entry *entry = sender->first; entry != NULL; entry = entry->after) {
-            if (entry->arrival < sender->oldest) {
-                sender->oldest = entry->arrival;
-            }
-        }
+        sender->oldest = sender->first->arrival;
         mempool->round[mempool->round_count++] = sender;
     }
     MUST(mempool->round_count == mempool->sender_count);

@@ -33,8 +33,8 @@ size_t mempool_bytes(const struct mempool *mempool);
 void mempool_forget(struct mempool *mempool, const struct public_key *sender, uint64_t up_to_nonce);
 /* Drops what may not stand in a block of that time or later. */
 void mempool_expire(struct mempool *mempool, struct timestamp block_time);
-/* Walks candidates for a block: one transaction per sender and round, senders in the order of their
- * oldest transaction, each sender's in nonce order. Start with mempool_walk_begin; a candidate that
+/* Walks candidates for a block: one transaction per sender and round, senders in the order in which
+ * their next transaction arrived, each sender's in nonce order. Start with mempool_walk_begin; a candidate that
  * the block can't take now is passed over with its sender's later ones (mempool_walk_skip_sender).
  * Nothing may be added or dropped between begin and the last next. */
 void mempool_walk_begin(struct mempool *mempool);

@@ -693,8 +693,9 @@ struct overlay *overlay_create(size_t bytes_max)
         return NULL;
     }
     overlay->view.ops = &overlay_ops;
-    overlay->undo_capacity = bytes_max;
-    overlay->undo = malloc(bytes_max);
+    /* One transaction's rewrites of what its block had written before. */
+    overlay->undo_capacity = bytes_max / 4;
+    overlay->undo = malloc(overlay->undo_capacity + 1);
     overlay->changes = ordered_map_create(bytes_max);
     overlay->nodes = ordered_map_create(bytes_max);
     if (overlay->undo == NULL || overlay->changes == NULL || overlay->nodes == NULL) {

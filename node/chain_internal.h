@@ -1,0 +1,86 @@
+/* What the chain's two files share: the cache's blocks, and one run of the state machine. */
+#ifndef FLEX_NODE_CHAIN_INTERNAL_H
+#define FLEX_NODE_CHAIN_INTERNAL_H
+
+#include "node/chain.h"
+#include "node/verified.h"
+
+/* Address space of one block's changes, and of its tree nodes: a body of 2 MiB holds at most 36,000
+ * orders; each changes some 12 records of 300 bytes with bookkeeping in its transaction and at the
+ * block's end (135 MiB), and some 4 tree nodes of 170 bytes per record (300 MiB). Rounded up; pages
+ * are taken only as they fill. A builder stops at a quarter, which leaves the rest to the end. */
+enum {
+    CHAIN_OVERLAY_BYTES = 512 * 1024 * 1024,
+    /* The committed state's view holds no changes. */
+    CHAIN_COMMITTED_BYTES = 64 * 1024,
+    CHAIN_FREE_OVERLAYS_MAX = 8,
+    /* Count, all transactions' receipts, one more that went over, the block end's. */
+    CHAIN_RECEIPTS_BYTES = LIMIT_RECEIPTS_BYTES_PER_BLOCK + LIMIT_EVENTS_BYTES_PER_TX +
+                           LEDGER_BLOCK_EVENTS_BYTES_MAX + 1024
+};
+
+enum cached_state { CACHED_UNKNOWN, CACHED_VALID, CACHED_INVALID };
+
+/* A block that is not final yet. */
+struct cached_block {
+    struct hash id;
+    struct block_header header;
+    uint8_t *body;
+    size_t body_size;
+    enum cached_state state;
+    struct overlay *overlay;    /* sealed; NULL unless VALID */
+    struct merkle_frontier log; /* over the ids up to and with this block; if VALID */
+    struct hash *tx_ids;        /* if VALID */
+    uint32_t tx_count;
+    uint8_t *receipts; /* if VALID */
+    size_t receipts_size;
+};
+
+struct chain {
+    struct chain_backend backend;
+    struct hash genesis;
+    struct ledger *ledger;
+    struct verified *verified;
+    struct cached_block **blocks; /* room for CHAIN_BLOCKS_MAX */
+    uint32_t block_count;
+    size_t body_bytes;
+    struct overlay *free_overlays[CHAIN_FREE_OVERLAYS_MAX];
+    uint32_t free_overlay_count;
+    struct overlay *committed; /* sealed and empty, on the base */
+    struct cached_block *last; /* the last one committed */
+    struct store_block last_view;
+    uint8_t last_header[BLOCK_HEADER_SIZE];
+    uint8_t last_certificate[CERTIFICATE_BYTES_MAX];
+    /* Scratch of one run. */
+    struct hash *leaves;    /* of receipts: LIMIT_TX_PER_BLOCK + 1 */
+    struct hash *tx_leaves; /* LIMIT_TX_PER_BLOCK */
+    struct hash *tx_ids;    /* LIMIT_TX_PER_BLOCK */
+    struct hash *gone;      /* CHAIN_BLOCKS_MAX, of drop_obsolete */
+    uint8_t *receipts;      /* CHAIN_RECEIPTS_BYTES */
+    uint8_t *body;          /* LIMIT_BLOCK_BODY_BYTES, of the builder */
+};
+
+/* Where a block stands: the committed tip or an executed block of the cache. */
+struct chain_parent {
+    struct overlay *overlay; /* NULL: the committed state */
+    struct hash id;
+    uint64_t height;
+    uint64_t view;
+    uint64_t epoch; /* 0 for the committed tip, which does not say */
+    struct timestamp time;
+    struct merkle_frontier log;
+};
+
+struct cached_block *chain_find(const struct chain *chain, const struct hash *block_id);
+/* False if there is no room. Takes a copy of the body. */
+bool chain_cache(struct chain *chain, const struct block_header *header, struct bytes_view body,
+                 struct cached_block **out);
+struct overlay *chain_take_overlay(struct chain *chain);
+void chain_give_overlay(struct chain *chain, struct overlay *overlay);
+/* False if the parent is neither committed nor executed. */
+bool chain_find_parent(const struct chain *chain, const struct hash *parent_id,
+                       struct chain_parent *out);
+/* The hash of the validator set that the state names. */
+void chain_next_set(struct hash *out, struct state_view *view);
+
+#endif
