@@ -12,6 +12,7 @@
 #include "base/codec_internal.h"
 #include "base/fatal.h"
 #include "base/name.h"
+#include "base/utf8.h"
 
 /* The width on the wire of the types that have one. */
 static size_t scalar_width(enum codec_type type)
@@ -106,27 +107,14 @@ static bool scalar_is_legal(const struct codec_field *field, uint64_t value)
 
 bool codec_text_is_legal(struct bytes_view text)
 {
-    size_t at = 0;
-    while (at < text.size) {
-        uint8_t lead = text.data[at];
-        size_t more = lead < 0x80 ? 0 : lead < 0xe0 ? 1 : lead < 0xf0 ? 2 : 3;
-        if ((lead >= 0x80 && lead < 0xc2) || lead > 0xf4 || more >= text.size - at) {
-            return false;
-        }
-        uint32_t code = more == 0 ? lead : lead & (0x3fu >> more);
-        for (size_t i = 1; i <= more; i++) {
-            if ((text.data[at + i] & 0xc0) != 0x80) {
-                return false;
-            }
-            code = code << 6 | (text.data[at + i] & 0x3f);
-        }
-        bool overlong = (more == 2 && code < 0x800) || (more == 3 && code < 0x10000);
-        bool surrogate = code >= 0xd800 && code < 0xe000;
+    for (size_t at = 0; at < text.size;) {
+        uint32_t code = 0;
+        size_t length = utf8_decode(&code, text.data + at, text.size - at);
         bool control = code < 0x20 || (code >= 0x7f && code < 0xa0);
-        if (overlong || surrogate || control || code > 0x10ffff) {
+        if (length == 0 || control) {
             return false;
         }
-        at += more + 1;
+        at += length;
     }
     return true;
 }

@@ -18,16 +18,12 @@
 
 #include "base/checked.h"
 #include "base/fatal.h"
+#include "base/utf8.h"
 
 /* 2^53 - 1: the largest integer that every JSON reader in the world agrees on. */
 static const uint64_t json_integer_max = 9007199254740991;
 
-enum {
-    NUMBER_TEXT_SIZE = 32,
-    HIGH_SURROGATE = 0xd800,
-    LOW_SURROGATE = 0xdc00,
-    SURROGATE_END = 0xe000
-};
+enum { NUMBER_TEXT_SIZE = 32 };
 
 /* Where a key stands between its quotes, and in the how-manieth object. */
 struct json_key {
@@ -116,49 +112,20 @@ static bool scan_unicode_escape(struct json_scanner *scanner, uint32_t *code)
     if (*code == 0) {
         return scan_fail(scanner, start, "the escape of NUL is not allowed");
     }
-    if (*code < HIGH_SURROGATE || *code >= SURROGATE_END) {
+    if (*code < UTF8_HIGH_SURROGATE || *code >= UTF8_SURROGATE_END) {
         return true;
     }
-    if (*code >= LOW_SURROGATE || scan_peek(scanner) != '\\') {
+    if (*code >= UTF8_LOW_SURROGATE || scan_peek(scanner) != '\\') {
         return scan_fail(scanner, start, "half of a surrogate pair");
     }
     scanner->at++;
     if (!scan_byte(scanner, 'u', "half of a surrogate pair") || !scan_hex4(scanner, &low)) {
         return false;
     }
-    if (low < LOW_SURROGATE || low >= SURROGATE_END) {
+    if (low < UTF8_LOW_SURROGATE || low >= UTF8_SURROGATE_END) {
         return scan_fail(scanner, start, "half of a surrogate pair");
     }
-    *code = 0x10000 + ((*code - HIGH_SURROGATE) << 10) + (low - LOW_SURROGATE);
-    return true;
-}
-
-/* One UTF-8 sequence of two to four bytes: shortest form, no surrogates, up to U+10FFFF. */
-static bool scan_utf8(struct json_scanner *scanner, uint32_t *code)
-{
-    static const uint32_t least[] = {0, 0x80, 0x800, 0x10000};
-    size_t start = scanner->at;
-    uint8_t lead = scan_peek(scanner);
-    unsigned more = lead >= 0xf0 && lead <= 0xf4   ? 3
-                    : lead >= 0xe0 && lead <= 0xef ? 2
-                    : lead >= 0xc2 && lead <= 0xdf ? 1
-                                                   : 0;
-    if (more == 0) {
-        return scan_fail(scanner, start, "bad UTF-8");
-    }
-    *code = lead & (0x3fu >> more);
-    scanner->at++;
-    for (unsigned i = 0; i < more; i++, scanner->at++) {
-        uint8_t next = scan_peek(scanner);
-        if ((next & 0xc0) != 0x80) {
-            return scan_fail(scanner, start, "bad UTF-8");
-        }
-        *code = *code << 6 | (next & 0x3f);
-    }
-    if (*code < least[more] || *code > 0x10ffff ||
-        (*code >= HIGH_SURROGATE && *code < SURROGATE_END)) {
-        return scan_fail(scanner, start, "bad UTF-8");
-    }
+    *code = 0x10000 + ((*code - UTF8_HIGH_SURROGATE) << 10) + (low - UTF8_LOW_SURROGATE);
     return true;
 }
 
@@ -193,12 +160,9 @@ static bool scan_character(struct json_scanner *scanner, uint32_t *code)
     if (next == '\\') {
         return scan_escape(scanner, code);
     }
-    if (next >= 0x80) {
-        return scan_utf8(scanner, code);
-    }
-    *code = next;
-    scanner->at++;
-    return true;
+    size_t length = utf8_decode(code, scanner->text + scanner->at, scanner->size - scanner->at);
+    scanner->at += length;
+    return length > 0 || scan_fail(scanner, scanner->at, "bad UTF-8");
 }
 
 static bool scan_string(struct json_scanner *scanner)
@@ -478,6 +442,9 @@ bool json_u32(uint32_t *out, const struct cJSON *object, const char *key)
 const char *json_unknown_key(const struct cJSON *object, const char *const *known)
 {
     const struct cJSON *item;
+    if (!cJSON_IsObject(object)) {
+        return NULL; /* an array's elements have no keys to look at */
+    }
     cJSON_ArrayForEach(item, object)
     {
         size_t i = 0;
