@@ -90,7 +90,7 @@ static void accept_link(struct p2p *p2p, nng_stream *stream, int64_t now_ms)
         nng_stream_free(stream);
         return;
     }
-    link->stream = stream;
+    link_set_stream(link, stream);
     add_link(p2p, link, now_ms);
     if (!link_receive(link)) {
         session_end(p2p, link, now_ms, "no memory");

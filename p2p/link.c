@@ -64,6 +64,34 @@ static void note_send(void *argument)
     pthread_mutex_unlock(&link->doorbell->lock);
 }
 
+static void describe_address(struct link *link)
+{
+    nng_sockaddr address;
+    snprintf(link->address, sizeof(link->address), "unknown address");
+    if (nng_stream_get_addr(link->stream, NNG_OPT_REMADDR, &address) != 0) {
+        return;
+    }
+    if (address.s_family == NNG_AF_INET) {
+        const uint8_t *ip = (const uint8_t *)&address.s_in.sa_addr;
+        const uint8_t *port = (const uint8_t *)&address.s_in.sa_port;
+        snprintf(link->address, sizeof(link->address), "%u.%u.%u.%u:%u", ip[0], ip[1], ip[2], ip[3],
+                 (unsigned)port[0] << 8 | port[1]);
+    } else if (address.s_family == NNG_AF_INET6) {
+        char hex[33];
+        hex_encode(hex, address.s_in6.sa_addr, 16);
+        const uint8_t *port = (const uint8_t *)&address.s_in6.sa_port;
+        snprintf(link->address, sizeof(link->address), "[%s]:%u", hex,
+                 (unsigned)port[0] << 8 | port[1]);
+    }
+}
+
+void link_set_stream(struct link *link, nng_stream *stream)
+{
+    MUST(stream != NULL && link->stream == NULL);
+    link->stream = stream;
+    describe_address(link);
+}
+
 struct link *link_new(struct doorbell *doorbell, enum handshake_role role, int64_t now_ms)
 {
     struct link *link = calloc(1, sizeof(*link));
@@ -127,11 +155,11 @@ bool link_dialled(struct link *link)
     MUST(link->phase == LINK_DIALLING && link->receive_ready);
     link->receive_ready = false;
     link->receiving = false;
-    if (nng_aio_result(link->receive_aio) != 0) {
+    link->fault = nng_aio_result(link->receive_aio);
+    if (link->fault != 0) {
         return false;
     }
-    link->stream = nng_aio_get_output(link->receive_aio, 0);
-    MUST(link->stream != NULL);
+    link_set_stream(link, nng_aio_get_output(link->receive_aio, 0));
     return true;
 }
 
@@ -146,7 +174,8 @@ bool link_received(struct link *link, size_t *size)
 {
     MUST(link->receive_ready && link->receiving);
     link->receive_ready = link->receiving = false;
-    if (nng_aio_result(link->receive_aio) != 0) {
+    link->fault = nng_aio_result(link->receive_aio);
+    if (link->fault != 0) {
         return false;
     }
     *size = nng_aio_count(link->receive_aio);
@@ -158,7 +187,8 @@ bool link_sent(struct link *link)
 {
     MUST(link->send_ready && link->sending);
     link->send_ready = link->sending = false;
-    if (nng_aio_result(link->send_aio) != 0) {
+    link->fault = nng_aio_result(link->send_aio);
+    if (link->fault != 0) {
         return false;
     }
     size_t size = nng_aio_count(link->send_aio);
@@ -229,24 +259,4 @@ size_t link_stage_room(const struct link *link)
 bool link_is_drained(const struct link *link)
 {
     return link->stage_size == 0 && link->large == NULL;
-}
-
-void link_address_text(const struct link *link, char out[64])
-{
-    nng_sockaddr address;
-    snprintf(out, 64, "unknown address");
-    if (link->stream == NULL || nng_stream_get_addr(link->stream, NNG_OPT_REMADDR, &address) != 0) {
-        return;
-    }
-    if (address.s_family == NNG_AF_INET) {
-        const uint8_t *ip = (const uint8_t *)&address.s_in.sa_addr;
-        const uint8_t *port = (const uint8_t *)&address.s_in.sa_port;
-        snprintf(out, 64, "%u.%u.%u.%u:%u", ip[0], ip[1], ip[2], ip[3],
-                 (unsigned)port[0] << 8 | port[1]);
-    } else if (address.s_family == NNG_AF_INET6) {
-        char hex[33];
-        hex_encode(hex, address.s_in6.sa_addr, 16);
-        const uint8_t *port = (const uint8_t *)&address.s_in6.sa_port;
-        snprintf(out, 64, "[%s]:%u", hex, (unsigned)port[0] << 8 | port[1]);
-    }
 }

@@ -53,6 +53,8 @@ struct link {
     bool paused; /* the handler had no room: nothing is read */
 
     nng_stream *stream;
+    char address[64];     /* of the other end, for the log */
+    int fault;            /* what nng said of the operation that failed */
     nng_aio *receive_aio; /* also dials, before there is a stream */
     nng_aio *send_aio;
     bool receive_done, send_done;   /* under the doorbell's lock */
@@ -97,7 +99,7 @@ void link_stage(struct link *link, const void *data, size_t size);
 size_t link_stage_room(const struct link *link);
 /* True if nothing waits to be written. */
 bool link_is_drained(const struct link *link);
-/* Where it comes from or goes to, for the log. */
-void link_address_text(const struct link *link, char out[64]);
+/* Gives the link its stream, which it owns from then on. */
+void link_set_stream(struct link *link, nng_stream *stream);
 
 #endif

@@ -192,7 +192,6 @@ static void destroy(struct p2p *p2p)
 {
     for (uint32_t i = 0; i < p2p->config.peer_count; i++) {
         struct peer *peer = &p2p->peers[i];
-        MUST(peer->live == NULL || p2p->has_keeper);
         frame_queue_clear(&peer->queue);
         if (peer->dialer != NULL) {
             nng_stream_dialer_close(peer->dialer);

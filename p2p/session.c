@@ -68,9 +68,7 @@ static void log_refusal(struct p2p *p2p, const struct link *link, int64_t now_ms
     }
     p2p->refusals++;
     if (p2p->refusals <= KEEPER_REFUSALS_LOGGED) {
-        char address[64];
-        link_address_text(link, address);
-        log_line(LOG_INFO, "p2p connection from %s > %s -> closed", address, why);
+        log_line(LOG_INFO, "p2p connection from %s > %s -> closed", link->address, why);
     }
 }
 
@@ -153,10 +151,9 @@ static void go_live(struct p2p *p2p, struct link *link, int64_t now_ms)
     peer->live = link;
     link->phase = LINK_LIVE;
     link->live_ms = now_ms;
-    char name[9], address[64];
-    link_address_text(link, address);
+    char name[9];
     log_line(LOG_INFO, "p2p link to %s > %s %s -> up", peer_text(p2p, index, name),
-             link->role == HANDSHAKE_DIALLER ? "dialled" : "dialled by", address);
+             link->role == HANDSHAKE_DIALLER ? "dialled" : "dialled by", link->address);
     peer_set_up(p2p, index, true);
     tell(p2p, P2P_PEER_UP, index, (struct bytes_view){0});
 }
@@ -325,12 +322,20 @@ static void refill(struct p2p *p2p, struct link *link)
 
 /* --- steps ---------------------------------------------------------------------------------- */
 
+static void end_by_fault(struct p2p *p2p, struct link *link, int64_t now_ms, const char *what)
+{
+    char why[96];
+    snprintf(why, sizeof(why), "%s (%s)", what, nng_strerror(link->fault));
+    session_end(p2p, link, now_ms, why);
+}
+
 /* False if the link has ended. */
 static bool take_completions(struct p2p *p2p, struct link *link, int64_t now_ms)
 {
+    bool live = link->phase == LINK_LIVE;
     if (link->send_ready) {
         if (!link_sent(link)) {
-            session_end(p2p, link, now_ms, "writing failed");
+            end_by_fault(p2p, link, now_ms, live ? "writing failed" : "handshake failed");
             return false;
         }
         link->said_ms = now_ms;
@@ -341,7 +346,7 @@ static bool take_completions(struct p2p *p2p, struct link *link, int64_t now_ms)
     link->heard_ms = now_ms;
     if (link->phase == LINK_DIALLING) {
         if (!link_dialled(link)) {
-            session_end(p2p, link, now_ms, "no connection");
+            end_by_fault(p2p, link, now_ms, "no connection");
             return false;
         }
         link->phase = LINK_HELLO;
@@ -350,8 +355,7 @@ static bool take_completions(struct p2p *p2p, struct link *link, int64_t now_ms)
     }
     size_t size;
     if (!link_received(link, &size)) {
-        session_end(p2p, link, now_ms,
-                    link->phase == LINK_LIVE ? "closed by the peer" : "closed in the handshake");
+        end_by_fault(p2p, link, now_ms, live ? "reading failed" : "handshake failed");
         return false;
     }
     return true;
