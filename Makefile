@@ -92,6 +92,14 @@ all: $(PROGRAMS) $(foreach m,$(MODULES),$(LIB_$(m))) ## build everything; warnin
 clean: ## remove what was built
 	rm -rf $(BUILD)
 
+DESTDIR ?=
+PREFIX ?= /usr/local
+.PHONY: install
+install: all ## install programs and guides under DESTDIR/PREFIX
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/doc/flexledger
+	install -m 755 $(PROGRAMS) $(DESTDIR)$(PREFIX)/bin/
+	install -m 644 README.md CHANGELOG.md docs/*.md $(DESTDIR)$(PREFIX)/share/doc/flexledger/
+
 help: ## list the targets
 	@grep -hE '^[a-z][a-z-]*:.*##' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 

@@ -1,0 +1,53 @@
+#!/usr/bin/env bash
+# One market day on a network of real processes: four validators (DSO, two aggregators, market
+# operator) and the regulator's audit node, each step by the wallet. Everything that the day promises
+# is checked on the way; the first broken promise ends it with exit 1.
+#
+#   examples/day/run.sh BUILD [DATA] [ONESHOT] [DIR]
+#
+# DATA: a folder with simbench/ and opsd/ (else the bundled figures). ONESHOT: stop at the end.
+# DIR: where the network lives and what it leaves behind goes (BUILD/run).
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+build=${1:?build folder}
+data=${2:-}
+oneshot=${3:-}
+dir=${4:-$build/run}
+bin=$PWD/$build/bin
+flex=$bin/flex
+here=examples/day
+day=2026-12-01
+zone=lv1
+market=lv1-hourly
+
+if [ -n "$data" ]; then
+    feeder=$here/simbench.json
+    [ -d "$data/simbench" ] || { echo "run: no $data/simbench; DATA names a folder that holds simbench/ and opsd/" >&2; exit 2; }
+else
+    feeder=$here/bundled.json
+    data=$here/data
+fi
+
+# shellcheck source=examples/day/lib.sh
+. "$here/lib.sh"
+
+start_network
+onboard_participants
+register_devices
+open_market
+find_need
+place_requests
+refuse_bad_input
+place_offers
+kill_one_validator
+check_matching
+halt_and_resume
+deliver
+prove_deliveries
+pass_deadline
+end_the_day
+bills
+audit_everything
+write_summary
+finish
