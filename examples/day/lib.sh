@@ -96,3 +96,32 @@ onboard_participants() {
     promise "the DSO holds 60 EUR" \
         test "$(wallet dso account show dso | field .balance_ueur)" = 60000000
 }
+
+# device owner manager type max_power_w price_eur_per_kwh delivered_permille
+# What each customer does on the day is declared here, not measured: the meters are simulated. The
+# household's readings are the bundled or real registers less what its battery delivers.
+devices=(
+    "ev-hub-1     anna  agg-a ev        22000 0.24 1000"
+    "ev-hub-2     bert  agg-a ev        11000 0.28 600"
+    "heat-pump-1  carla agg-b heat_pump  6000 0.26 1000"
+    "heat-pump-2  bert  agg-b heat_pump  6000 0.30 0"
+    "home-battery anna  -     storage    5000 0.32 1000"
+)
+
+register_devices() {
+    say "Devices: registered by their owners, delegated, prequalified by the DSO"
+    local row id owner manager type power node=0
+    for row in "${devices[@]}"; do
+        read -r id owner manager type power _ <<<"$row"
+        "$flex" meter new-key --out "$dir/meters/$id.key" --json >"$dir/$id.meter.json"
+        wallet "$owner" asset register --id "$id" --type "$type" --max-power-w "$power" \
+            --connection-w 30000 --node "node-$((node += 1))" --feeder "$zone" --zone "$zone" \
+            --meter-key "$(field .public_key <"$dir/$id.meter.json")" >/dev/null
+        if [ "$manager" != - ]; then
+            wallet "$owner" asset delegate --device "$id" --manager "$manager" \
+                --from "${day}T00:00:00Z" --until "2026-12-02T00:00:00Z" >/dev/null
+            wallet "$manager" asset accept-delegation --device "$id" >/dev/null
+        fi
+        wallet dso asset prequalify --device "$id" >/dev/null
+    done
+}
