@@ -32,6 +32,15 @@ static _Atomic uint64_t log_height;
 static _Atomic uint64_t log_view;
 static _Atomic uint64_t log_broken;
 
+static void replace_controls(char *text)
+{
+    for (; *text != '\0'; text++) {
+        if ((unsigned char)*text < 0x20 || *text == 0x7f) {
+            *text = '?';
+        }
+    }
+}
+
 void log_open(FILE *stream, const char *node, enum log_level least, bool json)
 {
     pthread_mutex_lock(&log_lock);
@@ -39,6 +48,7 @@ void log_open(FILE *stream, const char *node, enum log_level least, bool json)
     size_t length = strnlen(node, NODE_SIZE - 1);
     memcpy(log_node, node, length);
     log_node[length] = '\0';
+    replace_controls(log_node);
     log_json = json;
     atomic_store(&log_least, (int)least);
     pthread_mutex_unlock(&log_lock);
@@ -59,15 +69,6 @@ static void time_text(char out[TIME_SIZE])
     gmtime_r(&now.tv_sec, &parts);
     size_t length = strftime(out, TIME_SIZE, "%Y-%m-%dT%H:%M:%S", &parts);
     snprintf(out + length, TIME_SIZE - length, ".%03ldZ", now.tv_nsec / 1000000);
-}
-
-static void replace_controls(char *text)
-{
-    for (; *text != '\0'; text++) {
-        if ((unsigned char)*text < 0x20 || *text == 0x7f) {
-            *text = '?';
-        }
-    }
 }
 
 /* Writes `text`, free of controls, as the inside of a JSON string. */
