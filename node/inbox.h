@@ -1,0 +1,114 @@
+/* The one queue into the loop: frames from peers, results of workers, links that come and go.
+ *
+ * Two lanes: consensus first, transactions behind. Every peer has a share of frames and bytes, from
+ * the moment a frame is admitted until the loop has dealt with it, wherever it waits meanwhile; a
+ * peer over its share is told to wait (its link stops reading) and nobody else is. Transactions in
+ * flight have one bound over all. */
+#ifndef FLEX_NODE_INBOX_H
+#define FLEX_NODE_INBOX_H
+
+#include <pthread.h>
+
+#include "contracts/transaction.h"
+#include "p2p/p2p.h"
+
+enum {
+    /* A full block and a full range answer, with votes around them. */
+    INBOX_PEER_BYTES_MAX = 4 * LIMIT_FRAME_BYTES,
+    INBOX_PEER_FRAMES_MAX = 4096,
+    /* Two full blocks' worth. */
+    INBOX_TRANSACTIONS_MAX = 2 * LIMIT_TX_PER_BLOCK,
+    INBOX_TRANSACTION_BYTES_MAX = 64 * 1024 * 1024,
+    INBOX_BATCH_MAX = 256,
+    INBOX_NO_PEER = -1
+};
+
+/* What an API thread wants of the loop. The asker owns it and waits for `done`, which is called
+ * exactly once, from any thread. */
+struct node_call {
+    void (*done)(struct node_call *call);
+    void *context;
+    struct hash tx_id;
+    enum contract_error error; /* of a submitted transaction */
+    bool unavailable;          /* the node can't take it now */
+    bool overloaded;           /* too many at once */
+    bool pending;              /* the mempool has tx_id */
+};
+
+enum node_event_kind {
+    NODE_EVENT_FRAME,       /* as it came */
+    NODE_EVENT_BODIES,      /* a frame whose bodies the workers have checked */
+    NODE_EVENT_LINK,        /* the peer came or went: see inbox_link */
+    NODE_EVENT_TRANSACTION, /* decoded and verified, or refused */
+    NODE_EVENT_LOOKUP       /* is call->tx_id pending? */
+};
+
+struct node_event {
+    struct node_event *next;
+    enum node_event_kind kind;
+    int peer;                       /* index among the configured peers, or INBOX_NO_PEER */
+    struct node_call *call;         /* or NULL */
+    enum contract_error error;      /* TRANSACTION */
+    struct transaction transaction; /* TRANSACTION; its views point into `bytes` */
+    struct hash leaf;               /* TRANSACTION: what the verify cache knows it by */
+    uint32_t parts;                 /* workers' own: parts still running */
+    uint32_t part_count;
+    uint32_t parts_taken;
+    bool bad; /* BODIES: a transaction is malformed or badly signed */
+    size_t size;
+    uint8_t bytes[]; /* the whole frame, its type byte first */
+};
+
+struct inbox_lane {
+    struct node_event *head;
+    struct node_event *tail;
+};
+
+struct inbox_peer {
+    size_t bytes;
+    uint32_t frames;
+    bool stalled; /* told to wait; owes a resume */
+    bool up;
+    uint32_t changes; /* of the link, so that a quick down and up is not missed */
+    bool link_queued;
+};
+
+struct inbox {
+    pthread_mutex_t lock;
+    pthread_cond_t filled;
+    struct inbox_lane consensus;
+    struct inbox_lane transactions;
+    uint32_t transaction_count;
+    size_t transaction_bytes;
+    bool stopping;
+    struct inbox_peer peers[P2P_PEERS_MAX];
+};
+
+void inbox_open(struct inbox *inbox);
+/* Frees what is left; the calls of left-over events get `unavailable`. */
+void inbox_close(struct inbox *inbox);
+
+/* A new event with a copy of `frame`, of which `peer` is charged. NULL if the peer is over its
+ * share (it is then owed a resume) or memory ran out. */
+struct node_event *inbox_admit_frame(struct inbox *inbox, enum node_event_kind kind, int peer,
+                                     struct bytes_view frame);
+/* A new event for one transaction, charged to the transactions' bound: NULL if that is spent. */
+struct node_event *inbox_admit_transaction(struct inbox *inbox, int peer, struct node_call *call,
+                                           struct bytes_view envelope);
+void inbox_push(struct inbox *inbox, struct node_event *event);
+void inbox_push_lookup(struct inbox *inbox, struct node_call *call);
+/* The link of `peer` changed. Never fails, never blocks, queues at most one event per peer. */
+void inbox_push_link(struct inbox *inbox, uint32_t peer, bool up);
+/* How the link stands now; resets the "queued" mark. */
+void inbox_link(struct inbox *inbox, uint32_t peer, bool *up, uint32_t *changes);
+
+/* Waits until there is something, or `deadline_ms` (monotonic) has come, or the inbox is stopped.
+ * Returns a list of at most INBOX_BATCH_MAX events, consensus first; NULL if there is none. */
+struct node_event *inbox_take(struct inbox *inbox, uint64_t deadline_ms);
+bool inbox_is_stopping(struct inbox *inbox);
+void inbox_stop(struct inbox *inbox);
+/* Gives back what the event was charged and frees it. True: its peer was told to wait and has room
+ * again, so the caller must resume it. */
+bool inbox_release(struct inbox *inbox, struct node_event *event);
+
+#endif

@@ -1,0 +1,42 @@
+/* Counters that any thread bumps and /metrics prints. They only ever grow. */
+#ifndef FLEX_NODE_METRICS_H
+#define FLEX_NODE_METRICS_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+struct node_metrics {
+    _Atomic uint64_t frames_received;
+    _Atomic uint64_t frames_sent;
+    _Atomic uint64_t frames_dropped;        /* the peer's queue was full, or it was down */
+    _Atomic uint64_t strikes;
+    _Atomic uint64_t transactions_received; /* from peers */
+    _Atomic uint64_t transactions_posted;   /* by the API */
+    _Atomic uint64_t transactions_refused;
+    _Atomic uint64_t transactions_overload; /* dropped: too many in flight */
+    _Atomic uint64_t signatures_verified;
+    _Atomic uint64_t signatures_cached;
+    _Atomic uint64_t blocks_committed;
+    _Atomic uint64_t transactions_committed; /* by this process */
+    _Atomic uint64_t journal_syncs;
+    _Atomic uint64_t blocks_built;
+    _Atomic uint64_t votes_sent;
+    _Atomic uint64_t views_entered;
+    _Atomic uint64_t views_nullified;       /* in which this node voted to nullify */
+    _Atomic uint64_t evidence;
+    _Atomic uint64_t alarms;
+    _Atomic uint64_t store_full;
+    _Atomic uint64_t http_requests;
+};
+
+static inline void metric_add(_Atomic uint64_t *counter, uint64_t amount)
+{
+    atomic_fetch_add_explicit(counter, amount, memory_order_relaxed);
+}
+
+static inline uint64_t metric_read(const _Atomic uint64_t *counter)
+{
+    return atomic_load_explicit(counter, memory_order_relaxed);
+}
+
+#endif
