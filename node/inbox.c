@@ -102,7 +102,7 @@ struct node_event *inbox_admit_frame(struct inbox *inbox, enum node_event_kind k
     if (event == NULL && share->frames > 0)
         share->stalled = true;
     drop_lock(inbox);
-    if (event != NULL)
+    if (event != NULL && frame.size > 0)
         memcpy(event->bytes, frame.data, frame.size);
     return event;
 }

@@ -1,0 +1,133 @@
+/* The API's inner face: exchanges, replies, and the one table that routes, documents and
+ * dispatches. Only node/api_*.c include this. */
+#ifndef FLEX_NODE_API_INTERNAL_H
+#define FLEX_NODE_API_INTERNAL_H
+
+#include <microhttpd.h>
+
+#include "node/api.h"
+#include "node/node.h"
+
+struct cJSON;
+
+enum {
+    API_CONNECTIONS_MAX = 512,
+    API_STREAMS_MAX = 64,
+    API_THREADS = 2,
+    API_TIMEOUT_SECONDS = 30,
+    API_CONNECTION_BYTES = 32 * 1024, /* request line and headers */
+    /* An envelope: sized body, signature, sized witness. */
+    API_BODY_BYTES_MAX = LIMIT_TX_BYTES + LIMIT_WITNESS_BYTES + 256,
+    API_PATH_BYTES_MAX = 256,
+    API_ARGUMENTS_MAX = 2,
+    API_LIST_DEFAULT = 100,
+    API_LIST_MAX = 1000,
+    API_EXPORT_BLOCKS_MAX = 4096,
+    API_EXPORT_BYTES_MAX = 4 * 1024 * 1024,
+    API_KEEPALIVE_MS = 15000
+};
+
+enum api_action {
+    API_READ,   /* route->read fills the reply */
+    API_SUBMIT, /* POST of a transaction */
+    API_LOOKUP, /* one transaction, pending ones included */
+    API_STREAM  /* server-sent events */
+};
+
+struct api_reply {
+    unsigned status;
+    const char *content_type;
+    char *body; /* malloc'ed */
+    size_t size;
+    const char *allow; /* for 405 */
+};
+
+struct api_request {
+    struct node *node;
+    const struct api_route *route;
+    /* What stands in the place of the path's {names}, in their order; NULL if absent. */
+    const char *arguments[API_ARGUMENTS_MAX];
+    struct MHD_Connection *connection;
+};
+
+typedef void (*api_read_fn)(const struct api_request *request, struct api_reply *reply);
+
+struct api_route {
+    const char *method;  /* "GET" (and so HEAD) or "POST" */
+    const char *path;    /* "/v1/blocks/{height}"; "{id...}" takes the rest with its slashes */
+    const char *summary; /* for people, in /openapi.json */
+    enum api_action action;
+    api_read_fn read;
+    enum state_kind kind;     /* of the lists and records */
+    const char *query[3];     /* names of the query parameters that it knows */
+    const char *content_type; /* of the answer; NULL: application/json */
+};
+
+extern const struct api_route api_routes[];
+extern const size_t api_route_count;
+
+/* The route of a path and method. NULL: *allow is NULL if no route has that path, else what methods
+ * it takes. `arguments` point into `path`, which is cut up for them. */
+const struct api_route *api_route_find(const char *method, char *path,
+                                       const char *arguments[API_ARGUMENTS_MAX],
+                                       const char **allow);
+
+/* Takes the object over. */
+void api_reply_json(struct api_reply *reply, unsigned status, struct cJSON *object);
+void api_reply_error(struct api_reply *reply, unsigned status, const char *code,
+                     const char *reason);
+void api_reply_not_found(struct api_reply *reply, const char *what);
+/* Takes malloc'ed bytes over. */
+void api_reply_bytes(struct api_reply *reply, const char *content_type, char *body, size_t size);
+
+/* A query parameter; NULL if absent. */
+const char *api_query(const struct api_request *request, const char *name);
+/* False, with the reply filled, if it is there and is not a decimal number. */
+bool api_query_u64(const struct api_request *request, struct api_reply *reply, const char *name,
+                   uint64_t *value);
+/* A snapshot, or NULL with the reply filled. */
+struct store_snapshot *api_snapshot(const struct api_request *request, struct api_reply *reply);
+void api_add_hex(struct cJSON *object, const char *key, const void *bytes, size_t size);
+void api_add_hash(struct cJSON *object, const char *key, const struct hash *hash);
+
+/* api_status.c */
+void api_read_status(const struct api_request *request, struct api_reply *reply);
+void api_read_health(const struct api_request *request, struct api_reply *reply);
+void api_read_ready(const struct api_request *request, struct api_reply *reply);
+void api_read_metrics(const struct api_request *request, struct api_reply *reply);
+void api_read_genesis(const struct api_request *request, struct api_reply *reply);
+/* api_routes.c */
+void api_read_openapi(const struct api_request *request, struct api_reply *reply);
+/* api_records.c */
+void api_read_list(const struct api_request *request, struct api_reply *reply);
+void api_read_record(const struct api_request *request, struct api_reply *reply);
+void api_read_accounts(const struct api_request *request, struct api_reply *reply);
+void api_read_account(const struct api_request *request, struct api_reply *reply);
+void api_read_key(const struct api_request *request, struct api_reply *reply);
+/* api_chain.c */
+void api_read_block(const struct api_request *request, struct api_reply *reply);
+void api_read_export(const struct api_request *request, struct api_reply *reply);
+/* False if the store doesn't have the transaction (the reply is untouched). */
+bool api_read_committed(const struct api_request *request, struct api_reply *reply,
+                        const struct hash *tx_id);
+/* The block's line of the event stream; NULL if there is no such block. malloc'ed. */
+char *api_block_event(struct node *node, uint64_t height);
+/* The `index`-th stored receipt, and how many there are; false if the bytes are not receipts. */
+bool api_receipt_at(struct bytes_view receipts, uint32_t index, struct receipt *out,
+                    uint32_t *count);
+/* api_proofs.c */
+void api_read_proof(const struct api_request *request, struct api_reply *reply);
+
+/* api_events.c: the streams of one daemon. */
+struct api_streams;
+struct api_streams *api_streams_create(struct node *node);
+void api_streams_destroy(struct api_streams *streams);
+/* A response that streams from `height`; NULL if there are too many already. */
+struct MHD_Response *api_streams_open(struct api_streams *streams,
+                                      struct MHD_Connection *connection, uint64_t height);
+void api_streams_publish(struct api_streams *streams, uint64_t height);
+void api_streams_housekeeping(struct api_streams *streams);
+/* Ends every stream, and those that would begin. */
+void api_streams_end(struct api_streams *streams);
+
+#endif

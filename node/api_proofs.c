@@ -1,0 +1,246 @@
+/* Proof files over HTTP (docs/spec/api.md, "A proof file"; docs/spec/state.md).
+ *
+ * A proof is header, certificate and path, all of one snapshot, so whoever holds the genesis can
+ * check it offline. Before it is handed out it is checked here: a node that hands out a proof that
+ * does not verify has a fault of its own, and should say so rather than let wallets find out.
+ *
+ * Deliberately absent: proofs at older heights. The state tree is of the tip; a receipt's proof,
+ * which is of its own block, needs that block's own certificate or the next one's. */
+#include <cjson/cJSON.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "base/log.h"
+#include "node/api_internal.h"
+
+enum {
+    PROOF_BYTES_MAX = 2 + STATE_TREE_DEPTH_MAX * HASH_SIZE + 1 + 2 * HASH_SIZE,
+    KEY_TEXT_MAX = 512
+};
+
+static void fault(struct api_reply *reply)
+{
+    api_reply_error(reply, MHD_HTTP_INTERNAL_SERVER_ERROR, "store_fault",
+                    "the store cannot be read; see the node's log");
+}
+
+static void retry(struct api_reply *reply)
+{
+    api_reply_error(reply, MHD_HTTP_SERVICE_UNAVAILABLE, "retry",
+                    "that block's certificate is not here yet; ask again in a moment");
+}
+
+static cJSON *proof_json(const char *kind, const char *id, uint64_t height,
+                         const struct store_block *block)
+{
+    cJSON *root = cJSON_CreateObject();
+    cJSON_AddStringToObject(root, "format", "flexproof/1");
+    cJSON_AddStringToObject(root, "kind", kind);
+    cJSON_AddStringToObject(root, "id", id);
+    json_add_u64(root, "height", height);
+    api_add_hex(root, "header", block->header.data, block->header.size);
+    api_add_hex(root, "certificate", block->certificate.data, block->certificate.size);
+    return root;
+}
+
+/* --- records ------------------------------------------------------------------------------ */
+
+static bool node_get(void *context, struct state_tree_node *out, const struct state_tree_path *path)
+{
+    const struct state_base *base = context;
+    return base->node_get(base->context, out, path);
+}
+
+/* Proofs only read. */
+static bool node_put(void *context, const struct state_tree_path *path,
+                     const struct state_tree_node *node)
+{
+    (void)context;
+    (void)path;
+    (void)node;
+    return false;
+}
+
+struct state_proof {
+    bool found;
+    struct bytes_view value;
+    struct state_tree_proof proof;
+};
+
+/* Value and proof of a key, checked against the tip's root. */
+static bool state_prove(struct store_snapshot *snapshot, const struct state_key *key,
+                        struct state_proof *out)
+{
+    const struct state_base *base = store_snapshot_base(snapshot);
+    struct state_base copy = *base;
+    struct state_tree_store tree = {.context = &copy, .get = node_get, .put = node_put};
+    struct hash key_hash;
+    struct hash value_hash;
+    hash_bytes(&key_hash, HASH_DOMAIN_STATE_KEY, key->bytes, key->size);
+    if (!base->get(base->context, bytes_view_of(key->bytes, key->size), &out->found, &out->value) ||
+        !state_tree_prove(&tree, &out->proof, &key_hash))
+        return false;
+    if (out->found)
+        hash_bytes(&value_hash, HASH_DOMAIN_STATE_VALUE, out->value.data, out->value.size);
+    bool good = state_tree_verify(&out->proof, &store_snapshot_tip(snapshot)->state_root, &key_hash,
+                                  out->found ? &value_hash : NULL);
+    if (!good)
+        log_line(LOG_BROKEN, "state: a proof does not lead to the tip's root");
+    return good;
+}
+
+static cJSON *record_proof(struct store_snapshot *snapshot, const char *kind, const char *id,
+                           const struct state_key *key, const struct store_block *block)
+{
+    uint8_t bytes[PROOF_BYTES_MAX];
+    struct byte_writer writer;
+    struct state_proof *proof = calloc(1, sizeof *proof);
+    cJSON *root = NULL;
+    if (proof != NULL && state_prove(snapshot, key, proof)) {
+        byte_writer_init(&writer, bytes, sizeof bytes);
+        state_tree_proof_encode(&proof->proof, &writer);
+        root = proof_json(kind, id, store_snapshot_tip(snapshot)->height, block);
+        api_add_hex(root, "key", key->bytes, key->size);
+        if (proof->found)
+            api_add_hex(root, "value", proof->value.data, proof->value.size);
+        else
+            cJSON_AddNullToObject(root, "value");
+        api_add_hex(root, "proof", bytes, writer.size);
+    }
+    free(proof);
+    return root;
+}
+
+static void read_record_proof(const struct api_request *request, struct api_reply *reply,
+                              const struct state_kind_info *info, const char *id)
+{
+    struct state_key key;
+    if (!state_key_from_text(&key, info->kind, id)) {
+        api_reply_not_found(reply, "that is not an id of this kind");
+        return;
+    }
+    struct store_snapshot *snapshot = api_snapshot(request, reply);
+    if (snapshot == NULL)
+        return;
+    struct store_block block;
+    const uint64_t height = store_snapshot_tip(snapshot)->height;
+    enum store_result result =
+        height == 0 ? STORE_ABSENT : store_snapshot_block(snapshot, height, &block);
+    cJSON *root = NULL;
+    bool ready = result == STORE_OK && block.certificate.size > 0;
+    if (ready)
+        root = record_proof(snapshot, info->name, id, &key, &block);
+    store_snapshot_end(snapshot);
+    if (root != NULL)
+        api_reply_json(reply, MHD_HTTP_OK, root);
+    else if (!ready && (result == STORE_OK || result == STORE_ABSENT))
+        retry(reply);
+    else
+        fault(reply);
+}
+
+/* --- receipts ----------------------------------------------------------------------------- */
+
+/* All leaves of a block's receipts; NULL if they are not receipts. */
+static struct hash *receipt_leaves(struct bytes_view receipts, uint32_t *count)
+{
+    struct receipt receipt;
+    if (!api_receipt_at(receipts, 0, &receipt, count))
+        return NULL;
+    struct hash *leaves = malloc((size_t)*count * sizeof leaves[0]);
+    struct byte_reader reader;
+    byte_reader_init(&reader, receipts.data, receipts.size);
+    (void)byte_read_u32(&reader);
+    for (uint32_t i = 0; leaves != NULL && i < *count; i++) {
+        struct bytes_view bytes = byte_read_sized(&reader, receipts.size);
+        if (reader.failed || !codec_decode_all(&receipt_record, &receipt, bytes)) {
+            free(leaves);
+            return NULL;
+        }
+        receipt_leaf(&leaves[i], &receipt);
+    }
+    return leaves;
+}
+
+static cJSON *receipt_proof(const struct store_block *block, const char *id, uint64_t height,
+                            uint32_t index)
+{
+    uint32_t count = 0;
+    struct block_header header;
+    struct merkle_proof proof;
+    struct receipt receipt;
+    struct hash *leaves = receipt_leaves(block->receipts, &count);
+    cJSON *root = NULL;
+    if (leaves != NULL && index < count && block_header_decode(&header, block->header) &&
+        api_receipt_at(block->receipts, index, &receipt, &count)) {
+        merkle_prove(&proof, leaves, count, index);
+        if (merkle_verify(&proof, &leaves[index], index, count, &header.receipt_root)) {
+            uint8_t *bytes = malloc(LIMIT_EVENTS_BYTES_PER_TX + 256);
+            struct byte_writer writer;
+            if (bytes != NULL) {
+                byte_writer_init(&writer, bytes, LIMIT_EVENTS_BYTES_PER_TX + 256);
+                codec_encode(&receipt_record, &receipt, &writer);
+                root = proof_json("transaction", id, height, block);
+                api_add_hex(root, "receipt", bytes, writer.failed ? 0 : writer.size);
+                json_add_u64(root, "index", index);
+                json_add_u64(root, "count", count);
+                api_add_hex(root, "proof", proof.siblings[0].bytes,
+                            (size_t)proof.count * HASH_SIZE);
+            }
+            free(bytes);
+        } else {
+            log_line(LOG_BROKEN, "block %llu: its receipts do not lead to its receipts root",
+                     (unsigned long long)height);
+        }
+    }
+    free(leaves);
+    return root;
+}
+
+static void read_receipt_proof(const struct api_request *request, struct api_reply *reply,
+                               const char *id)
+{
+    struct hash tx_id;
+    if (!hex_decode(tx_id.bytes, HASH_SIZE, id)) {
+        api_reply_not_found(reply, "a transaction's id is 64 lower-case hex digits");
+        return;
+    }
+    struct store_snapshot *snapshot = api_snapshot(request, reply);
+    if (snapshot == NULL)
+        return;
+    uint64_t height = 0;
+    uint32_t index = 0;
+    struct store_block block;
+    enum store_result result = store_snapshot_transaction(snapshot, &tx_id, &height, &index);
+    bool absent = result == STORE_ABSENT;
+    if (result == STORE_OK)
+        result = store_snapshot_block(snapshot, height, &block);
+    bool ready = result == STORE_OK && block.certificate.size > 0;
+    cJSON *root = ready ? receipt_proof(&block, id, height, index) : NULL;
+    store_snapshot_end(snapshot);
+    if (root != NULL)
+        api_reply_json(reply, MHD_HTTP_OK, root);
+    else if (absent)
+        api_reply_not_found(reply, "no block holds that transaction");
+    else if (result == STORE_OK && !ready)
+        retry(reply);
+    else
+        fault(reply);
+}
+
+void api_read_proof(const struct api_request *request, struct api_reply *reply)
+{
+    const char *kind = request->arguments[0];
+    const char *id = request->arguments[1] != NULL ? request->arguments[1] : "";
+    if (strcmp(kind, "transaction") == 0 || strcmp(kind, "transactions") == 0) {
+        read_receipt_proof(request, reply, id);
+        return;
+    }
+    const struct state_kind_info *info = state_kind_by_name(kind);
+    if (info == NULL) {
+        api_reply_not_found(reply, "no kind of record has that name");
+        return;
+    }
+    read_record_proof(request, reply, info, id);
+}

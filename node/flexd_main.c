@@ -1,0 +1,115 @@
+/* flexd, the node: its commands (docs/spec/config.md).
+ *
+ * `start` runs in the foreground until SIGTERM or SIGINT. Signals are taken by this thread alone,
+ * so no handler ever runs in the middle of anything; every other thread has them blocked.
+ *
+ * Deliberately absent: a daemon mode. systemd, a container or a shell keeps processes; a node that
+ * hides in the background hides its exit code too. */
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/fatal.h"
+#include "base/log.h"
+#include "node/commands.h"
+#include "node/node.h"
+#include "node/options.h"
+#include "node/version.h"
+
+static const char usage[] =
+    "flexd: a Flexledger node\n"
+    "\n"
+    "  flexd init --home DIR --name NAME --role validator|audit\n"
+    "             [--listen-p2p HOST:PORT] [--listen-api HOST:PORT]\n"
+    "             [--new-ca CA-NAME | --ca-certificate FILE --ca-key FILE]\n"
+    "             [--genesis FILE] [--peer KEY@HOST:PORT]... [--clock-offset-file FILE]\n"
+    "             [--log-level LEVEL] [--json]\n"
+    "      make key, certificate and configuration; prints the node key\n"
+    "  flexd join --home DIR [--genesis FILE] [--peer KEY@HOST:PORT]...\n"
+    "             [--ca-certificate FILE --ca-key FILE] [--json]\n"
+    "      complete a home with what the others have sent\n"
+    "  flexd certificate --ca-certificate FILE --ca-key FILE --node-key HEX --out DIR [--json]\n"
+    "      issue a TLS certificate for another operator's node\n"
+    "  flexd check --home DIR [--json]\n"
+    "      read everything that start reads, change nothing\n"
+    "  flexd start --home DIR\n"
+    "      run in the foreground; SIGTERM or SIGINT stops it cleanly\n"
+    "\n"
+    "Exit codes: 0 done, 1 refused or failed, 2 bad usage or configuration, 3 this home runs "
+    "already.\n"
+    "docs/spec/config.md describes the files.\n";
+
+int flexd_start(int count, char **arguments)
+{
+    static const char *const allowed[] = {"home", NULL};
+    struct flexd_options options;
+    if (!flexd_options_parse(&options, "start", allowed, count, arguments))
+        return FLEXD_BAD_USAGE;
+    sigset_t signals;
+    MUST(sigemptyset(&signals) == 0 && sigaddset(&signals, SIGTERM) == 0 &&
+         sigaddset(&signals, SIGINT) == 0);
+    MUST(pthread_sigmask(SIG_BLOCK, &signals, NULL) == 0);
+    MUST(signal(SIGPIPE, SIG_IGN) != SIG_ERR);
+
+    struct node *node = calloc(1, sizeof *node);
+    if (node == NULL) {
+        fprintf(stderr, "flexd start: out of memory\n");
+        return FLEXD_FAILED;
+    }
+    int code = node_start(node, options.home);
+    while (code == FLEXD_DONE && !atomic_load(&node->loop_ended)) {
+        /* The loop ends by itself only on a fault of the environment; half a second is soon enough
+         * to see that. */
+        struct timespec wait = {.tv_sec = 0, .tv_nsec = 500000000};
+        int number = sigtimedwait(&signals, NULL, &wait);
+        if (number == SIGTERM || number == SIGINT) {
+            log_line(LOG_INFO, "signal %d -> stopping", number);
+            break;
+        }
+    }
+    node_stop(node);
+    if (code == FLEXD_DONE && node->failed) {
+        fprintf(stderr, "flexd start: the node had to stop; see the log\n");
+        code = FLEXD_FAILED;
+    } else if (code == FLEXD_DONE) {
+        log_line(LOG_INFO, "stopped");
+    }
+    free(node);
+    return code;
+}
+
+int main(int count, char **arguments)
+{
+    static const struct {
+        const char *name;
+        int (*run)(int count, char **arguments);
+    } commands[] = {{"init", flexd_init},
+                    {"join", flexd_join},
+                    {"certificate", flexd_certificate},
+                    {"check", flexd_check},
+                    {"start", flexd_start}};
+    if (count < 2) {
+        fputs(usage, stderr);
+        return FLEXD_BAD_USAGE;
+    }
+    if (strcmp(arguments[1], "--help") == 0 || strcmp(arguments[1], "help") == 0) {
+        fputs(usage, stdout);
+        return FLEXD_DONE;
+    }
+    if (strcmp(arguments[1], "--version") == 0) {
+        printf("flexd %s\n", FLEX_VERSION);
+        return FLEXD_DONE;
+    }
+    if (!crypto_init()) {
+        fprintf(stderr, "flexd: the cryptographic libraries don't start\n");
+        return FLEXD_FAILED;
+    }
+    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
+        if (strcmp(arguments[1], commands[i].name) == 0)
+            return commands[i].run(count - 2, arguments + 2);
+    }
+    fprintf(stderr, "flexd: no command \"%s\"; see flexd --help\n", arguments[1]);
+    return FLEXD_BAD_USAGE;
+}

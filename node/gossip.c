@@ -1,0 +1,131 @@
+/* Verified transactions: checked against the committed state, put into the mempool, passed on.
+ *
+ * The check at the door gives a wallet its answer at once: a replay, another chain's transaction,
+ * an expired one. It is against the last commit, so it is a service and not a rule; the block
+ * builder checks again. A gap in the nonces waits in the mempool, up to NODE_NONCE_AHEAD_MAX,
+ * because a wallet that signs ten transactions in a row may have them arrive in any order.
+ *
+ * Passing on: the node whose API took a transaction sends it to every validator that it is linked
+ * to; those that receive it do not send it on. Validators are a full mesh, so a relay would send
+ * each transaction n times to everybody and cost more than its verification; where a link is
+ * missing, the transaction waits for a leader that has it, the taker itself at the latest
+ * (docs/adr).
+ *
+ * Deliberately absent: fetching transactions by id, and priorities: fairness is the mempool's. */
+#include "base/fatal.h"
+#include "base/log.h"
+#include "consensus/message.h"
+#include "node/shell.h"
+
+enum {
+    /* Senders that are looked at for one that could go into the next block. */
+    PENDING_SENDERS_MAX = 64
+};
+
+static struct block_context next_block_context(struct node *node)
+{
+    const struct store_tip *tip = chain_tip(node->chain);
+    struct block_context context = {.genesis = node->genesis_hash,
+                                    .height = tip->height + 1,
+                                    .time = node_clock_wall(&node->clock),
+                                    .parent_id = tip->block_id};
+    if (timestamp_compare(context.time, tip->time) <= 0)
+        context.time = timestamp_of(timestamp_ms(tip->time) + 1);
+    merkle_frontier_root(&context.log_root, &tip->log);
+    return context;
+}
+
+static struct state_view *committed_view(struct node *node)
+{
+    struct state_view *view = chain_committed_view(node->chain);
+    if (view == NULL || view->fault)
+        fatal_environment("the committed state cannot be read");
+    return view;
+}
+
+/* A gap that may wait, or the error itself. */
+static enum contract_error check_at_door(struct node *node, const struct transaction *transaction)
+{
+    struct state_view *view = committed_view(node);
+    struct block_context context = next_block_context(node);
+    enum contract_error error = ledger_transaction_check(view, &context, transaction);
+    if (error == CONTRACT_TX_NONCE_GAP) {
+        struct participant_record record;
+        struct name id;
+        if (ledger_participant_by_key(view, &transaction->sender, &id, &record) &&
+            transaction->nonce - record.nonce <= NODE_NONCE_AHEAD_MAX)
+            error = CONTRACT_OK;
+    }
+    if (view->fault)
+        fatal_environment("the committed state cannot be read");
+    return error;
+}
+
+static void pass_on(struct node *node, struct node_event *event)
+{
+    event->bytes[0] = MESSAGE_TRANSACTION;
+    struct bytes_view frame = bytes_view_of(event->bytes, event->size);
+    for (uint32_t peer = 0; peer < node->config.peer_count; peer++) {
+        if (node->peer_validator[peer] != NODE_NO_VALIDATOR && p2p_peer_is_up(node->p2p, peer))
+            node_send(node, peer, P2P_TRANSACTION, frame);
+    }
+}
+
+static enum contract_error admit(struct node *node, struct node_event *event)
+{
+    if (event->error != CONTRACT_OK)
+        return event->error;
+    if (mempool_has(node->mempool, &event->transaction.id))
+        return CONTRACT_OK;
+    enum contract_error error = check_at_door(node, &event->transaction);
+    if (error == CONTRACT_OK)
+        error = mempool_add(node->mempool, &event->transaction);
+    if (error == CONTRACT_EXISTS_ALREADY)
+        return CONTRACT_OK;
+    if (error == CONTRACT_OK && event->call != NULL)
+        pass_on(node, event);
+    return error;
+}
+
+void node_take_transaction(struct node *node, struct node_event *event)
+{
+    bool full = shell_store_is_full(node->shell);
+    enum contract_error error = full ? CONTRACT_MEMPOOL_FULL : admit(node, event);
+    if (error != CONTRACT_OK) {
+        metric_add(&node->metrics.transactions_refused, 1);
+        /* Another copy of a well-formed one may be welcome later on. */
+        if (event->error == CONTRACT_OK)
+            verify_cache_unsubmit(&node->cache, &event->leaf);
+    }
+    /* An honest peer has verified what it passes on. */
+    bool peers_fault = event->call == NULL && event->error != CONTRACT_OK;
+    if (peers_fault) {
+        metric_add(&node->metrics.strikes, 1);
+        p2p_strike(node->p2p, (uint32_t)event->peer, contract_error_name(event->error));
+    }
+    if (event->call != NULL) {
+        event->call->error = error;
+        event->call->unavailable = full;
+        event->call->tx_id = event->transaction.id;
+        event->call->done(event->call);
+        event->call = NULL;
+    }
+}
+
+bool node_has_pending(struct node *node)
+{
+    if (mempool_count(node->mempool) == 0)
+        return false;
+    struct state_view *view = committed_view(node);
+    struct block_context context = next_block_context(node);
+    struct bytes_view envelope;
+    mempool_walk_begin(node->mempool);
+    for (int i = 0; i < PENDING_SENDERS_MAX && mempool_walk_next(node->mempool, &envelope); i++) {
+        struct transaction transaction;
+        MUST(transaction_decode(&transaction, envelope) == CONTRACT_OK);
+        if (ledger_transaction_check(view, &context, &transaction) == CONTRACT_OK)
+            return true;
+        mempool_walk_skip_sender(node->mempool);
+    }
+    return false;
+}

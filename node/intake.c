@@ -1,0 +1,278 @@
+/* Frames from peers: sorted in p2p's callback, decoded and handed to the core on the loop thread.
+ *
+ * In the callback (nng's threads): bodies and transactions go to the workers, everything else to
+ * the inbox; a peer over its share is told to wait. On the loop: strict decoding, and a strike for
+ * what no honest peer sends. Whatever a body says was checked by the workers before it comes here.
+ *
+ * Transactions that find no room are dropped and counted, not held back: a link that waits for the
+ * mempool would hold up the votes behind it, and the node that took the transaction keeps it.
+ *
+ * Deliberately absent: any judgement about consensus. Decoded means well-formed, nothing more. */
+#include "base/fatal.h"
+#include "base/log.h"
+#include "node/shell.h"
+
+static bool accept_transaction(struct node *node, uint32_t peer, struct bytes_view frame)
+{
+    /* Observers send none; audit nodes have no mempool worth filling. */
+    if (node->peer_validator[peer] == NODE_NO_VALIDATOR || !node_is_validator(node))
+        return true;
+    metric_add(&node->metrics.transactions_received, 1);
+    struct node_event *event = inbox_admit_transaction(
+        &node->inbox, (int)peer, NULL, bytes_view_of(frame.data + 1, frame.size - 1));
+    if (event == NULL)
+        metric_add(&node->metrics.transactions_overload, 1);
+    else
+        workers_transaction(node->workers, event);
+    return true;
+}
+
+static bool accept_frame(struct node *node, uint32_t peer, struct bytes_view frame)
+{
+    MUST(frame.size <= LIMIT_FRAME_BYTES); /* p2p refuses longer ones */
+    /* An empty frame is the loop's to judge: strikes are its business alone. */
+    uint8_t type = frame.size > 0 ? frame.data[0] : 0;
+    if (type == MESSAGE_TRANSACTION)
+        return accept_transaction(node, peer, frame);
+    bool bodies = type == MESSAGE_PROPOSAL || type == MESSAGE_BLOCK || type == MESSAGE_RANGE;
+    struct node_event *event = inbox_admit_frame(
+        &node->inbox, bodies ? NODE_EVENT_BODIES : NODE_EVENT_FRAME, (int)peer, frame);
+    if (event == NULL)
+        return false;
+    metric_add(&node->metrics.frames_received, 1);
+    if (bodies)
+        workers_bodies(node->workers, event);
+    else
+        inbox_push(&node->inbox, event);
+    return true;
+}
+
+bool node_on_p2p(void *context, const struct p2p_event *event)
+{
+    struct node *node = context;
+    MUST(event->peer < node->config.peer_count);
+    switch (event->kind) {
+    case P2P_PEER_UP:
+        inbox_push_link(&node->inbox, event->peer, true);
+        return true;
+    case P2P_PEER_DOWN:
+        inbox_push_link(&node->inbox, event->peer, false);
+        return true;
+    case P2P_FRAME:
+        return accept_frame(node, event->peer, event->frame);
+    }
+    return true;
+}
+
+static void strike(struct node *node, int peer, const char *why)
+{
+    metric_add(&node->metrics.strikes, 1);
+    p2p_strike(node->p2p, (uint32_t)peer, why);
+}
+
+static bool take_proposal(struct node *node, int peer, struct bytes_view payload)
+{
+    struct message_proposal proposal;
+    if (!message_decode_proposal(&proposal, payload))
+        return false;
+    if (!shell_wants_proposal(node->shell, peer, &proposal.header))
+        return true;
+    if (!chain_add_body(node->chain, &proposal.header, proposal.body, true))
+        return false;
+    struct bft_input input = shell_input_from(node, BFT_INPUT_PROPOSAL, peer);
+    input.header = &proposal.header;
+    input.vote = &proposal.vote;
+    input.proposal = &proposal;
+    shell_feed(node->shell, &input);
+    return true;
+}
+
+static bool take_block(struct node *node, int peer, struct bytes_view payload)
+{
+    struct message_block block;
+    struct hash id;
+    if (!message_decode_block(&block, payload))
+        return false;
+    block_header_id(&id, &block.header);
+    if (!shell_wants_block(node->shell, &id))
+        return true;
+    if (!chain_add_body(node->chain, &block.header, block.body, true))
+        return false;
+    struct bft_input input = shell_input_from(node, BFT_INPUT_BLOCK, peer);
+    input.header = &block.header;
+    shell_feed(node->shell, &input);
+    return true;
+}
+
+static bool take_range(struct node *node, int peer, struct bytes_view payload)
+{
+    struct message_range range;
+    if (!message_decode_range(&range, payload))
+        return false;
+    if (!shell_wants_range(node->shell, peer))
+        return true;
+    for (uint32_t i = 0; i < range.block_count; i++) {
+        if (!chain_add_body(node->chain, &range.blocks[i].header, range.blocks[i].body, true))
+            return false;
+    }
+    struct bft_input input = shell_input_from(node, BFT_INPUT_RANGE, peer);
+    input.range = &range;
+    shell_feed(node->shell, &input);
+    return true;
+}
+
+static bool take_vote(struct node *node, int peer, struct bytes_view payload)
+{
+    struct vote vote;
+    if (!message_decode_vote(&vote, payload))
+        return false;
+    struct bft_input input = shell_input_from(node, BFT_INPUT_VOTE, peer);
+    input.vote = &vote;
+    shell_feed(node->shell, &input);
+    return true;
+}
+
+static bool take_certificate(struct node *node, int peer, struct bytes_view payload)
+{
+    struct certificate certificate;
+    if (!message_decode_certificate(&certificate, payload))
+        return false;
+    struct bft_input input = shell_input_from(node, BFT_INPUT_CERTIFICATE, peer);
+    input.certificate = &certificate;
+    shell_feed(node->shell, &input);
+    return true;
+}
+
+static bool take_get_cert(struct node *node, int peer, struct bytes_view payload)
+{
+    struct bft_input input = shell_input_from(node, BFT_INPUT_GET_CERT, peer);
+    if (!message_decode_get_cert(&input.view, payload))
+        return false;
+    shell_feed(node->shell, &input);
+    return true;
+}
+
+static bool take_status(struct node *node, int peer, struct bytes_view payload)
+{
+    struct message_status status;
+    if (!message_decode_status(&status, payload))
+        return false;
+    struct bft_input input = shell_input_from(node, BFT_INPUT_STATUS, peer);
+    input.status = &status;
+    shell_feed(node->shell, &input);
+    return true;
+}
+
+static bool take_get_high_vote(struct node *node, int peer, struct bytes_view payload)
+{
+    struct bft_input input = shell_input_from(node, BFT_INPUT_GET_HIGH_VOTE, peer);
+    if (!message_decode_get_high_vote(&input.key, payload))
+        return false;
+    shell_feed(node->shell, &input);
+    return true;
+}
+
+static bool take_high_vote(struct node *node, int peer, struct bytes_view payload)
+{
+    struct vote vote;
+    bool has_vote = false;
+    struct bft_input input = shell_input_from(node, BFT_INPUT_HIGH_VOTE, peer);
+    if (!message_decode_high_vote(&input.key, &has_vote, &vote, payload))
+        return false;
+    input.vote = has_vote ? &vote : NULL;
+    shell_feed(node->shell, &input);
+    return true;
+}
+
+static bool take_get_block(struct node *node, int peer, struct bytes_view payload)
+{
+    struct hash id;
+    if (!message_decode_get_block(&id, payload))
+        return false;
+    node_serve_block(node, (uint32_t)peer, &id);
+    return true;
+}
+
+static bool take_get_range(struct node *node, int peer, struct bytes_view payload)
+{
+    uint64_t height = 0;
+    uint32_t count = 0;
+    if (!message_decode_get_range(&height, &count, payload))
+        return false;
+    node_serve_range(node, (uint32_t)peer, height, count);
+    return true;
+}
+
+typedef bool (*take_fn)(struct node *node, int peer, struct bytes_view payload);
+
+static const struct {
+    take_fn take;
+    const char *fault;
+} takers[] = {
+    [MESSAGE_PROPOSAL] = {take_proposal, "malformed proposal, or a body that is not its header's"},
+    [MESSAGE_VOTE] = {take_vote, "malformed vote"},
+    [MESSAGE_CERTIFICATE] = {take_certificate, "malformed certificate"},
+    [MESSAGE_GET_CERT] = {take_get_cert, "malformed request for a certificate"},
+    [MESSAGE_GET_BLOCK] = {take_get_block, "malformed request for a block"},
+    [MESSAGE_BLOCK] = {take_block, "malformed block, or a body that is not its header's"},
+    [MESSAGE_GET_RANGE] = {take_get_range, "malformed request for a range"},
+    [MESSAGE_RANGE] = {take_range, "malformed range, or a body that is not its header's"},
+    [MESSAGE_STATUS] = {take_status, "malformed status"},
+    [MESSAGE_GET_HIGH_VOTE] = {take_get_high_vote, "malformed request for a high vote"},
+    [MESSAGE_HIGH_VOTE] = {take_high_vote, "malformed high vote"},
+};
+
+static void take_frame(struct node *node, const struct node_event *event)
+{
+    if (event->size == 0) {
+        strike(node, event->peer, "empty frame");
+        return;
+    }
+    uint8_t type = event->bytes[0];
+    struct bytes_view payload = bytes_view_of(event->bytes + 1, event->size - 1);
+    if (event->bad) {
+        strike(node, event->peer, "a block with a malformed or badly signed transaction");
+        return;
+    }
+    if (type >= sizeof takers / sizeof takers[0] || takers[type].take == NULL) {
+        strike(node, event->peer, "unknown message type");
+        return;
+    }
+    if (!takers[type].take(node, event->peer, payload))
+        strike(node, event->peer, takers[type].fault);
+}
+
+static void take_link(struct node *node, const struct node_event *event)
+{
+    bool up = false;
+    uint32_t changes = 0;
+    inbox_link(&node->inbox, (uint32_t)event->peer, &up, &changes);
+    char key[2 * PUBLIC_KEY_SIZE + 1];
+    hex_encode(key, node->config.peers[event->peer].key.bytes, PUBLIC_KEY_SIZE);
+    log_line(LOG_INFO, "peer %.12s %s", key, up ? "connected" : "disconnected");
+    if (!up)
+        return;
+    struct bft_input input = shell_input_from(node, BFT_INPUT_PEER_UP, event->peer);
+    shell_feed(node->shell, &input);
+}
+
+void node_intake(struct node *node, struct node_event *event)
+{
+    switch (event->kind) {
+    case NODE_EVENT_FRAME:
+    case NODE_EVENT_BODIES:
+        take_frame(node, event);
+        break;
+    case NODE_EVENT_LINK:
+        take_link(node, event);
+        break;
+    case NODE_EVENT_TRANSACTION:
+        node_take_transaction(node, event);
+        break;
+    case NODE_EVENT_LOOKUP:
+        event->call->pending = mempool_has(node->mempool, &event->call->tx_id);
+        event->call->done(event->call);
+        event->call = NULL;
+        break;
+    }
+}

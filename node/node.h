@@ -1,0 +1,97 @@
+/* One running node, as its own parts see it. Nothing outside node/ includes this.
+ *
+ * Who may touch what:
+ *   the loop thread alone   core, chain, mempool, journal, shell
+ *   any thread              inbox, workers, cache, clock, board, metrics, p2p_send, snapshots of
+ *                           store, and all that is set before the threads start and never again
+ *                           (config, genesis, set, key, own_index, peer tables) */
+#ifndef FLEX_NODE_NODE_H
+#define FLEX_NODE_NODE_H
+
+#include "consensus/bft.h"
+#include "node/board.h"
+#include "node/chain.h"
+#include "node/clock.h"
+#include "node/config.h"
+#include "node/inbox.h"
+#include "node/mempool.h"
+#include "node/metrics.h"
+#include "node/verify_cache.h"
+#include "node/workers.h"
+#include "p2p/p2p.h"
+#include "storage/journal.h"
+#include "storage/store.h"
+
+struct api;
+struct shell;
+
+enum {
+    /* A transaction whose nonce is that far above the account's next one waits in the mempool. */
+    NODE_NONCE_AHEAD_MAX = 64,
+    NODE_STORE_RETRY_MS = 1000,
+    NODE_HOUSEKEEPING_MS = 1000,
+    NODE_NO_VALIDATOR = -1
+};
+
+struct node {
+    struct node_config config;
+    struct genesis *genesis;
+    struct hash genesis_hash;
+    char *genesis_text; /* genesis.json as it stands in the home */
+    size_t genesis_text_size;
+    struct validator_set set;
+    struct secret_key seed;
+    struct public_key key;
+    int own_index; /* in the set; NODE_NO_VALIDATOR for an audit node */
+    int peer_validator[P2P_PEERS_MAX];
+    int validator_peer[LIMIT_VALIDATORS];
+
+    struct node_clock clock;
+    struct node_board board;
+    struct node_metrics metrics;
+    struct verify_cache cache;
+    struct inbox inbox;
+    struct workers *workers;
+    struct store *store;
+    struct p2p *p2p;
+    struct api *api;
+
+    void *core_memory;
+    struct bft *core;
+    struct chain *chain;
+    struct mempool *mempool;
+    struct journal *journal;
+    struct shell *shell;
+    pthread_t loop;
+    bool loop_runs;
+    _Atomic bool loop_ended;
+    /* Set by the loop when a fault of the environment ends it; read after it has been joined. */
+    bool failed;
+};
+
+static inline bool node_is_validator(const struct node *node)
+{
+    return node->own_index != NODE_NO_VALIDATOR;
+}
+
+/* start.c: everything from configuration to running threads, and back. Exit codes of commands.h. */
+int node_start(struct node *node, const char *home);
+void node_stop(struct node *node);
+
+/* loop.c: the thread's body; `context` is the node. */
+void *node_loop_main(void *context);
+
+/* intake.c: what p2p calls, and what the loop does with each event. */
+bool node_on_p2p(void *context, const struct p2p_event *event);
+void node_intake(struct node *node, struct node_event *event);
+
+/* gossip.c: a transaction that the workers have verified. Loop thread. */
+void node_take_transaction(struct node *node, struct node_event *event);
+/* Does the mempool hold something that could stand in the next block? Loop thread. */
+bool node_has_pending(struct node *node);
+
+/* serve.c: answers to GET_BLOCK and GET_RANGE, from cache or store. Loop thread. */
+void node_serve_block(struct node *node, uint32_t peer, const struct hash *block_id);
+void node_serve_range(struct node *node, uint32_t peer, uint64_t height, uint32_t count);
+
+#endif

@@ -1,0 +1,155 @@
+/* Answers to peers that lack blocks (consensus.md R11, 8).
+ *
+ * One answer per request, of at most one frame and LIMIT_RANGE_BLOCKS bodies, from the cache of
+ * blocks that are not final yet or from a snapshot of the store. A range always ends in a
+ * certificate that the asker can check without trusting us: where the last body that fits has none
+ * of its own, headers follow up to the next block that has one. If there is none, blocks at the end
+ * are left out until the last one sent has its certificate.
+ *
+ * What cannot be answered is not answered: the asker's timer asks somebody else.
+ *
+ * Deliberately absent: streaming, and state snapshots for new nodes. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/fatal.h"
+#include "base/log.h"
+#include "node/shell.h"
+
+static void send_block(struct node *node, uint32_t peer, const struct message_block *block)
+{
+    size_t capacity = 1 + BLOCK_HEADER_SIZE + 4 + block->body.size;
+    uint8_t *frame = malloc(capacity);
+    if (frame == NULL)
+        return;
+    struct byte_writer writer;
+    byte_writer_init(&writer, frame, capacity);
+    message_encode_block(&writer, block);
+    MUST(!writer.failed);
+    node_send(node, peer, P2P_BLOCK, bytes_view_of(frame, writer.size));
+    free(frame);
+}
+
+void node_serve_block(struct node *node, uint32_t peer, const struct hash *block_id)
+{
+    struct message_block block;
+    if (chain_body(node->chain, block_id, &block.header, &block.body)) {
+        send_block(node, peer, &block);
+        return;
+    }
+    struct store_snapshot *snapshot = store_snapshot_begin(node->store);
+    if (snapshot == NULL)
+        return;
+    uint64_t height = 0;
+    struct store_block stored;
+    if (store_snapshot_height_of(snapshot, block_id, &height) == STORE_OK && height > 0 &&
+        store_snapshot_block(snapshot, height, &stored) == STORE_OK &&
+        block_header_decode(&block.header, stored.header)) {
+        block.body = stored.body;
+        send_block(node, peer, &block);
+    }
+    store_snapshot_end(snapshot);
+}
+
+struct range_plan {
+    struct message_range message;
+    /* Of the last block up to which the answer is certified; 0: none. */
+    uint32_t certified_blocks;
+    struct certificate certified_by;
+    uint8_t *headers; /* LIMIT_VIEW_WINDOW headers */
+};
+
+/* Takes bodies in height order as long as they fit. False on a fault of the store. */
+static bool plan_bodies(struct range_plan *plan, struct store_snapshot *snapshot, uint64_t height,
+                        uint32_t count)
+{
+    /* Room for a window of headers and the certificate stays free (limits.h asserts that it does).
+     */
+    size_t room = LIMIT_FRAME_BYTES - (size_t)LIMIT_VIEW_WINDOW * BLOCK_HEADER_SIZE -
+                  CERTIFICATE_BYTES_MAX - 16;
+    const uint64_t tip = store_snapshot_tip(snapshot)->height;
+    for (uint32_t i = 0; i < count && height + i <= tip; i++) {
+        struct store_block stored;
+        struct message_block *block = &plan->message.blocks[i];
+        if (store_snapshot_block(snapshot, height + i, &stored) != STORE_OK ||
+            !block_header_decode(&block->header, stored.header))
+            return false;
+        size_t size = BLOCK_HEADER_SIZE + 4 + stored.body.size;
+        if (size > room)
+            break;
+        room -= size;
+        block->body = stored.body;
+        plan->message.block_count = i + 1;
+        if (stored.certificate.size > 0) {
+            if (!certificate_decode(&plan->certified_by, stored.certificate))
+                return false;
+            plan->certified_blocks = i + 1;
+        }
+    }
+    return true;
+}
+
+/* Headers behind the last body up to the first block with a certificate; else gives up what lies
+ * behind the last certified body. False if nothing is left to say. */
+static bool plan_proof(struct range_plan *plan, struct store_snapshot *snapshot, uint64_t height)
+{
+    struct message_range *message = &plan->message;
+    const uint64_t tip = store_snapshot_tip(snapshot)->height;
+    uint64_t next = height + message->block_count;
+    bool proven = message->block_count > 0 && plan->certified_blocks == message->block_count;
+    if (proven)
+        message->finalization = plan->certified_by;
+    for (uint32_t i = 0; !proven && i < LIMIT_VIEW_WINDOW && next + i <= tip; i++) {
+        struct store_block stored;
+        if (store_snapshot_block(snapshot, next + i, &stored) != STORE_OK ||
+            stored.header.size != BLOCK_HEADER_SIZE)
+            return false;
+        memcpy(plan->headers + (size_t)i * BLOCK_HEADER_SIZE, stored.header.data,
+               BLOCK_HEADER_SIZE);
+        message->header_count = i + 1;
+        proven = stored.certificate.size > 0 &&
+                 certificate_decode(&message->finalization, stored.certificate);
+    }
+    if (!proven) {
+        message->header_count = 0;
+        message->block_count = plan->certified_blocks;
+        message->finalization = plan->certified_by;
+    }
+    message->headers =
+        bytes_view_of(plan->headers, (size_t)message->header_count * BLOCK_HEADER_SIZE);
+    return message->block_count > 0;
+}
+
+static void send_range(struct node *node, uint32_t peer, const struct message_range *message)
+{
+    uint8_t *frame = malloc(LIMIT_FRAME_BYTES);
+    if (frame == NULL)
+        return;
+    struct byte_writer writer;
+    byte_writer_init(&writer, frame, LIMIT_FRAME_BYTES);
+    message_encode_range(&writer, message);
+    MUST(!writer.failed);
+    node_send(node, peer, P2P_SYNC, bytes_view_of(frame, writer.size));
+    free(frame);
+}
+
+void node_serve_range(struct node *node, uint32_t peer, uint64_t height, uint32_t count)
+{
+    if (height == 0 || count == 0 || height > chain_tip(node->chain)->height)
+        return;
+    if (count > LIMIT_RANGE_BLOCKS)
+        count = LIMIT_RANGE_BLOCKS;
+    struct range_plan *plan = calloc(1, sizeof *plan);
+    struct store_snapshot *snapshot = store_snapshot_begin(node->store);
+    if (plan != NULL)
+        plan->headers = malloc((size_t)LIMIT_VIEW_WINDOW * BLOCK_HEADER_SIZE);
+    if (plan != NULL && plan->headers != NULL && snapshot != NULL) {
+        if (plan_bodies(plan, snapshot, height, count) && plan_proof(plan, snapshot, height))
+            send_range(node, peer, &plan->message);
+    }
+    if (snapshot != NULL)
+        store_snapshot_end(snapshot);
+    if (plan != NULL)
+        free(plan->headers);
+    free(plan);
+}

@@ -1,0 +1,38 @@
+/* The shell around the consensus core: it keeps the contract at the top of consensus/bft.h.
+ *
+ * A turn: any number of shell_feed, then shell_settle, which journals and syncs once, sends, performs
+ * what the core asked for (build, execute, commit), feeds the answers back, and goes on until the
+ * core is quiet. Loop thread only. */
+#ifndef FLEX_NODE_SHELL_H
+#define FLEX_NODE_SHELL_H
+
+#include "node/node.h"
+
+/* NULL if memory ran out. */
+struct shell *shell_create(struct node *node);
+void shell_destroy(struct shell *shell);
+/* One input; kind-specific fields set by the caller, clocks by this call. */
+void shell_feed(struct shell *shell, struct bft_input *input);
+/* An empty input of that kind from nobody. */
+struct bft_input shell_input(enum bft_input_kind kind);
+/* An input of that kind from configured peer `peer`. */
+struct bft_input shell_input_from(const struct node *node, enum bft_input_kind kind, int peer);
+void shell_settle(struct shell *shell);
+/* The last commit failed for want of room and is to be tried again. */
+bool shell_store_is_full(const struct shell *shell);
+/* Monotonic time of that; UINT64_MAX if there is nothing to retry. */
+uint64_t shell_retry_at_ms(const struct shell *shell);
+/* A block was committed since the last call. */
+bool shell_take_committed(struct shell *shell);
+/* The store failed for good: the node must stop. */
+bool shell_has_failed(const struct shell *shell);
+/* Bodies that nobody asked for stay out of the cache (consensus.md 7). Each of these says whether one
+ * is welcome, and takes note: an answer to GET_BLOCK or GET_RANGE is welcome once per question, a
+ * proposal only from its view's leader, near the current view, and a few times at most. */
+bool shell_wants_block(struct shell *shell, const struct hash *id);
+bool shell_wants_range(struct shell *shell, int peer);
+bool shell_wants_proposal(struct shell *shell, int peer, const struct block_header *header);
+/* Sends a frame to one peer and counts it. */
+void node_send(struct node *node, uint32_t peer, enum p2p_class class, struct bytes_view frame);
+
+#endif
