@@ -31,6 +31,33 @@ static void retry(struct api_reply *reply)
                     "that block's certificate is not here yet; ask again in a moment");
 }
 
+/* Adds the certificate that makes the block final: its own, or that of the next block that has one,
+ * with the headers that lead there. False if there is none yet. */
+static bool add_certificate(cJSON *root, struct store_snapshot *snapshot,
+                            const struct store_block *block)
+{
+    if (block->certificate.size > 0) {
+        api_add_hex(root, "certificate", block->certificate.data, block->certificate.size);
+        return true;
+    }
+    const uint64_t tip = store_snapshot_tip(snapshot)->height;
+    cJSON *descendants = cJSON_AddArrayToObject(root, "descendants");
+    for (uint32_t i = 1; i <= LIMIT_VIEW_WINDOW && block->height + i <= tip; i++) {
+        struct store_block next;
+        char hex[2 * BLOCK_HEADER_SIZE + 1];
+        if (store_snapshot_block(snapshot, block->height + i, &next) != STORE_OK ||
+            next.header.size != BLOCK_HEADER_SIZE)
+            return false;
+        hex_encode(hex, next.header.data, BLOCK_HEADER_SIZE);
+        cJSON_AddItemToArray(descendants, cJSON_CreateString(hex));
+        if (next.certificate.size > 0) {
+            api_add_hex(root, "certificate", next.certificate.data, next.certificate.size);
+            return true;
+        }
+    }
+    return false;
+}
+
 static cJSON *proof_json(const char *kind, const char *id, uint64_t height,
                          const struct store_block *block)
 {
@@ -40,7 +67,6 @@ static cJSON *proof_json(const char *kind, const char *id, uint64_t height,
     cJSON_AddStringToObject(root, "id", id);
     json_add_u64(root, "height", height);
     api_add_hex(root, "header", block->header.data, block->header.size);
-    api_add_hex(root, "certificate", block->certificate.data, block->certificate.size);
     return root;
 }
 
@@ -101,6 +127,7 @@ static cJSON *record_proof(struct store_snapshot *snapshot, const char *kind, co
         byte_writer_init(&writer, bytes, sizeof bytes);
         state_tree_proof_encode(&proof->proof, &writer);
         root = proof_json(kind, id, store_snapshot_tip(snapshot)->height, block);
+        api_add_hex(root, "certificate", block->certificate.data, block->certificate.size);
         api_add_hex(root, "key", key->bytes, key->size);
         if (proof->found)
             api_add_hex(root, "value", proof->value.data, proof->value.size);
@@ -216,15 +243,18 @@ static void read_receipt_proof(const struct api_request *request, struct api_rep
     bool absent = result == STORE_ABSENT;
     if (result == STORE_OK)
         result = store_snapshot_block(snapshot, height, &block);
-    bool ready = result == STORE_OK && block.certificate.size > 0;
-    cJSON *root = ready ? receipt_proof(&block, id, height, index) : NULL;
+    cJSON *root = result == STORE_OK ? receipt_proof(&block, id, height, index) : NULL;
+    bool ready = root != NULL && add_certificate(root, snapshot, &block);
     store_snapshot_end(snapshot);
+    if (root != NULL && !ready) {
+        cJSON_Delete(root);
+        retry(reply);
+        return;
+    }
     if (root != NULL)
         api_reply_json(reply, MHD_HTTP_OK, root);
     else if (absent)
         api_reply_not_found(reply, "no block holds that transaction");
-    else if (result == STORE_OK && !ready)
-        retry(reply);
     else
         fault(reply);
 }

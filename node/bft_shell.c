@@ -18,7 +18,6 @@
 
 #include "base/fatal.h"
 #include "base/log.h"
-#include "contracts/body.h"
 #include "node/api.h"
 
 enum {
@@ -170,6 +169,7 @@ static void journal_effect(struct shell *shell, const struct bft_effect *effect)
     }
 }
 
+/* A proposal without its body would be worth nothing to its receivers, but losing one is legal. */
 static void encode_proposal(struct shell *shell, struct byte_writer *writer,
                             const struct bft_effect *effect)
 {
@@ -177,8 +177,11 @@ static void encode_proposal(struct shell *shell, struct byte_writer *writer,
     struct block_header header;
     struct hash id;
     block_header_id(&id, &proposal.header);
-    MUST(chain_body(shell->node->chain, &id, &header, &proposal.body));
-    message_encode_proposal(writer, &proposal);
+    if (chain_body(shell->node->chain, &id, &header, &proposal.body))
+        message_encode_proposal(writer, &proposal);
+    else
+        log_line(LOG_UNUSUAL, "own proposal of view %llu has no body here -> not sent",
+                 (unsigned long long)proposal.header.view);
 }
 
 /* Encodes a SEND effect and says in which class it travels. */
@@ -217,7 +220,9 @@ static void queue_send(struct shell *shell, const struct bft_effect *effect)
     MUST(shell->send_count < OUTBOX_MAX);
     byte_writer_init(&writer, shell->scratch, sizeof shell->scratch);
     enum p2p_class class = encode_send(shell, &writer, effect);
-    MUST(!writer.failed && writer.size > 0);
+    MUST(!writer.failed);
+    if (writer.size == 0)
+        return;
     struct shell_send *send = &shell->outbox[shell->send_count];
     send->frame = malloc(writer.size);
     if (send->frame == NULL)
@@ -431,25 +436,14 @@ static void perform_execute(struct shell *shell, const struct shell_request *req
 {
     struct bft_input input = shell_input(BFT_INPUT_EXECUTED);
     input.block_id = request->block_id;
-    input.verdict = chain_execute(shell->node->chain, &request->block_id);
+    input.view = request->view;
+    /* A commit may have made the block obsolete since it was asked for: then it stands beside the
+     * final chain, and whatever it says is void. */
+    struct chain *chain = shell->node->chain;
+    bool known = chain_has_body(chain, &request->block_id) ||
+                 hash_equal(&request->block_id, &chain_tip(chain)->block_id);
+    input.verdict = known ? chain_execute(chain, &request->block_id) : BFT_VERDICT_INVALID;
     shell_feed(shell, &input);
-}
-
-/* What the block's senders have used up leaves the mempool; what has expired goes too. */
-static void forget_committed(struct node *node, struct bytes_view body, struct timestamp time)
-{
-    struct body_reader reader;
-    struct bytes_view envelope;
-    struct transaction transaction;
-    MUST(body_open(&reader, body));
-    uint32_t count = 0;
-    for (; body_next(&reader, &envelope); count++) {
-        MUST(transaction_decode(&transaction, envelope) == CONTRACT_OK);
-        mempool_forget(node->mempool, &transaction.sender, transaction.nonce);
-    }
-    mempool_expire(node->mempool, time);
-    metric_add(&node->metrics.transactions_committed, count);
-    metric_add(&node->metrics.blocks_committed, 1);
 }
 
 /* A finalized block that our own execution contradicts: at least f+1 honest validators differ from
@@ -480,15 +474,21 @@ static void commit_failed(struct shell *shell, uint64_t height, enum store_resul
 }
 
 static void commit_done(struct shell *shell, const struct shell_request *request,
-                        const struct hash *id, struct bytes_view body)
+                        const struct hash *id)
 {
+    struct node *node = shell->node;
+    const struct store_block *block = chain_last_commit(node->chain);
     if (shell->store_full)
         log_line(LOG_INFO, "store takes blocks again");
     shell->store_full = false;
     shell->retry_at_ms = UINT64_MAX;
     shell->committed = true;
-    forget_committed(shell->node, body, request->header.time);
-    api_block_committed(shell->node->api, request->header.height);
+    if (block != NULL && block->height == request->header.height) {
+        metric_add(&node->metrics.transactions_committed, block->tx_count);
+        metric_add(&node->metrics.blocks_committed, 1);
+    }
+    chain_tell_mempool(node->chain, node->mempool);
+    api_block_committed(node->api, request->header.height);
     struct bft_input input = shell_input(BFT_INPUT_COMMITTED);
     input.height = request->header.height;
     input.block_id = *id;
@@ -500,24 +500,16 @@ static void perform_decide(struct shell *shell, const struct shell_request *requ
     struct node *node = shell->node;
     struct hash id;
     block_header_id(&id, &request->header);
+    MUST(chain_has_body(node->chain, &id)); /* kept until it is decided (consensus/bft.h) */
     if (chain_execute(node->chain, &id) != BFT_VERDICT_VALID) {
         halt_on_contradiction(shell, request);
         return;
     }
-    struct block_header header;
-    struct bytes_view body;
-    MUST(chain_body(node->chain, &id, &header, &body));
-    /* The cache may give up the body at the commit, and the mempool must not forget before it. */
-    uint8_t *copy = malloc(body.size + 1);
-    if (copy == NULL)
-        fatal_environment("out of memory for a block");
-    memcpy(copy, body.data, body.size);
     enum store_result result = chain_commit(node->chain, &request->header, request->certificate);
     if (result == STORE_OK)
-        commit_done(shell, request, &id, bytes_view_of(copy, body.size));
+        commit_done(shell, request, &id);
     else
         commit_failed(shell, request->header.height, result);
-    free(copy);
 }
 
 /* While the queue waits for the store, the views go on without this node's proposals. */

@@ -22,19 +22,6 @@ enum {
     PENDING_SENDERS_MAX = 64
 };
 
-static struct block_context next_block_context(struct node *node)
-{
-    const struct store_tip *tip = chain_tip(node->chain);
-    struct block_context context = {.genesis = node->genesis_hash,
-                                    .height = tip->height + 1,
-                                    .time = node_clock_wall(&node->clock),
-                                    .parent_id = tip->block_id};
-    if (timestamp_compare(context.time, tip->time) <= 0)
-        context.time = timestamp_of(timestamp_ms(tip->time) + 1);
-    merkle_frontier_root(&context.log_root, &tip->log);
-    return context;
-}
-
 static struct state_view *committed_view(struct node *node)
 {
     struct state_view *view = chain_committed_view(node->chain);
@@ -47,7 +34,8 @@ static struct state_view *committed_view(struct node *node)
 static enum contract_error check_at_door(struct node *node, const struct transaction *transaction)
 {
     struct state_view *view = committed_view(node);
-    struct block_context context = next_block_context(node);
+    struct block_context context;
+    chain_next_context(node->chain, node_clock_wall(&node->clock), &context);
     enum contract_error error = ledger_transaction_check(view, &context, transaction);
     if (error == CONTRACT_TX_NONCE_GAP) {
         struct participant_record record;
@@ -117,7 +105,8 @@ bool node_has_pending(struct node *node)
     if (mempool_count(node->mempool) == 0)
         return false;
     struct state_view *view = committed_view(node);
-    struct block_context context = next_block_context(node);
+    struct block_context context;
+    chain_next_context(node->chain, node_clock_wall(&node->clock), &context);
     struct bytes_view envelope;
     mempool_walk_begin(node->mempool);
     for (int i = 0; i < PENDING_SENDERS_MAX && mempool_walk_next(node->mempool, &envelope); i++) {

@@ -1,0 +1,241 @@
+/* Server-sent events: one per block, from any height on (docs/spec/api.md).
+ *
+ * A stream is a cursor: the height that comes next. Its callback runs on the daemon's threads, reads
+ * one block from the store when that height is committed, and else suspends its connection; the loop
+ * wakes all suspended streams after a commit. So a slow reader costs one buffer and holds up nobody.
+ *
+ * Invariants: a stream that is marked `waiting` is suspended, and whoever unmarks it resumes it; both
+ * happen under the lock, so none is resumed twice and none is forgotten. After api_streams_end none
+ * suspends itself any more.
+ *
+ * Deliberately absent: filters. A subscriber that wants its own deals only reads and skips. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/fatal.h"
+#include "node/api_internal.h"
+
+struct stream {
+    struct api_streams *owner;
+    struct MHD_Connection *connection;
+    uint64_t next;
+    uint64_t written_at_ms;
+    bool waiting;
+    char *text; /* what is being sent; NULL: nothing */
+    size_t size;
+    size_t at;
+};
+
+struct api_streams {
+    struct node *node;
+    pthread_mutex_t lock;
+    uint64_t height; /* the last that is committed */
+    bool ending;
+    struct stream *streams[API_STREAMS_MAX];
+};
+
+struct api_streams *api_streams_create(struct node *node)
+{
+    struct api_streams *streams = calloc(1, sizeof *streams);
+    if (streams == NULL)
+        return NULL;
+    streams->node = node;
+    streams->height = store_tip(node->store)->height;
+    MUST(pthread_mutex_init(&streams->lock, NULL) == 0);
+    return streams;
+}
+
+void api_streams_destroy(struct api_streams *streams)
+{
+    for (size_t i = 0; i < API_STREAMS_MAX; i++)
+        MUST(streams->streams[i] == NULL); /* the daemon has freed every response by now */
+    MUST(pthread_mutex_destroy(&streams->lock) == 0);
+    free(streams);
+}
+
+static void lock(struct api_streams *streams)
+{
+    MUST(pthread_mutex_lock(&streams->lock) == 0);
+}
+
+static void unlock(struct api_streams *streams)
+{
+    MUST(pthread_mutex_unlock(&streams->lock) == 0);
+}
+
+/* With the lock held. */
+static void wake_all(struct api_streams *streams)
+{
+    for (size_t i = 0; i < API_STREAMS_MAX; i++) {
+        struct stream *stream = streams->streams[i];
+        if (stream != NULL && stream->waiting) {
+            stream->waiting = false;
+            MHD_resume_connection(stream->connection);
+        }
+    }
+}
+
+/* Takes `text` (malloc'ed, may be NULL) as what is sent next. */
+static void send_text(struct stream *stream, char *text, size_t size)
+{
+    free(stream->text);
+    stream->text = text;
+    stream->size = text != NULL ? size : 0;
+    stream->at = 0;
+    stream->written_at_ms = node_clock_monotonic_ms();
+}
+
+/* The event of the next block, framed. False if it can't be read now. */
+static bool prepare_event(struct stream *stream)
+{
+    char *data = api_block_event(stream->owner->node, stream->next);
+    if (data == NULL)
+        return false;
+    size_t room = strlen(data) + 64;
+    char *text = malloc(room);
+    int size = 0;
+    if (text != NULL)
+        size =
+            snprintf(text, room, "id: %llu\ndata: %s\n\n", (unsigned long long)stream->next, data);
+    free(data);
+    if (text == NULL || size <= 0)
+        return false;
+    send_text(stream, text, (size_t)size);
+    stream->next++;
+    return true;
+}
+
+static void prepare_keepalive(struct stream *stream)
+{
+    static const char comment[] = ": alive\n\n";
+    char *text = malloc(sizeof comment);
+    if (text != NULL)
+        memcpy(text, comment, sizeof comment);
+    send_text(stream, text, sizeof comment - 1);
+}
+
+/* What to do when nothing is left to send: true if there is something new. */
+static bool prepare(struct stream *stream)
+{
+    struct api_streams *owner = stream->owner;
+    lock(owner);
+    bool ready = stream->next <= owner->height;
+    bool quiet = node_clock_monotonic_ms() - stream->written_at_ms >= API_KEEPALIVE_MS;
+    if (!ready && !quiet && !owner->ending) {
+        stream->waiting = true;
+        MHD_suspend_connection(stream->connection);
+    }
+    unlock(owner);
+    if (ready)
+        return prepare_event(stream);
+    if (quiet)
+        prepare_keepalive(stream);
+    return stream->text != NULL;
+}
+
+static ssize_t stream_read(void *context, uint64_t position, char *buffer, size_t max)
+{
+    struct stream *stream = context;
+    (void)position;
+    lock(stream->owner);
+    bool ending = stream->owner->ending;
+    unlock(stream->owner);
+    if (ending)
+        return MHD_CONTENT_READER_END_OF_STREAM;
+    if (stream->text == NULL && !prepare(stream)) {
+        lock(stream->owner);
+        /* Committed but unreadable: end, and let the reader come back where it stopped. */
+        bool broken = stream->next <= stream->owner->height && !stream->waiting;
+        unlock(stream->owner);
+        return broken ? MHD_CONTENT_READER_END_OF_STREAM : 0;
+    }
+    if (stream->text == NULL)
+        return 0;
+    size_t size = stream->size - stream->at;
+    if (size > max)
+        size = max;
+    memcpy(buffer, stream->text + stream->at, size);
+    stream->at += size;
+    if (stream->at == stream->size) {
+        free(stream->text);
+        stream->text = NULL;
+    }
+    return (ssize_t)size;
+}
+
+static void stream_free(void *context)
+{
+    struct stream *stream = context;
+    struct api_streams *owner = stream->owner;
+    lock(owner);
+    for (size_t i = 0; i < API_STREAMS_MAX; i++) {
+        if (owner->streams[i] == stream)
+            owner->streams[i] = NULL;
+    }
+    unlock(owner);
+    free(stream->text);
+    free(stream);
+}
+
+struct MHD_Response *api_streams_open(struct api_streams *streams,
+                                      struct MHD_Connection *connection, uint64_t height)
+{
+    struct stream *stream = calloc(1, sizeof *stream);
+    if (stream == NULL)
+        return NULL;
+    stream->owner = streams;
+    stream->connection = connection;
+    stream->written_at_ms = node_clock_monotonic_ms();
+    lock(streams);
+    size_t slot = 0;
+    while (slot < API_STREAMS_MAX && streams->streams[slot] != NULL)
+        slot++;
+    bool room = slot < API_STREAMS_MAX && !streams->ending;
+    if (room)
+        streams->streams[slot] = stream;
+    stream->next = height > 0 ? height : streams->height + 1;
+    unlock(streams);
+    if (!room) {
+        free(stream);
+        return NULL;
+    }
+    /* A first byte at once, so that the reader knows that it is connected. */
+    prepare_keepalive(stream);
+    struct MHD_Response *response = MHD_create_response_from_callback(
+        MHD_SIZE_UNKNOWN, 16 * 1024, stream_read, stream, stream_free);
+    if (response == NULL)
+        stream_free(stream);
+    return response;
+}
+
+void api_streams_publish(struct api_streams *streams, uint64_t height)
+{
+    lock(streams);
+    if (height > streams->height)
+        streams->height = height;
+    wake_all(streams);
+    unlock(streams);
+}
+
+void api_streams_housekeeping(struct api_streams *streams)
+{
+    uint64_t now = node_clock_monotonic_ms();
+    lock(streams);
+    for (size_t i = 0; i < API_STREAMS_MAX; i++) {
+        struct stream *stream = streams->streams[i];
+        if (stream != NULL && stream->waiting && now - stream->written_at_ms >= API_KEEPALIVE_MS) {
+            stream->waiting = false;
+            MHD_resume_connection(stream->connection);
+        }
+    }
+    unlock(streams);
+}
+
+void api_streams_end(struct api_streams *streams)
+{
+    lock(streams);
+    streams->ending = true;
+    wake_all(streams);
+    unlock(streams);
+}

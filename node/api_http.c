@@ -1,0 +1,525 @@
+/* The API on libmicrohttpd: connections, bodies, dispatch (docs/spec/api.md; docs/adr on HTTP).
+ *
+ *   first call    route found, method and query checked; a refusal is answered at once
+ *   body calls    collected, up to the largest envelope; the rest is read and thrown away
+ *   last call     READ and STREAM are answered; SUBMIT and LOOKUP hand a call to workers or loop
+ *                 and suspend the connection
+ *   resumed       the call's answer is sent
+ *
+ * Invariants: a connection is suspended only with exactly one call out, and that call's `done`
+ * resumes it; after api_quiesce no new call goes out, so when the inbox has answered those that are
+ * left, no connection is suspended and the daemon can stop.
+ *
+ * Deliberately absent: TLS, authentication, chunked uploads larger than a transaction. A reverse proxy
+ * does the first two where the API leaves the machine (operator guide). */
+#include <arpa/inet.h>
+#include <cjson/cJSON.h>
+#include <netdb.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/fatal.h"
+#include "base/log.h"
+#include "node/api_internal.h"
+
+struct api {
+    struct node *node;
+    struct MHD_Daemon *daemon;
+    struct api_streams *streams;
+    pthread_mutex_t lock; /* held while a call is handed out */
+    bool stopping;
+};
+
+enum exchange_phase { EXCHANGE_BODY, EXCHANGE_SUSPENDED };
+
+struct exchange {
+    struct api *api;
+    struct api_request request;
+    enum exchange_phase phase;
+    char path[API_PATH_BYTES_MAX];
+    struct node_call call;
+    bool oversized;
+    size_t body_size;
+    uint8_t *body; /* API_BODY_BYTES_MAX, only for POST */
+};
+
+/* --- replies ------------------------------------------------------------------------------ */
+
+void api_reply_bytes(struct api_reply *reply, const char *content_type, char *body, size_t size)
+{
+    reply->status = MHD_HTTP_OK;
+    reply->content_type = content_type;
+    reply->body = body;
+    reply->size = size;
+}
+
+void api_reply_json(struct api_reply *reply, unsigned status, cJSON *object)
+{
+    char *text = object != NULL ? cJSON_PrintUnformatted(object) : NULL;
+    cJSON_Delete(object);
+    reply->status = text != NULL ? status : MHD_HTTP_INTERNAL_SERVER_ERROR;
+    reply->content_type = "application/json";
+    reply->body = text;
+    reply->size = text != NULL ? strlen(text) : 0;
+}
+
+void api_reply_error(struct api_reply *reply, unsigned status, const char *code, const char *reason)
+{
+    cJSON *root = cJSON_CreateObject();
+    cJSON *error = cJSON_AddObjectToObject(root, "error");
+    cJSON_AddStringToObject(error, "code", code);
+    cJSON_AddStringToObject(error, "reason", reason);
+    api_reply_json(reply, status, root);
+}
+
+void api_reply_not_found(struct api_reply *reply, const char *what)
+{
+    api_reply_error(reply, MHD_HTTP_NOT_FOUND, "not_found", what);
+}
+
+void api_add_hex(cJSON *object, const char *key, const void *bytes, size_t size)
+{
+    char *text = malloc(2 * size + 1);
+    if (text == NULL)
+        return;
+    hex_encode(text, bytes, size);
+    cJSON_AddStringToObject(object, key, text);
+    free(text);
+}
+
+void api_add_hash(cJSON *object, const char *key, const struct hash *hash)
+{
+    api_add_hex(object, key, hash->bytes, HASH_SIZE);
+}
+
+const char *api_query(const struct api_request *request, const char *name)
+{
+    return MHD_lookup_connection_value(request->connection, MHD_GET_ARGUMENT_KIND, name);
+}
+
+bool api_query_u64(const struct api_request *request, struct api_reply *reply, const char *name,
+                   uint64_t *value)
+{
+    const char *text = api_query(request, name);
+    if (text == NULL || uint64_from_text(value, text))
+        return true;
+    char reason[96];
+    snprintf(reason, sizeof reason, "%s must be a decimal number", name);
+    api_reply_error(reply, MHD_HTTP_BAD_REQUEST, "bad_query", reason);
+    return false;
+}
+
+struct store_snapshot *api_snapshot(const struct api_request *request, struct api_reply *reply)
+{
+    struct store_snapshot *snapshot = store_snapshot_begin(request->node->store);
+    if (snapshot == NULL)
+        api_reply_error(reply, MHD_HTTP_SERVICE_UNAVAILABLE, "busy",
+                        "too many readers at once; try again");
+    return snapshot;
+}
+
+static enum MHD_Result queue(struct MHD_Connection *connection, struct api_reply *reply)
+{
+    static const char nothing[] =
+        "{\"error\":{\"code\":\"out_of_memory\",\"reason\":\"try again\"}}";
+    struct MHD_Response *response;
+    if (reply->body != NULL)
+        response = MHD_create_response_from_buffer(reply->size, reply->body, MHD_RESPMEM_MUST_FREE);
+    else
+        response = MHD_create_response_from_buffer(sizeof nothing - 1, (void *)(uintptr_t)nothing,
+                                                   MHD_RESPMEM_PERSISTENT);
+    if (response == NULL) {
+        free(reply->body);
+        return MHD_NO;
+    }
+    if (reply->body == NULL)
+        reply->status = MHD_HTTP_INTERNAL_SERVER_ERROR;
+    (void)MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE,
+                                  reply->content_type != NULL ? reply->content_type
+                                                              : "application/json");
+    (void)MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
+    (void)MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
+    if (reply->allow != NULL)
+        (void)MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, reply->allow);
+    enum MHD_Result result = MHD_queue_response(connection, reply->status, response);
+    MHD_destroy_response(response);
+    return result;
+}
+
+/* --- routing ------------------------------------------------------------------------------ */
+
+struct query_check {
+    const struct api_route *route;
+    bool unknown;
+};
+
+static enum MHD_Result check_query_name(void *context, enum MHD_ValueKind kind, const char *key,
+                                        const char *value)
+{
+    struct query_check *check = context;
+    bool known = false;
+    (void)kind;
+    (void)value;
+    for (int i = 0; i < 3 && check->route->query[i] != NULL; i++)
+        known = known || strcmp(check->route->query[i], key) == 0;
+    check->unknown = check->unknown || !known;
+    return MHD_YES;
+}
+
+/* Fills the request; false with the reply filled if it can't be served. */
+static bool route_request(struct exchange *exchange, struct api_reply *reply, const char *url,
+                          const char *method)
+{
+    struct node *node = exchange->api->node;
+    bool reading = strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0;
+    if (!node_is_validator(node) && !reading) {
+        reply->allow = "GET, HEAD";
+        api_reply_error(reply, MHD_HTTP_METHOD_NOT_ALLOWED, "read_only",
+                        "an audit node answers GET and HEAD only");
+        return false;
+    }
+    const char *allow = NULL;
+    if (strlen(url) < sizeof exchange->path) {
+        strcpy(exchange->path, url);
+        exchange->request.route =
+            api_route_find(method, exchange->path, exchange->request.arguments, &allow);
+    }
+    if (exchange->request.route == NULL) {
+        reply->allow = allow;
+        if (allow != NULL)
+            api_reply_error(reply, MHD_HTTP_METHOD_NOT_ALLOWED, "method_not_allowed",
+                            "this path does not take that method; see Allow");
+        else
+            api_reply_not_found(reply, "no such path; /openapi.json lists them");
+        return false;
+    }
+    struct query_check check = {exchange->request.route, false};
+    (void)MHD_get_connection_values(exchange->request.connection, MHD_GET_ARGUMENT_KIND,
+                                    check_query_name, &check);
+    if (check.unknown)
+        api_reply_error(reply, MHD_HTTP_BAD_REQUEST, "bad_query",
+                        "a query parameter is not one of this path's");
+    return !check.unknown;
+}
+
+/* --- calls to workers and loop ------------------------------------------------------------ */
+
+static void call_done(struct node_call *call)
+{
+    MHD_resume_connection(call->context);
+}
+
+/* Suspends the connection and hands the call out; false (nothing done) if the node is stopping. */
+static bool hand_out(struct exchange *exchange)
+{
+    struct api *api = exchange->api;
+    struct node *node = api->node;
+    struct node_call *call = &exchange->call;
+    bool submit = exchange->request.route->action == API_SUBMIT;
+    MUST(pthread_mutex_lock(&api->lock) == 0);
+    if (api->stopping) {
+        MUST(pthread_mutex_unlock(&api->lock) == 0);
+        return false;
+    }
+    call->done = call_done;
+    call->context = exchange->request.connection;
+    exchange->phase = EXCHANGE_SUSPENDED;
+    MHD_suspend_connection(exchange->request.connection);
+    if (submit) {
+        struct node_event *event = inbox_admit_transaction(
+            &node->inbox, INBOX_NO_PEER, call, bytes_view_of(exchange->body, exchange->body_size));
+        metric_add(&node->metrics.transactions_posted, 1);
+        if (event != NULL) {
+            workers_transaction(node->workers, event);
+        } else {
+            metric_add(&node->metrics.transactions_overload, 1);
+            call->overloaded = true;
+            call->done(call);
+        }
+    } else {
+        inbox_push_lookup(&node->inbox, call);
+    }
+    MUST(pthread_mutex_unlock(&api->lock) == 0);
+    return true;
+}
+
+static unsigned status_of(enum contract_error error)
+{
+    bool malformed = error == CONTRACT_TX_MALFORMED || error == CONTRACT_TX_OVERSIZED ||
+                     error == CONTRACT_TX_BAD_WITNESS;
+    if (malformed)
+        return MHD_HTTP_BAD_REQUEST;
+    return error == CONTRACT_MEMPOOL_FULL ? MHD_HTTP_TOO_MANY_REQUESTS
+                                          : MHD_HTTP_UNPROCESSABLE_CONTENT;
+}
+
+static void answer_submit(const struct exchange *exchange, struct api_reply *reply)
+{
+    const struct node_call *call = &exchange->call;
+    if (call->unavailable) {
+        api_reply_error(reply, MHD_HTTP_SERVICE_UNAVAILABLE, "not_accepting",
+                        "the node takes no transactions now; /ready says why");
+    } else if (call->overloaded) {
+        api_reply_error(reply, MHD_HTTP_TOO_MANY_REQUESTS, "mempool_full",
+                        "too many transactions at once; try again");
+    } else if (call->error != CONTRACT_OK) {
+        api_reply_error(reply, status_of(call->error), contract_error_name(call->error),
+                        contract_error_reason(call->error));
+    } else {
+        cJSON *root = cJSON_CreateObject();
+        api_add_hash(root, "id", &call->tx_id);
+        api_reply_json(reply, MHD_HTTP_ACCEPTED, root);
+    }
+}
+
+static void answer_lookup(const struct exchange *exchange, struct api_reply *reply)
+{
+    const struct node_call *call = &exchange->call;
+    if (call->pending) {
+        cJSON *root = cJSON_CreateObject();
+        api_add_hash(root, "id", &call->tx_id);
+        cJSON_AddStringToObject(root, "status", "pending");
+        api_reply_json(reply, MHD_HTTP_OK, root);
+    } else if (!api_read_committed(&exchange->request, reply, &call->tx_id)) {
+        api_reply_not_found(reply, "neither a block nor this node's mempool has it");
+    }
+}
+
+static void answer_stopping(struct api_reply *reply)
+{
+    api_reply_error(reply, MHD_HTTP_SERVICE_UNAVAILABLE, "not_accepting", "the node is stopping");
+}
+
+/* --- exchanges ---------------------------------------------------------------------------- */
+
+static enum MHD_Result start_stream(struct exchange *exchange)
+{
+    struct MHD_Connection *connection = exchange->request.connection;
+    struct api_reply reply = {0};
+    uint64_t from = 0;
+    if (!api_query_u64(&exchange->request, &reply, "from", &from))
+        return queue(connection, &reply);
+    const char *last = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Last-Event-ID");
+    uint64_t seen = 0;
+    if (last != NULL && uint64_from_text(&seen, last) && seen < UINT64_MAX)
+        from = seen + 1;
+    else if (api_query(&exchange->request, "from") != NULL && from == 0)
+        from = 1;
+    struct MHD_Response *response = api_streams_open(exchange->api->streams, connection, from);
+    if (response == NULL) {
+        api_reply_error(&reply, MHD_HTTP_SERVICE_UNAVAILABLE, "busy",
+                        "too many event streams at once; try again");
+        return queue(connection, &reply);
+    }
+    (void)MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, "text/event-stream");
+    (void)MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
+    enum MHD_Result result = MHD_queue_response(connection, MHD_HTTP_OK, response);
+    MHD_destroy_response(response);
+    return result;
+}
+
+/* The request is complete. */
+static enum MHD_Result serve(struct exchange *exchange)
+{
+    struct api_reply reply = {0};
+    const struct api_request *request = &exchange->request;
+    switch (request->route->action) {
+    case API_READ:
+        request->route->read(request, &reply);
+        break;
+    case API_STREAM:
+        return start_stream(exchange);
+    case API_SUBMIT:
+        if (exchange->oversized)
+            api_reply_error(&reply, MHD_HTTP_BAD_REQUEST,
+                            contract_error_name(CONTRACT_TX_OVERSIZED),
+                            contract_error_reason(CONTRACT_TX_OVERSIZED));
+        else if (hand_out(exchange))
+            return MHD_YES;
+        else
+            answer_stopping(&reply);
+        break;
+    case API_LOOKUP:
+        if (!hex_decode(exchange->call.tx_id.bytes, HASH_SIZE, request->arguments[0]))
+            api_reply_not_found(&reply, "a transaction's id is 64 lower-case hex digits");
+        else if (!api_read_committed(request, &reply, &exchange->call.tx_id)) {
+            if (hand_out(exchange))
+                return MHD_YES;
+            answer_stopping(&reply);
+        }
+        break;
+    }
+    return queue(request->connection, &reply);
+}
+
+static enum MHD_Result begin(struct api *api, struct MHD_Connection *connection, const char *url,
+                             const char *method, void **state)
+{
+    struct exchange *exchange = calloc(1, sizeof *exchange);
+    if (exchange == NULL)
+        return MHD_NO;
+    *state = exchange;
+    exchange->api = api;
+    exchange->request.node = api->node;
+    exchange->request.connection = connection;
+    metric_add(&api->node->metrics.http_requests, 1);
+    struct api_reply reply = {0};
+    if (!route_request(exchange, &reply, url, method))
+        return queue(connection, &reply);
+    if (exchange->request.route->action == API_SUBMIT) {
+        exchange->body = malloc(API_BODY_BYTES_MAX);
+        if (exchange->body == NULL)
+            return MHD_NO;
+    }
+    return MHD_YES;
+}
+
+static enum MHD_Result handle(void *context, struct MHD_Connection *connection, const char *url,
+                              const char *method, const char *version, const char *data,
+                              size_t *size, void **state)
+{
+    (void)version;
+    struct exchange *exchange = *state;
+    if (exchange == NULL)
+        return begin(context, connection, url, method, state);
+    if (*size > 0) {
+        /* What is too long is read to its end, so that the sender gets its answer. */
+        if (exchange->body != NULL && *size <= API_BODY_BYTES_MAX - exchange->body_size) {
+            memcpy(exchange->body + exchange->body_size, data, *size);
+            exchange->body_size += *size;
+        } else {
+            exchange->oversized = true;
+        }
+        *size = 0;
+        return MHD_YES;
+    }
+    if (exchange->phase == EXCHANGE_BODY)
+        return serve(exchange);
+    struct api_reply reply = {0};
+    if (exchange->request.route->action == API_SUBMIT)
+        answer_submit(exchange, &reply);
+    else
+        answer_lookup(exchange, &reply);
+    return queue(connection, &reply);
+}
+
+static void completed(void *context, struct MHD_Connection *connection, void **state,
+                      enum MHD_RequestTerminationCode code)
+{
+    (void)context;
+    (void)connection;
+    (void)code;
+    struct exchange *exchange = *state;
+    if (exchange == NULL)
+        return;
+    free(exchange->body);
+    free(exchange);
+    *state = NULL;
+}
+
+__attribute__((format(printf, 2, 0))) static void log_daemon(void *context, const char *format,
+                                                             va_list arguments)
+{
+    char text[256];
+    (void)context;
+    vsnprintf(text, sizeof text, format, arguments);
+    text[strcspn(text, "\n")] = '\0';
+    log_line(LOG_DEBUG, "http: %s", text);
+}
+
+/* --- life --------------------------------------------------------------------------------- */
+
+static struct addrinfo *resolve(const char *address, char problem[NODE_PROBLEM_SIZE])
+{
+    char host[NODE_ADDRESS_MAX];
+    char service[8];
+    uint16_t port = 0;
+    struct addrinfo hints = {.ai_family = AF_UNSPEC,
+                             .ai_socktype = SOCK_STREAM,
+                             .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
+    struct addrinfo *found = NULL;
+    MUST(node_address_split(address, host, &port)); /* the configuration has been checked */
+    snprintf(service, sizeof service, "%u", (unsigned)port);
+    int status = getaddrinfo(host, service, &hints, &found);
+    if (status != 0)
+        snprintf(problem, NODE_PROBLEM_SIZE, "%s: %s", address, gai_strerror(status));
+    return status == 0 ? found : NULL;
+}
+
+static bool start_daemon(struct api *api, char problem[NODE_PROBLEM_SIZE])
+{
+    const char *address = api->node->config.listen_api;
+    struct addrinfo *where = resolve(address, problem);
+    if (where == NULL)
+        return false;
+    unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
+    if (where->ai_family == AF_INET6)
+        flags |= MHD_USE_IPv6;
+    api->daemon = MHD_start_daemon(
+        flags, 0, NULL, NULL, handle, api, MHD_OPTION_EXTERNAL_LOGGER, log_daemon, NULL,
+        MHD_OPTION_SOCK_ADDR, where->ai_addr, MHD_OPTION_NOTIFY_COMPLETED, completed, NULL,
+        MHD_OPTION_CONNECTION_LIMIT, (unsigned)API_CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
+        (unsigned)API_TIMEOUT_SECONDS, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+        (size_t)API_CONNECTION_BYTES, MHD_OPTION_THREAD_POOL_SIZE, (unsigned)API_THREADS,
+        MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
+    freeaddrinfo(where);
+    if (api->daemon == NULL)
+        snprintf(problem, NODE_PROBLEM_SIZE, "cannot listen on %s (is the port in use?)", address);
+    return api->daemon != NULL;
+}
+
+struct api *api_start(struct node *node, char problem[NODE_PROBLEM_SIZE])
+{
+    struct api *api = calloc(1, sizeof *api);
+    if (api != NULL)
+        api->streams = api_streams_create(node);
+    if (api == NULL || api->streams == NULL) {
+        snprintf(problem, NODE_PROBLEM_SIZE, "out of memory");
+        free(api);
+        return NULL;
+    }
+    api->node = node;
+    MUST(pthread_mutex_init(&api->lock, NULL) == 0);
+    if (!start_daemon(api, problem)) {
+        api_streams_destroy(api->streams);
+        MUST(pthread_mutex_destroy(&api->lock) == 0);
+        free(api);
+        return NULL;
+    }
+    return api;
+}
+
+uint16_t api_port(const struct api *api)
+{
+    const union MHD_DaemonInfo *info = MHD_get_daemon_info(api->daemon, MHD_DAEMON_INFO_BIND_PORT);
+    return info != NULL ? info->port : 0;
+}
+
+void api_quiesce(struct api *api)
+{
+    MUST(pthread_mutex_lock(&api->lock) == 0);
+    api->stopping = true;
+    MUST(pthread_mutex_unlock(&api->lock) == 0);
+    api_streams_end(api->streams);
+}
+
+void api_stop(struct api *api)
+{
+    MHD_stop_daemon(api->daemon);
+    api_streams_destroy(api->streams);
+    MUST(pthread_mutex_destroy(&api->lock) == 0);
+    free(api);
+}
+
+void api_block_committed(struct api *api, uint64_t height)
+{
+    if (api != NULL)
+        api_streams_publish(api->streams, height);
+}
+
+void api_housekeeping(struct api *api)
+{
+    if (api != NULL)
+        api_streams_housekeeping(api->streams);
+}
