@@ -264,12 +264,12 @@ uint64_t view_retry_interval_ms(const struct bft *core);
 enum chain_state { CHAIN_READY, CHAIN_WAIT, CHAIN_BAD };
 
 bool chain_header_is_ours(const struct bft *core, const struct block_header *header);
-struct bft_block *chain_find(const struct bft *core, uint64_t view, const struct hash *id);
+struct bft_block *bft_chain_find(const struct bft *core, uint64_t view, const struct hash *id);
 /* NULL if there is no room for a block that nobody needs. */
 struct bft_block *chain_store(struct bft *core, const struct block_header *header,
                               const struct hash *id);
 /* READY once the block and its ancestors have been executed; asks for what that needs. */
-enum chain_state chain_execute(struct bft *core, uint64_t view, const struct hash *id);
+enum chain_state bft_chain_execute(struct bft *core, uint64_t view, const struct hash *id);
 /* Height of an executed block or of the last decided one. */
 bool chain_height(const struct bft *core, uint64_t view, const struct hash *id, uint64_t *height);
 void chain_certify(struct bft *core);

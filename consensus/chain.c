@@ -20,7 +20,7 @@ bool chain_header_is_ours(const struct bft *core, const struct block_header *hea
            header->view < BFT_VIEW_MAX && header->parent_view < header->view && header->height > 0;
 }
 
-struct bft_block *chain_find(const struct bft *core, uint64_t view, const struct hash *id)
+struct bft_block *bft_chain_find(const struct bft *core, uint64_t view, const struct hash *id)
 {
     struct bft_slot *slot = bft_slot_find(core, view);
     for (int i = 0; slot != NULL && i < BFT_BLOCKS_PER_VIEW; i++)
@@ -105,11 +105,11 @@ static void chain_ask_execute(struct bft *core, struct bft_block *block)
     }
 }
 
-enum chain_state chain_execute(struct bft *core, uint64_t view, const struct hash *id)
+enum chain_state bft_chain_execute(struct bft *core, uint64_t view, const struct hash *id)
 {
     /* [C-EXECUTE.ORDER] Walks towards the decided tip to the first block whose parent is ready. */
     for (uint32_t steps = 0; steps < LIMIT_VIEW_WINDOW; steps++) {
-        struct bft_block *block = chain_find(core, view, id);
+        struct bft_block *block = bft_chain_find(core, view, id);
         if (block == NULL) {
             struct bft_slot *slot = bft_slot_find(core, view);
             uint32_t holders = slot == NULL ? 0 : slot->seen[VOTE_NOTARIZE];
@@ -134,7 +134,7 @@ enum chain_state chain_execute(struct bft *core, uint64_t view, const struct has
         }
         if (header->parent_view <= core->decided_view)
             return CHAIN_WAIT; /* beside the decided chain: a finalization settles it */
-        struct bft_block *parent = chain_find(core, header->parent_view, &header->parent_id);
+        struct bft_block *parent = bft_chain_find(core, header->parent_view, &header->parent_id);
         if (parent != NULL && parent->execution == BFT_EXECUTION_VALID) {
             if (!chain_links(header, parent->header.view, parent->header.height,
                              parent->header.time))
@@ -159,7 +159,7 @@ bool chain_height(const struct bft *core, uint64_t view, const struct hash *id, 
         *height = core->decided_height;
         return true;
     }
-    const struct bft_block *block = chain_find(core, view, id);
+    const struct bft_block *block = bft_chain_find(core, view, id);
     if (block == NULL || block->execution != BFT_EXECUTION_VALID)
         return false;
     *height = block->header.height;
@@ -193,9 +193,9 @@ void chain_certify(struct bft *core)
             return;
         }
         const struct hash *id = &slot->certificates[VOTE_NOTARIZE].block_id;
-        switch (chain_execute(core, view, id)) {
+        switch (bft_chain_execute(core, view, id)) {
         case CHAIN_READY:
-            chain_certified(core, slot, chain_find(core, view, id));
+            chain_certified(core, slot, bft_chain_find(core, view, id));
             break;
         case CHAIN_WAIT:
             break;
@@ -275,7 +275,7 @@ static uint64_t chain_path(struct bft *core)
         struct bft_slot *slot = bft_slot_claim(core, view);
         if (slot != NULL)
             tally_pin(core, slot, &id);
-        struct bft_block *block = chain_find(core, view, &id);
+        struct bft_block *block = bft_chain_find(core, view, &id);
         if (block == NULL) {
             chain_fetch_gap(core, view, &id, height);
             return 0;
@@ -313,7 +313,7 @@ void chain_decide(struct bft *core)
         }
         struct bft_slot *slot = bft_slot_find(core, view);
         MUST(slot != NULL && slot->pinned);
-        struct bft_block *block = chain_find(core, view, &slot->pinned_id);
+        struct bft_block *block = bft_chain_find(core, view, &slot->pinned_id);
         MUST(block != NULL);
         view = slot->path_next;
         chain_decide_block(core, &block->header, &block->id,
@@ -423,7 +423,7 @@ void chain_on_executed(struct bft *core, const struct bft_input *input)
         if (!asked->in_use || !hash_equal(&asked->id, &input->block_id))
             continue;
         asked->in_use = false;
-        struct bft_block *block = chain_find(core, asked->view, &asked->id);
+        struct bft_block *block = bft_chain_find(core, asked->view, &asked->id);
         if (block != NULL && block->execution == BFT_EXECUTION_ASKED) {
             block->execution =
                 input->verdict == BFT_VERDICT_VALID ? BFT_EXECUTION_VALID : BFT_EXECUTION_INVALID;

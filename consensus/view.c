@@ -168,7 +168,7 @@ static bool view_find_parent(struct bft *core)
     }
     if (chain_height(core, core->parent_view, &core->parent_id, &core->parent_height))
         return true;
-    chain_execute(core, core->parent_view, &core->parent_id);
+    bft_chain_execute(core, core->parent_view, &core->parent_id);
     return false;
 }
 
@@ -386,12 +386,12 @@ static void view_notarize(struct bft *core, struct bft_slot *slot)
     if (!view_may_vote(core) || !slot->has_proposal || slot->equivocal || slot->invalid ||
         slot->own[VOTE_NOTARIZE] != BFT_OWN_NONE || slot->own[VOTE_NULLIFY] != BFT_OWN_NONE)
         return;
-    struct bft_block *block = chain_find(core, slot->view, &slot->proposal_id);
+    struct bft_block *block = bft_chain_find(core, slot->view, &slot->proposal_id);
     if (block == NULL)
         return; /* known by its certificate only: certification fetches it */
     enum chain_state state = view_ancestry(core, &block->header);
     if (state == CHAIN_READY)
-        state = chain_execute(core, slot->view, &block->id);
+        state = bft_chain_execute(core, slot->view, &block->id);
     if (state == CHAIN_WAIT)
         return;
     if (state == CHAIN_BAD || !view_time_is_right(core, &block->header)) {
@@ -531,7 +531,7 @@ void view_on_start(struct bft *core)
         return;
     /* [C-RESTART.PROPOSAL] The stored block again, never another. */
     struct bft_block *block =
-        chain_find(core, slot->view, &slot->own_ballot[VOTE_NOTARIZE].block_id);
+        bft_chain_find(core, slot->view, &slot->own_ballot[VOTE_NOTARIZE].block_id);
     if (block != NULL)
         view_send_proposal(core, slot, block);
 }
