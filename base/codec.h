@@ -36,11 +36,11 @@ struct codec_field {
     const char *name; /* snake_case, the unit last; this is its JSON key too */
     enum codec_type type;
     size_t offset;
-    size_t limit;            /* CODEC_FIXED, _BYTES, _TEXT, _ARRAY; for _ENUM and _FLAGS the
+    size_t limit;             /* CODEC_FIXED, _BYTES, _TEXT, _ARRAY; for _ENUM and _FLAGS the
                                 number of entries in `names` */
-    size_t count_offset;     /* CODEC_ARRAY */
-    const char *const *names;            /* CODEC_ENUM, CODEC_FLAGS */
-    const struct codec_record *record;   /* CODEC_RECORD, CODEC_ARRAY */
+    size_t count_offset;      /* CODEC_ARRAY */
+    const char *const *names; /* CODEC_ENUM, CODEC_FLAGS */
+    const struct codec_record *record; /* CODEC_RECORD, CODEC_ARRAY */
 };
 
 struct codec_record {

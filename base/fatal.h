@@ -3,7 +3,7 @@
 #ifndef FLEX_BASE_FATAL_H
 #define FLEX_BASE_FATAL_H
 
-#define MUST(condition) \
+#define MUST(condition)                                                                            \
     ((condition) ? (void)0 : fatal_assertion(#condition, __FILE__, __LINE__, __func__))
 
 /* Prints where and what, then aborts. */

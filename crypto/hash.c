@@ -4,7 +4,6 @@
  * version (docs/spec/encoding.md, frozen digests in tests/vectors/hash_domains.csv). */
 #include "crypto/hash.h"
 
-#include <pthread.h>
 #include <sodium.h>
 #include <string.h>
 
@@ -34,19 +33,15 @@ _Static_assert(sizeof(crypto_generichash_blake2b_state) <= sizeof(struct hash_st
 _Static_assert(_Alignof(crypto_generichash_blake2b_state) <= _Alignof(struct hash_state),
                "and is aligned in it");
 
-static pthread_once_t crypto_once = PTHREAD_ONCE_INIT;
-static bool crypto_started;
-
-static void crypto_start(void)
-{
-    /* libsodium must come first: its random bytes blind the other's context. */
-    crypto_started = sodium_init() >= 0 && sign_init();
-}
-
 bool crypto_init(void)
 {
-    pthread_once(&crypto_once, crypto_start);
-    return crypto_started;
+    /* A second call is harmless; the first one must be over before threads start. */
+    static bool started;
+    if (!started) {
+        /* libsodium must come first: its random bytes blind the other's context. */
+        started = sodium_init() >= 0 && sign_init();
+    }
+    return started;
 }
 
 static crypto_generichash_blake2b_state *sodium_state(struct hash_state *state)

@@ -38,8 +38,8 @@ enum hash_domain {
     HASH_DOMAIN_COUNT
 };
 
-/* Must be called once per process before anything else in crypto/; false if libsodium or
- * libsecp256k1 won't start. */
+/* Must be called once per process before anything else in crypto/ and before other threads start;
+ * false if libsodium or libsecp256k1 won't start. */
 bool crypto_init(void);
 
 void hash_bytes(struct hash *out, enum hash_domain domain, const void *data, size_t size);

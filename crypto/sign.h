@@ -29,7 +29,8 @@ int public_key_compare(const struct public_key *a, const struct public_key *b);
 
 /* False if the secret is zero or not below the group order. */
 bool schnorr_public_key(struct public_key *out, const struct secret_key *secret);
-bool schnorr_sign(struct signature *out, const struct secret_key *secret, const struct hash *message);
+bool schnorr_sign(struct signature *out, const struct secret_key *secret,
+                  const struct hash *message);
 bool schnorr_verify(const struct signature *signature, const struct public_key *key,
                     const struct hash *message);
 /* BIP340 itself, for messages of any length and given auxiliary randomness: the published vectors. */

@@ -49,19 +49,19 @@ struct state_tree_change {
 
 /* Applies `count` changes, which this call sorts by key in place; equal keys are our bug. */
 MUST_USE bool state_tree_update(const struct state_tree_store *store, struct hash *root_out,
-                                     struct state_tree_change *changes, size_t count);
+                                struct state_tree_change *changes, size_t count);
 
 /* Proof of presence or absence of one key. */
 struct state_tree_proof {
-    uint32_t count;                                /* siblings, from the root downwards */
+    uint32_t count; /* siblings, from the root downwards */
     struct hash siblings[STATE_TREE_DEPTH_MAX];
-    enum state_tree_kind end;                      /* what stands where the path ends */
-    struct hash end_key;                           /* for LEAF: the leaf's key hash */
-    struct hash end_value;                         /* for LEAF: the leaf's value hash */
+    enum state_tree_kind end; /* what stands where the path ends */
+    struct hash end_key;      /* for LEAF: the leaf's key hash */
+    struct hash end_value;    /* for LEAF: the leaf's value hash */
 };
 
-MUST_USE bool state_tree_prove(const struct state_tree_store *store,
-                                    struct state_tree_proof *out, const struct hash *key);
+MUST_USE bool state_tree_prove(const struct state_tree_store *store, struct state_tree_proof *out,
+                               const struct hash *key);
 /* Presence with that value hash (`value` not NULL) or absence (`value` NULL) under `root`. */
 bool state_tree_verify(const struct state_tree_proof *proof, const struct hash *root,
                        const struct hash *key, const struct hash *value);
