@@ -1,0 +1,452 @@
+/* See market_fixture.h. The auditor reads records and indexes as a stranger would: it goes over the
+ * whole state and adds up, and calls nothing of the code that wrote it. */
+#include "tests/lib/contracts/market_fixture.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/fatal.h"
+#include "crypto/merkle.h"
+
+void market_terms(struct market_create *terms)
+{
+    memset(terms, 0, sizeof *terms);
+    terms->id = fixture_name("flex");
+    terms->zone = fixture_name("z1");
+    terms->mtu = duration_of(MARKET_MTU_MS);
+    terms->mtus_per_period = MARKET_UNITS;
+    terms->opens = timestamp_of(FIXTURE_TIME_MS);
+    terms->closes = timestamp_of(FIXTURE_TIME_MS + 30 * (int64_t)MS_PER_DAY);
+    terms->gate_closure = duration_of(MARKET_GATE_MS);
+    terms->proof_deadline = duration_of(MARKET_PROOF_MS);
+    terms->quantity_step = energy_of(MARKET_STEP_WH);
+    terms->quantity_min = energy_of(MARKET_STEP_WH);
+    terms->quantity_max = energy_of(4000);
+    terms->price_step = energy_price_of(1);
+    terms->price_min = energy_price_of(0);
+    terms->price_max = energy_price_of(1000000);
+    terms->tolerance_permille = 950;
+    terms->floor_permille = 0;
+}
+
+static void enrol(struct fixture *fixture, const char *owner)
+{
+    char id[NAME_SIZE];
+    snprintf(id, sizeof id, "dev-%s", owner);
+    fixture_device(fixture, id, owner, "z1");
+    struct device_enrol action = {
+        .device = fixture_name(id), .market = fixture_name("flex"), .enrolled = 1};
+    MUST(fixture_act(fixture, owner, ACTION_DEVICE_ENROL, &action) == CONTRACT_OK);
+}
+
+void market_open(struct fixture *fixture)
+{
+    static const char *const owners[] = {"alice", "bob", "carol", "agg", "agg2", "retail"};
+    fixture_open(fixture);
+    fixture_fund(fixture, "operator", 1000000000);
+    fixture_fund(fixture, "dso", 1000000000);
+    fixture_fund(fixture, "meters", 1000000000);
+    struct market_create terms;
+    market_terms(&terms);
+    MUST(fixture_act(fixture, "operator", ACTION_MARKET_CREATE, &terms) == CONTRACT_OK);
+    for (size_t i = 0; i < sizeof owners / sizeof owners[0]; i++) {
+        fixture_fund(fixture, owners[i], 1000000000);
+        enrol(fixture, owners[i]);
+    }
+}
+
+struct timestamp market_period(int n)
+{
+    return timestamp_of(FIXTURE_TIME_MS + n * (int64_t)MARKET_PERIOD_MS);
+}
+
+/* --- orders ------------------------------------------------------------------------------- */
+
+static void fill_schedule(struct energy units[MARKET_UNITS], uint8_t salt[SCHEDULE_SALT_SIZE])
+{
+    memset(salt, 0x5a, SCHEDULE_SALT_SIZE);
+    for (int i = 0; i < MARKET_UNITS; i++)
+        units[i] = energy_of(MARKET_DECLARED_WH);
+}
+
+enum contract_error market_request(struct fixture *fixture, const char *sender, int period,
+                                   enum direction direction, int64_t quantity, int64_t price)
+{
+    struct request_place action = {.market = fixture_name("flex"),
+                                   .direction = (uint8_t)direction,
+                                   .period_start = market_period(period),
+                                   .quantity = energy_of(quantity),
+                                   .price = energy_price_of(price)};
+    return fixture_act(fixture, sender, ACTION_REQUEST_PLACE, &action);
+}
+
+enum contract_error market_offer(struct fixture *fixture, const char *sender, const char *device,
+                                 int period, enum direction direction, int64_t quantity,
+                                 int64_t price)
+{
+    struct offer_place action = {.market = fixture_name("flex"),
+                                 .direction = (uint8_t)direction,
+                                 .period_start = market_period(period),
+                                 .quantity = energy_of(quantity),
+                                 .price = energy_price_of(price),
+                                 .device = fixture_name(device)};
+    struct energy units[MARKET_UNITS];
+    uint8_t salt[SCHEDULE_SALT_SIZE];
+    fill_schedule(units, salt);
+    schedule_hash(&action.schedule_hash, salt, &action.device, action.period_start, units,
+                  MARKET_UNITS);
+    return fixture_act(fixture, sender, ACTION_OFFER_PLACE, &action);
+}
+
+enum contract_error market_cancel(struct fixture *fixture, const char *sender, uint64_t order)
+{
+    struct order_cancel action = {.order = order};
+    return fixture_act(fixture, sender, ACTION_ORDER_CANCEL, &action);
+}
+
+/* --- records ------------------------------------------------------------------------------ */
+
+struct order_record market_order(struct fixture *fixture, uint64_t id)
+{
+    struct order_record record;
+    struct state_key key = state_key_u64(STATE_ORDER, id);
+    assert_true(ledger_read(fixture->view, &key, &order_record_codec, &record));
+    return record;
+}
+
+struct deal_record market_deal(struct fixture *fixture, uint64_t id)
+{
+    struct deal_record record;
+    struct state_key key = state_key_u64(STATE_DEAL, id);
+    assert_true(ledger_read(fixture->view, &key, &deal_record_codec, &record));
+    return record;
+}
+
+struct counters_record market_counters(struct fixture *fixture)
+{
+    struct counters_record record;
+    struct state_key key = state_key_single(STATE_COUNTERS);
+    assert_true(ledger_read(fixture->view, &key, &counters_record_codec, &record));
+    return record;
+}
+
+int64_t market_pot(struct fixture *fixture, enum pot_kind kind, uint64_t id)
+{
+    struct pot_record record;
+    struct name none = {{0}};
+    struct state_key key = state_key_pot(kind, &none, id);
+    return ledger_read(fixture->view, &key, &pot_record_codec, &record) ? money_ueur(record.amount)
+                                                                        : 0;
+}
+
+/* --- meters ------------------------------------------------------------------------------- */
+
+void market_sign_reading(struct meter_reading *reading)
+{
+    char text[NAME_SIZE + 1];
+    struct secret_key secret;
+    struct hash message;
+    fixture_secret(&secret, name_to_text(text, &reading->device));
+    meter_reading_message(&message, reading);
+    MUST(schnorr_sign(&reading->signature, &secret, &message));
+}
+
+static void measure_unit(struct fixture *fixture, uint64_t id, const struct deal_record *deal,
+                         int unit, int64_t delivered, struct revealed_reading *out)
+{
+    enum { LEAVES = 4 };
+    char text[NAME_SIZE];
+    memset(out, 0, sizeof *out);
+    snprintf(text, sizeof text, "deal-%llu", (unsigned long long)id);
+    out->meter_operator = fixture_name("meters");
+    out->batch = fixture_name(text);
+    out->index = (uint32_t)(id + (uint64_t)unit) % LEAVES;
+    memset(out->salt, (int)(id + (uint64_t)unit), sizeof out->salt);
+    int64_t net = deal->direction == DIRECTION_UP ? MARKET_DECLARED_WH - delivered
+                                                  : MARKET_DECLARED_WH + delivered;
+    out->reading = (struct meter_reading){
+        .device = deal->device, .interval = duration_of(MARKET_MTU_MS), .net = energy_of(net)};
+    MUST(timestamp_add(&out->reading.interval_start, deal->period_start,
+                       duration_of(unit * (int64_t)MARKET_MTU_MS)));
+    market_sign_reading(&out->reading);
+
+    struct hash leaves[LEAVES];
+    memset(leaves, 0x33, sizeof leaves);
+    meter_reading_leaf(&leaves[out->index], out->salt, &out->reading);
+    struct merkle_proof proof;
+    merkle_prove(&proof, leaves, LEAVES, out->index);
+    out->path_count = proof.count;
+    memcpy(out->path, proof.siblings, proof.count * sizeof proof.siblings[0]);
+    struct meter_batch batch = {.id = out->batch,
+                                .interval_start = out->reading.interval_start,
+                                .interval = out->reading.interval,
+                                .count = LEAVES};
+    merkle_root(&batch.root, leaves, LEAVES);
+    assert_error(CONTRACT_OK, fixture_act(fixture, "meters", ACTION_METER_BATCH, &batch));
+}
+
+void market_measure(struct fixture *fixture, uint64_t deal, const int64_t delivered[MARKET_UNITS],
+                    struct delivery_witness *witness)
+{
+    struct deal_record record = market_deal(fixture, deal);
+    struct energy units[MARKET_UNITS];
+    memset(witness, 0, sizeof *witness);
+    fill_schedule(units, witness->schedule_salt);
+    witness->unit_count = MARKET_UNITS;
+    witness->reading_count = MARKET_UNITS;
+    for (int i = 0; i < MARKET_UNITS; i++) {
+        witness->units[i].net = units[i];
+        measure_unit(fixture, deal, &record, i, delivered[i], &witness->readings[i]);
+    }
+}
+
+enum contract_error market_prove(struct fixture *fixture, const char *sender, uint64_t deal,
+                                 const struct delivery_witness *witness)
+{
+    static uint8_t bytes[LIMIT_WITNESS_BYTES];
+    struct byte_writer writer;
+    byte_writer_init(&writer, bytes, sizeof bytes);
+    codec_encode(&delivery_witness_record, witness, &writer);
+    MUST(!writer.failed);
+    struct delivery_prove action = {.deal = deal};
+    struct transaction_draft draft;
+    fixture_draft(fixture, &draft, sender);
+    fixture_draft_add(&draft, ACTION_DELIVERY_PROVE, &action);
+    draft.witness = bytes_view_of(bytes, writer.size);
+    return fixture_send(fixture, sender, &draft);
+}
+
+/* --- the auditor -------------------------------------------------------------------------- */
+
+struct walk {
+    struct state_view *view;
+    uint8_t prefix;
+    uint8_t key[LIMIT_STATE_KEY_BYTES];
+    size_t key_size;
+    struct bytes_view value;
+};
+
+static struct walk walk_kind(struct fixture *fixture, enum state_kind kind)
+{
+    struct walk walk = {.view = fixture->view, .prefix = (uint8_t)kind};
+    return walk;
+}
+
+static bool walk_next(struct walk *walk)
+{
+    return walk->view->ops->next(walk->view, bytes_view_of(&walk->prefix, 1),
+                                 bytes_view_of(walk->key, walk->key_size), walk->key,
+                                 &walk->key_size, &walk->value);
+}
+
+static uint64_t last_u64(const struct walk *walk)
+{
+    struct byte_reader reader;
+    byte_reader_init(&reader, walk->key + walk->key_size - 8, 8);
+    return byte_read_u64(&reader);
+}
+
+/* ceil(price x quantity / 1000), for what is never negative. */
+static int64_t cost(struct energy_price price, struct energy quantity)
+{
+    int128 neur = (int128)energy_price_ueur_per_kwh(price) * energy_wh(quantity);
+    return (int64_t)((neur + 999) / 1000);
+}
+
+enum { AUDIT_ORDERS_MAX = 20000, AUDIT_BOOKS_MAX = 512 };
+
+static void audit_orders(struct fixture *fixture, size_t *open)
+{
+    struct walk walk = walk_kind(fixture, STATE_ORDER);
+    *open = 0;
+    while (walk_next(&walk)) {
+        struct order_record order;
+        MUST(codec_decode_all(&order_record_codec, &order, walk.value));
+        uint64_t id = last_u64(&walk);
+        bool is_open = order.status == ORDER_OPEN;
+        *open += is_open;
+        int64_t held = market_pot(fixture, POT_ORDER_ESCROW, id);
+        assert_int_equal(held,
+                         is_open && order.side == SIDE_BUY ? cost(order.price, order.open) : 0);
+        assert_true(energy_wh(order.open) >= 0);
+        assert_true(energy_wh(order.open) <= energy_wh(order.quantity));
+        assert_true(is_open ? energy_wh(order.open) > 0 : true);
+        assert_int_equal(order.status == ORDER_FILLED, energy_wh(order.open) == 0);
+    }
+}
+
+static void audit_deals(struct fixture *fixture, size_t *matched)
+{
+    struct walk walk = walk_kind(fixture, STATE_DEAL);
+    *matched = 0;
+    while (walk_next(&walk)) {
+        struct deal_record deal;
+        MUST(codec_decode_all(&deal_record_codec, &deal, walk.value));
+        int64_t held = market_pot(fixture, POT_DEAL_ESCROW, last_u64(&walk));
+        int64_t escrow = money_ueur(deal.escrow);
+        int64_t ends = money_ueur(deal.paid) + money_ueur(deal.refunded);
+        int64_t most = cost(deal.price, deal.contracted);
+        assert_true(escrow == most || escrow == most - 1);
+        assert_int_not_equal(name_compare(&deal.buyer, &deal.seller), 0);
+        if (deal.state == DEAL_MATCHED) {
+            (*matched)++;
+            assert_int_equal(held, escrow);
+            assert_int_equal(ends, 0);
+            continue;
+        }
+        assert_int_equal(held, 0);
+        /* Only a deal credited in full leaves the rounding to the fee pool. */
+        int64_t rounding = escrow - ends;
+        assert_true(deal.state == DEAL_SETTLED ? rounding == 0 || rounding == 1 : rounding == 0);
+        assert_true(money_ueur(deal.fee) <= money_ueur(deal.paid));
+        assert_true(energy_wh(deal.credited) <= energy_wh(deal.contracted));
+        assert_int_equal(deal.state == DEAL_REFUNDED, energy_wh(deal.credited) == 0);
+    }
+}
+
+/* Every pot that is not a balance belongs to something open. */
+static void audit_pots(struct fixture *fixture)
+{
+    struct walk walk = walk_kind(fixture, STATE_POT);
+    while (walk_next(&walk)) {
+        struct byte_reader reader;
+        byte_reader_init(&reader, walk.key + 1, walk.key_size - 1);
+        uint8_t kind = byte_read_u8(&reader);
+        if (kind == POT_ORDER_ESCROW) {
+            struct order_record order = market_order(fixture, byte_read_u64(&reader));
+            assert_int_equal(order.status, ORDER_OPEN);
+            assert_int_equal(order.side, SIDE_BUY);
+        } else if (kind == POT_DEAL_ESCROW) {
+            assert_int_equal(market_deal(fixture, byte_read_u64(&reader)).state, DEAL_MATCHED);
+        }
+    }
+}
+
+/* What a device has open and sold in one quarter hour, in W. */
+static int64_t committed_w(struct fixture *fixture, const struct name *device, int64_t slot,
+                           uint8_t direction)
+{
+    int64_t wh = 0;
+    struct walk walk = walk_kind(fixture, STATE_ORDER);
+    while (walk_next(&walk)) {
+        struct order_record order;
+        MUST(codec_decode_all(&order_record_codec, &order, walk.value));
+        int64_t start = timestamp_ms(order.period_start);
+        if (order.side == SIDE_SELL && order.status == ORDER_OPEN && order.direction == direction &&
+            name_compare(&order.device, device) == 0 && slot >= start &&
+            slot < start + MARKET_PERIOD_MS)
+            wh += energy_wh(order.open);
+    }
+    walk = walk_kind(fixture, STATE_DEAL);
+    while (walk_next(&walk)) {
+        struct deal_record deal;
+        MUST(codec_decode_all(&deal_record_codec, &deal, walk.value));
+        int64_t start = timestamp_ms(deal.period_start);
+        if (deal.direction == direction && name_compare(&deal.device, device) == 0 &&
+            slot >= start && slot < start + MARKET_PERIOD_MS)
+            wh += energy_wh(deal.contracted);
+    }
+    return wh / MARKET_UNITS * 4;
+}
+
+static int128 audit_commitments(struct fixture *fixture)
+{
+    int128 booked = 0;
+    struct walk walk = walk_kind(fixture, STATE_COMMITMENT);
+    while (walk_next(&walk)) {
+        struct commitment_record commitment;
+        MUST(codec_decode_all(&commitment_record_codec, &commitment, walk.value));
+        struct byte_reader reader;
+        struct name device;
+        byte_reader_init(&reader, walk.key + 1, walk.key_size - 1);
+        byte_read_raw(&reader, device.text, NAME_SIZE);
+        int64_t slot = byte_read_i64(&reader);
+        uint8_t direction = byte_read_u8(&reader);
+        assert_int_equal(power_w(commitment.power), committed_w(fixture, &device, slot, direction));
+        booked += power_w(commitment.power);
+    }
+    return booked;
+}
+
+/* The same sum from the other end, so that a missing record is seen too: a watt over each of the
+ * period's quarter hours for each 1/4 Wh per unit. */
+static int128 owed_commitments(struct fixture *fixture)
+{
+    int128 wh = 0;
+    struct walk walk = walk_kind(fixture, STATE_ORDER);
+    while (walk_next(&walk)) {
+        struct order_record order;
+        MUST(codec_decode_all(&order_record_codec, &order, walk.value));
+        if (order.side == SIDE_SELL && order.status == ORDER_OPEN)
+            wh += energy_wh(order.open);
+    }
+    walk = walk_kind(fixture, STATE_DEAL);
+    while (walk_next(&walk)) {
+        struct deal_record deal;
+        MUST(codec_decode_all(&deal_record_codec, &deal, walk.value));
+        wh += energy_wh(deal.contracted);
+    }
+    return wh * 4;
+}
+
+/* Each index key names an open order that it describes; sizes of books add up; and, right after a
+ * block's end, the best of two participants do not cross while the gate is open. */
+static void audit_books(struct fixture *fixture, size_t open, bool called)
+{
+    enum { BOOK_PARTS = 1 + NAME_SIZE + 8 + 1 };
+    static struct order_record buys[AUDIT_ORDERS_MAX];
+    uint8_t book[BOOK_PARTS] = {0};
+    size_t buy_count = 0;
+    size_t count = 0;
+    uint64_t sizes = 0;
+    struct walk walk = walk_kind(fixture, STATE_BOOK);
+    while (walk_next(&walk)) {
+        struct order_record order = market_order(fixture, last_u64(&walk));
+        count++;
+        assert_int_equal(order.status, ORDER_OPEN);
+        assert_memory_equal(walk.key + 1, order.market.text, NAME_SIZE);
+        assert_int_equal(walk.key[BOOK_PARTS - 1], order.direction);
+        assert_int_equal(walk.key[BOOK_PARTS], order.side);
+        if (memcmp(book, walk.key, BOOK_PARTS) != 0) {
+            memcpy(book, walk.key, BOOK_PARTS);
+            buy_count = 0;
+        }
+        if (order.side == SIDE_BUY) {
+            MUST(buy_count < AUDIT_ORDERS_MAX);
+            buys[buy_count++] = order;
+            continue;
+        }
+        int64_t gate = timestamp_ms(order.period_start) - MARKET_GATE_MS;
+        bool is_live = called && timestamp_ms(fixture->context.time) < gate;
+        for (size_t i = 0; i < buy_count && is_live; i++)
+            assert_true(energy_price_compare(buys[i].price, order.price) < 0 ||
+                        name_compare(&buys[i].participant, &order.participant) == 0);
+    }
+    assert_int_equal(count, open);
+    walk = walk_kind(fixture, STATE_BOOK_SIZE);
+    while (walk_next(&walk)) {
+        struct book_size_record size;
+        MUST(codec_decode_all(&book_size_record_codec, &size, walk.value));
+        assert_true(size.open > 0);
+        sizes += size.open;
+    }
+    assert_int_equal(sizes, open);
+}
+
+void market_audit(struct fixture *fixture, bool called)
+{
+    static const uint8_t deadline = STATE_DEADLINE;
+    size_t open;
+    size_t matched;
+    audit_orders(fixture, &open);
+    audit_deals(fixture, &matched);
+    audit_pots(fixture);
+    assert_true(audit_commitments(fixture) == owed_commitments(fixture));
+    audit_books(fixture, open, called);
+    assert_int_equal(memory_state_count(fixture->state, bytes_view_of(&deadline, 1)),
+                     open + matched);
+}
