@@ -11,7 +11,7 @@
  * 1. An order is in the index, in the deadline index and in its book's size if and only if it is
  *    open.
  * 2. The escrow pot of an open request holds exactly ceil(price x open), and no other order has one.
- * 3. No participant's buy meets its own sell in one call.
+ * 3. No participant's buy meets its own sell. After a call no orders of different participants cross.
  * 4. The result of a block's calls does not depend on the order of its transactions.
  * A fault of the view answers "absent" to everything; code here then gives up quietly, and whoever
  * runs the block throws it away.
@@ -396,11 +396,6 @@ static bool load_crossing(struct contract_call *call, struct book_scratch *scrat
 
 /* --- self-trade --------------------------------------------------------------------------- */
 
-struct owner_context {
-    const struct book_entry *entries;
-    bool later_first;
-};
-
 static bool entry_is_earlier(const struct book_entry *a, const struct book_entry *b)
 {
     if (a->height != b->height) {
@@ -411,26 +406,22 @@ static bool entry_is_earlier(const struct book_entry *a, const struct book_entry
 
 static bool owner_before(const void *context, uint32_t a, uint32_t b)
 {
-    const struct owner_context *sort = context;
-    const struct book_entry *x = &sort->entries[a];
-    const struct book_entry *y = &sort->entries[b];
+    const struct book_entry *entries = context;
+    const struct book_entry *x = &entries[a];
+    const struct book_entry *y = &entries[b];
     int compared = name_compare(&x->participant, &y->participant);
-    if (compared != 0) {
-        return compared < 0;
-    }
-    return entry_is_earlier(x, y) != sort->later_first && a != b;
+    return compared != 0 ? compared < 0 : entry_is_earlier(x, y);
 }
 
-/* Marks who sits this call out, so that no two orders of one participant that are left in cross
- * (market-rules 4): each participant's orders are let in one by one, the earlier first (or the later
- * first), and one that crosses an own order already in is not. True if any sits out. */
-static bool sit_out_own(struct book_scratch *scratch, bool later_first)
+/* Marks who sits the call out, so that no two orders of one participant that are left in cross
+ * (market-rules 4): each participant's orders are let in one by one, the earliest first, and one that
+ * crosses an own order already in is not. True if any sits out. */
+static bool sit_out_own(struct book_scratch *scratch)
 {
-    struct owner_context context = {scratch->entries, later_first};
     for (uint32_t i = 0; i < scratch->count; i++) {
         scratch->index[i] = i;
     }
-    call_sort(scratch->index, scratch->count, owner_before, &context);
+    call_sort(scratch->index, scratch->count, owner_before, scratch->entries);
     bool any = false;
     const struct book_entry *best[2] = {NULL, NULL};
     const struct book_entry *previous = NULL;
@@ -599,15 +590,78 @@ static void clear_loaded(struct contract_call *call, struct book_scratch *scratc
     }
 }
 
+/* The sells of a book in priority, and the best ones that still have something: `head`, and `other`,
+ * the best one of anybody else. Both only ever move on. */
+struct sell_walk {
+    struct book_entry *entries;
+    uint32_t count;
+    uint32_t head;
+    uint32_t other;
+};
+
+static bool same_owner(const struct book_entry *a, const struct book_entry *b)
+{
+    return name_compare(&a->participant, &b->participant) == 0;
+}
+
+/* The best sell that is not `buy`'s own; NULL if there is none. */
+static struct book_entry *best_sell(struct sell_walk *walk, const struct book_entry *buy)
+{
+    while (walk->head < walk->count && energy_wh(walk->entries[walk->head].open) == 0) {
+        walk->head++;
+    }
+    if (walk->head == walk->count) {
+        return NULL;
+    }
+    struct book_entry *head = &walk->entries[walk->head];
+    if (!same_owner(head, buy)) {
+        return head;
+    }
+    if (walk->other <= walk->head) {
+        walk->other = walk->head + 1;
+    }
+    while (walk->other < walk->count && (energy_wh(walk->entries[walk->other].open) == 0 ||
+                                         same_owner(&walk->entries[walk->other], head))) {
+        walk->other++;
+    }
+    return walk->other < walk->count ? &walk->entries[walk->other] : NULL;
+}
+
+/* What still crosses after a call that somebody sat out: as in a continuous book, each buy in
+ * priority takes the best sells that are not its own, at the price of the earlier of the two. After
+ * that, no orders of different participants cross. */
+static void match_rest(struct contract_call *call, struct book_scratch *scratch,
+                       const struct market_create *terms)
+{
+    uint32_t buys = 0;
+    while (buys < scratch->count && scratch->entries[buys].side == SIDE_BUY) {
+        buys++;
+    }
+    struct sell_walk walk = {.entries = scratch->entries, .count = scratch->count, .head = buys};
+    for (uint32_t i = 0; i < buys; i++) {
+        struct book_entry *buy = &scratch->entries[i];
+        while (energy_wh(buy->open) > 0) {
+            struct book_entry *sell = best_sell(&walk, buy);
+            if (sell == NULL || energy_price_compare(sell->price, buy->price) > 0) {
+                break;
+            }
+            struct energy traded = energy_min(buy->open, sell->open);
+            struct energy_price price = entry_is_earlier(buy, sell) ? buy->price : sell->price;
+            make_deal(call, terms, buy->id, sell->id, traded, price);
+            MUST(energy_sub(&buy->open, buy->open, traded));
+            MUST(energy_sub(&sell->open, sell->open, traded));
+        }
+    }
+}
+
 static bool events_fit(const struct contract_call *call, uint32_t trades_max)
 {
     size_t need = (size_t)trades_max * BOOK_TRADE_EVENT_BYTES + BOOK_EVENTS_RESERVE;
     return contract_event_room(call) >= need;
 }
 
-/* Calls one book, whose batch is what arrived at or after height `batch_from`: once with the earlier
- * of a participant's crossing orders, and if any sat out, once more with the later. False if the
- * block has no room left for the events. */
+/* Calls one book, whose batch is what arrived at or after height `batch_from`. False if the block has
+ * no room left for the events: then the book is as it was, or called and not yet matched further. */
 static bool call_book(struct contract_call *call, const struct book_id *book, uint64_t batch_from)
 {
     struct market_record market;
@@ -621,13 +675,19 @@ static bool call_book(struct contract_call *call, const struct book_id *book, ui
         return true;
     }
     struct book_scratch *scratch = ledger_book_scratch(call->ledger);
-    bool again = true;
-    for (int round = 0; round < 2 && again && load_crossing(call, scratch, book); round++) {
+    if (!load_crossing(call, scratch, book)) {
+        return true;
+    }
+    if (!events_fit(call, scratch->count)) {
+        return false;
+    }
+    bool sat_out = sit_out_own(scratch);
+    clear_loaded(call, scratch, &market.terms, batch_from);
+    if (sat_out && load_crossing(call, scratch, book)) {
         if (!events_fit(call, scratch->count)) {
             return false;
         }
-        again = sit_out_own(scratch, round == 1);
-        clear_loaded(call, scratch, &market.terms, batch_from);
+        match_rest(call, scratch, &market.terms);
     }
     return true;
 }
