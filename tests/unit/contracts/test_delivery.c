@@ -96,6 +96,90 @@ static void test_every_ending_by_proof(void **state)
     }
 }
 
+/* --- every way through -------------------------------------------------------------------- */
+
+/* What becomes of a request of 200 Wh, and of the deal that it may make. */
+enum order_way {
+    TAKEN_WHOLE,
+    TAKEN_HALF_THEN_CANCELLED,
+    TAKEN_HALF_THEN_EXPIRED,
+    CANCELLED,
+    EXPIRED,
+    ORDER_WAYS
+};
+enum deal_way { PROVEN, PROVEN_IN_PART, PROVEN_NOTHING, NO_PROOF, DEAL_WAYS };
+
+static size_t entries(enum state_kind kind)
+{
+    uint8_t prefix = (uint8_t)kind;
+    return memory_state_count(fixture.state, bytes_view_of(&prefix, 1));
+}
+
+static void go_order_way(int way, uint64_t request)
+{
+    bool half = way == TAKEN_HALF_THEN_CANCELLED || way == TAKEN_HALF_THEN_EXPIRED;
+    if (way == TAKEN_WHOLE || half)
+        assert_error(CONTRACT_OK, market_offer(&fixture, "carol", "dev-carol", 6, DIRECTION_UP,
+                                               half ? 100 : 200, 33333));
+    fixture_next_block(&fixture, FIXTURE_BLOCK_MS);
+    if (way == CANCELLED || way == TAKEN_HALF_THEN_CANCELLED)
+        assert_error(CONTRACT_OK, market_cancel(&fixture, "dso", request));
+    fixture_next_block(&fixture, 6 * (int64_t)MARKET_PERIOD_MS);
+    market_audit(&fixture, false);
+}
+
+static void go_deal_way(int way, uint64_t deal)
+{
+    int64_t unit = energy_wh(market_deal(&fixture, deal).contracted) / MARKET_UNITS;
+    int64_t share = way == PROVEN ? unit : way == PROVEN_IN_PART ? unit / 2 : 0;
+    const int64_t delivered[MARKET_UNITS] = {share, share};
+    if (way != NO_PROOF) {
+        market_measure(&fixture, deal, delivered, &witness);
+        assert_error(CONTRACT_OK, market_prove(&fixture, "carol", deal, &witness));
+    }
+    market_audit(&fixture, false);
+}
+
+static void check_path(int order_way, int deal_way)
+{
+    static const enum deal_state ends[DEAL_WAYS] = {DEAL_SETTLED, DEAL_PARTIAL, DEAL_REFUNDED,
+                                                    DEAL_REFUNDED};
+    static const enum order_status statuses[ORDER_WAYS] = {
+        ORDER_FILLED, ORDER_CANCELLED, ORDER_EXPIRED, ORDER_CANCELLED, ORDER_EXPIRED};
+    assert_error(CONTRACT_OK, market_request(&fixture, "dso", 6, DIRECTION_UP, 200, 33333));
+    uint64_t request = market_counters(&fixture).orders;
+    go_order_way(order_way, request);
+    bool dealt = order_way != CANCELLED && order_way != EXPIRED;
+    assert_int_equal(market_counters(&fixture).deals, dealt ? 2 : 1);
+    if (dealt)
+        go_deal_way(deal_way, 2);
+    fixture_next_block(&fixture, 2 * (int64_t)MARKET_PROOF_MS);
+    fixture_next_block(&fixture, 1);
+    assert_int_equal(market_order(&fixture, request).status, statuses[order_way]);
+    if (dealt)
+        assert_int_equal(market_deal(&fixture, 2).state, ends[deal_way]);
+    assert_int_equal(entries(STATE_DEADLINE), 0);
+    assert_int_equal(entries(STATE_BOOK), 0);
+    for (uint64_t id = 1; id <= 4; id++) {
+        assert_int_equal(market_pot(&fixture, POT_ORDER_ESCROW, id), 0);
+        assert_int_equal(market_pot(&fixture, POT_DEAL_ESCROW, id), 0);
+    }
+}
+
+/* Whatever way an order and its deal go, in the end there is no escrow, no deadline and no open
+ * order, and both have the state that the way leads to. */
+static void test_every_path_ends_without_escrow(void **state)
+{
+    (void)state;
+    for (int order_way = 0; order_way < ORDER_WAYS; order_way++) {
+        for (int deal_way = 0; deal_way < DEAL_WAYS; deal_way++) {
+            (void)tear_down(NULL);
+            (void)set_up(NULL);
+            check_path(order_way, deal_way);
+        }
+    }
+}
+
 /* The block end moved the whole escrow of deal 1 to the buyer, once. (Its balance alone would not
  * tell: the fee split of the day falls into the same block.) */
 static void check_refund_event(void)
@@ -517,6 +601,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_every_ending_by_proof, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_every_path_ends_without_escrow, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_proof_has_its_time, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_proof_in_the_last_millisecond, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_proof_before_delivery_ends, set_up, tear_down),
