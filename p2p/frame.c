@@ -174,33 +174,38 @@ void frame_queue_push(struct frame_queue *queue, enum p2p_class class, struct fr
     queue->tail[class] = frame;
 }
 
+/* The most urgent class that has a frame; P2P_CLASS_COUNT if none has. */
+static size_t first_class(const struct frame_queue *queue)
+{
+    size_t i = 0;
+    while (i < P2P_CLASS_COUNT && queue->head[i] == NULL) {
+        i++;
+    }
+    return i;
+}
+
 const struct frame *frame_queue_first(const struct frame_queue *queue)
 {
-    for (size_t class = 0; class < P2P_CLASS_COUNT; class ++) {
-        if (queue->head[class] != NULL) {
-            return queue->head[class];
-        }
-    }
-    return NULL;
+    size_t i = first_class(queue);
+    return i < P2P_CLASS_COUNT ? queue->head[i] : NULL;
 }
 
 struct frame *frame_queue_pop(struct frame_queue *queue)
 {
-    for (size_t class = 0; class < P2P_CLASS_COUNT; class ++) {
-        struct frame *frame = queue->head[class];
-        if (frame != NULL) {
-            size_t spent = cost(frame->size - FRAME_HEADER_SIZE);
-            MUST(spent <= queue->spent[class]);
-            queue->spent[class] -= spent;
-            queue->head[class] = frame->next;
-            if (frame->next == NULL) {
-                queue->tail[class] = NULL;
-            }
-            frame->next = NULL;
-            return frame;
-        }
+    size_t i = first_class(queue);
+    if (i == P2P_CLASS_COUNT) {
+        return NULL;
     }
-    return NULL;
+    struct frame *frame = queue->head[i];
+    size_t spent = cost(frame->size - FRAME_HEADER_SIZE);
+    MUST(spent <= queue->spent[i]);
+    queue->spent[i] -= spent;
+    queue->head[i] = frame->next;
+    if (frame->next == NULL) {
+        queue->tail[i] = NULL;
+    }
+    frame->next = NULL;
+    return frame;
 }
 
 void frame_queue_clear(struct frame_queue *queue)

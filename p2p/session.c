@@ -322,10 +322,19 @@ static void refill(struct p2p *p2p, struct link *link)
 
 /* --- steps ---------------------------------------------------------------------------------- */
 
+/* nng has many words for a stream that the other side has closed, "connection refused" among them. */
+static const char *fault_text(const struct link *link)
+{
+    bool closed = link->fault == 0 || link->fault == NNG_ECLOSED || link->fault == NNG_ECONNSHUT ||
+                  link->fault == NNG_ECONNRESET || link->fault == NNG_ECONNREFUSED;
+    return closed && link->phase != LINK_DIALLING ? "closed by the peer"
+                                                  : nng_strerror(link->fault);
+}
+
 static void end_by_fault(struct p2p *p2p, struct link *link, int64_t now_ms, const char *what)
 {
     char why[96];
-    snprintf(why, sizeof(why), "%s (%s)", what, nng_strerror(link->fault));
+    snprintf(why, sizeof(why), "%s (%s)", what, fault_text(link));
     session_end(p2p, link, now_ms, why);
 }
 

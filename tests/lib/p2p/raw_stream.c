@@ -46,6 +46,9 @@ static nng_tls_config *tls_of(struct raw_identity identity, nng_tls_mode mode,
         free(key);
     }
     assert_int_equal(nng_tls_config_auth_mode(tls, auth), 0);
+    if (identity.old_tls) {
+        assert_int_equal(nng_tls_config_version(tls, NNG_TLS_1_0, NNG_TLS_1_1), 0);
+    }
     if (server_name != NULL) {
         assert_int_equal(nng_tls_config_server_name(tls, server_name), 0);
     }

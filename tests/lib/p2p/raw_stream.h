@@ -24,6 +24,7 @@ struct raw_identity {
     const char *ca_file;
     const char *certificate_file;
     const char *key_file;
+    bool old_tls; /* speak nothing newer than TLS 1.1 */
 };
 
 struct raw_identity raw_identity_of(const struct consortium *consortium, uint32_t node);

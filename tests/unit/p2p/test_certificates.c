@@ -8,15 +8,30 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include "base/log.h"
 #include "p2p/certificate.h"
-#include "tests/lib/p2p/consortium.h"
+#include "tests/lib/p2p/raw_stream.h"
 
 static struct consortium consortium, stranger;
+
+/* The clock of this process, mbedTLS included: certificates can be issued long ago. */
+static int64_t clock_offset_s;
+
+time_t time(time_t *out)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    time_t result = now.tv_sec + clock_offset_s;
+    if (out != NULL) {
+        *out = result;
+    }
+    return result;
+}
 
 static int set_up(void **state)
 {
@@ -144,6 +159,41 @@ static void a_set_of_files_must_belong_together(void **state)
     }
 }
 
+/* A certificate from before its time or after it is refused, by its owner's p2p_start and by those
+ * it dials. */
+static void a_certificate_has_its_time(void **state)
+{
+    (void)state;
+    enum { DAY_S = 86400 };
+    struct test_node *node = &consortium.nodes[0];
+    static const struct {
+        int64_t issued_s;
+        const char *says; /* NULL: valid */
+    } rows[] = {{-40 * DAY_S, "expired"},
+                {-31 * DAY_S, "expired"},
+                {-29 * DAY_S, NULL},
+                {40 * DAY_S, "not valid yet"},
+                {DAY_S / 2, NULL}};
+    consortium_start(&consortium, 1, NULL);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        char problem[160] = "";
+        clock_offset_s = rows[i].issued_s;
+        assert_true(p2p_certificate_issue(node->certificate_file, node->key_file,
+                                          consortium.ca_file, consortium.ca_key_file, &node->key,
+                                          30, problem));
+        clock_offset_s = 0;
+        bool valid = certificate_check(consortium.ca_file, node->certificate_file, node->key_file,
+                                       &node->key, problem);
+        assert_int_equal(valid, rows[i].says == NULL);
+        assert_true(valid || strstr(problem, rows[i].says) != NULL);
+        struct raw_stream raw;
+        struct handshake_hello ours, theirs;
+        assert_int_equal(raw_join(&raw, &consortium, 0, 1, &ours, &theirs), valid);
+        raw_close(&raw);
+    }
+    consortium_stop(&consortium, 1);
+}
+
 static void what_cant_be_made_is_explained(void **state)
 {
     (void)state;
@@ -242,6 +292,7 @@ int main(void)
         cmocka_unit_test(a_certificate_names_its_node_and_its_uses),
         cmocka_unit_test(serial_numbers_differ),
         cmocka_unit_test(a_set_of_files_must_belong_together),
+        cmocka_unit_test(a_certificate_has_its_time),
         cmocka_unit_test(what_cant_be_made_is_explained),
         cmocka_unit_test(a_wrong_configuration_does_not_start),
     };

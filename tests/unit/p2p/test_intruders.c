@@ -100,6 +100,22 @@ static void a_certificate_of_another_ca_is_refused(void **state)
     consortium_remove(&other);
 }
 
+static void an_old_tls_is_refused(void **state)
+{
+    (void)state;
+    struct handshake_hello ours, theirs;
+    handshake_hello_make(&ours, HANDSHAKE_DIALLER, &consortium.genesis,
+                         &consortium.nodes[INTRUDER].key, &consortium.nodes[0].key);
+    for (int i = 0; i < 2; i++) {
+        struct raw_stream raw;
+        struct raw_identity identity = raw_identity_of(&consortium, INTRUDER);
+        identity.old_tls = i == 0;
+        raw_dial(&raw, consortium.nodes[0].address, identity, NULL);
+        assert_int_equal(raw_hello(&raw, &ours, &theirs), i == 1);
+        raw_close(&raw);
+    }
+}
+
 /* Starts node 2 with the intruder's listener as the address of peer 0. */
 static void start_node_that_dials(uint16_t port)
 {
@@ -366,6 +382,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         INTRUDER_TEST(a_member_that_does_it_right_gets_in),
         INTRUDER_TEST(a_certificate_of_another_ca_is_refused),
+        INTRUDER_TEST(an_old_tls_is_refused),
         INTRUDER_TEST(a_listener_with_another_members_certificate_is_not_believed),
         INTRUDER_TEST(a_member_without_the_node_key_is_refused),
         INTRUDER_TEST(a_hello_that_is_wrong_gets_no_answer),
