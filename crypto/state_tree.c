@@ -7,7 +7,8 @@
  *    for that node; the node itself by the call for its parent, which alone knows whether it stays
  *    where it is. So each path is read at most once and written at most once.
  *  3 A node that was read matches the hash that its parent holds, else the store is at fault.
- *  4 Recursion goes one bit deeper per call: at most STATE_TREE_DEPTH_MAX, since keys differ.
+ *  4 Recursion goes one bit deeper per call: at most STATE_TREE_DEPTH_MAX, since keys differ. A store
+ *    that claims a deeper tree is at fault.
  *
  * A leaf in the way of a new key moves down; when deletes leave one leaf alone under a branch it
  * moves up, which may need a sibling that no change touched: that one is read then. Absent on
@@ -216,7 +217,9 @@ static bool update_below(const struct state_tree_store *store, struct state_tree
         *out = *node;
         return true;
     }
-    MUST(depth < STATE_TREE_DEPTH_MAX);
+    if (depth == STATE_TREE_DEPTH_MAX) {
+        return false; /* no tree is that deep: the store made it up */
+    }
     struct child children[2];
     children_of(children, node, changes, count, depth);
     for (unsigned i = 0; i < 2; i++) {

@@ -159,6 +159,7 @@ static const struct bad_row {
     {"\"small\":2", "\"small\":300", "items[1].small:"},
     {"\"small\":2", "\"small\":2,\"x\":0", "items[1]: unknown key \"x\""},
     {"{\"small\":2,\"number\":\"0\"}", "3", "items[1]: an object"},
+    {"\"items\":", "\"items\":7,\"more\":", "items: an array"},
 };
 
 /* Replaces the first `from`; closes the bracket that one row opens. */

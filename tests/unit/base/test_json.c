@@ -340,6 +340,43 @@ static void test_adding(void **state)
     cJSON_Delete(object);
 }
 
+/* The allocation after that many fails, and no other. */
+static size_t allocations_left;
+
+static void *failing_malloc(size_t size)
+{
+    return allocations_left-- > 0 ? malloc(size) : NULL;
+}
+
+/* Fails the n-th allocation of cJSON, for every n. */
+static void test_out_of_memory(void **state)
+{
+    (void)state;
+    static const char text[] = "{\"a\":[1,\"x\",{\"b\":true}]}";
+    cJSON_Hooks failing = {failing_malloc, free};
+    size_t n = 0;
+    for (bool done = false; !done && n < 100; n++) {
+        char problem[JSON_PROBLEM_SIZE] = "";
+        allocations_left = n;
+        cJSON_InitHooks(&failing);
+        struct cJSON *item = json_parse_strict(text, sizeof text - 1, problem);
+        cJSON_InitHooks(NULL);
+        done = item != NULL;
+        assert_true(done || strstr(problem, "out of memory") != NULL);
+        cJSON_Delete(item);
+    }
+    assert_in_range(n, 5, 99);
+    struct cJSON *object = cJSON_CreateObject();
+    allocations_left = 0;
+    cJSON_InitHooks(&failing);
+    json_add_u32(object, "n", 1);
+    allocations_left = 0;
+    json_add_u64(object, "u", 1);
+    cJSON_InitHooks(NULL);
+    assert_int_equal(cJSON_GetArraySize(object), 0);
+    cJSON_Delete(object);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -347,7 +384,7 @@ int main(void)
         cmocka_unit_test(test_depth),      cmocka_unit_test(test_size_limit),
         cmocka_unit_test(test_many_keys),  cmocka_unit_test(test_mutations),
         cmocka_unit_test(test_access),     cmocka_unit_test(test_unknown_keys),
-        cmocka_unit_test(test_adding),
+        cmocka_unit_test(test_adding),     cmocka_unit_test(test_out_of_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

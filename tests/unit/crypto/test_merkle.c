@@ -241,8 +241,10 @@ static void test_consistency_refuses_wrong_sizes(void **state)
                 claimed == old);
         }
     }
-    /* A shrinking log. */
+    /* Nothing at all, and a shrinking log. */
     proof.count = 0;
+    assert_false(merkle_verify_consistency(&proof, 3, &roots[3], 7, &roots[7]));
+    assert_false(merkle_verify_consistency(&proof, 4, &roots[4], 7, &roots[7]));
     assert_false(merkle_verify_consistency(&proof, 5, &roots[5], 4, &roots[4]));
     proof.count = MERKLE_DEPTH_MAX + 1;
     assert_false(merkle_verify_consistency(&proof, 3, &roots[3], 7, &roots[7]));

@@ -10,6 +10,7 @@
 #include <pthread.h>
 
 #include "crypto/sign.h"
+#include "tests/lib/aborts.h"
 #include "tests/lib/crypto/vectors.h"
 #include "tests/lib/random.h"
 
@@ -257,6 +258,32 @@ static void test_secrets_come_and_go(void **state)
     assert_true(crypto_init()); /* a second start is harmless */
 }
 
+static void test_keys_compare_as_bytes(void **state)
+{
+    (void)state;
+    struct public_key low = {{1}}, high = {{0x80}};
+    assert_int_equal(public_key_compare(&low, &high), -1);
+    assert_int_equal(public_key_compare(&high, &low), 1);
+    assert_int_equal(public_key_compare(&low, &low), 0);
+    assert_false(public_key_equal(&low, &high));
+}
+
+static void verify_no_message(void *key)
+{
+    struct signature signature = {{0}};
+    schnorr_verify_raw(&signature, key, NULL, 1);
+}
+
+/* The library's own complaint about a broken contract stops us like any other of our bugs. */
+static void test_broken_contract_is_our_bug(void **state)
+{
+    (void)state;
+    struct secret_key secret = {{8}};
+    struct public_key key;
+    assert_true(schnorr_public_key(&key, &secret));
+    assert_true(test_aborts(verify_no_message, &key));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -270,6 +297,8 @@ int main(void)
         cmocka_unit_test(test_key_cache_never_lies),
         cmocka_unit_test(test_threads_share_the_context),
         cmocka_unit_test(test_secrets_come_and_go),
+        cmocka_unit_test(test_keys_compare_as_bytes),
+        cmocka_unit_test(test_broken_contract_is_our_bug),
     };
     if (!crypto_init()) {
         return 1;

@@ -389,6 +389,17 @@ static void test_absence_needs_the_right_place(void **state)
     assert_true(state_tree_prove(&face, &proof, &absent));
     assert_true(state_tree_verify(&proof, &root, &absent, NULL));
     free(store);
+    /* The same nine levels down, where whole bytes of the prefix have to agree. */
+    struct state_tree_change deep[2] = {{.key = {{0x55, 0x00}}, .value = {{1}}},
+                                        {.key = {{0x55, 0x80}}, .value = {{2}}}};
+    struct hash elsewhere = {{0x54, 0x00}};
+    store = node_store_create();
+    face = node_store_face(store);
+    assert_true(state_tree_update(&face, &root, deep, 2));
+    assert_true(state_tree_prove(&face, &proof, &deep[0].key));
+    assert_int_equal(proof.count, 9);
+    assert_false(state_tree_verify(&proof, &root, &elsewhere, NULL));
+    free(store);
 }
 
 static void test_bad_proof_bytes(void **state)
@@ -470,6 +481,27 @@ static void test_rotten_nodes_are_noticed(void **state)
     free(store);
 }
 
+/* A store that claims a branch under every branch, all hashes right: refused at the last bit. */
+static void test_endless_tree_is_a_fault(void **state)
+{
+    (void)state;
+    struct node_store *store = node_store_create();
+    struct state_tree_store face = node_store_face(store);
+    struct hash below = {{1}}, key = {{0}}, root;
+    for (unsigned depth = STATE_TREE_DEPTH_MAX + 1; depth-- > 0;) {
+        struct state_tree_node node = {.kind = STATE_TREE_BRANCH, .a = below};
+        struct state_tree_path path = {{(uint8_t)(depth >> 8), (uint8_t)depth},
+                                       2 + (depth + 7) / 8};
+        assert_true(face.put(store, &path, &node));
+        hash_pair(&below, HASH_DOMAIN_STATE_NODE, hash_view(&node.a), hash_view(&node.b));
+    }
+    struct state_tree_proof proof;
+    struct state_tree_change change = {.key = key};
+    assert_false(state_tree_prove(&face, &proof, &key));
+    assert_false(state_tree_update(&face, &root, &change, 1));
+    free(store);
+}
+
 static void update_with_equal_keys(void *context)
 {
     struct state_tree_change changes[2] = {{.value = {{1}}}, {.value = {{2}}}};
@@ -539,6 +571,7 @@ int main(void)
         cmocka_unit_test(test_bad_proof_bytes),
         cmocka_unit_test(test_every_store_fault_is_reported),
         cmocka_unit_test(test_rotten_nodes_are_noticed),
+        cmocka_unit_test(test_endless_tree_is_a_fault),
         cmocka_unit_test(test_equal_keys_are_our_bug),
         cmocka_unit_test(test_frozen_roots),
     };
