@@ -3,7 +3,8 @@
  *
  * Values come from the tables themselves: each field is filled with bytes that its type allows. The
  * digests of their encodings stand in tests/vectors/contract_records.txt; a change there is a change
- * of what networks have stored and signed, and needs an ADR. */
+ * of what networks have stored and signed, and needs an ADR (then REWRITE=1 writes it anew). The
+ * tables of docs/spec/state.md and docs/spec/errors.md are held to the code. */
 #include <cjson/cJSON.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -316,6 +317,88 @@ static void test_error_names(void **state)
     assert_int_equal(CONTRACT_ERROR_COUNT, contract_error_from_name("no_such_error"));
 }
 
+/* --- the documents -------------------------------------------------------------------------- */
+
+static char *document(const char *path)
+{
+    static char text[65536];
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    size_t size = fread(text, 1, sizeof text - 1, file);
+    assert_true(size > 0 && size < sizeof text - 1);
+    fclose(file);
+    text[size] = '\0';
+    return text;
+}
+
+static void assert_documented(const char *text, const char *line)
+{
+    if (strstr(text, line) == NULL)
+        fail_msg("the document lacks: %s", line);
+}
+
+/* "| `deal` | market name, direction enum, ... |" */
+static void table_line(char out[2048], const char *name, const struct codec_record *codec)
+{
+    static const char *const types[] = {"u8",    "u16",         "u32",   "u64",    "i64",
+                                        "bool",  "enum",        "flags", "name",   "name or none",
+                                        "bytes", "sized bytes", "text",  "record", "array"};
+    size_t size = (size_t)snprintf(out, 2048, "| `%s` | ", name);
+    for (size_t i = 0; i < codec->field_count; i++) {
+        const struct codec_field *field = &codec->fields[i];
+        size += (size_t)snprintf(out + size, 2048 - size, "%s%s %s", i == 0 ? "" : ", ",
+                                 field->name, types[field->type]);
+        if (field->type == CODEC_FIXED)
+            size += (size_t)snprintf(out + size, 2048 - size, " %zu", field->limit);
+        if (field->type == CODEC_ARRAY)
+            size += (size_t)snprintf(out + size, 2048 - size, " up to %zu", field->limit);
+    }
+    snprintf(out + size, 2048 - size, " |");
+}
+
+static void test_state_is_documented(void **state)
+{
+    (void)state;
+    char line[2048];
+    char numbered[2100];
+    const char *text = document("docs/spec/state.md");
+    for (unsigned i = 0; i < STATE_KIND_LIMIT; i++) {
+        const struct state_kind_info *info = state_kind_info((enum state_kind)i);
+        if (info == NULL)
+            continue;
+        if (info->codec != NULL) {
+            table_line(line, info->name, info->codec);
+            assert_documented(text, line);
+        }
+        if (info->key_codec != NULL)
+            table_line(line, info->name, info->key_codec);
+        else
+            snprintf(line, sizeof line, "| `%s` | - |", info->name);
+        snprintf(numbered, sizeof numbered, "| %u %s", i, line);
+        assert_documented(text, numbered);
+    }
+    for (unsigned i = 0; i < EVENT_TYPE_LIMIT; i++) {
+        if (event_codec((uint8_t)i) == NULL)
+            continue;
+        table_line(line, event_codec((uint8_t)i)->name, event_codec((uint8_t)i));
+        snprintf(numbered, sizeof numbered, "| %u %s", i, line);
+        assert_documented(text, numbered);
+    }
+}
+
+static void test_errors_are_documented(void **state)
+{
+    (void)state;
+    char line[512];
+    const char *text = document("docs/spec/errors.md");
+    for (unsigned i = 0; i < CONTRACT_ERROR_COUNT; i++) {
+        snprintf(line, sizeof line, "| %u | `%s` | %s |", i,
+                 contract_error_name((enum contract_error)i),
+                 contract_error_reason((enum contract_error)i));
+        assert_documented(text, line);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -327,6 +410,8 @@ int main(void)
         cmocka_unit_test(test_frozen),
         cmocka_unit_test(test_event_walk_stops_at_faults),
         cmocka_unit_test(test_error_names),
+        cmocka_unit_test(test_state_is_documented),
+        cmocka_unit_test(test_errors_are_documented),
     };
     return cmocka_run_group_tests(tests, collect, NULL);
 }
