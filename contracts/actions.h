@@ -87,14 +87,14 @@ struct participant_rotate_key {
 struct device_register {
     struct name id;
     uint8_t type;
-    struct power max_power;        /* most that it can be regulated by, either way; above 0 */
-    struct energy capacity;        /* 0 where it has none */
-    struct power connection;       /* capacity of its grid connection */
+    struct power max_power;  /* most that it can be regulated by, either way; above 0 */
+    struct energy capacity;  /* 0 where it has none */
+    struct power connection; /* capacity of its grid connection */
     struct name node;
     struct name feeder;
     struct name zone;
-    struct public_key meter_key;   /* BIP340 key that signs its readings */
-    struct hash address_hash;      /* salted hash of personal data, kept off the chain */
+    struct public_key meter_key; /* BIP340 key that signs its readings */
+    struct hash address_hash;    /* salted hash of personal data, kept off the chain */
 };
 /* By the owner: offers management for [from, until); binds once the manager accepts. */
 struct device_delegate {
@@ -145,21 +145,21 @@ struct token_transfer {
 struct market_create {
     struct name id;
     struct name zone;
-    struct duration mtu;                /* market time unit, 900000 = 15 min */
-    uint16_t mtus_per_period;           /* a delivery period is that many units; starts at multiples
+    struct duration mtu;      /* market time unit, 900000 = 15 min */
+    uint16_t mtus_per_period; /* a delivery period is that many units; starts at multiples
                                            of its length since the Unix epoch */
     struct timestamp opens;
-    struct timestamp closes;            /* no orders at or after it */
-    struct duration gate_closure;       /* before delivery starts; orders are refused after it */
-    struct duration proof_deadline;     /* after delivery ends; then the escrow goes back */
-    struct energy quantity_step;        /* a multiple of mtus_per_period Wh */
+    struct timestamp closes;        /* no orders at or after it */
+    struct duration gate_closure;   /* before delivery starts; orders are refused after it */
+    struct duration proof_deadline; /* after delivery ends; then the escrow goes back */
+    struct energy quantity_step;    /* a multiple of mtus_per_period Wh */
     struct energy quantity_min;
     struct energy quantity_max;
     struct energy_price price_step;
     struct energy_price price_min;
     struct energy_price price_max;
-    uint16_t tolerance_permille;        /* 1 to 1000, market-rules 9 */
-    uint16_t floor_permille;            /* 0 to tolerance */
+    uint16_t tolerance_permille; /* 1 to 1000, market-rules 9 */
+    uint16_t floor_permille;     /* 0 to tolerance */
 };
 struct market_set_state {
     struct name id;
@@ -171,7 +171,7 @@ struct request_place {
     uint8_t direction;
     struct timestamp period_start;
     struct energy quantity;
-    struct energy_price price;          /* the most that it pays */
+    struct energy_price price; /* the most that it pays */
 };
 /* By a device's owner or manager. The declared schedule stays off the chain until the proof: hash =
  * H(SCHEDULE, salt, device, period start, net consumption in Wh of each unit). */
@@ -180,7 +180,7 @@ struct offer_place {
     uint8_t direction;
     struct timestamp period_start;
     struct energy quantity;
-    struct energy_price price;          /* the least that it takes */
+    struct energy_price price; /* the least that it takes */
     struct name device;
     struct hash schedule_hash;
 };
@@ -192,13 +192,13 @@ enum { METER_BATCH_REASON_MAX = 128 };
 /* By a meter operator: the fingerprint of one interval's readings (D5.5, IOTA verification). A
  * correction names the next revision and a reason. */
 struct meter_batch {
-    struct name id;                     /* the operator's own name for this group of meters */
+    struct name id; /* the operator's own name for this group of meters */
     struct timestamp interval_start;
     struct duration interval;
-    uint32_t count;                     /* readings under the root */
+    uint32_t count; /* readings under the root */
     struct hash root;
-    uint32_t revision;                  /* 0 the first time */
-    struct bytes_view reason;           /* text, empty at revision 0 */
+    uint32_t revision;        /* 0 the first time */
+    struct bytes_view reason; /* text, empty at revision 0 */
 };
 /* By buyer or seller of the deal; the witness holds a delivery_witness (delivery.h). */
 struct delivery_prove {

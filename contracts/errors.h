@@ -8,14 +8,14 @@
 enum contract_error {
     CONTRACT_OK = 0,
     /* A transaction as such: refused at the door, never part of a block. Invalid for ever. */
-    CONTRACT_TX_MALFORMED,        /* bytes are not a canonical transaction */
-    CONTRACT_TX_OVERSIZED,        /* over LIMIT_TX_BYTES or LIMIT_WITNESS_BYTES */
-    CONTRACT_TX_WRONG_CHAIN,      /* made for another ledger */
-    CONTRACT_TX_BAD_SIGNATURE,    /* the signature does not fit key and bytes */
-    CONTRACT_TX_BAD_WITNESS,      /* witness bytes do not hash to what the body says */
-    CONTRACT_TX_UNKNOWN_KEY,      /* no participant has this key */
-    CONTRACT_TX_NONCE_USED,       /* at or below the account's: a replay */
-    CONTRACT_TX_EXPIRED,          /* valid_until has passed */
+    CONTRACT_TX_MALFORMED,     /* bytes are not a canonical transaction */
+    CONTRACT_TX_OVERSIZED,     /* over LIMIT_TX_BYTES or LIMIT_WITNESS_BYTES */
+    CONTRACT_TX_WRONG_CHAIN,   /* made for another ledger */
+    CONTRACT_TX_BAD_SIGNATURE, /* the signature does not fit key and bytes */
+    CONTRACT_TX_BAD_WITNESS,   /* witness bytes do not hash to what the body says */
+    CONTRACT_TX_UNKNOWN_KEY,   /* no participant has this key */
+    CONTRACT_TX_NONCE_USED,    /* at or below the account's: a replay */
+    CONTRACT_TX_EXPIRED,       /* valid_until has passed */
     /* Not yet: may become includable. */
     CONTRACT_TX_NONCE_GAP,        /* above the next one */
     CONTRACT_TX_FEE_UNAFFORDABLE, /* the balance does not cover the fee */
@@ -33,33 +33,33 @@ enum contract_error {
     CONTRACT_UNKNOWN_MARKET,
     CONTRACT_UNKNOWN_ORDER,
     CONTRACT_UNKNOWN_DEAL,
-    CONTRACT_UNKNOWN_BATCH,       /* no fingerprint of readings for that interval */
-    CONTRACT_EXISTS_ALREADY,      /* the name, key or record is taken */
-    CONTRACT_NOT_OWNER,           /* only the device's owner may do this */
-    CONTRACT_NOT_YOURS_TO_OFFER,  /* the sender neither owns nor manages the device then */
-    CONTRACT_NO_PENDING_REQUEST,  /* nothing was offered that could be accepted */
+    CONTRACT_UNKNOWN_BATCH,      /* no fingerprint of readings for that interval */
+    CONTRACT_EXISTS_ALREADY,     /* the name, key or record is taken */
+    CONTRACT_NOT_OWNER,          /* only the device's owner may do this */
+    CONTRACT_NOT_YOURS_TO_OFFER, /* the sender neither owns nor manages the device then */
+    CONTRACT_NO_PENDING_REQUEST, /* nothing was offered that could be accepted */
     CONTRACT_NOT_PREQUALIFIED,
-    CONTRACT_NOT_ENROLLED,        /* the device is not enrolled in this market */
-    CONTRACT_WRONG_ZONE,          /* the device or order is not in the market's zone */
-    CONTRACT_OVER_DEVICE_POWER,   /* more than the device can give, with what it has sold already */
-    CONTRACT_MARKET_NOT_OPEN,     /* suspended, closed, or not yet opened */
-    CONTRACT_GATE_CLOSED,         /* after gate closure of that delivery period */
-    CONTRACT_BAD_PERIOD,          /* not a whole delivery period of this market */
-    CONTRACT_BAD_GRANULARITY,     /* not a multiple of the market's quantity or price step */
-    CONTRACT_OUT_OF_RANGE,        /* below the least or above the most that the market allows */
-    CONTRACT_BOOK_FULL,           /* LIMIT_OPEN_ORDERS_PER_BOOK is reached */
-    CONTRACT_ORDER_NOT_OPEN,      /* filled, cancelled or expired */
-    CONTRACT_DEAL_NOT_OPEN,       /* settled or refunded */
-    CONTRACT_TOO_EARLY,           /* before the end of delivery, or before the event it needs */
-    CONTRACT_TOO_LATE,            /* after the deadline */
-    CONTRACT_BAD_PROOF,           /* a Merkle path does not lead to the fingerprint */
-    CONTRACT_BAD_READING,         /* malformed, wrong device, interval or order */
+    CONTRACT_NOT_ENROLLED,      /* the device is not enrolled in this market */
+    CONTRACT_WRONG_ZONE,        /* the device or order is not in the market's zone */
+    CONTRACT_OVER_DEVICE_POWER, /* more than the device can give, with what it has sold already */
+    CONTRACT_MARKET_NOT_OPEN,   /* suspended, closed, or not yet opened */
+    CONTRACT_GATE_CLOSED,       /* after gate closure of that delivery period */
+    CONTRACT_BAD_PERIOD,        /* not a whole delivery period of this market */
+    CONTRACT_BAD_GRANULARITY,   /* not a multiple of the market's quantity or price step */
+    CONTRACT_OUT_OF_RANGE,      /* below the least or above the most that the market allows */
+    CONTRACT_BOOK_FULL,         /* LIMIT_OPEN_ORDERS_PER_BOOK is reached */
+    CONTRACT_ORDER_NOT_OPEN,    /* filled, cancelled or expired */
+    CONTRACT_DEAL_NOT_OPEN,     /* settled or refunded */
+    CONTRACT_TOO_EARLY,         /* before the end of delivery, or before the event it needs */
+    CONTRACT_TOO_LATE,          /* after the deadline */
+    CONTRACT_BAD_PROOF,         /* a Merkle path does not lead to the fingerprint */
+    CONTRACT_BAD_READING,       /* malformed, wrong device, interval or order */
     CONTRACT_BAD_METER_SIGNATURE,
-    CONTRACT_BAD_SCHEDULE,        /* the revealed schedule is not the one declared */
-    CONTRACT_BAD_KEY,             /* not a key, or possession not proven */
-    CONTRACT_BAD_PARAMETER,       /* a parameter is outside what makes sense */
-    CONTRACT_BAD_REVISION,        /* a correction must name the next revision and a reason */
-    CONTRACT_TOO_MANY_EVENTS,     /* the transaction's effects are over the limit */
+    CONTRACT_BAD_SCHEDULE,    /* the revealed schedule is not the one declared */
+    CONTRACT_BAD_KEY,         /* not a key, or possession not proven */
+    CONTRACT_BAD_PARAMETER,   /* a parameter is outside what makes sense */
+    CONTRACT_BAD_REVISION,    /* a correction must name the next revision and a reason */
+    CONTRACT_TOO_MANY_EVENTS, /* the transaction's effects are over the limit */
     CONTRACT_ERROR_COUNT
 };
 

@@ -8,14 +8,14 @@
 #include "contracts/records.h"
 
 enum event_type {
-    EVENT_ORDER_PLACED = 1,     /* event_order_placed */
-    EVENT_ORDER_CANCELLED = 2,  /* event_order_ended */
-    EVENT_ORDER_EXPIRED = 3,    /* event_order_ended */
-    EVENT_DEAL_MATCHED = 4,     /* event_deal */
-    EVENT_DEAL_ENDED = 5,       /* event_deal */
-    EVENT_TOKEN_MOVED = 6,      /* event_token_moved: mint, burn, transfer, pay, refund */
-    EVENT_FEES_SPLIT = 7,       /* event_fees_split: one per validator */
-    EVENT_DIGEST = 8,           /* event_digest */
+    EVENT_ORDER_PLACED = 1,    /* event_order_placed */
+    EVENT_ORDER_CANCELLED = 2, /* event_order_ended */
+    EVENT_ORDER_EXPIRED = 3,   /* event_order_ended */
+    EVENT_DEAL_MATCHED = 4,    /* event_deal */
+    EVENT_DEAL_ENDED = 5,      /* event_deal */
+    EVENT_TOKEN_MOVED = 6,     /* event_token_moved: mint, burn, transfer, pay, refund */
+    EVENT_FEES_SPLIT = 7,      /* event_fees_split: one per validator */
+    EVENT_DIGEST = 8,          /* event_digest */
     EVENT_TYPE_LIMIT = 16
 };
 

@@ -10,8 +10,8 @@ enum { GENESIS_PARTICIPANTS_MAX = 64 };
 struct genesis {
     struct name chain;
     struct timestamp time;
-    uint8_t simulated_time;      /* 1: nodes may follow a simulated clock (demonstrations, tests) */
-    uint32_t delta_ms;           /* consensus timing, see consensus/bft.h */
+    uint8_t simulated_time; /* 1: nodes may follow a simulated clock (demonstrations, tests) */
+    uint32_t delta_ms;      /* consensus timing, see consensus/bft.h */
     uint32_t block_interval_ms;
     uint32_t max_idle_ms;
     uint32_t exec_budget_ms;

@@ -60,9 +60,9 @@ enum state_kind {
 struct params_record {
     struct money fee_per_tx;
     struct money fee_per_action;
-    struct money fee_per_deal;      /* from the seller's pay, at settlement */
-    struct duration fee_period;     /* the fee pool is split between the validators at its end */
-    struct duration tx_lifetime;    /* valid_until may be that far ahead */
+    struct money fee_per_deal;   /* from the seller's pay, at settlement */
+    struct duration fee_period;  /* the fee pool is split between the validators at its end */
+    struct duration tx_lifetime; /* valid_until may be that far ahead */
     uint32_t validator_count;
     struct params_validator {
         struct public_key key;
@@ -86,10 +86,10 @@ struct key_record {
 
 /* Every micro-euro stands in exactly one pot. */
 enum pot_kind {
-    POT_BALANCE = 0,       /* id: participant */
-    POT_ORDER_ESCROW = 1,  /* id: u64 order, zero-padded to 24 bytes */
-    POT_DEAL_ESCROW = 2,   /* id: u64 deal */
-    POT_FEES = 3           /* id: zero */
+    POT_BALANCE = 0,      /* id: participant */
+    POT_ORDER_ESCROW = 1, /* id: u64 order, zero-padded to 24 bytes */
+    POT_DEAL_ESCROW = 2,  /* id: u64 deal */
+    POT_FEES = 3          /* id: zero */
 };
 extern const char *const pot_kind_names[4];
 
@@ -110,13 +110,13 @@ struct receipt_reference {
 
 struct device_record {
     struct name owner;
-    struct name manager;            /* empty if none */
+    struct name manager; /* empty if none */
     struct timestamp managed_from;
     struct timestamp managed_until;
-    struct name pending_manager;    /* offered, not yet accepted; empty if none */
+    struct name pending_manager; /* offered, not yet accepted; empty if none */
     struct timestamp pending_from;
     struct timestamp pending_until;
-    struct name pending_owner;      /* empty if none */
+    struct name pending_owner; /* empty if none */
     uint8_t type;
     struct power max_power;
     struct energy capacity;
@@ -160,13 +160,13 @@ struct order_record {
     uint8_t direction;
     uint8_t status;
     struct timestamp period_start;
-    struct energy quantity;         /* as placed */
-    struct energy open;             /* not yet traded */
+    struct energy quantity; /* as placed */
+    struct energy open;     /* not yet traded */
     struct energy_price price;
-    struct name device;             /* empty for a request */
-    struct hash schedule_hash;      /* zero for a request */
-    uint64_t height;                /* of the block that took it: its time */
-    uint64_t tie;                   /* order of equals, from the previous block and the tx id */
+    struct name device;        /* empty for a request */
+    struct hash schedule_hash; /* zero for a request */
+    uint64_t height;           /* of the block that took it: its time */
+    uint64_t tie;              /* order of equals, from the previous block and the tx id */
 };
 
 enum deal_state { DEAL_MATCHED = 0, DEAL_SETTLED = 1, DEAL_PARTIAL = 2, DEAL_REFUNDED = 3 };
@@ -209,9 +209,9 @@ struct batch_record {
 
 /* D5.5 3.2.6 daily digest: the whole history up to the last block of a day is one hash. */
 struct digest_record {
-    uint64_t height;        /* of the last block of the day */
-    struct hash log_root;   /* history log over the blocks up to and with it */
-    uint64_t transactions;  /* since the chain began */
+    uint64_t height;       /* of the last block of the day */
+    struct hash log_root;  /* history log over the blocks up to and with it */
+    uint64_t transactions; /* since the chain began */
 };
 
 struct counters_record {
@@ -221,8 +221,8 @@ struct counters_record {
 };
 
 struct clock_record {
-    struct timestamp time;        /* of the last block */
-    struct timestamp fees_split;  /* end of the last fee period */
+    struct timestamp time;       /* of the last block */
+    struct timestamp fees_split; /* end of the last fee period */
 };
 
 struct used_record {
@@ -263,9 +263,9 @@ struct book_late_record {
 /* How one kind is named, keyed and encoded. */
 struct state_kind_info {
     enum state_kind kind;
-    const char *name;                  /* "deal": flex proof get deal 7 */
-    const char *plural;                /* "deals": GET /v1/deals */
-    const struct codec_record *codec;  /* NULL for an index without a value */
+    const char *name;                 /* "deal": flex proof get deal 7 */
+    const char *plural;               /* "deals": GET /v1/deals */
+    const struct codec_record *codec; /* NULL for an index without a value */
     /* Parts of the key after the namespace byte. */
     const struct codec_record *key_codec; /* a record of the key's parts; NULL: no key */
 };

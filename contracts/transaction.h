@@ -9,8 +9,8 @@
 #ifndef FLEX_CONTRACTS_TRANSACTION_H
 #define FLEX_CONTRACTS_TRANSACTION_H
 
-#include "base/units.h"
 #include "base/limits.h"
+#include "base/units.h"
 #include "contracts/errors.h"
 #include "crypto/sign.h"
 
@@ -50,8 +50,8 @@ struct transaction_draft {
     struct money fee_limit;
     uint32_t action_count;
     struct transaction_draft_action {
-        uint8_t type;        /* enum action_type */
-        const void *record;  /* the struct that action_method's codec describes */
+        uint8_t type;       /* enum action_type */
+        const void *record; /* the struct that action_method's codec describes */
     } actions[LIMIT_ACTIONS_PER_TX];
     struct bytes_view witness;
 };

@@ -8,7 +8,7 @@
 struct node_metrics {
     _Atomic uint64_t frames_received;
     _Atomic uint64_t frames_sent;
-    _Atomic uint64_t frames_dropped;        /* the peer's queue was full, or it was down */
+    _Atomic uint64_t frames_dropped; /* the peer's queue was full, or it was down */
     _Atomic uint64_t strikes;
     _Atomic uint64_t transactions_received; /* from peers */
     _Atomic uint64_t transactions_posted;   /* by the API */
@@ -22,7 +22,7 @@ struct node_metrics {
     _Atomic uint64_t blocks_built;
     _Atomic uint64_t votes_sent;
     _Atomic uint64_t views_entered;
-    _Atomic uint64_t views_nullified;       /* in which this node voted to nullify */
+    _Atomic uint64_t views_nullified; /* in which this node voted to nullify */
     _Atomic uint64_t evidence;
     _Atomic uint64_t alarms;
     _Atomic uint64_t store_full;

@@ -43,8 +43,10 @@ for folder in "${!may[@]}"; do
             ;;
         esac
     done < <(git ls-files "$folder/*.c" "$folder/*.h" | xargs -r grep -nE '^#include "' /dev/null)
-    if git ls-files "$folder/*.c" "$folder/*.h" | xargs -r grep -nE "^#include <(${forbidden[$folder]})" /dev/null; then
-        echo "^ headers that $folder must not know"
+    unknown=$(git ls-files "$folder/*.c" "$folder/*.h" |
+        xargs -r grep -nE "^#include <(${forbidden[$folder]})" /dev/null || true)
+    if [ -n "$unknown" ]; then
+        printf '%s\n^ headers that %s must not know\n' "$unknown" "$folder"
         failed=1
     fi
 done
