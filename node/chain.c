@@ -134,21 +134,7 @@ bool chain_cache(struct chain *chain, const struct block_header *header, struct 
     return true;
 }
 
-void chain_mark_verified(struct chain *chain, const struct transaction *transaction)
-{
-    struct hash leaf;
-    transaction_leaf(&leaf, transaction);
-    verified_add(chain->verified, &leaf);
-}
-
-bool chain_is_verified(const struct chain *chain, const struct transaction *transaction)
-{
-    struct hash leaf;
-    transaction_leaf(&leaf, transaction);
-    return verified_has(chain->verified, &leaf);
-}
-
-static bool signatures_are_good(struct chain *chain, struct bytes_view body)
+static bool signatures_are_good(struct bytes_view body)
 {
     struct body_reader reader;
     struct bytes_view envelope;
@@ -157,16 +143,10 @@ static bool signatures_are_good(struct chain *chain, struct bytes_view body)
     }
     while (body_next(&reader, &envelope)) {
         struct transaction transaction;
-        if (transaction_decode(&transaction, envelope) != CONTRACT_OK) {
+        if (transaction_decode(&transaction, envelope) != CONTRACT_OK ||
+            !transaction_signature_is_valid(&transaction)) {
             return false;
         }
-        if (chain_is_verified(chain, &transaction)) {
-            continue;
-        }
-        if (!transaction_signature_is_valid(&transaction)) {
-            return false;
-        }
-        chain_mark_verified(chain, &transaction);
     }
     return body_is_whole(&reader);
 }
@@ -180,7 +160,7 @@ bool chain_add_body(struct chain *chain, const struct block_header *header, stru
     if (!body_tx_root(&root, body, chain->tx_leaves) || !hash_equal(&root, &header->tx_root)) {
         return false;
     }
-    if (!verified && !signatures_are_good(chain, body)) {
+    if (!verified && !signatures_are_good(body)) {
         return false;
     }
     return header->height <= chain_tip(chain)->height || chain_cache(chain, header, body, &block);
@@ -459,7 +439,6 @@ static bool write_genesis(struct chain *chain, const struct genesis *genesis, ch
 static bool allocate(struct chain *chain)
 {
     chain->ledger = ledger_create();
-    chain->verified = verified_create();
     chain->blocks = calloc(CHAIN_BLOCKS_MAX, sizeof *chain->blocks);
     chain->gone = calloc(CHAIN_BLOCKS_MAX, sizeof *chain->gone);
     chain->leaves = calloc(LIMIT_TX_PER_BLOCK + 1, sizeof *chain->leaves);
@@ -468,10 +447,9 @@ static bool allocate(struct chain *chain)
     chain->receipts = malloc(CHAIN_RECEIPTS_BYTES);
     chain->body = malloc(LIMIT_BLOCK_BODY_BYTES);
     chain->committed = overlay_create(CHAIN_COMMITTED_BYTES);
-    return chain->ledger != NULL && chain->verified != NULL && chain->blocks != NULL &&
-           chain->gone != NULL && chain->leaves != NULL && chain->tx_leaves != NULL &&
-           chain->tx_ids != NULL && chain->receipts != NULL && chain->body != NULL &&
-           chain->committed != NULL;
+    return chain->ledger != NULL && chain->blocks != NULL && chain->gone != NULL &&
+           chain->leaves != NULL && chain->tx_leaves != NULL && chain->tx_ids != NULL &&
+           chain->receipts != NULL && chain->body != NULL && chain->committed != NULL;
 }
 
 struct chain *chain_open(const struct genesis *genesis, const struct chain_backend *backend,
@@ -518,7 +496,6 @@ void chain_close(struct chain *chain)
     }
     overlay_destroy(chain->committed);
     ledger_destroy(chain->ledger);
-    verified_destroy(chain->verified);
     free(chain->blocks);
     free(chain->gone);
     free(chain->leaves);

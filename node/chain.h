@@ -38,8 +38,9 @@ struct chain *chain_open(const struct genesis *genesis, const struct chain_backe
                          char problem[160]);
 void chain_close(struct chain *chain);
 
-/* Takes a block's body into the cache after checking it against header.tx_root (and decoding every
- * transaction, verifying each signature once: `verified` says that the caller has done so). False:
+/* Takes a block's body into the cache after checking it against header.tx_root, decoding every
+ * transaction, and verifying each signature unless `verified` says that the caller has done so (the
+ * daemon's workers have: node/verify_cache.h). False:
  * the body is not the header's, or malformed; or the cache is full of other unfinal blocks. A block
  * at or below the committed height is checked but not kept. */
 bool chain_add_body(struct chain *chain, const struct block_header *header, struct bytes_view body,
@@ -48,8 +49,9 @@ bool chain_has_body(const struct chain *chain, const struct hash *block_id);
 /* The body of a cached block, valid until the next commit; false if it isn't cached. */
 bool chain_body(const struct chain *chain, const struct hash *block_id, struct block_header *header,
                 struct bytes_view *body);
-/* Runs the block (which is cached, as are its ancestors up to the committed one) on its parent's
- * state and compares every root. The process stops if the state cannot be read, or if value is not
+/* Runs the block, which is cached, on its parent's state and compares every root; ancestors that have
+ * not been run are run first. INVALID, but not for ever, if an ancestor is not here: such a block
+ * stands beside the final chain, for the core asks for parents first. The process stops if the state cannot be read, or if value is not
  * conserved. */
 enum bft_verdict chain_execute(struct chain *chain, const struct hash *block_id);
 /* Builds a block from the mempool on the given parent and fills the header; its body and overlay are
@@ -67,11 +69,6 @@ enum store_result chain_commit(struct chain *chain, const struct block_header *h
 const struct store_block *chain_last_commit(const struct chain *chain);
 /* Drops from `mempool` what the last commit took or made stale, and what has expired. */
 void chain_tell_mempool(const struct chain *chain, struct mempool *mempool);
-
-/* The door's memory of signatures: those of a transaction that the caller has verified are not
- * verified again in a block. */
-void chain_mark_verified(struct chain *chain, const struct transaction *transaction);
-bool chain_is_verified(const struct chain *chain, const struct transaction *transaction);
 
 const struct store_tip *chain_tip(const struct chain *chain);
 /* The committed state, read-only (a write to it asserts), for checks at the door. */

@@ -7,7 +7,8 @@
  * Invariants:
  *  1. A block's roots depend on its transactions, its parent's state, and the header's height, time,
  *     parent and log root; on nothing else that this node knows.
- *  2. Signatures were verified when the body came in (chain_add_body) or at the mempool's door.
+ *  2. Signatures were verified before a body or a transaction came here (chain_add_body; the mempool's
+ *     door).
  *  3. A fault of the state is no verdict: the process stops (architecture.md).
  *  4. What is built is cached as executed; it is not run a second time.
  *
@@ -250,7 +251,11 @@ enum bft_verdict chain_execute(struct chain *chain, const struct hash *block_id)
         struct cached_block *lowest = block;
         while (!chain_find_parent(chain, &lowest->header.parent_id, &parent)) {
             struct cached_block *above = chain_find(chain, &lowest->header.parent_id);
-            MUST(above != NULL); /* the core asks for parents first */
+            if (above == NULL) {
+                log_line(LOG_UNUSUAL, "block of height %llu has no parent here -> not run",
+                         (unsigned long long)lowest->header.height);
+                return BFT_VERDICT_INVALID;
+            }
             if (above->state == CACHED_INVALID) {
                 lowest->state = CACHED_INVALID;
                 break;

@@ -3,7 +3,6 @@
 #define FLEX_NODE_CHAIN_INTERNAL_H
 
 #include "node/chain.h"
-#include "node/verified.h"
 
 /* Address space of one block's changes, and of its tree nodes: a body of 2 MiB holds at most 36,000
  * orders; each changes some 12 records of 300 bytes with bookkeeping in its transaction and at the
@@ -40,7 +39,6 @@ struct chain {
     struct chain_backend backend;
     struct hash genesis;
     struct ledger *ledger;
-    struct verified *verified;
     struct cached_block **blocks; /* room for CHAIN_BLOCKS_MAX */
     uint32_t block_count;
     size_t body_bytes;

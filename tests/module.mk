@@ -11,9 +11,9 @@ $(BUILD)/obj/tests/%.o: tests/%.c
 define unit_rules
 UNIT_$(1) := $$(patsubst tests/%.c,$(BUILD)/tests/%,$$(wildcard tests/unit/$(1)/test_*.c))
 UNIT_TESTS += $$(UNIT_$(1))
-# tests/lib/MODULE holds what the tests of one module share.
+# tests/lib/MODULE holds what the tests of one module share, tests/lib itself what those of all do.
 TESTLIB_$(1) := $$(patsubst %.c,$(BUILD)/obj/%.o,$$(wildcard tests/lib/$(1)/*.c))
-$(BUILD)/tests/unit/$(1)/%: $(BUILD)/obj/tests/unit/$(1)/%.o $$(TESTLIB_$(1)) $$(LINK_$(1))
+$(BUILD)/tests/unit/$(1)/%: $(BUILD)/obj/tests/unit/$(1)/%.o $$(TESTLIB_$(1)) $$(TEST_LIB_OBJECTS) $$(LINK_$(1))
 	@mkdir -p $$(@D)
 	@$$(CC) $$(LDFLAGS_ALL) -o $$@ $$^ -lcmocka $$(EXT_$(1))
 .PHONY: unit-$(1)

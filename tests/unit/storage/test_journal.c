@@ -18,7 +18,7 @@
 #include "storage/checksum.h"
 #include "storage/file_io.h"
 #include "storage/journal_internal.h"
-#include "tests/lib/storage/temp_dir.h"
+#include "tests/lib/temp_dir.h"
 
 enum { EVENTS_MAX = 4096 };
 

@@ -19,7 +19,7 @@
 #include "base/log.h"
 #include "storage/store_internal.h"
 #include "tests/lib/storage/blocks.h"
-#include "tests/lib/storage/temp_dir.h"
+#include "tests/lib/temp_dir.h"
 
 struct setting {
     char directory[TEMP_PATH_SIZE];

@@ -1,5 +1,5 @@
 /* Directories and forked children for tests of storage. Anything unexpected aborts the test. */
-#include "tests/lib/storage/temp_dir.h"
+#include "tests/lib/temp_dir.h"
 
 #include <dirent.h>
 #include <fcntl.h>
