@@ -198,6 +198,26 @@ static void test_malformed(void **state)
     }
 }
 
+static void test_more_actions_than_announced(void **state)
+{
+    (void)state;
+    enum { COUNT = 4 + 122 };
+    struct transaction_draft draft;
+    struct transaction transaction;
+    struct byte_writer writer;
+    draft_one(&draft, "alice");
+    fixture_draft_add(&draft, ACTION_TOKEN_TRANSFER, &transfer);
+    byte_writer_init(&writer, fixture.envelope, FIXTURE_ENVELOPE_BYTES);
+    assert_true(transaction_sign(&writer, &draft, &fixture_signer(&fixture, "alice")->secret));
+    struct bytes_view envelope = bytes_view_of(fixture.envelope, writer.size);
+    assert_status(CONTRACT_OK, transaction_decode(&transaction, envelope));
+    assert_int_equal(2, fixture.envelope[COUNT]);
+    fixture.envelope[COUNT] = 1;
+    assert_status(CONTRACT_TX_MALFORMED, transaction_decode(&transaction, envelope));
+    fixture.envelope[COUNT] = 3;
+    assert_status(CONTRACT_TX_MALFORMED, transaction_decode(&transaction, envelope));
+}
+
 static void test_oversized(void **state)
 {
     (void)state;
@@ -302,6 +322,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_cut_at_every_byte, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_every_bit_counts, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_malformed, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_more_actions_than_announced, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_oversized, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_largest, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_witness, set_up, tear_down),

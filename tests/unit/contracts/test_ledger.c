@@ -184,6 +184,58 @@ static void test_too_many_events(void **state)
     assert_int_equal(0, contract_event_room(&call));
 }
 
+/* Methods for one test, in the place of a real one. */
+static enum contract_error spam(struct contract_call *call, const void *record)
+{
+    struct event_order_ended event = {.id = 1};
+    (void)record;
+    for (unsigned i = 0; i <= LIMIT_EVENTS_BYTES_PER_TX / 11; i++)
+        contract_event(call, EVENT_ORDER_CANCELLED, &event);
+    return CONTRACT_OK;
+}
+
+static enum contract_error touch_and_fail(struct contract_call *call, const void *record)
+{
+    const struct delivery_prove *action = record;
+    struct state_key key = state_key_u64(STATE_BOOK, action->deal);
+    assert_true(ledger_touch_book(call->ledger, &key));
+    return action->deal == 13 ? CONTRACT_TOO_LATE : CONTRACT_OK;
+}
+
+static void test_a_transaction_with_too_many_events_fails(void **state)
+{
+    (void)state;
+    struct delivery_prove action = {.deal = 1};
+    fixture.ledger->methods[ACTION_DELIVERY_PROVE] = spam;
+    int64_t before = fixture_balance(&fixture, "alice");
+    assert_status(CONTRACT_TOO_MANY_EVENTS,
+                  fixture_act(&fixture, "alice", ACTION_DELIVERY_PROVE, &action));
+    assert_int_equal(0, fixture.receipt.events.size);
+    assert_int_equal(before - FEE, fixture_balance(&fixture, "alice"));
+    /* The next one starts with an empty page. */
+    struct token_transfer transfer = {.to = fixture_name("bob"), .amount = money_of(1)};
+    assert_status(CONTRACT_OK, fixture_act(&fixture, "alice", ACTION_TOKEN_TRANSFER, &transfer));
+}
+
+static void test_a_failed_transaction_touches_no_book(void **state)
+{
+    (void)state;
+    struct delivery_prove good = {.deal = 20};
+    struct delivery_prove bad = {.deal = 13};
+    struct transaction_draft draft;
+    fixture.ledger->methods[ACTION_DELIVERY_PROVE] = touch_and_fail;
+    assert_status(CONTRACT_OK, fixture_act(&fixture, "alice", ACTION_DELIVERY_PROVE, &good));
+    good.deal = 4;
+    fixture_draft(&fixture, &draft, "alice");
+    fixture_draft_add(&draft, ACTION_DELIVERY_PROVE, &good);
+    fixture_draft_add(&draft, ACTION_DELIVERY_PROVE, &bad);
+    assert_status(CONTRACT_TOO_LATE, fixture_send(&fixture, "alice", &draft));
+    assert_int_equal(1, ledger_touched_count(fixture.ledger));
+    struct state_key kept = state_key_u64(STATE_BOOK, 20);
+    assert_memory_equal(&kept, ledger_touched_book(fixture.ledger, 0), sizeof kept);
+    ledger_untouch_books(fixture.ledger, 0); /* no market knows that book */
+}
+
 /* --- books ---------------------------------------------------------------------------------- */
 
 static void test_touched_books_come_in_key_order_once(void **state)
@@ -436,6 +488,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_events_tell_the_moves, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_receipt_leaf_is_over_its_encoding, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_too_many_events, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_transaction_with_too_many_events_fails, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(test_a_failed_transaction_touches_no_book, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(test_touched_books_come_in_key_order_once, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(test_fees_are_split_when_the_period_ends, set_up,

@@ -218,6 +218,53 @@ static void test_treasury_is_free_but_nothing_else_is(void **state)
     assert_int_equal(FEE + FIXTURE_FEE_PER_ACTION, money_ueur(fixture.receipt.fee));
 }
 
+/* What the market's modules call: pots of every kind. */
+static void test_move_between_pots(void **state)
+{
+    (void)state;
+    struct transaction transaction = {.action_count = 1};
+    struct contract_call call = {.ledger = fixture.ledger,
+                                 .view = fixture.view,
+                                 .context = &fixture.context,
+                                 .transaction = &transaction};
+    struct name alice_id = fixture_name("alice");
+    struct name bob_id = fixture_name("bob");
+    struct pot_id alice = pot_balance(&alice_id);
+    struct pot_id bob = pot_balance(&bob_id);
+    const struct {
+        struct pot_id from;
+        struct pot_id to;
+        int64_t amount;
+        enum contract_error expected;
+    } rows[] = {
+        {alice, pot_order_escrow(1), 0, CONTRACT_AMOUNT_NOT_POSITIVE},
+        {alice, pot_order_escrow(1), -1, CONTRACT_AMOUNT_NOT_POSITIVE},
+        {alice, pot_order_escrow(1), INT64_MIN, CONTRACT_AMOUNT_NOT_POSITIVE},
+        {alice, pot_order_escrow(1), 600000, CONTRACT_OK},
+        {alice, pot_order_escrow(1), 400001, CONTRACT_INSUFFICIENT_FUNDS},
+        {pot_order_escrow(2), bob, 1, CONTRACT_INSUFFICIENT_FUNDS},
+        {pot_deal_escrow(1), bob, 1, CONTRACT_INSUFFICIENT_FUNDS},
+        {pot_order_escrow(1), pot_deal_escrow(1), 250000, CONTRACT_OK},
+        {pot_order_escrow(1), alice, 350001, CONTRACT_INSUFFICIENT_FUNDS},
+        {pot_order_escrow(1), alice, 350000, CONTRACT_OK},
+        {pot_deal_escrow(1), pot_deal_escrow(1), 250000, CONTRACT_OK},
+        {pot_deal_escrow(1), pot_deal_escrow(1), 250001, CONTRACT_INSUFFICIENT_FUNDS},
+        {pot_deal_escrow(1), pot_fees(), 5, CONTRACT_OK},
+        {pot_deal_escrow(1), bob, 249995, CONTRACT_OK},
+    };
+    int64_t fees = money_ueur(token_amount(&call, pot_fees()));
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        assert_status(rows[i].expected,
+                      token_move(&call, rows[i].from, rows[i].to, money_of(rows[i].amount)));
+    assert_int_equal(750000, fixture_balance(&fixture, "alice"));
+    assert_int_equal(249995, fixture_balance(&fixture, "bob"));
+    assert_int_equal(fees + 5, money_ueur(token_amount(&call, pot_fees())));
+    /* Emptied escrows leave nothing behind. */
+    static const uint8_t pots[] = {STATE_POT};
+    assert_int_equal(fixture.genesis.participant_count + 2 + 1,
+                     memory_state_count(fixture.state, bytes_view_of(pots, sizeof pots)));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -226,6 +273,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_mint, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_burn, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_minting_up_to_the_range, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_move_between_pots, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_treasury_is_free_but_nothing_else_is, set_up,
                                         tear_down),
     };
