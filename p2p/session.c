@@ -87,7 +87,6 @@ void session_end(struct p2p *p2p, struct link *link, int64_t now_ms, const char 
     if (link->phase == LINK_CLOSED) {
         return;
     }
-    bool was_dialling = link->phase == LINK_DIALLING;
     if (link->peer == LINK_NO_PEER ||
         (link->phase != LINK_LIVE && link->role == HANDSHAKE_LISTENER)) {
         log_refusal(p2p, link, now_ms, why);
@@ -102,9 +101,11 @@ void session_end(struct p2p *p2p, struct link *link, int64_t now_ms, const char 
         peer->dialling = NULL;
         peer->failures++;
         peer->dial_ms = now_ms + backoff_ms(peer->failures);
-        log_line(was_dialling ? LOG_DEBUG : LOG_INFO,
-                 "p2p dialling %s > %s -> again in %" PRId64 " ms", peer_text(p2p, index, name),
-                 why, peer->dial_ms - now_ms);
+        /* The first, second, fourth, eighth ... in a row, so that a peer that is away fills no log. */
+        bool shows = (peer->failures & (peer->failures - 1)) == 0;
+        log_line(shows ? LOG_INFO : LOG_DEBUG,
+                 "p2p dialling %s > %s -> failure %" PRIu32 ", again in %" PRId64 " ms",
+                 peer_text(p2p, index, name), why, peer->failures, peer->dial_ms - now_ms);
     }
     if (peer->live == link) {
         peer->live = NULL;

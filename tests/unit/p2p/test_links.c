@@ -1,11 +1,14 @@
 /* Links between honest nodes over real loopback TLS: frames of every size, order and priority, four
  * nodes at once, dialling at the same moment, slow readers, restarts, stopping in the middle. */
+#include <arpa/inet.h>
 #include <dirent.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -326,6 +329,49 @@ static void stopping_amid_traffic_leaves_nothing_behind(void **state)
     consortium_remove(&consortium);
 }
 
+/* A port whose queue of connections is full: further ones hang in SYN. */
+static uint16_t full_port(int fds[4])
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    socklen_t size = sizeof(address);
+    for (int i = 0; i < 4; i++) {
+        fds[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | (i > 0 ? SOCK_NONBLOCK : 0), 0);
+        assert_true(fds[i] >= 0);
+        if (i == 0) {
+            assert_int_equal(bind(fds[0], (struct sockaddr *)&address, size), 0);
+            assert_int_equal(listen(fds[0], 0), 0);
+            assert_int_equal(getsockname(fds[0], (struct sockaddr *)&address, &size), 0);
+        } else {
+            (void)connect(fds[i], (struct sockaddr *)&address, size);
+        }
+    }
+    return ntohs(address.sin_port);
+}
+
+static void dials_that_hang_or_fail_dont_hold_up_anything(void **state)
+{
+    (void)state;
+    int fds[4];
+    struct p2p_config config;
+    consortium_make(&consortium, 4);
+    consortium_start(&consortium, 1, NULL);
+    consortium_config(&consortium, 0, &config);
+    snprintf(config.peers[1].address, sizeof(config.peers[1].address), "127.0.0.1:%u",
+             full_port(fds));
+    snprintf(config.peers[2].address, sizeof(config.peers[2].address), "no-such-host.invalid:9");
+    consortium_start(&consortium, 0, &config);
+    assert_true(wait_up(&consortium, 0, 1, 2000));
+    sleep_ms(200);
+    assert_int_equal(p2p_up_count(consortium.nodes[0].p2p), 1);
+    int64_t began = monotonic_ms();
+    consortium_stop(&consortium, 0);
+    assert_true(monotonic_ms() - began < 1000);
+    for (int i = 0; i < 4; i++) {
+        close(fds[i]);
+    }
+    consortium_remove(&consortium);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -337,6 +383,7 @@ int main(void)
         cmocka_unit_test(a_peer_that_restarts_is_found_again),
         cmocka_unit_test(a_peer_without_an_address_dials_in),
         cmocka_unit_test(a_struck_peer_waits_longer_each_time),
+        cmocka_unit_test(dials_that_hang_or_fail_dont_hold_up_anything),
         cmocka_unit_test(stopping_amid_traffic_leaves_nothing_behind),
     };
     log_open(stdout, "test", LOG_DEBUG, false);
