@@ -141,6 +141,14 @@ bool raw_closes(struct raw_stream *raw, uint32_t timeout_ms)
     return false;
 }
 
+bool raw_closes_silently(struct raw_stream *raw, uint32_t timeout_ms)
+{
+    uint8_t byte;
+    size_t size = sizeof(byte);
+    int code = receive_some(raw, &byte, &size, timeout_ms);
+    return code != 0 && code != NNG_ETIMEDOUT;
+}
+
 void raw_close(struct raw_stream *raw)
 {
     if (raw->stream != NULL) {

@@ -38,6 +38,8 @@ bool raw_send(struct raw_stream *raw, const void *data, size_t size);
 bool raw_receive(struct raw_stream *raw, void *data, size_t size, uint32_t timeout_ms);
 /* True if the other side closes the stream in that time, whatever it says before. */
 bool raw_closes(struct raw_stream *raw, uint32_t timeout_ms);
+/* True if it closes without a word. */
+bool raw_closes_silently(struct raw_stream *raw, uint32_t timeout_ms);
 void raw_close(struct raw_stream *raw);
 
 void raw_listen(struct raw_listener *listener, struct raw_identity identity);

@@ -262,6 +262,24 @@ static void a_peer_that_restarts_is_found_again(void **state)
     consortium_remove(&consortium);
 }
 
+static void what_was_queued_goes_with_its_link(void **state)
+{
+    (void)state;
+    start_pair();
+    set_refuse(1, true);
+    fill_up(0, 1, P2P_SYNC, 1024 * 1024);
+    consortium_stop(&consortium, 1);
+    assert_true(wait_down(&consortium, 0, 1, 2000));
+    consortium.nodes[1].refuse = false;
+    consortium_start(&consortium, 1, NULL);
+    assert_true(wait_up(&consortium, 0, 1, 6000));
+    /* The budget is whole again, and the new link starts with what was sent on it. */
+    assert_true(send_pattern(&consortium, 0, 1, P2P_SYNC, 4711, LIMIT_FRAME_BYTES));
+    assert_true(wait_frames(&consortium.nodes[1], 1, 5000));
+    assert_true(heard_pattern(&consortium.nodes[1].frames[0], 4711, LIMIT_FRAME_BYTES));
+    consortium_remove(&consortium);
+}
+
 static void a_peer_without_an_address_dials_in(void **state)
 {
     (void)state;
@@ -381,6 +399,7 @@ int main(void)
         cmocka_unit_test(nodes_that_dial_at_once_keep_the_same_link),
         cmocka_unit_test(a_slow_reader_costs_bounded_memory_and_loses_nothing),
         cmocka_unit_test(a_peer_that_restarts_is_found_again),
+        cmocka_unit_test(what_was_queued_goes_with_its_link),
         cmocka_unit_test(a_peer_without_an_address_dials_in),
         cmocka_unit_test(a_struck_peer_waits_longer_each_time),
         cmocka_unit_test(dials_that_hang_or_fail_dont_hold_up_anything),
