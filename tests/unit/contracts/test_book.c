@@ -124,7 +124,8 @@ struct outcome {
 
 static const char *const sellers[6] = {"alice", "bob", "carol", "agg", "agg2", "retail"};
 
-static struct outcome run_block(const int order[7])
+/* Offers of equal sizes leave it to the tie who gets the last steps. */
+static struct outcome run_block(const int order[7], bool equal_sizes)
 {
     struct outcome out = {.deals = 0};
     uint64_t ids[6] = {0};
@@ -132,7 +133,7 @@ static struct outcome run_block(const int order[7])
         if (order[i] == 6) {
             request("dso", 4, 460, 123457);
         } else {
-            offer(sellers[order[i]], 4, 20 * (order[i] + 3), 123456);
+            offer(sellers[order[i]], 4, equal_sizes ? 100 : 20 * (order[i] + 3), 123456);
             ids[order[i]] = market_counters(&fixture).orders;
         }
     }
@@ -152,17 +153,22 @@ static void test_place_in_the_block_has_no_effect(void **state)
     (void)state;
     static const int orders[][7] = {
         {0, 1, 2, 3, 4, 5, 6}, {6, 5, 4, 3, 2, 1, 0}, {3, 6, 0, 5, 1, 4, 2}, {5, 0, 4, 6, 2, 3, 1}};
-    struct outcome first = run_block(orders[0]);
-    int64_t sold = 0;
-    for (int i = 0; i < 6; i++)
-        sold += 20 * (i + 3) - first.open[i];
-    assert_int_equal(sold, 460);
-    for (size_t run = 1; run < sizeof orders / sizeof orders[0]; run++) {
-        fixture_end_block(&fixture);
-        fixture_close(&fixture);
-        market_open(&fixture);
-        struct outcome other = run_block(orders[run]);
-        assert_memory_equal(&first, &other, sizeof first);
+    for (int equal_sizes = 0; equal_sizes < 2; equal_sizes++) {
+        struct outcome first = {.deals = 0};
+        for (size_t run = 0; run < sizeof orders / sizeof orders[0]; run++) {
+            fixture_end_block(&fixture);
+            fixture_close(&fixture);
+            market_open(&fixture);
+            struct outcome other = run_block(orders[run], equal_sizes != 0);
+            if (run == 0)
+                first = other;
+            assert_memory_equal(&first, &other, sizeof first);
+        }
+        int64_t left = 0;
+        for (int i = 0; i < 6; i++)
+            left += first.open[i];
+        assert_int_equal(left, (equal_sizes ? 600 : 660) - 460);
+        assert_int_equal(first.deals, 6);
     }
 }
 
@@ -214,6 +220,7 @@ static void test_self_trade(void **state)
     assert_int_equal(deals(), 1);
     assert_int_equal(market_deal(&fixture, 1).buy_order, 3);
     assert_int_equal(market_deal(&fixture, 1).sell_order, 2);
+    assert_int_equal(energy_price_ueur_per_kwh(market_deal(&fixture, 1).price), 200000);
     assert_int_equal(open_wh(1), 100);
     assert_int_equal(open_wh(2), 40);
 
@@ -223,6 +230,7 @@ static void test_self_trade(void **state)
     assert_int_equal(deals(), 2);
     assert_int_equal(market_deal(&fixture, 2).buy_order, 1);
     assert_int_equal(market_deal(&fixture, 2).sell_order, 4);
+    assert_int_equal(energy_price_ueur_per_kwh(market_deal(&fixture, 2).price), 295000);
     assert_int_equal(market_order(&fixture, 1).status, ORDER_FILLED);
     assert_int_equal(open_wh(2), 40);
 }
@@ -343,6 +351,20 @@ static void test_no_call_after_gate_closure(void **state)
     assert_int_equal(deals(), 0);
     assert_int_equal(market_order(&fixture, 1).status, ORDER_EXPIRED);
     assert_int_equal(market_order(&fixture, 2).status, ORDER_EXPIRED);
+}
+
+/* The reserves of event room that book.h and the sweep count on, from the tables themselves. */
+static void test_room_for_events(void **state)
+{
+    (void)state;
+    enum { HEAD = 3 };
+    size_t deal = codec_size_max(event_codec(EVENT_DEAL_MATCHED)) + HEAD;
+    size_t moved = codec_size_max(event_codec(EVENT_TOKEN_MOVED)) + HEAD;
+    size_t fees = codec_size_max(event_codec(EVENT_FEES_SPLIT)) + HEAD;
+    size_t digest = codec_size_max(event_codec(EVENT_DIGEST)) + HEAD;
+    assert_in_range(deal + 2 * moved, 1, BOOK_TRADE_EVENT_BYTES);
+    assert_in_range(deal + 3 * moved + LIMIT_VALIDATORS * fees + digest, 1,
+                    BOOK_EVENTS_RESERVE / 2);
 }
 
 /* --- random days -------------------------------------------------------------------------- */
@@ -505,6 +527,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_full_book_takes_no_more, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_book_put_off_keeps_its_batch, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_no_call_after_gate_closure, set_up, tear_down),
+        cmocka_unit_test(test_room_for_events),
         cmocka_unit_test(test_random_days),
         cmocka_unit_test(test_faults_of_the_view),
     };
