@@ -1,0 +1,51 @@
+/* A deterministic cluster of consensus cores: virtual time, network, journals and executor, one
+ * thread, one seed. The production core runs in it unmodified, except for a cheap signature scheme
+ * (a keyed hash) unless `real_signatures` asks for Ed25519.
+ *
+ * Until a random moment (GST) the network loses, delays, duplicates and splits, and nodes crash at
+ * the boundaries of a turn's write: before it, after the sync, between two sends. Then it heals, and
+ * every honest node must decide three more heights within a bound. The oracles of consensus.md 14
+ * are checked as things happen; the first broken one ends the run. */
+#ifndef FLEX_TESTS_CLUSTER_H
+#define FLEX_TESTS_CLUSTER_H
+
+#include "consensus/bft_internal.h"
+
+enum { CLUSTER_NODES = 32, CLUSTER_VIEWS = 4096, CLUSTER_BLOCKS = 8192, CLUSTER_FAILURE = 160 };
+
+enum cluster_persona {
+    PERSONA_HONEST,
+    PERSONA_SILENT,      /* receives, never says a word */
+    PERSONA_EQUIVOCATOR, /* two blocks for two halves, votes for both, random votes, amnesia */
+    PERSONA_NULLIFIER,   /* nullifies every view, also those that it votes to finalize */
+    PERSONA_LIAR,        /* proposes blocks with a wrong state root or a time out of bounds */
+    PERSONA_COUNT
+};
+
+struct cluster_config {
+    uint32_t validators;
+    uint64_t seed;
+    uint32_t mutants;       /* enum bft_mutant, in every honest core */
+    bool lose_vote_records; /* the journal forgets half of the own votes */
+    bool real_signatures;
+    bool observer; /* one more node that only follows */
+    int persona;   /* of the faulty ones; -1: by seed */
+};
+
+struct cluster_result {
+    char failure[CLUSTER_FAILURE]; /* empty: every oracle held */
+    bool safety;                   /* what failed is safety, not liveness */
+    uint64_t healed_ms;            /* from GST until everybody had decided three more heights */
+    uint64_t heights;
+    uint64_t steps;
+    uint32_t evidence;
+    struct hash trace; /* over every effect: equal seeds give equal traces */
+};
+
+void cluster_run(const struct cluster_config *config, struct cluster_result *result);
+/* Keys, set and a configuration for tests that drive one core by hand. */
+void cluster_keys(struct validator_set *set, struct secret_key *seeds, uint32_t validators);
+void cluster_config_for(struct bft_config *out, uint32_t validators, int self);
+const struct bft_signing *cluster_signing(void);
+
+#endif
