@@ -309,7 +309,13 @@ static void cluster_schedule(struct cluster *cluster)
     cluster->gst_ms = 2000 + cluster_random(cluster, 7000);
     bool power_cut = cluster_chance(cluster, 300);
     struct event event = {.kind = EVENT_SPLIT};
-    cluster_at(cluster, &event, 100 + cluster_random(cluster, 1400));
+    if (cluster->config.calm_ms != 0) {
+        cluster->gst_ms = cluster->config.calm_ms;
+        cluster->loss_percent = cluster->crash_permille = 0;
+        power_cut = false;
+    } else {
+        cluster_at(cluster, &event, 100 + cluster_random(cluster, 1400));
+    }
     if (power_cut) {
         for (uint64_t before = 2500; before > 0; before -= 100) {
             event = (struct event){.kind = EVENT_POWER_CUT, .number = 1};
@@ -440,7 +446,12 @@ void cluster_run(const struct cluster_config *config, struct cluster_result *res
     cluster_schedule(cluster);
     for (uint32_t i = 0; i < cluster->nodes; i++) {
         cluster->node[i].core = cluster_memory((int)i, config->validators);
-        shell_start(cluster, (int)i);
+        if (config->late && i + 1 == cluster->nodes) {
+            struct event event = {.kind = EVENT_RESTART, .node = (int)i};
+            cluster_at(cluster, &event, cluster->gst_ms);
+        } else {
+            shell_start(cluster, (int)i);
+        }
     }
     cluster_loop(cluster);
     oracle_end(cluster);

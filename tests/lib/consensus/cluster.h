@@ -28,8 +28,10 @@ struct cluster_config {
     uint32_t mutants;       /* enum bft_mutant, in every honest core */
     bool lose_vote_records; /* the journal forgets half of the own votes */
     bool real_signatures;
-    bool observer; /* one more node that only follows */
-    int persona;   /* of the faulty ones; -1: by seed */
+    bool observer;    /* one more node that only follows */
+    int persona;      /* of the faulty ones; -1: by seed */
+    uint64_t calm_ms; /* GST, with no faults before it; 0: by seed, with faults */
+    bool late;        /* the last node (observer, else validator) starts at GST */
 };
 
 struct cluster_result {
