@@ -181,7 +181,7 @@ static bool route_request(struct exchange *exchange, struct api_reply *reply, co
     }
     const char *allow = NULL;
     if (strlen(url) < sizeof exchange->path) {
-        strcpy(exchange->path, url);
+        snprintf(exchange->path, sizeof exchange->path, "%s", url);
         exchange->request.route =
             api_route_find(method, exchange->path, exchange->request.arguments, &allow);
     }

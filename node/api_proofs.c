@@ -210,8 +210,8 @@ static cJSON *receipt_proof(const struct store_block *block, const char *id, uin
                 codec_encode(&receipt_record, &receipt, &writer);
                 root = proof_json("transaction", id, height, block);
                 api_add_hex(root, "receipt", bytes, writer.failed ? 0 : writer.size);
-                json_add_u64(root, "index", index);
-                json_add_u64(root, "count", count);
+                cJSON_AddNumberToObject(root, "index", index);
+                cJSON_AddNumberToObject(root, "count", count);
                 api_add_hex(root, "proof", proof.siblings[0].bytes,
                             (size_t)proof.count * HASH_SIZE);
             }

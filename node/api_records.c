@@ -35,6 +35,20 @@ static cJSON *record_json(const struct state_kind_info *info, struct bytes_view 
     return object;
 }
 
+/* Moves every member of `from` behind those of `to`, and frees `from`. A member that `to` has already
+ * stays what it is. */
+static void move_members(cJSON *to, cJSON *from)
+{
+    while (from->child != NULL) {
+        cJSON *part = cJSON_DetachItemViaPointer(from, from->child);
+        if (cJSON_HasObjectItem(to, part->string))
+            cJSON_Delete(part);
+        else
+            cJSON_AddItemToObject(to, part->string, part);
+    }
+    cJSON_Delete(from);
+}
+
 /* {"id", …record}: the id goes first. */
 static cJSON *item_json(const struct state_kind_info *info, struct bytes_view key,
                         struct bytes_view value)
@@ -43,16 +57,14 @@ static cJSON *item_json(const struct state_kind_info *info, struct bytes_view ke
     if (!state_key_to_text(id, sizeof id, info->kind, key))
         return NULL;
     cJSON *record = record_json(info, value);
-    if (record == NULL)
+    cJSON *object = record != NULL ? cJSON_CreateObject() : NULL;
+    if (object == NULL) {
+        cJSON_Delete(record);
         return NULL;
-    cJSON *text = cJSON_CreateString(id);
-    cJSON_InsertItemInArray(record, 0, text);
-    if (text != NULL) {
-        /* An item inserted by place has no name yet; cJSON has no call for "first, with a name". */
-        cJSON *named = cJSON_DetachItemFromArray(record, 0);
-        cJSON_AddItemToObject(record, "id", named);
     }
-    return record;
+    cJSON_AddStringToObject(object, "id", id);
+    move_members(object, record);
+    return object;
 }
 
 struct page {
@@ -170,10 +182,12 @@ static void single(const struct api_request *request, struct api_reply *reply,
     bool found = false;
     uint64_t height = store_snapshot_tip(snapshot)->height;
     bool good = base->get(base->context, view, &found, &value);
-    cJSON *object = good && found ? item(request, base, view, value) : NULL;
+    cJSON *record = good && found ? item(request, base, view, value) : NULL;
     store_snapshot_end(snapshot);
-    if (object != NULL) {
+    if (record != NULL) {
+        cJSON *object = cJSON_CreateObject();
         json_add_u64(object, "height", height);
+        move_members(object, record);
         api_reply_json(reply, MHD_HTTP_OK, object);
     } else if (good && !found) {
         api_reply_not_found(reply, what);

@@ -8,6 +8,7 @@
 #include "node/clock.h"
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -21,7 +22,7 @@ void node_clock_open(struct node_clock *clock, const char *offset_file)
     MUST(pthread_mutex_init(&clock->lock, NULL) == 0);
     if (offset_file != NULL) {
         MUST(strlen(offset_file) < sizeof clock->offset_file);
-        strcpy(clock->offset_file, offset_file);
+        snprintf(clock->offset_file, sizeof clock->offset_file, "%s", offset_file);
     }
 }
 

@@ -214,7 +214,8 @@ static const char *config_from_options(struct node_config *config,
     if (options->clock_offset_file != NULL) {
         if (strlen(options->clock_offset_file) >= NODE_PATH_MAX)
             return "--clock-offset-file: too long";
-        strcpy(config->clock_offset_file, options->clock_offset_file);
+        snprintf(config->clock_offset_file, sizeof config->clock_offset_file, "%s",
+                 options->clock_offset_file);
     }
     if (options->new_ca != NULL && options->ca_certificate != NULL)
         return "--new-ca and --ca-certificate exclude each other";

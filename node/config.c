@@ -45,10 +45,10 @@ void node_config_init(struct node_config *config, const char *home)
 {
     memset(config, 0, sizeof *config);
     snprintf(config->home, sizeof config->home, "%s", home);
-    strcpy(config->genesis, "genesis.json");
-    strcpy(config->tls_ca, "tls/ca.pem");
-    strcpy(config->tls_certificate, "tls/node.pem");
-    strcpy(config->tls_key, "tls/node.key");
+    snprintf(config->genesis, sizeof config->genesis, "%s", "genesis.json");
+    snprintf(config->tls_ca, sizeof config->tls_ca, "%s", "tls/ca.pem");
+    snprintf(config->tls_certificate, sizeof config->tls_certificate, "%s", "tls/node.pem");
+    snprintf(config->tls_key, sizeof config->tls_key, "%s", "tls/node.key");
     config->log_level = LOG_INFO;
     config->map_bytes = map_bytes_default;
 }
@@ -93,7 +93,7 @@ static bool take_text(const cJSON *object, const char *key, bool required, char 
         return refuse(problem, "\"%s\" must be a string", key);
     if (strlen(text) >= size)
         return refuse(problem, "\"%s\" is longer than %zu bytes", key, size - 1);
-    strcpy(out, text);
+    snprintf(out, size, "%s", text);
     return true;
 }
 

@@ -51,7 +51,7 @@ static bool directory_sync(const char *path)
     char copy[2 * NODE_PATH_MAX];
     if (strlen(path) >= sizeof copy)
         return false;
-    strcpy(copy, path);
+    snprintf(copy, sizeof copy, "%s", path);
     int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return false;
