@@ -20,7 +20,7 @@ enum contract_error {
     CONTRACT_TX_NONCE_GAP,        /* above the next one */
     CONTRACT_TX_FEE_UNAFFORDABLE, /* the balance does not cover the fee */
     CONTRACT_TX_FEE_LIMIT,        /* the fee is above what the sender allows */
-    CONTRACT_TX_EXPIRY_TOO_FAR,   /* valid_until more than a day ahead of the chain */
+    CONTRACT_TX_EXPIRY_TOO_FAR,   /* valid_until further ahead than tx_lifetime */
     CONTRACT_MEMPOOL_FULL,        /* this node's pool has no room for the sender; try again */
     /* An action: the transaction is in a block, failed, paid its fee and changed nothing else. */
     CONTRACT_NOT_PERMITTED,       /* the sender's role does not allow this */

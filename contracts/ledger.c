@@ -183,13 +183,14 @@ struct money ledger_balance(struct state_view *view, const struct name *particip
     return pot.amount;
 }
 
-/* Mints and burns alone, by a treasurer: free, or the first token could never be made. */
-static bool is_treasury(const struct transaction *transaction, uint32_t roles)
+/* Mints and burns alone, by an active treasurer: free, or the first token could never be made. */
+static bool is_treasury(const struct transaction *transaction,
+                        const struct participant_record *sender)
 {
     size_t cursor = 0;
     uint8_t type;
     struct bytes_view record;
-    if ((roles & ROLE_TREASURER) == 0)
+    if ((sender->roles & ROLE_TREASURER) == 0 || sender->status != STATUS_ACTIVE)
         return false;
     while (transaction_next_action(transaction, &cursor, &type, &record))
         if (type != ACTION_TOKEN_MINT && type != ACTION_TOKEN_BURN)
@@ -198,9 +199,10 @@ static bool is_treasury(const struct transaction *transaction, uint32_t roles)
 }
 
 static struct money fee_of(const struct params_record *params,
-                           const struct transaction *transaction, uint32_t roles)
+                           const struct transaction *transaction,
+                           const struct participant_record *sender)
 {
-    if (is_treasury(transaction, roles))
+    if (is_treasury(transaction, sender))
         return money_of(0);
     int128 fee = money_ueur(params->fee_per_tx) +
                  product_i128(money_ueur(params->fee_per_action), transaction->action_count);
@@ -218,15 +220,15 @@ static bool read_params(struct state_view *view, struct params_record *params)
 struct money ledger_transaction_fee(struct state_view *view, const struct transaction *transaction)
 {
     struct params_record params;
-    struct participant_record sender = {.roles = 0};
+    struct participant_record sender;
     struct name id;
     if (!read_params(view, &params)) {
         MUST(view->fault);
         return money_of(0);
     }
     if (!ledger_participant_by_key(view, &transaction->sender, &id, &sender))
-        sender.roles = 0;
-    return fee_of(&params, transaction, sender.roles);
+        memset(&sender, 0, sizeof sender);
+    return fee_of(&params, transaction, &sender);
 }
 
 /* Who sends it and what it pays, found on the way. */
@@ -251,7 +253,7 @@ static enum contract_error check(struct state_view *view, const struct block_con
         return CONTRACT_TX_EXPIRED;
     if (transaction->nonce - out->participant.nonce != 1)
         return CONTRACT_TX_NONCE_GAP;
-    out->fee = fee_of(params, transaction, out->participant.roles);
+    out->fee = fee_of(params, transaction, &out->participant);
     if (money_compare(ledger_balance(view, &out->sender), out->fee) < 0)
         return CONTRACT_TX_FEE_UNAFFORDABLE;
     if (money_compare(out->fee, transaction->fee_limit) > 0)

@@ -47,7 +47,7 @@ enum contract_error ledger_transaction_check(struct state_view *view,
                                              const struct block_context *context,
                                              const struct transaction *transaction);
 /* What a transaction costs: fee_per_tx, and fee_per_action for each action. Mints and burns alone, by
- * a treasurer, are free, or the first token could never be made. */
+ * an active treasurer, are free, or the first token could never be made. */
 struct money ledger_transaction_fee(struct state_view *view, const struct transaction *transaction);
 
 void ledger_block_begin(struct ledger *ledger, struct state_view *view,

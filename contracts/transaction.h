@@ -51,7 +51,7 @@ struct transaction_draft {
     uint32_t action_count;
     struct transaction_draft_action {
         uint8_t type;       /* enum action_type */
-        const void *record; /* the struct that action_method's codec describes */
+        const void *record; /* the struct that action_codec(type) describes */
     } actions[LIMIT_ACTIONS_PER_TX];
     struct bytes_view witness;
 };

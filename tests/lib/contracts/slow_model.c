@@ -448,7 +448,7 @@ int slow_transaction(struct slow_model *model, const struct slow_transaction *tr
             transaction->actions[i].type != ACTION_TOKEN_BURN)
             only_treasury = false;
     int64_t fee = model->fee_per_tx + transaction->action_count * model->fee_per_action;
-    if (only_treasury && (me->roles & ROLE_TREASURER) != 0)
+    if (only_treasury && (me->roles & ROLE_TREASURER) != 0 && me->status == STATUS_ACTIVE)
         fee = 0;
     if (me->balance < fee)
         return CONTRACT_TX_FEE_UNAFFORDABLE;

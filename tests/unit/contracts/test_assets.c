@@ -1,6 +1,11 @@
 /* The device registry: every error of its actions, both parties' part in delegation and transfer, the
  * right to offer, and commitments that no mix of market time units can oversell. */
+#include <signal.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "tests/lib/contracts/expect.h"
 #include "tests/lib/contracts/fixture.h"
@@ -457,6 +462,26 @@ static void test_commitments_add_up_over_time_units(void **state)
     assert_int_equal(0, commitments());
 }
 
+static void test_releasing_more_than_booked_is_our_bug(void **state)
+{
+    (void)state;
+    assert_status(CONTRACT_OK, commit(0, 15, 1, 100));
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        struct rlimit no_core = {0, 0};
+        setrlimit(RLIMIT_CORE, &no_core);
+        signal(SIGABRT, SIG_DFL);
+        if (freopen("/dev/null", "w", stderr) == NULL)
+            _exit(2);
+        (void)commit(0, 15, 1, -101);
+        _exit(0);
+    }
+    int status;
+    assert_int_equal(child, waitpid(child, &status, 0));
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+}
+
 static void test_supported_time_units(void **state)
 {
     (void)state;
@@ -482,6 +507,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_enrol, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_right_to_offer, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_commitments_add_up_over_time_units, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_releasing_more_than_booked_is_our_bug, set_up,
+                                        tear_down),
         cmocka_unit_test(test_supported_time_units),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -218,6 +218,22 @@ static void test_treasury_is_free_but_nothing_else_is(void **state)
     assert_int_equal(FEE + FIXTURE_FEE_PER_ACTION, money_ueur(fixture.receipt.fee));
 }
 
+static void test_a_suspended_treasurer_pays(void **state)
+{
+    (void)state;
+    struct token_mint mint = {
+        .to = fixture_name("bob"), .amount = money_of(1), .receipt = reference(1)};
+    struct participant_status status = {.id = fixture_name("treasurer"),
+                                        .status = STATUS_SUSPENDED};
+    fixture_fund(&fixture, "treasurer", FEE);
+    assert_status(CONTRACT_OK,
+                  fixture_act(&fixture, "operator", ACTION_PARTICIPANT_STATUS, &status));
+    assert_status(CONTRACT_SUSPENDED, fixture_act(&fixture, "treasurer", ACTION_TOKEN_MINT, &mint));
+    assert_int_equal(0, fixture_balance(&fixture, "treasurer"));
+    assert_status(CONTRACT_TX_FEE_UNAFFORDABLE,
+                  fixture_act(&fixture, "treasurer", ACTION_TOKEN_MINT, &mint));
+}
+
 /* What the market's modules call: pots of every kind. */
 static void test_move_between_pots(void **state)
 {
@@ -273,6 +289,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_mint, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_burn, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_minting_up_to_the_range, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_suspended_treasurer_pays, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_move_between_pots, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_treasury_is_free_but_nothing_else_is, set_up,
                                         tear_down),
