@@ -182,6 +182,19 @@ static void test_bad_bytes(void **state)
     }
 }
 
+/* One element more than the array has room for, with all its bytes there. */
+static void test_array_over_the_limit(void **state)
+{
+    (void)state;
+    uint8_t buffer[BUFFER_SIZE] = {0};
+    struct sample sample = sample_make(), back[2];
+    encode(buffer, &sample);
+    buffer[AT_ITEMS + 3] = SAMPLE_ITEMS_MAX;
+    assert_true(codec_decode_all(&sample_record, back, bytes_view_of(buffer, SAMPLE_SIZE + 9)));
+    buffer[AT_ITEMS + 3] = SAMPLE_ITEMS_MAX + 1;
+    assert_false(codec_decode_all(&sample_record, back, bytes_view_of(buffer, SAMPLE_SIZE + 18)));
+}
+
 static void check_refused(struct sample sample)
 {
     uint8_t buffer[BUFFER_SIZE];
@@ -278,6 +291,7 @@ int main(void)
         cmocka_unit_test(test_every_cut_fails),
         cmocka_unit_test(test_views_point_into_input),
         cmocka_unit_test(test_bad_bytes),
+        cmocka_unit_test(test_array_over_the_limit),
         cmocka_unit_test(test_bad_structs),
         cmocka_unit_test(test_texts),
         cmocka_unit_test(test_accepted_bytes_are_canonical),

@@ -402,6 +402,43 @@ static void test_absence_needs_the_right_place(void **state)
     free(store);
 }
 
+/* A root that is no tree's, made to hold a leaf where its key does not lead: a light client that
+ * took it for absence would trust whoever made it up. */
+static void test_leaf_out_of_place_shows_nothing(void **state)
+{
+    (void)state;
+    struct state_tree_proof proof = {.count = 1, .end = STATE_TREE_LEAF, .end_key = {{0x80}}};
+    struct hash left = {{0x00}}, leaf, root;
+    hash_pair(&leaf, HASH_DOMAIN_STATE_LEAF, hash_view(&proof.end_key),
+              hash_view(&proof.end_value));
+    hash_pair(&root, HASH_DOMAIN_STATE_NODE, hash_view(&leaf), hash_view(&proof.siblings[0]));
+    assert_false(state_tree_verify(&proof, &root, &left, NULL));
+}
+
+/* Values put again as they are, and keys removed that are not there: nothing is written. */
+static void test_no_change_writes_nothing(void **state)
+{
+    (void)state;
+    struct test_random random = {60};
+    struct node_store *store = node_store_create();
+    struct state_tree_store face = node_store_face(store);
+    struct state_tree_change changes[BATCH_MAX];
+    struct hash before, after;
+    size_t count = random_batch(&random, changes, false, 0);
+    assert_true(state_tree_update(&face, &before, changes, count));
+    assert_int_equal(store->writes_max, 1);
+    store->writes_max = 0;
+    for (size_t i = 0; i < count; i += 2) {
+        changes[i].key.bytes[31] ^= 1;
+        changes[i].absent = true;
+    }
+    node_store_next_batch(store);
+    assert_true(state_tree_update(&face, &after, changes, count));
+    assert_true(hash_equal(&before, &after));
+    assert_int_equal(store->writes_max, 0);
+    free(store);
+}
+
 static void test_bad_proof_bytes(void **state)
 {
     (void)state;
@@ -568,6 +605,8 @@ int main(void)
         cmocka_unit_test(test_deepest_tree),
         cmocka_unit_test(test_proofs),
         cmocka_unit_test(test_absence_needs_the_right_place),
+        cmocka_unit_test(test_leaf_out_of_place_shows_nothing),
+        cmocka_unit_test(test_no_change_writes_nothing),
         cmocka_unit_test(test_bad_proof_bytes),
         cmocka_unit_test(test_every_store_fault_is_reported),
         cmocka_unit_test(test_rotten_nodes_are_noticed),
