@@ -1,0 +1,44 @@
+/* The nouns of flex, one file each (tools/noun_*.c), and what several of them share. */
+#ifndef FLEX_TOOLS_NOUNS_H
+#define FLEX_TOOLS_NOUNS_H
+
+#include "contracts/actions.h"
+#include "tools/cli.h"
+#include "tools/session.h"
+#include "tools/submit.h"
+
+extern const struct cli_noun account_noun;
+extern const struct cli_noun asset_noun;
+extern const struct cli_noun audit_noun;
+extern const struct cli_noun bill_noun;
+extern const struct cli_noun block_noun;
+extern const struct cli_noun deal_noun;
+extern const struct cli_noun devnet_noun;
+extern const struct cli_noun key_noun;
+extern const struct cli_noun market_noun;
+extern const struct cli_noun meter_noun;
+extern const struct cli_noun node_noun;
+extern const struct cli_noun order_noun;
+extern const struct cli_noun participant_noun;
+extern const struct cli_noun proof_noun;
+extern const struct cli_noun token_noun;
+extern const struct cli_noun tx_noun;
+
+/* Lists every record of a kind: the result gets `items`, people a table of `columns`. */
+int noun_list(struct cli *cli, const char *plural, const char *columns);
+/* Shows one record, proven against the genesis file: the result gets the record's fields, `height`
+ * and `proof_verified`; an absent record is CLI_REFUSED with the code `absent_code`. */
+int noun_show(struct cli *cli, const char *kind, const char *id, const char *absent_code);
+/* Adds the members of `record` to the result. */
+void noun_add_record(struct cli *cli, const struct codec_record *codec, const void *record);
+/* Prints the result for people (nothing under --json). */
+void noun_say_result(struct cli *cli);
+/* Moves the members of `from` to the end of `to` and deletes it; NULL is fine. */
+void noun_merge(struct cJSON *to, struct cJSON *from);
+/* A one-word option for commands that take just an id. */
+struct noun_id {
+    const char *id;
+};
+extern const struct cli_option noun_id_option[1];
+
+#endif
