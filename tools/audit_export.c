@@ -188,10 +188,9 @@ static int fetch(struct session *session, struct pending *pending, uint64_t *cou
     *count = 0;
     byte_reader_init(&reader, (const uint8_t *)answer.body, answer.size);
     while (status == CLI_DONE && audit_block_read(&block, &reader)) {
-        if (!block_header_decode(&header, block.header) ||
-            header.height != pending->received + 1) {
-            status = cli_fail(cli, CLI_NO_NODE, "bad_answer", "the node's block %" PRIu64
-                              " is not one", pending->received + 1);
+        if (!block_header_decode(&header, block.header) || header.height != pending->received + 1) {
+            status = cli_fail(cli, CLI_NO_NODE, "bad_answer",
+                              "the node's block %" PRIu64 " is not one", pending->received + 1);
         }
         pending->received++;
         (*count)++;
@@ -291,8 +290,8 @@ static int fetch_genesis(struct session *session, struct genesis *out)
     }
     struct hash chain;
     status = session_trust(session);
-    if (status == CLI_DONE && (!genesis_hash(&chain, out) ||
-                               !hash_equal(&chain, &session->trust.genesis))) {
+    if (status == CLI_DONE &&
+        (!genesis_hash(&chain, out) || !hash_equal(&chain, &session->trust.genesis))) {
         status = cli_fail(cli, CLI_UNPROVEN, "wrong_chain",
                           "the node runs another chain than the genesis file says");
     }

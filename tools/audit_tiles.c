@@ -164,8 +164,8 @@ bool audit_genesis_copy_is_whole(const char *directory, const struct genesis *ge
     }
     char *text = files_read(path, GENESIS_TEXT_MAX, &size);
     char *wanted = genesis_text(genesis);
-    bool same = text != NULL && wanted != NULL && strlen(wanted) == size &&
-                memcmp(wanted, text, size) == 0;
+    bool same =
+        text != NULL && wanted != NULL && strlen(wanted) == size && memcmp(wanted, text, size) == 0;
     cJSON_free(wanted);
     free(text);
     return same;

@@ -96,8 +96,8 @@ static int show_proven(struct session *session, const char *name)
     snprintf(pot_id, sizeof pot_id, "balance/%s", name);
     int status = session_record(session, "participant", name, &participant, &absent, &proof);
     if (status == CLI_DONE && absent) {
-        status = cli_fail(cli, CLI_REFUSED, "unknown_participant", "there is no participant %s",
-                          name);
+        status =
+            cli_fail(cli, CLI_REFUSED, "unknown_participant", "there is no participant %s", name);
     }
     if (status == CLI_DONE) {
         status = session_record(session, "pot", pot_id, &pot, &no_pot, &pot_proof);

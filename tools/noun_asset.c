@@ -16,8 +16,8 @@ static const struct cli_option register_options[] = {
      "what it can store; 0 if it has no store", CLI_OPTIONAL, "0", NULL, 0},
     {"connection-w", CLI_I64, offsetof(struct device_register, connection),
      "capacity of its grid connection", CLI_REQUIRED, NULL, NULL, 0},
-    {"grid-node", CLI_NAME, offsetof(struct device_register, node), "where it stands",
-     CLI_REQUIRED, NULL, NULL, 0},
+    {"grid-node", CLI_NAME, offsetof(struct device_register, node), "where it stands", CLI_REQUIRED,
+     NULL, NULL, 0},
     {"feeder", CLI_NAME, offsetof(struct device_register, feeder), "the feeder above it",
      CLI_REQUIRED, NULL, NULL, 0},
     {"zone", CLI_NAME, offsetof(struct device_register, zone), "the market zone above that",
@@ -111,8 +111,9 @@ static int run_show(struct cli *cli, void *arguments)
 static const struct cli_command commands[] = {
     {.verb = "register",
      .summary = "enter a device of yours",
-     .teach = "  flex asset register battery-7 --type storage --max-power-w 5000 --capacity-wh 10000\n"
-              "       --connection-w 11000 --grid-node n7 --feeder f1 --zone west --meter-key HEX",
+     .teach =
+         "  flex asset register battery-7 --type storage --max-power-w 5000 --capacity-wh 10000\n"
+         "       --connection-w 11000 --grid-node n7 --feeder f1 --zone west --meter-key HEX",
      .options = register_options,
      .option_count = sizeof register_options / sizeof register_options[0],
      .arguments_size = sizeof(struct device_register),

@@ -134,9 +134,10 @@ static int run_sign_proof(struct cli *cli, void *arguments)
 static const struct cli_command key_commands[] = {
     {.verb = "new",
      .summary = "make a key in HOME/key.json",
-     .teach = "The passphrase is asked for on the terminal, or read from --passphrase-fd. Losing it\n"
-              "loses the key: a market operator can then only retire the participant.\n"
-              "  flex --home ~/agg-a key new",
+     .teach =
+         "The passphrase is asked for on the terminal, or read from --passphrase-fd. Losing it\n"
+         "loses the key: a market operator can then only retire the participant.\n"
+         "  flex --home ~/agg-a key new",
      .options = key_new_options,
      .option_count = sizeof key_new_options / sizeof key_new_options[0],
      .arguments_size = sizeof(struct key_new),

@@ -37,8 +37,8 @@ static int run_show_block(struct cli *cli, void *arguments)
     struct cJSON *answer = NULL;
     int status = session_open(&session, cli);
     if (status == CLI_DONE) {
-        status = session_get(&session, &answer, "/v1/blocks/%llu",
-                             (unsigned long long)wanted->height);
+        status =
+            session_get(&session, &answer, "/v1/blocks/%llu", (unsigned long long)wanted->height);
     }
     session_close(&session);
     if (status == CLI_DONE) {

@@ -16,8 +16,8 @@ static const struct cli_option register_options[] = {
 static const struct cli_option status_options[] = {
     {"NAME", CLI_NAME, offsetof(struct participant_status, id), "who", CLI_POSITIONAL, NULL, NULL,
      0},
-    {"STATUS", CLI_CHOICE, offsetof(struct participant_status, status),
-     "retired is for good", CLI_POSITIONAL, NULL, status_names, 4},
+    {"STATUS", CLI_CHOICE, offsetof(struct participant_status, status), "retired is for good",
+     CLI_POSITIONAL, NULL, status_names, 4},
 };
 
 struct rotate_key {

@@ -27,8 +27,8 @@ static const struct cli_option burn_options[] = {
     {"amount", CLI_EUR, offsetof(struct issue, amount), "how much", CLI_REQUIRED, NULL, NULL, 0},
     {"receipt", CLI_HEX32, offsetof(struct issue, receipt), "hash of the redemption's record",
      CLI_OPTIONAL, NULL, NULL, 0},
-    {"reference", CLI_TEXT, offsetof(struct issue, reference),
-     "the redemption's text, hashed here", CLI_OPTIONAL, NULL, NULL, 0},
+    {"reference", CLI_TEXT, offsetof(struct issue, reference), "the redemption's text, hashed here",
+     CLI_OPTIONAL, NULL, NULL, 0},
 };
 
 static const struct cli_option transfer_options[] = {

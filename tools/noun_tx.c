@@ -86,8 +86,7 @@ static int read_action(struct cli *cli, struct action_list *list, struct byte_wr
     }
     bool ok = type != 0 && at < LIMIT_ACTIONS_PER_TX;
     if (type != 0 && !ok) {
-        snprintf(problem, sizeof problem, "one transaction takes at most %d",
-                 LIMIT_ACTIONS_PER_TX);
+        snprintf(problem, sizeof problem, "one transaction takes at most %d", LIMIT_ACTIONS_PER_TX);
     }
     if (ok) {
         cJSON_DeleteItemFromObjectCaseSensitive(item, "type");
@@ -116,10 +115,10 @@ static int run_batch(struct cli *cli, void *arguments)
     MUST(list != NULL);
     struct byte_writer scratch;
     byte_writer_init(&scratch, list->scratch, sizeof list->scratch);
-    int status = cJSON_IsArray(actions) && actions->child != NULL
-                     ? CLI_DONE
-                     : cli_fail(cli, CLI_USAGE, "bad_file", "%s: wanted {\"actions\":[...]}",
-                                wanted->file);
+    int status =
+        cJSON_IsArray(actions) && actions->child != NULL
+            ? CLI_DONE
+            : cli_fail(cli, CLI_USAGE, "bad_file", "%s: wanted {\"actions\":[...]}", wanted->file);
     struct cJSON *item;
     cJSON_ArrayForEach(item, actions)
     {

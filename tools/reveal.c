@@ -39,8 +39,7 @@ static int written(struct cli *cli, const char *path, struct cJSON *object, unsi
     bool ok = files_write_json(path, object, mode);
     int fault = errno;
     cJSON_Delete(object);
-    return ok ? CLI_DONE
-              : cli_fail(cli, CLI_USAGE, "unwritable", "%s: %s", path, strerror(fault));
+    return ok ? CLI_DONE : cli_fail(cli, CLI_USAGE, "unwritable", "%s: %s", path, strerror(fault));
 }
 
 static struct cJSON *new_file(const char *format)

@@ -115,8 +115,7 @@ int schedule_keep(struct cli *cli, const struct schedule *schedule)
     bool ok = files_write_json(path, object, 0600);
     int fault = errno;
     cJSON_Delete(object);
-    return ok ? CLI_DONE
-              : cli_fail(cli, CLI_USAGE, "unwritable", "%s: %s", path, strerror(fault));
+    return ok ? CLI_DONE : cli_fail(cli, CLI_USAGE, "unwritable", "%s: %s", path, strerror(fault));
 }
 
 static bool parse_schedule(struct schedule *out, const struct cJSON *object)
@@ -174,8 +173,8 @@ int schedule_find(struct cli *cli, struct schedule *out, const struct hash *hash
         schedule_compute_hash(&computed, out);
     }
     if (!ok || !hash_equal(&computed, hash)) {
-        return cli_fail(cli, CLI_USAGE, "bad_schedule",
-                        "%s is not the schedule with the hash %s", path, hex);
+        return cli_fail(cli, CLI_USAGE, "bad_schedule", "%s is not the schedule with the hash %s",
+                        path, hex);
     }
     return CLI_DONE;
 }

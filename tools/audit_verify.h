@@ -1,0 +1,51 @@
+/* Re-execution of an export from genesis, offline (architecture.md; docs/auditor.md).
+ *
+ * Runs the daemon's own chain code (node/chain.h) over a state in memory, with nothing trusted but
+ * the genesis file: every signature, every certificate, every root of every header. */
+#ifndef FLEX_TOOLS_AUDIT_VERIFY_H
+#define FLEX_TOOLS_AUDIT_VERIFY_H
+
+#include <stdio.h>
+
+#include "contracts/genesis.h"
+#include "storage/overlay.h"
+#include "tools/audit_tiles.h"
+
+struct audit;
+
+struct audit_outcome {
+    bool ok;
+    uint64_t height; /* of the last block; if not ok, the first that doesn't hold */
+    struct hash state_root;
+    uint64_t transactions;
+    uint64_t milliseconds;
+    char reason[AUDIT_PROBLEM_SIZE]; /* if not ok */
+};
+
+/* Verifies the export in `directory`. `progress` (may be NULL) gets a line that is rewritten with the
+ * height and the rate. The audit holds the state afterwards; close it. NULL only if the genesis has
+ * a problem: then outcome->reason says so. */
+struct audit *audit_verify(struct audit_outcome *outcome, const char *directory,
+                           const struct genesis *genesis, FILE *progress);
+/* The state that the re-execution ended in. */
+const struct state_base *audit_state(struct audit *audit);
+void audit_close(struct audit *audit);
+
+/* Totals over a verified state (tools/audit_report.c). False if the sum of all pots is not what was
+ * minted less what was burned, or a record is malformed: `reason` says so. */
+struct audit_totals {
+    struct money minted;
+    struct money burned;
+    struct money balances;
+    struct money escrow;
+    struct money fees;
+};
+bool audit_totals(struct audit_totals *out, const struct state_base *state,
+                  char reason[AUDIT_PROBLEM_SIZE]);
+/* Calls `visit` for each record of a kind in key order, with its id as text; false from it stops. */
+typedef bool (*audit_visit_fn)(void *context, const char *id, struct bytes_view key,
+                               struct bytes_view value);
+bool audit_each(const struct state_base *state, enum state_kind kind, audit_visit_fn visit,
+                void *context);
+
+#endif
