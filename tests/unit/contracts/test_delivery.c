@@ -564,6 +564,54 @@ static void test_correction_supersedes(void **state)
     assert_error(CONTRACT_BAD_PROOF, market_prove(&fixture, "alice", 1, &witness));
 }
 
+/* --- faults ------------------------------------------------------------------------------- */
+
+/* Signs a proof of deal 1 as alice; the bytes live until the next call. */
+static void sign_proof(struct transaction *out)
+{
+    static uint8_t witness_bytes[LIMIT_WITNESS_BYTES];
+    struct byte_writer writer;
+    byte_writer_init(&writer, witness_bytes, sizeof witness_bytes);
+    codec_encode(&delivery_witness_record, &witness, &writer);
+    assert_false(writer.failed);
+    struct delivery_prove prove = {.deal = 1};
+    struct transaction_draft draft;
+    fixture_draft(&fixture, &draft, "alice");
+    fixture_draft_add(&draft, ACTION_DELIVERY_PROVE, &prove);
+    draft.witness = bytes_view_of(witness_bytes, writer.size);
+    byte_writer_init(&writer, fixture.envelope, FIXTURE_ENVELOPE_BYTES);
+    assert_true(transaction_sign(&writer, &draft, &fixture_signer(&fixture, "alice")->secret));
+    assert_error(CONTRACT_OK,
+                 transaction_decode(out, bytes_view_of(fixture.envelope, writer.size)));
+}
+
+/* A view that faults at any call of a proof: the process lives, the view says so, and whoever runs
+ * the block throws it away. */
+static void test_faults_of_the_view_in_a_proof(void **state)
+{
+    (void)state;
+    bool faulted = true;
+    uint64_t fail_at = 1;
+    for (; faulted; fail_at += 2) {
+        assert_true(fail_at < 1000);
+        (void)set_up(NULL);
+        measure(500, 400);
+        struct transaction transaction;
+        struct receipt receipt;
+        sign_proof(&transaction);
+        memory_state_fail_at(fixture.state, fail_at);
+        enum contract_error error =
+            ledger_transaction_apply(fixture.ledger, &transaction, &receipt);
+        faulted = fixture.view->fault;
+        if (!faulted) {
+            assert_error(CONTRACT_OK, error);
+            assert_error(CONTRACT_OK, (enum contract_error)receipt.status);
+        }
+        fixture_close(&fixture);
+    }
+    assert_true(fail_at > 20);
+}
+
 /* --- sweeps ------------------------------------------------------------------------------- */
 
 /* More deadlines than one block may end: the rest waits for the next, and none is lost. */
@@ -614,6 +662,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_batch_revisions, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_correction_supersedes, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_sweep_goes_on_in_the_next_block, set_up, tear_down),
+        cmocka_unit_test(test_faults_of_the_view_in_a_proof),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
