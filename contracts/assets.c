@@ -282,8 +282,9 @@ enum { SLOTS_PER_MTU_MAX = MS_PER_HOUR / COMMITMENT_SLOT_MS };
 
 bool assets_mtu_is_supported(struct duration mtu)
 {
+    const int64_t slot = COMMITMENT_SLOT_MS;
     int64_t ms = duration_ms(mtu);
-    return ms == COMMITMENT_SLOT_MS || ms == 2 * COMMITMENT_SLOT_MS || ms == 4 * COMMITMENT_SLOT_MS;
+    return ms == slot || ms == 2 * slot || ms == 4 * slot;
 }
 
 /* What stands at the key after `change` more watts; false if it is over the device's power. */
