@@ -180,12 +180,10 @@ static bool parse_unsigned(uint64_t *out, const char *text, uint64_t most)
 }
 
 /* Every unit struct has one int64 and nothing else, so a value goes in as its bytes. */
-static bool store_i64(void *place, bool parsed, int64_t value)
+static bool store_i64(void *place, int64_t value)
 {
-    if (parsed) {
-        memcpy(place, &value, sizeof value);
-    }
-    return parsed;
+    memcpy(place, &value, sizeof value);
+    return true;
 }
 
 static bool store_unsigned(void *place, const char *text, size_t size)
@@ -216,13 +214,13 @@ static bool parse_value(const struct cli *cli, const struct cli_option *option, 
     case CLI_NAME:
         return name_from_text(place, text, strlen(text));
     case CLI_EUR:
-        return store_i64(place, value_eur(&value, text, cli->ueur), value);
+        return value_eur(&value, text, cli->ueur) && store_i64(place, value);
     case CLI_I64:
-        return store_i64(place, int64_from_text(&value, text), value);
+        return int64_from_text(&value, text) && store_i64(place, value);
     case CLI_TIME:
-        return store_i64(place, value_time(&value, text), value);
+        return value_time(&value, text) && store_i64(place, value);
     case CLI_DURATION:
-        return store_i64(place, value_duration(&value, text), value);
+        return value_duration(&value, text) && store_i64(place, value);
     case CLI_U64:
         return store_unsigned(place, text, sizeof(uint64_t));
     case CLI_U32:

@@ -424,6 +424,16 @@ static int name_nodes(struct cli *cli, struct devnet *devnet, const struct devne
     return CLI_DONE;
 }
 
+/* flexd init makes its own home, but not what stands above it. */
+static int make_nodes_directory(struct cli *cli, const struct devnet *devnet)
+{
+    char path[FILES_PATH_SIZE];
+    return files_join(path, devnet->directory, "nodes") && files_make_directory(path)
+               ? CLI_DONE
+               : cli_fail(cli, CLI_USAGE, "unwritable", "%s: %s", devnet->directory,
+                          strerror(errno));
+}
+
 int devnet_make(struct cli *cli, struct devnet *devnet, const struct devnet_plan *plan)
 {
     static struct genesis genesis;
@@ -443,6 +453,7 @@ int devnet_make(struct cli *cli, struct devnet *devnet, const struct devnet_plan
     for (uint32_t i = 0; i < genesis.participant_count && status == CLI_DONE; i++) {
         status = make_wallet(cli, devnet, &genesis.participants[i]);
     }
+    status = status == CLI_DONE ? make_nodes_directory(cli, devnet) : status;
     status = status == CLI_DONE ? pick_ports(cli, devnet) : status;
     for (uint32_t i = 0; i < devnet->count && status == CLI_DONE; i++) {
         status = init_node(cli, devnet, &devnet->nodes[i]);

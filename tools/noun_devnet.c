@@ -67,16 +67,20 @@ static int spawn_all(struct cli *cli, struct devnet *devnet)
     return status;
 }
 
-static int start_once(struct cli *cli, struct devnet *devnet, int64_t ready_ms, bool last)
+/* *retry: a node ended at once, nothing runs, nothing has been said. Never set if `last`. */
+static int start_once(struct cli *cli, struct devnet *devnet, int64_t ready_ms, bool last,
+                      bool *retry)
 {
     struct devnet_node *failed = NULL;
+    *retry = false;
     int status = spawn_all(cli, devnet);
     if (status == CLI_DONE && devnet_wait_ready(devnet, ready_ms, &failed)) {
         return CLI_DONE;
     }
     devnet_stop(devnet, STOP_TIMEOUT_MS);
-    if (status != CLI_DONE || (failed != NULL && !last)) {
-        return status != CLI_DONE ? status : CLI_NO_NODE;
+    *retry = status == CLI_DONE && failed != NULL && !last;
+    if (status != CLI_DONE || *retry) {
+        return status;
     }
     for (uint32_t i = 0; i < devnet->count; i++) {
         if (failed == NULL || failed == &devnet->nodes[i]) {
@@ -97,15 +101,14 @@ static int run_start(struct cli *cli, void *arguments)
     static struct devnet devnet;
     bool made;
     int status = load_or_make(cli, &devnet, wanted, &made);
-    for (int attempt = 1; status == CLI_DONE; attempt++) {
+    bool retry = status == CLI_DONE;
+    for (int attempt = 1; retry && status == CLI_DONE; attempt++) {
         bool last = !made || attempt == START_ATTEMPTS;
-        int started = start_once(cli, &devnet, wanted->ready_ms, last);
-        if (started == CLI_DONE || last || started != CLI_NO_NODE) {
-            status = started;
-            break;
+        status = start_once(cli, &devnet, wanted->ready_ms, last, &retry);
+        if (retry) {
+            /* Most likely somebody took one of the ports in between. */
+            status = devnet_assign_ports(cli, &devnet);
         }
-        /* Most likely somebody took one of the ports in between. */
-        status = devnet_assign_ports(cli, &devnet);
     }
     if (status == CLI_DONE) {
         add_nodes(cli, &devnet);
