@@ -417,8 +417,8 @@ const struct codec_record *action_codec(uint8_t type)
 
 uint8_t action_from_name(const char *name)
 {
-    for (uint8_t type = 0; type < ACTION_TYPE_LIMIT; type++)
+    for (unsigned type = 0; type < ACTION_TYPE_LIMIT; type++)
         if (codecs[type] != NULL && strcmp(codecs[type]->name, name) == 0)
-            return type;
+            return (uint8_t)type;
     return 0;
 }
