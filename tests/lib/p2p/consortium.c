@@ -254,6 +254,38 @@ bool wait_refused(struct test_node *node, uint32_t count, uint32_t timeout_ms)
     return wait_for(node, holds_refused, count, timeout_ms);
 }
 
+/* --- reading while it runs ------------------------------------------------------------------ */
+
+static uint32_t read_counter(struct test_node *node, const uint32_t *counter)
+{
+    pthread_mutex_lock(&node->lock);
+    uint32_t value = *counter;
+    pthread_mutex_unlock(&node->lock);
+    return value;
+}
+
+uint32_t ups_of(struct consortium *consortium, uint32_t node, uint32_t other)
+{
+    struct test_node *self = &consortium->nodes[node];
+    return read_counter(self, &self->ups[consortium_peer(consortium, node, other)]);
+}
+
+uint32_t downs_of(struct consortium *consortium, uint32_t node, uint32_t other)
+{
+    struct test_node *self = &consortium->nodes[node];
+    return read_counter(self, &self->downs[consortium_peer(consortium, node, other)]);
+}
+
+uint32_t frames_of(struct consortium *consortium, uint32_t node)
+{
+    return read_counter(&consortium->nodes[node], &consortium->nodes[node].frame_count);
+}
+
+uint32_t refused_of(struct consortium *consortium, uint32_t node)
+{
+    return read_counter(&consortium->nodes[node], &consortium->nodes[node].refused);
+}
+
 /* --- patterns ------------------------------------------------------------------------------- */
 
 uint8_t *pattern_new(uint64_t mark, size_t size)

@@ -71,6 +71,12 @@ bool wait_down(struct consortium *consortium, uint32_t node, uint32_t other, uin
 bool wait_frames(struct test_node *node, uint32_t count, uint32_t timeout_ms);
 bool wait_refused(struct test_node *node, uint32_t count, uint32_t timeout_ms);
 
+/* What a node's handler has counted, read while it runs. `other` picks the peer. */
+uint32_t ups_of(struct consortium *consortium, uint32_t node, uint32_t other);
+uint32_t downs_of(struct consortium *consortium, uint32_t node, uint32_t other);
+uint32_t frames_of(struct consortium *consortium, uint32_t node);
+uint32_t refused_of(struct consortium *consortium, uint32_t node);
+
 void sleep_ms(uint32_t ms);
 int64_t monotonic_ms(void);
 /* `size` bytes that follow from `mark`, which leads them (as far as they reach); the caller frees. */

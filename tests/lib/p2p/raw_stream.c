@@ -222,3 +222,26 @@ bool raw_join(struct raw_stream *raw, const struct consortium *consortium, uint3
            raw_receive(raw, auth, sizeof(auth), RAW_TIMEOUT_MS) &&
            handshake_auth_check(theirs, ours, bytes_view_of(auth, sizeof(auth))) == HANDSHAKE_OK;
 }
+
+bool raw_answer(struct raw_stream *raw, const struct consortium *consortium, uint32_t from,
+                uint32_t to)
+{
+    const struct test_node *self = &consortium->nodes[from];
+    struct handshake_hello ours, theirs;
+    uint8_t bytes[HANDSHAKE_HELLO_SIZE], auth[HANDSHAKE_AUTH_SIZE];
+    handshake_hello_make(&ours, HANDSHAKE_LISTENER, &consortium->genesis, &self->key,
+                         &consortium->nodes[to].key);
+    if (!raw_receive(raw, bytes, sizeof(bytes), RAW_TIMEOUT_MS) ||
+        handshake_hello_check(&theirs, &ours, bytes_view_of(bytes, sizeof(bytes))) !=
+            HANDSHAKE_OK) {
+        return false;
+    }
+    handshake_hello_encode(bytes, &ours);
+    if (!raw_send(raw, bytes, sizeof(bytes)) ||
+        !raw_receive(raw, auth, sizeof(auth), RAW_TIMEOUT_MS) ||
+        handshake_auth_check(&theirs, &ours, bytes_view_of(auth, sizeof(auth))) != HANDSHAKE_OK) {
+        return false;
+    }
+    handshake_auth_make(auth, &self->seed, &ours, &theirs);
+    return raw_send(raw, auth, sizeof(auth));
+}

@@ -49,6 +49,9 @@ void raw_listener_close(struct raw_listener *listener);
 /* Dials as `from`, which is not running, and does everything right. Both HELLOs are kept. */
 bool raw_join(struct raw_stream *raw, const struct consortium *consortium, uint32_t from,
               uint32_t to, struct handshake_hello *ours, struct handshake_hello *theirs);
+/* The listener's side of it, on a stream that was accepted; `from` is the node we are. */
+bool raw_answer(struct raw_stream *raw, const struct consortium *consortium, uint32_t from,
+                uint32_t to);
 /* Sends our HELLO and receives theirs. */
 bool raw_hello(struct raw_stream *raw, const struct handshake_hello *ours,
                struct handshake_hello *theirs);

@@ -38,21 +38,17 @@ static int start(void **state)
 static int finish(void **state)
 {
     (void)state;
-    uint32_t heard = consortium.nodes[1].frame_count;
+    uint32_t heard = frames_of(&consortium, 1);
     assert_true(send_pattern(&consortium, 0, 1, P2P_VOTE, 99, 100));
     assert_true(wait_frames(&consortium.nodes[1], heard + 1, 2000));
-    assert_int_equal(consortium.nodes[0].downs[consortium_peer(&consortium, 0, 1)], 0);
+    assert_int_equal(downs_of(&consortium, 0, 1), 0);
     consortium_remove(&consortium);
     return 0;
 }
 
 static uint32_t intruder_ups(void)
 {
-    struct test_node *node = &consortium.nodes[0];
-    pthread_mutex_lock(&node->lock);
-    uint32_t ups = node->ups[consortium_peer(&consortium, 0, INTRUDER)];
-    pthread_mutex_unlock(&node->lock);
-    return ups;
+    return ups_of(&consortium, 0, INTRUDER);
 }
 
 static void a_member_that_does_it_right_gets_in(void **state)
@@ -351,7 +347,7 @@ static void a_link_that_breaks_inside_a_frame_delivers_nothing_of_it(void **stat
     sleep_ms(50);
     raw_close(&raw);
     assert_true(wait_down(&consortium, 0, INTRUDER, 2000));
-    assert_int_equal(consortium.nodes[0].frame_count, 0);
+    assert_int_equal(frames_of(&consortium, 0), 0);
 }
 
 static void a_silent_peer_loses_its_link_and_a_new_link_replaces_it(void **state)
@@ -375,6 +371,49 @@ static void a_silent_peer_loses_its_link_and_a_new_link_replaces_it(void **state
     raw_close(&second);
 }
 
+/* The rule of docs/spec/wire.md 5, case by case, on the node with the smaller key: it has dialled,
+ * and the peer dials back. */
+static void a_second_link_waits_until_the_first_is_silent(void **state)
+{
+    (void)state;
+    enum { HEARTBEAT_MS = 800 };
+    static struct consortium pair;
+    consortium_make(&pair, 2);
+    uint32_t small = public_key_compare(&pair.nodes[0].key, &pair.nodes[1].key) < 0 ? 0 : 1;
+    uint32_t large = 1 - small;
+    struct raw_listener listener;
+    struct raw_stream dialled, back;
+    struct handshake_hello ours, theirs;
+    struct p2p_config config;
+    raw_listen(&listener, raw_identity_of(&pair, large));
+    consortium_config(&pair, small, &config);
+    snprintf(config.peers[0].address, sizeof(config.peers[0].address), "127.0.0.1:%u",
+             listener.port);
+    config.heartbeat_ms = HEARTBEAT_MS;
+    consortium_start(&pair, small, &config);
+    assert_true(raw_accept(&listener, &dialled, 3000));
+    assert_true(raw_answer(&dialled, &pair, large, small));
+    assert_true(wait_up(&pair, small, large, 2000));
+
+    static const uint8_t heartbeat[4] = {0};
+    assert_true(raw_send(&dialled, heartbeat, sizeof(heartbeat)));
+    sleep_ms(20);
+    assert_false(raw_join(&back, &pair, large, small, &ours, &theirs));
+    raw_close(&back);
+    assert_int_equal(ups_of(&pair, small, large), 1);
+    /* Silent for one and a half heartbeats, and not for so long that it is dropped. */
+    sleep_ms(HEARTBEAT_MS * 8 / 5);
+    assert_int_equal(downs_of(&pair, small, large), 0);
+    assert_true(raw_join(&back, &pair, large, small, &ours, &theirs));
+    assert_true(raw_closes(&dialled, 2000));
+    assert_true(wait_up(&pair, small, large, 2000));
+    assert_int_equal(ups_of(&pair, small, large), 2);
+    raw_close(&back);
+    raw_close(&dialled);
+    raw_listener_close(&listener);
+    consortium_remove(&pair);
+}
+
 #define INTRUDER_TEST(name) cmocka_unit_test_setup_teardown(name, start, finish)
 
 int main(void)
@@ -392,6 +431,7 @@ int main(void)
         INTRUDER_TEST(a_frame_over_the_limit_is_a_strike),
         INTRUDER_TEST(a_link_that_breaks_inside_a_frame_delivers_nothing_of_it),
         INTRUDER_TEST(a_silent_peer_loses_its_link_and_a_new_link_replaces_it),
+        INTRUDER_TEST(a_second_link_waits_until_the_first_is_silent),
     };
     log_open(stdout, "test", LOG_DEBUG, false);
     return cmocka_run_group_tests(tests, NULL, NULL);

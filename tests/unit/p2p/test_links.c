@@ -57,7 +57,7 @@ static void frames_of_every_size_arrive_whole_and_in_order(void **state)
     for (uint32_t node = 0; node < 2; node++) {
         struct test_node *hearer = &consortium.nodes[node];
         assert_true(wait_frames(hearer, COUNT, 10000));
-        assert_int_equal(hearer->frame_count, COUNT);
+        assert_int_equal(frames_of(&consortium, node), COUNT);
         for (uint32_t i = 0; i < COUNT; i++) {
             assert_true(heard_pattern(&hearer->frames[i], (node == 1 ? 1000 : 2000) + i, sizes[i]));
         }
@@ -117,9 +117,9 @@ static void idle_links_live_on_heartbeats(void **state)
     start_pair();
     sleep_ms(5 * TEST_HEARTBEAT_MS);
     for (uint32_t i = 0; i < 2; i++) {
-        assert_int_equal(consortium.nodes[i].ups[0], 1);
-        assert_int_equal(consortium.nodes[i].downs[0], 0);
-        assert_int_equal(consortium.nodes[i].frame_count, 0);
+        assert_int_equal(ups_of(&consortium, i, 1 - i), 1);
+        assert_int_equal(downs_of(&consortium, i, 1 - i), 0);
+        assert_int_equal(frames_of(&consortium, i), 0);
     }
     consortium_remove(&consortium);
 }
@@ -140,14 +140,14 @@ static void nodes_that_dial_at_once_keep_the_same_link(void **state)
         assert_true(wait_up(&consortium, 0, 1, 3000));
         assert_true(wait_up(&consortium, 1, 0, 3000));
         sleep_ms(120);
-        uint32_t ups[2] = {consortium.nodes[0].ups[0], consortium.nodes[1].ups[0]};
-        uint32_t heard[2] = {consortium.nodes[0].frame_count, consortium.nodes[1].frame_count};
+        uint32_t ups[2] = {ups_of(&consortium, 0, 1), ups_of(&consortium, 1, 0)};
+        uint32_t heard[2] = {frames_of(&consortium, 0), frames_of(&consortium, 1)};
         assert_true(send_pattern(&consortium, 0, 1, P2P_VOTE, lead_ms, 64));
         assert_true(send_pattern(&consortium, 1, 0, P2P_VOTE, lead_ms, 64));
         assert_true(wait_frames(&consortium.nodes[0], heard[0] + 1, 1000));
         assert_true(wait_frames(&consortium.nodes[1], heard[1] + 1, 1000));
-        assert_int_equal(consortium.nodes[0].ups[0], ups[0]);
-        assert_int_equal(consortium.nodes[1].ups[0], ups[1]);
+        assert_int_equal(ups_of(&consortium, 0, 1), ups[0]);
+        assert_int_equal(ups_of(&consortium, 1, 0), ups[1]);
     }
     consortium_remove(&consortium);
 }
@@ -196,11 +196,11 @@ static void a_slow_reader_costs_bounded_memory_and_loses_nothing(void **state)
     /* Deaf for longer than a silent link lives; still the link stays, and the refused frame comes
      * once per resume. */
     sleep_ms(4 * TEST_HEARTBEAT_MS);
-    assert_int_equal(consortium.nodes[0].downs[0] + consortium.nodes[1].downs[0], 0);
-    assert_int_equal(consortium.nodes[1].refused, 1);
+    assert_int_equal(downs_of(&consortium, 0, 1) + downs_of(&consortium, 1, 0), 0);
+    assert_int_equal(refused_of(&consortium, 1), 1);
     p2p_resume(consortium.nodes[1].p2p, 0);
     assert_true(wait_refused(&consortium.nodes[1], 2, 1000));
-    assert_int_equal(consortium.nodes[1].frame_count, 0);
+    assert_int_equal(frames_of(&consortium, 1), 0);
 
     set_refuse(1, false);
     assert_true(wait_frames(&consortium.nodes[1], sent + VOTES, 10000));
@@ -254,7 +254,7 @@ static void a_peer_that_restarts_is_found_again(void **state)
         assert_true(wait_up(&consortium, 0, 1, 6000));
         assert_true(wait_up(&consortium, 1, 0, 6000));
     }
-    uint32_t heard = consortium.nodes[1].frame_count;
+    uint32_t heard = frames_of(&consortium, 1);
     send_surely(0, 1, P2P_VOTE, 77, 8);
     assert_true(wait_frames(&consortium.nodes[1], heard + 1, 2000));
     sleep_ms(200); /* nng frees streams in its own time */
@@ -335,13 +335,10 @@ static void stopping_amid_traffic_leaves_nothing_behind(void **state)
             }
         }
         for (uint32_t i = 0; i < NODES; i++) {
-            struct test_node *node = &consortium.nodes[i];
             consortium_stop(&consortium, i);
-            pthread_mutex_lock(&node->lock);
-            uint32_t heard = node->frame_count;
-            pthread_mutex_unlock(&node->lock);
+            uint32_t heard = frames_of(&consortium, i);
             sleep_ms(5);
-            assert_int_equal(node->frame_count, heard); /* nothing comes after the stop */
+            assert_int_equal(frames_of(&consortium, i), heard); /* nothing comes after the stop */
         }
     }
     consortium_remove(&consortium);
