@@ -1,0 +1,355 @@
+/* Headers, votes, certificates and wire messages: quorums, forged proofs, round trips, and every
+ * truncation of every message. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "tests/lib/consensus/cluster.h"
+
+static struct validator_set set;
+static struct secret_key seeds[LIMIT_VALIDATORS];
+static struct hash genesis;
+
+static int prepare(void **state)
+{
+    (void)state;
+    cluster_keys(&set, seeds, 4);
+    memset(genesis.bytes, 7, sizeof genesis.bytes);
+    return 0;
+}
+
+static struct block_header sample_header(void)
+{
+    struct block_header header = {.version = BLOCK_HEADER_VERSION,
+                                  .genesis = genesis,
+                                  .epoch = 3,
+                                  .height = 5,
+                                  .view = 9,
+                                  .parent_view = 7,
+                                  .time = timestamp_of(1700000000123)};
+    memset(header.parent_id.bytes, 0x11, HASH_SIZE);
+    memset(header.next_set.bytes, 0x22, HASH_SIZE);
+    return header;
+}
+
+static struct vote sample_vote(uint8_t kind, uint8_t signer)
+{
+    struct vote vote = {.kind = kind, .epoch = 3, .view = 9, .signer = signer};
+    struct hash message;
+    if (kind != VOTE_NULLIFY)
+        memset(vote.block_id.bytes, 0x33, HASH_SIZE);
+    vote_message(&message, &genesis, kind, 3, 9, &vote.block_id);
+    ed25519_sign(&vote.signature, &seeds[signer], &message);
+    return vote;
+}
+
+static struct certificate sample_certificate(uint8_t kind, uint32_t count)
+{
+    struct certificate certificate = {.kind = kind, .epoch = 3, .view = 9, .count = count};
+    for (uint32_t i = 0; i < count; i++) {
+        struct vote vote = sample_vote(kind, (uint8_t)i);
+        certificate.block_id = vote.block_id;
+        certificate.entries[i].signer = (uint8_t)i;
+        certificate.entries[i].signature = vote.signature;
+    }
+    return certificate;
+}
+
+static void quorums(void **state)
+{
+    (void)state;
+    static const uint32_t rows[][3] = {
+        {4, 1, 3},  {5, 1, 4},   {6, 1, 5},   {7, 2, 5},   {8, 2, 6},   {9, 2, 7},   {10, 3, 7},
+        {13, 4, 9}, {16, 5, 11}, {19, 6, 13}, {22, 7, 15}, {25, 8, 17}, {28, 9, 19}, {31, 10, 21}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct validator_set any = {.count = rows[i][0]};
+        assert_int_equal(validator_set_faults(&any), rows[i][1]);
+        assert_int_equal(validator_set_quorum(&any), rows[i][2]);
+        assert_true(2 * rows[i][2] - rows[i][0] > rows[i][1]); /* two quorums meet honestly */
+    }
+    assert_int_equal(validator_set_leader(&set, 0, 5), 1);
+    assert_int_equal(validator_set_leader(&set, 2, 5), 3);
+    assert_int_equal(validator_set_leader(&set, UINT64_MAX, UINT64_MAX), (3 + 3) % 4);
+}
+
+static void sets(void **state)
+{
+    (void)state;
+    struct validator_set changed = set;
+    struct hash before, after;
+    assert_true(validator_set_is_valid(&set));
+    assert_int_equal(validator_set_index(&set, &set.validators[2].key), 2);
+    validator_set_hash(&before, &set);
+    changed.validators[0] = set.validators[1];
+    assert_false(validator_set_is_valid(&changed)); /* a key twice */
+    assert_int_equal(validator_set_index(&changed, &set.validators[0].key), -1);
+    validator_set_hash(&after, &changed);
+    assert_false(hash_equal(&before, &after));
+    changed = set;
+    changed.count = 3;
+    assert_false(validator_set_is_valid(&changed));
+    changed.count = LIMIT_VALIDATORS + 1;
+    assert_false(validator_set_is_valid(&changed));
+}
+
+static void headers(void **state)
+{
+    (void)state;
+    struct block_header header = sample_header(), back;
+    uint8_t bytes[BLOCK_HEADER_SIZE];
+    struct hash id, other;
+    block_header_encode(bytes, &header);
+    assert_true(block_header_decode(&back, bytes_view_of(bytes, sizeof bytes)));
+    block_header_id(&id, &header);
+    block_header_id(&other, &back);
+    assert_true(hash_equal(&id, &other));
+    back.parent_view++;
+    block_header_id(&other, &back);
+    assert_false(hash_equal(&id, &other));
+    assert_false(block_header_decode(&back, bytes_view_of(bytes, sizeof bytes - 1)));
+    bytes[3] = 2; /* version */
+    assert_false(block_header_decode(&back, bytes_view_of(bytes, sizeof bytes)));
+}
+
+static void votes(void **state)
+{
+    (void)state;
+    for (uint8_t kind = 0; kind < VOTE_KIND_COUNT; kind++) {
+        struct vote vote = sample_vote(kind, 2), forged;
+        assert_true(vote_verify(&vote, &genesis, &set));
+        forged = vote;
+        forged.view++;
+        assert_false(vote_verify(&forged, &genesis, &set));
+        forged = vote;
+        forged.epoch++;
+        assert_false(vote_verify(&forged, &genesis, &set));
+        forged = vote;
+        forged.kind = (uint8_t)((kind + 1) % VOTE_KIND_COUNT);
+        assert_false(vote_verify(&forged, &genesis, &set));
+        forged = vote;
+        forged.signer = 1;
+        assert_false(vote_verify(&forged, &genesis, &set));
+        forged.signer = 4; /* index >= n must not be looked up */
+        assert_false(vote_verify(&forged, &genesis, &set));
+        forged = vote;
+        forged.block_id.bytes[0] ^= 1;
+        assert_false(vote_verify(&forged, &genesis, &set));
+        struct hash elsewhere = genesis;
+        elsewhere.bytes[0] ^= 1;
+        assert_false(vote_verify(&vote, &elsewhere, &set));
+    }
+}
+
+static void certificates(void **state)
+{
+    (void)state;
+    for (uint8_t kind = 0; kind < VOTE_KIND_COUNT; kind++) {
+        struct certificate three = sample_certificate(kind, 3), forged;
+        struct certificate four = sample_certificate(kind, 4);
+        assert_true(certificate_verify(&three, &genesis, &set));
+        assert_true(certificate_verify(&four, &genesis, &set));
+        forged = three;
+        forged.count = 2; /* q - 1 */
+        assert_false(certificate_verify(&forged, &genesis, &set));
+        forged = three;
+        forged.entries[2] = forged.entries[1]; /* a signer twice */
+        assert_false(certificate_verify(&forged, &genesis, &set));
+        forged = three;
+        forged.entries[0] = three.entries[1]; /* not ascending */
+        forged.entries[1] = three.entries[0];
+        assert_false(certificate_verify(&forged, &genesis, &set));
+        forged = three;
+        forged.entries[2].signer = 4; /* index >= n */
+        assert_false(certificate_verify(&forged, &genesis, &set));
+        forged = four;
+        forged.count = 5;
+        assert_false(certificate_verify(&forged, &genesis, &set));
+        for (int i = 0; i < 3; i++) {
+            forged = three;
+            forged.entries[i].signature.bytes[5] ^= 1;
+            assert_false(certificate_verify(&forged, &genesis, &set));
+        }
+        forged = three;
+        forged.kind = VOTE_KIND_COUNT;
+        assert_false(certificate_verify(&forged, &genesis, &set));
+        uint8_t bytes[CERTIFICATE_BYTES_MAX];
+        size_t size = certificate_encode(bytes, &three);
+        assert_true(certificate_decode(&forged, bytes_view_of(bytes, size)));
+        assert_memory_equal(&forged, &three, sizeof three);
+        assert_false(certificate_decode(&forged, bytes_view_of(bytes, size - 1)));
+    }
+}
+
+/* --- messages --------------------------------------------------------------------------------- */
+
+static struct message_proposal proposal;
+static struct message_range range;
+static struct message_block block;
+static struct certificate certificate;
+static struct vote vote;
+static struct message_status status;
+static struct public_key key;
+static struct hash id;
+static uint64_t number;
+static uint32_t count;
+static bool flag;
+
+/* Decodes by type, and encodes again what came out. False: refused. */
+static bool again(uint8_t type, struct bytes_view payload, struct byte_writer *writer)
+{
+    bool good = false;
+    switch ((enum message_type)type) {
+    case MESSAGE_PROPOSAL:
+        if ((good = message_decode_proposal(&proposal, payload)))
+            message_encode_proposal(writer, &proposal);
+        break;
+    case MESSAGE_VOTE:
+        if ((good = message_decode_vote(&vote, payload)))
+            message_encode_vote(writer, &vote);
+        break;
+    case MESSAGE_CERTIFICATE:
+        if ((good = message_decode_certificate(&certificate, payload)))
+            message_encode_certificate(writer, &certificate);
+        break;
+    case MESSAGE_GET_CERT:
+        if ((good = message_decode_get_cert(&number, payload)))
+            message_encode_get_cert(writer, number);
+        break;
+    case MESSAGE_GET_BLOCK:
+        if ((good = message_decode_get_block(&id, payload)))
+            message_encode_get_block(writer, &id);
+        break;
+    case MESSAGE_BLOCK:
+        if ((good = message_decode_block(&block, payload)))
+            message_encode_block(writer, &block);
+        break;
+    case MESSAGE_GET_RANGE:
+        if ((good = message_decode_get_range(&number, &count, payload)))
+            message_encode_get_range(writer, number, count);
+        break;
+    case MESSAGE_RANGE:
+        if ((good = message_decode_range(&range, payload)))
+            message_encode_range(writer, &range);
+        break;
+    case MESSAGE_STATUS:
+        if ((good = message_decode_status(&status, payload)))
+            message_encode_status(writer, &status);
+        break;
+    case MESSAGE_GET_HIGH_VOTE:
+        if ((good = message_decode_get_high_vote(&key, payload)))
+            message_encode_get_high_vote(writer, &key);
+        break;
+    case MESSAGE_HIGH_VOTE:
+        if ((good = message_decode_high_vote(&key, &flag, &vote, payload)))
+            message_encode_high_vote(writer, &key, flag ? &vote : NULL);
+        break;
+    case MESSAGE_TRANSACTION:
+        break;
+    }
+    return good;
+}
+
+static void round_trip(const struct byte_writer *frame)
+{
+    static uint8_t second[64 * 1024];
+    assert_false(frame->failed);
+    struct byte_writer writer;
+    byte_writer_init(&writer, second, sizeof second);
+    assert_true(again(frame->data[0], bytes_view_of(frame->data + 1, frame->size - 1), &writer));
+    assert_int_equal(writer.size, frame->size);
+    assert_memory_equal(writer.data, frame->data, frame->size);
+    for (size_t size = 0; size + 1 < frame->size; size++) {
+        byte_writer_init(&writer, second, sizeof second);
+        assert_false(again(frame->data[0], bytes_view_of(frame->data + 1, size), &writer));
+    }
+    frame->data[frame->size] = 0; /* one byte too many */
+    assert_false(again(frame->data[0], bytes_view_of(frame->data + 1, frame->size), &writer));
+}
+
+static void messages(void **state)
+{
+    (void)state;
+    static uint8_t bytes[64 * 1024], chain[2 * BLOCK_HEADER_SIZE];
+    static struct message_proposal p;
+    static struct message_range r;
+    struct byte_writer w;
+    struct message_block b = {.header = sample_header(), .body = bytes_view_of("body", 4)};
+    struct message_status s = {1, 2, UINT64_MAX, 4};
+    struct vote v = sample_vote(VOTE_FINALIZE, 1);
+    struct certificate c = sample_certificate(VOTE_NULLIFY, 3);
+    p = (struct message_proposal){.header = b.header, .vote = v, .body = b.body};
+    for (int step = 0; step < 14; step++) {
+        byte_writer_init(&w, bytes, sizeof bytes);
+        if (step == 1) {
+            p.has_parent_certificate = true;
+            p.parent_certificate = c;
+            p.nullification_count = 2;
+            p.nullifications[0] = p.nullifications[1] = c;
+        }
+        if (step < 2)
+            message_encode_proposal(&w, &p);
+        else if (step == 2)
+            message_encode_vote(&w, &v);
+        else if (step == 3)
+            message_encode_certificate(&w, &c);
+        else if (step == 4)
+            message_encode_get_cert(&w, UINT64_MAX);
+        else if (step == 5)
+            message_encode_get_block(&w, &genesis);
+        else if (step == 6)
+            message_encode_block(&w, &b);
+        else if (step == 7)
+            message_encode_get_range(&w, 9, LIMIT_RANGE_BLOCKS);
+        else if (step == 8 || step == 9) {
+            block_header_encode(chain, &b.header);
+            block_header_encode(chain + BLOCK_HEADER_SIZE, &b.header);
+            r.block_count = 2;
+            r.blocks[0] = r.blocks[1] = b;
+            r.header_count = step == 8 ? 0 : 2;
+            r.headers = bytes_view_of(chain, r.header_count * (size_t)BLOCK_HEADER_SIZE);
+            r.finalization = c;
+            message_encode_range(&w, &r);
+        } else if (step == 10)
+            message_encode_status(&w, &s);
+        else if (step == 11)
+            message_encode_get_high_vote(&w, &set.validators[0].key);
+        else
+            message_encode_high_vote(&w, &set.validators[0].key, step == 12 ? NULL : &v);
+        round_trip(&w);
+    }
+}
+
+static void counts_are_bounded(void **state)
+{
+    (void)state;
+    uint8_t bytes[64];
+    struct byte_writer w;
+    byte_writer_init(&w, bytes, sizeof bytes);
+    byte_write_u64(&w, 1);
+    byte_write_u32(&w, LIMIT_RANGE_BLOCKS + 1);
+    assert_false(message_decode_get_range(&number, &count, bytes_view_of(bytes, w.size)));
+    byte_writer_init(&w, bytes, sizeof bytes);
+    byte_write_u32(&w, UINT32_MAX);
+    assert_false(message_decode_range(&range, bytes_view_of(bytes, w.size)));
+    byte_writer_init(&w, bytes, sizeof bytes);
+    byte_write_u32(&w, 0);
+    byte_write_u32(&w, LIMIT_VIEW_WINDOW + 1);
+    assert_false(message_decode_range(&range, bytes_view_of(bytes, w.size)));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(quorums),
+        cmocka_unit_test(sets),
+        cmocka_unit_test(headers),
+        cmocka_unit_test(votes),
+        cmocka_unit_test(certificates),
+        cmocka_unit_test(messages),
+        cmocka_unit_test(counts_are_bounded),
+    };
+    return cmocka_run_group_tests(tests, prepare, NULL);
+}
