@@ -1,0 +1,363 @@
+/* One core, driven by hand: what peers may throw at it, the rolled-back-disk rule, the time rule,
+ * a contradicted notarization, memory. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "tests/lib/consensus/cluster.h"
+
+static struct bft_config config;
+static struct secret_key seeds[LIMIT_VALIDATORS];
+static struct bft *core;
+static struct bft_effects effects;
+static uint64_t now_ms;
+static const int64_t wall_ms = 1700000100000;
+
+enum { SELF = 0, LEADER = 1 }; /* view 1, epoch 0 */
+
+static void create(void)
+{
+    struct validator_set set;
+    cluster_keys(&set, seeds, 4);
+    cluster_config_for(&config, 4, SELF);
+    if (core == NULL)
+        core = malloc(bft_size(4));
+    assert_non_null(bft_create(core, &config));
+    core->signing = *cluster_signing();
+    now_ms = 1000;
+}
+
+static void step(struct bft_input input)
+{
+    input.now_ms = now_ms;
+    input.wall = timestamp_of(wall_ms);
+    bft_step(core, &input, &effects);
+    /* Records first, whatever the input. */
+    for (uint32_t i = 1; i < effects.count; i++)
+        assert_false(effects.items[i].kind <= BFT_PERSIST_CERTIFIED &&
+                     effects.items[i - 1].kind > BFT_PERSIST_CERTIFIED);
+}
+
+static const struct bft_effect *effect(enum bft_effect_kind kind)
+{
+    for (uint32_t i = 0; i < effects.count; i++)
+        if (effects.items[i].kind == kind)
+            return &effects.items[i];
+    return NULL;
+}
+
+static struct vote vote_of(uint8_t kind, uint64_t view, const struct hash *id, uint8_t signer)
+{
+    static const struct hash none;
+    struct vote vote = {.kind = kind, .view = view, .block_id = id ? *id : none, .signer = signer};
+    struct hash message;
+    vote_message(&message, &config.genesis, kind, 0, view, &vote.block_id);
+    core->signing.sign(&vote.signature, &seeds[signer], &message);
+    return vote;
+}
+
+static struct certificate certificate_of(uint8_t kind, uint64_t view, const struct hash *id)
+{
+    struct certificate certificate = {.kind = kind, .view = view, .count = 3};
+    for (uint8_t i = 0; i < 3; i++) {
+        struct vote vote = vote_of(kind, view, id, (uint8_t)(i + 1));
+        certificate.block_id = vote.block_id;
+        certificate.entries[i].signer = vote.signer;
+        certificate.entries[i].signature = vote.signature;
+    }
+    return certificate;
+}
+
+static void hear_high_vote(int from, const struct vote *vote)
+{
+    step((struct bft_input){.kind = BFT_INPUT_HIGH_VOTE,
+                            .from = from,
+                            .reply_to = from,
+                            .key = config.set.validators[SELF].key,
+                            .vote = vote});
+}
+
+static void start_trusted(void)
+{
+    create();
+    step((struct bft_input){.kind = BFT_INPUT_START, .from = BFT_PEER_NONE});
+    hear_high_vote(1, NULL);
+    hear_high_vote(2, NULL);
+}
+
+static struct block_header header_of(uint64_t view, int64_t time_ms)
+{
+    return (struct block_header){.version = BLOCK_HEADER_VERSION,
+                                 .genesis = config.genesis,
+                                 .height = 1,
+                                 .view = view,
+                                 .parent_id = config.genesis,
+                                 .time = timestamp_of(time_ms)};
+}
+
+static struct hash propose(const struct block_header *header)
+{
+    static struct message_proposal proposal;
+    struct hash id;
+    block_header_id(&id, header);
+    memset(&proposal, 0, sizeof proposal);
+    proposal.header = *header;
+    proposal.vote = vote_of(VOTE_NOTARIZE, header->view, &id, LEADER);
+    step((struct bft_input){
+        .kind = BFT_INPUT_PROPOSAL, .from = LEADER, .reply_to = LEADER, .proposal = &proposal});
+    return id;
+}
+
+static void executed(const struct hash *id, enum bft_verdict verdict)
+{
+    step((struct bft_input){
+        .kind = BFT_INPUT_EXECUTED, .from = BFT_PEER_NONE, .block_id = *id, .verdict = verdict});
+}
+
+static void memory_is_bounded(void **state)
+{
+    (void)state;
+    print_message("bytes: n=4 %zu, n=31 %zu\n", bft_size(4), bft_size(31));
+    assert_true(bft_size(4) <= (size_t)20 << 20);
+    assert_true(bft_size(31) <= (size_t)150 << 20);
+}
+
+static void illegal_configurations(void **state)
+{
+    (void)state;
+    create();
+    struct bft_config bad = config;
+    bad.seed.bytes[7] ^= 1; /* a key that is not in the set */
+    assert_null(bft_create(core, &bad));
+    bad = config;
+    bad.timing.delta_ms = 0;
+    assert_null(bft_create(core, &bad));
+    bad = config;
+    bad.set.count = 3;
+    assert_null(bft_create(core, &bad));
+}
+
+static void votes_only_after_a_quorum_answered(void **state)
+{
+    (void)state;
+    create();
+    step((struct bft_input){.kind = BFT_INPUT_START, .from = BFT_PEER_NONE});
+    assert_non_null(effect(BFT_SEND_GET_HIGH_VOTE));
+    struct block_header header = header_of(1, wall_ms);
+    struct hash id = propose(&header);
+    hear_high_vote(1, NULL);
+    hear_high_vote(1, NULL); /* one peer counts once */
+    assert_null(effect(BFT_PERSIST_VOTE));
+    assert_null(effect(BFT_EXECUTE));
+    hear_high_vote(3, NULL);
+    assert_non_null(effect(BFT_EXECUTE));
+    executed(&id, BFT_VERDICT_VALID);
+    assert_int_equal(effects.items[0].kind, BFT_PERSIST_BLOCK);
+    assert_int_equal(effects.items[1].kind, BFT_PERSIST_VOTE);
+    assert_non_null(effect(BFT_PERSIST_PEER_VOTE)); /* the leader's, beside an own vote */
+    assert_non_null(effect(BFT_SEND_VOTE));
+    assert_false(core->ring == NULL);
+    const struct bft_slot *slot = bft_slot_find(core, 1);
+    assert_int_equal(slot->seen[VOTE_NOTARIZE] >> SELF & 1, 0); /* not before the sync */
+    step((struct bft_input){.kind = BFT_INPUT_PERSISTED, .from = BFT_PEER_NONE});
+    assert_int_equal(slot->seen[VOTE_NOTARIZE] >> SELF & 1, 1);
+}
+
+static void rolled_back_disk_is_noticed(void **state)
+{
+    (void)state;
+    struct vote lost, forged;
+    create();
+    step((struct bft_input){.kind = BFT_INPUT_START, .from = BFT_PEER_NONE});
+    lost = vote_of(VOTE_NULLIFY, 5, NULL, SELF);
+    forged = lost;
+    forged.signature.bytes[0] ^= 1;
+    hear_high_vote(1, &forged); /* nobody can silence a node by an invention */
+    assert_non_null(effect(BFT_STRIKE));
+    assert_null(effect(BFT_ALARM));
+    hear_high_vote(2, &lost);
+    assert_non_null(effect(BFT_ALARM));
+    struct bft_view_status status;
+    bft_status(core, &status);
+    assert_non_null(status.refusal);
+    hear_high_vote(1, NULL);
+    hear_high_vote(3, NULL);
+    now_ms += 100000;
+    step((struct bft_input){.kind = BFT_INPUT_TICK, .from = BFT_PEER_NONE});
+    assert_null(effect(BFT_PERSIST_VOTE));
+    assert_true(bft_deadline_ms(core) > now_ms); /* and it does not spin */
+}
+
+static void own_votes_of_the_journal_are_known(void **state)
+{
+    (void)state;
+    create();
+    struct vote u = vote_of(VOTE_NULLIFY, 1, NULL, SELF);
+    struct hash id = config.genesis;
+    struct vote f = vote_of(VOTE_FINALIZE, 1, &id, SELF), n = vote_of(VOTE_NOTARIZE, 1, &id, SELF);
+    assert_true(bft_replay_vote(core, &u));
+    assert_true(bft_replay_vote(core, &u));
+    assert_false(bft_replay_vote(core, &f)); /* U and F of one view */
+    assert_false(bft_replay_vote(core, &n)); /* N after U */
+    step((struct bft_input){.kind = BFT_INPUT_START, .from = BFT_PEER_NONE});
+    hear_high_vote(1, &u);
+    assert_null(effect(BFT_ALARM));
+    hear_high_vote(2, &u);
+    assert_true(view_may_vote(core));
+}
+
+static void time_rule(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t offset_ms;
+        bool good;
+    } rows[] = {{500, true}, {501, false}, {-870, true}, {-871, false}, {0, true}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        start_trusted(); /* t_cert = 3 * 100 + 20 + 50 */
+        struct block_header header = header_of(1, wall_ms + rows[i].offset_ms);
+        struct hash id = propose(&header);
+        executed(&id, BFT_VERDICT_VALID);
+        const struct bft_effect *vote = effect(BFT_PERSIST_VOTE);
+        assert_non_null(vote);
+        assert_int_equal(vote->vote.kind, rows[i].good ? VOTE_NOTARIZE : VOTE_NULLIFY);
+    }
+}
+
+static void notarized_block_that_does_not_execute(void **state)
+{
+    (void)state;
+    start_trusted();
+    struct block_header header = header_of(1, wall_ms);
+    struct hash id = propose(&header);
+    struct certificate notarization = certificate_of(VOTE_NOTARIZE, 1, &id);
+    step((struct bft_input){
+        .kind = BFT_INPUT_CERTIFICATE, .from = 1, .reply_to = 1, .certificate = &notarization});
+    assert_null(effect(BFT_ALARM));
+    executed(&id, BFT_VERDICT_INVALID);
+    assert_non_null(effect(BFT_ALARM));
+    assert_false(view_may_vote(core));
+}
+
+static void evidence_comes_once(void **state)
+{
+    (void)state;
+    start_trusted();
+    struct hash a = config.genesis, b = config.genesis;
+    b.bytes[0] ^= 1;
+    struct vote votes[3] = {vote_of(VOTE_FINALIZE, 1, &a, 3), vote_of(VOTE_FINALIZE, 1, &b, 3),
+                            vote_of(VOTE_NULLIFY, 1, NULL, 3)};
+    static const uint32_t expected[] = {0, 1, 1, 0, 0, 0};
+    for (uint32_t i = 0; i < 6; i++) {
+        step((struct bft_input){
+            .kind = BFT_INPUT_VOTE, .from = 3, .reply_to = 3, .vote = &votes[i % 3]});
+        uint32_t found = 0;
+        for (uint32_t k = 0; k < effects.count; k++)
+            found += effects.items[k].kind == BFT_EVIDENCE;
+        assert_int_equal(found, expected[i]);
+    }
+}
+
+static void contradicting_certificates_stop_the_vote(void **state)
+{
+    (void)state;
+    start_trusted();
+    struct hash a = config.genesis;
+    struct certificate n = certificate_of(VOTE_NULLIFY, 1, NULL);
+    struct certificate f = certificate_of(VOTE_FINALIZE, 1, &a);
+    step((struct bft_input){
+        .kind = BFT_INPUT_CERTIFICATE, .from = 1, .reply_to = 1, .certificate = &n});
+    assert_non_null(effect(BFT_PERSIST_CERTIFICATE));
+    step((struct bft_input){
+        .kind = BFT_INPUT_CERTIFICATE, .from = 1, .reply_to = 1, .certificate = &n});
+    assert_null(effect(BFT_PERSIST_CERTIFICATE)); /* once */
+    step((struct bft_input){
+        .kind = BFT_INPUT_CERTIFICATE, .from = 1, .reply_to = 1, .certificate = &f});
+    assert_non_null(effect(BFT_PERSIST_CERTIFICATE)); /* both are kept */
+    assert_non_null(effect(BFT_ALARM));
+}
+
+/* Any numbers, any flags, from anybody: no crash, no own vote that excludes another. */
+static void hostile_inputs(void **state)
+{
+    (void)state;
+    static struct message_proposal proposal;
+    static struct message_range range;
+    static uint8_t headers[BLOCK_HEADER_SIZE];
+    uint64_t x = 88172645463325252ULL;
+    static const uint64_t views[] = {0, 1, 2, 3, 64, 4095, 4096, 4097, UINT64_MAX / 2, UINT64_MAX};
+    start_trusted();
+    for (int i = 0; i < 60000; i++) {
+        x ^= x << 13, x ^= x >> 7, x ^= x << 17;
+        uint64_t view = views[x % 10];
+        struct hash id = config.genesis;
+        id.bytes[0] = (uint8_t)(x >> 8 & 3);
+        struct vote vote = vote_of((uint8_t)((x >> 10) % 3), view, &id, (uint8_t)(x >> 12 & 3));
+        vote.kind = (uint8_t)(x >> 14 & 3);
+        vote.signer = (uint8_t)((x >> 16 & 7) == 0 ? x >> 20 : vote.signer);
+        struct certificate certificate = certificate_of(VOTE_NULLIFY, view, NULL);
+        certificate.kind = (uint8_t)(x >> 24 & 3);
+        certificate.count = (uint32_t)((x >> 26 & 3) == 0 ? x >> 40 : 3);
+        certificate.entries[1].signer = (uint8_t)((x >> 28 & 3) == 0 ? x >> 30 : 2);
+        struct block_header header = header_of(view, wall_ms);
+        header.parent_view = views[(x >> 32) % 10];
+        header.height = views[(x >> 36) % 10];
+        proposal.header = range.blocks[0].header = header;
+        proposal.vote = vote;
+        proposal.parent_certificate = certificate;
+        proposal.has_parent_certificate = (x >> 40 & 1) != 0;
+        range.block_count = (uint32_t)(x >> 41 & 1);
+        range.header_count = (uint32_t)(x >> 42 & 1);
+        range.headers = bytes_view_of(headers, range.header_count * sizeof headers);
+        range.finalization = certificate;
+        struct message_status status = {0, view, header.height, header.parent_view};
+        struct bft_input input = {.kind = (enum bft_input_kind)(x >> 44 & 15),
+                                  .from = (int)(x >> 48 & 7) - 2,
+                                  .reply_to = 1,
+                                  .header = &header,
+                                  .vote = &vote,
+                                  .certificate = &certificate,
+                                  .proposal = &proposal,
+                                  .range = &range,
+                                  .status = &status,
+                                  .key = config.set.validators[x >> 52 & 3].key,
+                                  .block_id = id,
+                                  .view = view};
+        bool from_peer = input.kind >= BFT_INPUT_PROPOSAL && input.kind <= BFT_INPUT_HIGH_VOTE;
+        if (!from_peer)
+            input.kind = BFT_INPUT_TICK;
+        now_ms += x >> 60;
+        step(input);
+    }
+    assert_true(core->view < LIMIT_VIEW_WINDOW + 1);
+    assert_int_equal(core->decided_height, 0);
+}
+
+static int finish(void **state)
+{
+    (void)state;
+    free(core);
+    core = NULL;
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(memory_is_bounded),
+        cmocka_unit_test(illegal_configurations),
+        cmocka_unit_test(votes_only_after_a_quorum_answered),
+        cmocka_unit_test(rolled_back_disk_is_noticed),
+        cmocka_unit_test(own_votes_of_the_journal_are_known),
+        cmocka_unit_test(time_rule),
+        cmocka_unit_test(notarized_block_that_does_not_execute),
+        cmocka_unit_test(evidence_comes_once),
+        cmocka_unit_test(contradicting_certificates_stop_the_vote),
+        cmocka_unit_test(hostile_inputs),
+    };
+    return cmocka_run_group_tests(tests, NULL, finish);
+}
