@@ -1,0 +1,258 @@
+/* flexd.json, key files, genesis files and clocks: what is accepted, what is refused and in which
+ * words, and that what is written is read back the same. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "node/clock.h"
+#include "node/config.h"
+
+#define KEY_A "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
+#define KEY_B "ff112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
+#define NEEDED                                                                                     \
+    "\"role\":\"audit\",\"name\":\"n1\",\"listen_p2p\":\"\",\"listen_api\":\"127.0.0.1:1\""
+
+static char directory[64];
+
+static int make_directory(void **state)
+{
+    (void)state;
+    snprintf(directory, sizeof directory, "/tmp/flex-test-XXXXXX");
+    return mkdtemp(directory) != NULL ? 0 : -1;
+}
+
+static int drop_directory(void **state)
+{
+    (void)state;
+    char command[128];
+    const char *const names[] = {"flexd.json", "node.key", "offset", "offset.new"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        snprintf(command, sizeof command, "%s/%s", directory, names[i]);
+        (void)unlink(command);
+    }
+    return rmdir(directory);
+}
+
+static bool parse(struct node_config *config, const char *text, char problem[NODE_PROBLEM_SIZE])
+{
+    problem[0] = '\0';
+    return node_config_parse(config, directory, text, strlen(text), problem);
+}
+
+static void the_least_and_the_most_are_accepted(void **state)
+{
+    (void)state;
+    struct node_config config;
+    char problem[NODE_PROBLEM_SIZE];
+    char path[NODE_PATH_MAX];
+    assert_true(parse(&config, "{" NEEDED "}", problem));
+    assert_int_equal(config.role, NODE_AUDIT);
+    assert_string_equal(config.genesis, "genesis.json");
+    assert_int_equal(config.log_level, LOG_INFO);
+    assert_int_equal(config.workers, 0);
+    assert_true(config.map_bytes == UINT64_C(68719476736));
+    assert_true(parse(&config,
+                      "{\"role\":\"validator\",\"name\":\"dso.west\",\"genesis\":\"/etc/g.json\","
+                      "\"listen_p2p\":\"[::1]:7401\",\"listen_api\":\"localhost:8401\","
+                      "\"peers\":[{\"key\":\"" KEY_A "\",\"address\":\"h:1\"},"
+                      "{\"key\":\"" KEY_B "\",\"address\":\"\"}],"
+                      "\"tls\":{\"ca\":\"a\",\"certificate\":\"b\",\"key\":\"c\"},"
+                      "\"log\":{\"level\":\"trace\",\"json\":true},"
+                      "\"clock_offset_file\":\"offset\",\"map_bytes\":\"16777216\",\"workers\":64}",
+                      problem));
+    assert_int_equal(config.role, NODE_VALIDATOR);
+    assert_int_equal(config.peer_count, 2);
+    assert_string_equal(config.peers[0].address, "h:1");
+    assert_int_equal(config.peers[1].key.bytes[0], 0xff);
+    assert_true(config.log_json);
+    assert_int_equal(config.workers, 64);
+    assert_true(node_config_path(path, &config, config.genesis));
+    assert_string_equal(path, "/etc/g.json");
+    assert_true(node_config_path(path, &config, config.tls_ca));
+    assert_memory_equal(path, directory, strlen(directory));
+}
+
+static void every_fault_is_named(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        const char *named; /* must stand in the message */
+    } rows[] = {
+        {"", ""},
+        {"[]", "object"},
+        {"{\"role\":\"audit\"}", "name"},
+        {"{" NEEDED ",\"colour\":\"red\"}", "colour"},
+        {"{" NEEDED ",\"role\":\"audit\"}", "twice"},
+        {"{\"role\":\"king\",\"name\":\"n\",\"listen_p2p\":\"\",\"listen_api\":\"h:1\"}", "role"},
+        {"{\"role\":\"audit\",\"name\":\"N 1\",\"listen_p2p\":\"\",\"listen_api\":\"h:1\"}",
+         "name"},
+        {"{\"role\":\"audit\",\"name\":\"n\",\"listen_p2p\":\"\",\"listen_api\":\"\"}",
+         "listen_api"},
+        {"{\"role\":\"audit\",\"name\":\"n\",\"listen_p2p\":\"h\",\"listen_api\":\"h:1\"}",
+         "listen_p2p"},
+        {"{\"role\":\"audit\",\"name\":\"n\",\"listen_p2p\":\"h:70000\",\"listen_api\":\"h:1\"}",
+         "listen_p2p"},
+        {"{" NEEDED ",\"genesis\":7}", "genesis"},
+        {"{" NEEDED ",\"peers\":{}}", "peers"},
+        {"{" NEEDED ",\"peers\":[{\"key\":\"aa\",\"address\":\"h:1\"}]}", "peers[0].key"},
+        {"{" NEEDED ",\"peers\":[{\"key\":\"" KEY_A "\"}]}", "address"},
+        {"{" NEEDED ",\"peers\":[{\"key\":\"" KEY_A "\",\"address\":\"h:1\",\"x\":1}]}", "x"},
+        {"{" NEEDED ",\"peers\":[{\"key\":\"" KEY_A "\",\"address\":\"h:1\"},"
+         "{\"key\":\"" KEY_A "\",\"address\":\"h:2\"}]}",
+         "peers[1]"},
+        {"{" NEEDED ",\"tls\":{\"ca\":\"a\",\"certificate\":\"b\"}}", "key"},
+        {"{" NEEDED ",\"log\":{\"level\":\"loud\"}}", "level"},
+        {"{" NEEDED ",\"log\":{\"json\":1}}", "json"},
+        {"{" NEEDED ",\"map_bytes\":65536}", "map_bytes"},
+        {"{" NEEDED ",\"map_bytes\":\"65536\"}", "map_bytes"},
+        {"{" NEEDED ",\"workers\":0}", "workers"},
+        {"{" NEEDED ",\"workers\":65}", "workers"},
+        {"{" NEEDED ",\"workers\":\"2\"}", "workers"},
+        {"{" NEEDED "} ", NULL},
+        {"{" NEEDED "}x", ""},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct node_config config;
+        char problem[NODE_PROBLEM_SIZE];
+        bool good = parse(&config, rows[i].text, problem);
+        assert_true(good == (rows[i].named == NULL));
+        if (!good) {
+            assert_true(problem[0] != '\0');
+            if (strstr(problem, rows[i].named) == NULL)
+                fail_msg("row %zu: \"%s\" does not name \"%s\"", i, problem, rows[i].named);
+        }
+    }
+}
+
+static void what_is_saved_is_loaded(void **state)
+{
+    (void)state;
+    struct node_config saved;
+    struct node_config loaded;
+    char problem[NODE_PROBLEM_SIZE] = "";
+    assert_true(parse(&saved,
+                      "{" NEEDED ",\"peers\":[{\"key\":\"" KEY_B "\",\"address\":\"h:1\"}],"
+                      "\"workers\":3,\"map_bytes\":\"33554432\",\"clock_offset_file\":\"o\"}",
+                      problem));
+    assert_true(node_config_save(&saved, problem));
+    assert_true(node_config_load(&loaded, directory, problem));
+    assert_memory_equal(&saved, &loaded, sizeof saved);
+}
+
+static void keys_are_kept_to_their_owner(void **state)
+{
+    (void)state;
+    char path[128];
+    char problem[NODE_PROBLEM_SIZE] = "";
+    struct secret_key made;
+    struct secret_key read;
+    snprintf(path, sizeof path, "%s/node.key", directory);
+    assert_true(node_key_create(path, &made, problem));
+    assert_true(node_key_load(path, &read, problem));
+    assert_memory_equal(&made, &read, sizeof made);
+    assert_false(node_key_create(path, &read, problem)); /* never overwritten */
+    assert_true(node_key_load(path, &read, problem));
+    assert_memory_equal(&made, &read, sizeof made);
+    assert_int_equal(chmod(path, 0640), 0);
+    assert_false(node_key_load(path, &read, problem));
+    assert_non_null(strstr(problem, "600"));
+    assert_int_equal(chmod(path, 0600), 0);
+    FILE *file = fopen(path, "ae");
+    assert_non_null(file);
+    fputs("\n", file);
+    fclose(file);
+    assert_false(node_key_load(path, &read, problem)); /* one byte too many */
+    file = fopen(path, "we");
+    assert_non_null(file);
+    fputs("GG112233445566778899aabbccddeeff00112233445566778899aabbccddeeff\n", file);
+    fclose(file);
+    assert_false(node_key_load(path, &read, problem));
+    assert_int_equal(unlink(path), 0);
+    assert_false(node_key_load(path, &read, problem));
+}
+
+static void write_offset(const char *text)
+{
+    char path[128];
+    char beside[128];
+    snprintf(path, sizeof path, "%s/offset", directory);
+    snprintf(beside, sizeof beside, "%s/offset.new", directory);
+    FILE *file = fopen(beside, "we");
+    assert_non_null(file);
+    fputs(text, file);
+    fclose(file);
+    assert_int_equal(rename(beside, path), 0);
+}
+
+static int64_t offset_now(struct node_clock *clock)
+{
+    struct node_clock real;
+    usleep((CLOCK_OFFSET_REREAD_MS + 5) * 1000);
+    node_clock_open(&real, NULL);
+    int64_t difference =
+        timestamp_ms(node_clock_wall(clock)) - timestamp_ms(node_clock_wall(&real));
+    node_clock_close(&real);
+    /* To the nearest ten seconds: what the machine does between two readings doesn't matter. */
+    return (difference + (difference < 0 ? -5000 : 5000)) / 10000 * 10000;
+}
+
+static void a_simulated_clock_follows_its_file(void **state)
+{
+    (void)state;
+    char path[128];
+    struct node_clock clock;
+    snprintf(path, sizeof path, "%s/offset", directory);
+    write_offset("86400000\n");
+    node_clock_open(&clock, path);
+    assert_int_equal(offset_now(&clock), 86400000);
+    write_offset("-3600000");
+    assert_int_equal(offset_now(&clock), -3600000);
+    /* Not a number, out of range, gone: the last offset stays. */
+    write_offset("soon");
+    assert_int_equal(offset_now(&clock), -3600000);
+    write_offset("99999999999999999999");
+    assert_int_equal(offset_now(&clock), -3600000);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(offset_now(&clock), -3600000);
+    node_clock_close(&clock);
+    uint64_t before = node_clock_monotonic_ms();
+    assert_true(node_clock_monotonic_ms() >= before);
+}
+
+static void addresses_are_host_and_port(void **state)
+{
+    (void)state;
+    static const char *const bad[] = {"", ":", ":1", "h", "h:", "h:x", "h:01", "h:65536", "[]:1"};
+    char host[NODE_ADDRESS_MAX];
+    uint16_t port = 0;
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        assert_false(node_address_split(bad[i], host, &port));
+    assert_true(node_address_split("[fe80::1]:65535", host, &port));
+    assert_string_equal(host, "fe80::1");
+    assert_int_equal(port, 65535);
+    assert_true(node_address_split("127.0.0.1:0", host, &port));
+    assert_int_equal(port, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_least_and_the_most_are_accepted),
+        cmocka_unit_test(every_fault_is_named),
+        cmocka_unit_test(what_is_saved_is_loaded),
+        cmocka_unit_test(keys_are_kept_to_their_owner),
+        cmocka_unit_test(a_simulated_clock_follows_its_file),
+        cmocka_unit_test(addresses_are_host_and_port),
+    };
+    if (!crypto_init())
+        return 1;
+    return cmocka_run_group_tests(tests, make_directory, drop_directory);
+}
