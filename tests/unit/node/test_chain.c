@@ -353,6 +353,45 @@ static void test_every_wrong_field_makes_a_block_invalid(void **state)
     commit_both(setting, &good);
 }
 
+/* An empty block on the tip at any time, its roots computed here and not by the chain. */
+static struct block_header empty_block_at(struct setting *setting, struct timestamp time)
+{
+    struct chain *chain = setting->chain[1];
+    const struct store_tip *tip = chain_tip(chain);
+    struct block_header header = world_build(setting->chain[0], NULL, NULL, tip->view + 1);
+    const struct block_context context = {.genesis = header.genesis,
+                                          .height = header.height,
+                                          .time = time,
+                                          .parent_id = tip->block_id,
+                                          .log_root = header.log_root};
+    struct overlay *overlay = overlay_create(1 << 20);
+    struct ledger *ledger = ledger_create();
+    struct receipt receipt;
+    overlay_reset(overlay, NULL, chain->backend.base);
+    ledger_block_begin(ledger, overlay_view(overlay), &context);
+    ledger_block_end(ledger, &receipt);
+    assert_true(overlay_seal(overlay, &header.state_root));
+    receipt_leaf(&header.receipt_root, &receipt); /* a tree of one leaf is that leaf */
+    header.time = time;
+    ledger_destroy(ledger);
+    overlay_destroy(overlay);
+    return header;
+}
+
+static void test_the_time_must_rise_even_if_all_roots_fit(void **state)
+{
+    struct setting *setting = *state;
+    static const uint8_t empty[4];
+    const struct bytes_view body = bytes_view_of(empty, sizeof empty);
+    fund(setting);
+    const struct timestamp before = chain_tip(setting->chain[1])->time;
+    const struct block_header same = empty_block_at(setting, before);
+    assert_int_equal(verdict_of(setting, &same, body), BFT_VERDICT_INVALID);
+    const struct block_header later =
+        empty_block_at(setting, timestamp_of(timestamp_ms(before) + 1));
+    assert_int_equal(verdict_of(setting, &later, body), BFT_VERDICT_VALID);
+}
+
 static size_t make_body(uint8_t *out, const struct world_tx *txs, uint32_t count, struct hash *root)
 {
     struct byte_writer writer;
@@ -545,6 +584,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_deep_unfinal_chain_goes_on_with_empty_blocks, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_every_wrong_field_makes_a_block_invalid, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_the_time_must_rise_even_if_all_roots_fit, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_transactions_that_may_not_stand_there_are_invalid,
                                         setup, teardown),

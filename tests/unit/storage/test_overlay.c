@@ -400,6 +400,35 @@ static void test_clearing_from_the_top_is_not_quadratic(void **state)
     memory_base_destroy(memory);
 }
 
+/* What a transaction cleared and then failed is there again for the next walk. */
+static void test_a_rollback_ends_what_walks_remember(void **state)
+{
+    (void)state;
+    struct overlay *overlay = overlay_create(ROOM);
+    struct state_view *view = overlay_view(overlay);
+    uint8_t key[LIMIT_STATE_KEY_BYTES];
+    size_t size = 0;
+    struct bytes_view value;
+    char name[24];
+    for (int i = 0; i < 40; i++) {
+        (void)snprintf(name, sizeof name, "book/%02d", i);
+        put(overlay, name, "");
+    }
+    view->ops->savepoint(view);
+    for (int i = 0; i < 40; i++) {
+        (void)snprintf(name, sizeof name, "book/%02d", i);
+        assert_true(
+            view->ops->next(view, text("book/"), bytes_view_of(NULL, 0), key, &size, &value));
+        assert_memory_equal(key, name, size);
+        drop(overlay, name);
+    }
+    assert_false(view->ops->next(view, text("book/"), bytes_view_of(NULL, 0), key, &size, &value));
+    view->ops->rollback(view);
+    assert_true(view->ops->next(view, text("book/"), bytes_view_of(NULL, 0), key, &size, &value));
+    assert_memory_equal(key, "book/00", size);
+    overlay_destroy(overlay);
+}
+
 static void test_limits_are_sticky_faults(void **state)
 {
     (void)state;
@@ -473,6 +502,7 @@ int main(void)
         cmocka_unit_test(test_an_empty_state_has_the_zero_root),
         cmocka_unit_test(test_a_rollback_brings_back_what_was_overwritten),
         cmocka_unit_test(test_clearing_from_the_top_is_not_quadratic),
+        cmocka_unit_test(test_a_rollback_ends_what_walks_remember),
         cmocka_unit_test(test_limits_are_sticky_faults),
         cmocka_unit_test(test_a_fault_of_the_base_sticks),
     };
