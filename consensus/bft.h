@@ -67,7 +67,7 @@ enum bft_input_kind {
     BFT_INPUT_GET_HIGH_VOTE, /* key */
     BFT_INPUT_HIGH_VOTE,     /* key, vote or none */
     BFT_INPUT_PENDING,       /* pending: are there valid transactions to propose? */
-    BFT_INPUT_BUILT,         /* answer to BUILD: header (signed by nobody yet), or failed */
+    BFT_INPUT_BUILT,         /* answer to BUILD: view; header (signed by nobody yet), or failed */
     BFT_INPUT_EXECUTED,      /* answer to EXECUTE: block id, verdict */
     BFT_INPUT_COMMITTED,     /* answer to DECIDE: height is synced in the chain database */
     BFT_INPUT_PERSISTED      /* the turn's journal records are synced */

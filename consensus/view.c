@@ -239,12 +239,14 @@ void view_on_built(struct bft *core, const struct bft_input *input)
     struct bft_slot *slot = bft_slot_claim(core, core->view);
     MUST(slot != NULL);
     const struct block_header *header = input->header;
-    if (!core->building || (header != NULL && header->view != core->view))
+    bool failed = input->failed || header == NULL; /* a failure says its view, a header holds it */
+    uint64_t view = failed ? input->view : header->view;
+    if (!core->building || view != core->view)
         return; /* too late: the view has moved on */
     core->building = false;
     if (!view_wants_to_build(core, slot))
         return;
-    if (input->failed || header == NULL) {
+    if (failed) {
         slot->build_failed = true; /* [C-NULLIFY.BUILD] */
         core->dirty = true;
         return;

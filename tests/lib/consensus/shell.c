@@ -577,6 +577,7 @@ void shell_event(struct cluster *cluster, const struct event *event)
         input.verdict = shell_verdict(cluster, node, event->block);
     } else if (event->kind == EVENT_BUILT) {
         input.kind = BFT_INPUT_BUILT;
+        input.view = cluster->blocks[event->block].header.view;
         input.failed = event->number != 0;
         input.header = input.failed ? NULL : &cluster->blocks[event->block].header;
         node->body[event->block] = 1;

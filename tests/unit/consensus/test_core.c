@@ -243,6 +243,38 @@ static void notarized_block_that_does_not_execute(void **state)
     assert_false(view_may_vote(core));
 }
 
+/* A leader that cannot build gives its view up at once; a late answer is no answer. */
+static void failed_build(void **state)
+{
+    (void)state;
+    static const struct block_header nothing;
+    start_trusted();
+    for (uint64_t view = 1; view < 4; view++) {
+        struct certificate skipped = certificate_of(VOTE_NULLIFY, view, NULL);
+        step((struct bft_input){
+            .kind = BFT_INPUT_CERTIFICATE, .from = 1, .reply_to = 1, .certificate = &skipped});
+    }
+    now_ms += config.timing.max_idle_ms; /* view 4 is ours */
+    step((struct bft_input){.kind = BFT_INPUT_TICK, .from = BFT_PEER_NONE});
+    const struct bft_effect *build = effect(BFT_BUILD);
+    assert_non_null(build);
+    assert_int_equal(build->view, 4);
+    assert_int_equal(build->height, 1);
+    step((struct bft_input){.kind = BFT_INPUT_BUILT,
+                            .from = BFT_PEER_NONE,
+                            .header = &nothing,
+                            .view = 3,
+                            .failed = true});
+    assert_null(effect(BFT_PERSIST_VOTE));
+    step((struct bft_input){.kind = BFT_INPUT_BUILT,
+                            .from = BFT_PEER_NONE,
+                            .header = &nothing,
+                            .view = 4,
+                            .failed = true});
+    assert_non_null(effect(BFT_PERSIST_VOTE));
+    assert_int_equal(effect(BFT_PERSIST_VOTE)->vote.kind, VOTE_NULLIFY);
+}
+
 static void evidence_comes_once(void **state)
 {
     (void)state;
@@ -355,6 +387,7 @@ int main(void)
         cmocka_unit_test(own_votes_of_the_journal_are_known),
         cmocka_unit_test(time_rule),
         cmocka_unit_test(notarized_block_that_does_not_execute),
+        cmocka_unit_test(failed_build),
         cmocka_unit_test(evidence_comes_once),
         cmocka_unit_test(contradicting_certificates_stop_the_vote),
         cmocka_unit_test(hostile_inputs),
