@@ -31,16 +31,21 @@ fi
 
 # shellcheck source=examples/day/lib.sh
 . "$here/lib.sh"
+# shellcheck source=examples/day/steps.sh
+. "$here/steps.sh"
+# shellcheck source=examples/day/settle.sh
+. "$here/settle.sh"
 
 start_network
 onboard_participants
-register_devices
 open_market
+register_devices
 find_need
 place_requests
 refuse_bad_input
-place_offers
 kill_one_validator
+place_offers
+restart_killed
 check_matching
 halt_and_resume
 deliver
@@ -50,4 +55,15 @@ end_the_day
 bills
 audit_everything
 write_summary
-finish
+
+say "Every promise kept"
+note "$dir/summary.json, the export in $dir/export, bills and digest beside them"
+if [ "$oneshot" = 1 ]; then
+    exit 0
+fi
+note "the network stays up; look around, for example:"
+note "  $flex --home $dir/wallets/dso --node ${api[dso]} deal list"
+note "  curl ${api[regulator]}/v1/status"
+note "Ctrl-C stops it"
+trap 'stop_network; exit 0' INT TERM
+while sleep 1; do :; done
