@@ -85,6 +85,11 @@ const struct cli_option cli_sender_options[] = {
      .offset = offsetof(struct cli, dry_run),
      .help = "print the actions as JSON and send nothing",
      .kind = CLI_OPTIONAL},
+    {.name = "save-envelope",
+     .type = CLI_TEXT,
+     .offset = offsetof(struct cli, save_envelope),
+     .help = "keep the signed bytes in this file before they are sent (tx send posts them again)",
+     .kind = CLI_OPTIONAL},
 };
 const size_t cli_sender_count = sizeof cli_sender_options / sizeof cli_sender_options[0];
 

@@ -103,6 +103,7 @@ struct cli {
     int64_t fee_limit; /* ueur; negative: what the ledger asks now */
     bool no_verify;
     bool dry_run;
+    const char *save_envelope; /* file for the signed bytes, or NULL */
 
     const struct cli_noun *noun;
     const struct cli_command *command;

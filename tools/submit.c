@@ -11,12 +11,14 @@
 #include "tools/submit.h"
 
 #include <cjson/cJSON.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/fatal.h"
 #include "base/json.h"
 #include "contracts/events.h"
+#include "tools/files.h"
 #include "tools/session.h"
 #include "tools/value.h"
 #include "tools/wait.h"
@@ -378,6 +380,10 @@ static int sign_and_send(struct session *session, const struct submit *submit, u
     if (!made) {
         return cli_fail(session->cli, CLI_USAGE, "not_encodable",
                         "an action is out of range or the transaction is too large");
+    }
+    const char *path = session->cli->save_envelope;
+    if (path != NULL && !files_write(path, buffer, writer.size, 0600)) {
+        return cli_fail(session->cli, CLI_USAGE, "unwritable", "%s: %s", path, strerror(errno));
     }
     return post_and_follow(session, bytes_view_of(buffer, writer.size));
 }

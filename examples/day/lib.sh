@@ -2,7 +2,7 @@
 # What the steps of the day share: the wallets, promises and refusals, the clock, the network.
 
 declare -A api                       # node name -> its HTTP address
-declare -A node_of=([dso]=dso [agg-a]=agg-a [agg-b]=agg-b [operator]=operator)
+declare -A node_of=([dso]=dso [agg-a]=agg-a [agg-b]=agg-b [operator]=operator [regulator]=audit)
 
 say() { printf '\n== %s\n' "$*"; }
 note() { printf '   %s\n' "$*"; }

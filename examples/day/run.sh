@@ -63,7 +63,7 @@ if [ "$oneshot" = 1 ]; then
 fi
 note "the network stays up; look around, for example:"
 note "  $flex --home $dir/wallets/dso --node ${api[dso]} deal list"
-note "  curl ${api[regulator]}/v1/status"
+note "  curl ${api[audit]}/v1/status"
 note "Ctrl-C stops it"
 trap 'stop_network; exit 0' INT TERM
 while sleep 1; do :; done

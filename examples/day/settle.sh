@@ -59,7 +59,7 @@ bills() {
     say "Bills"
     local who
     for who in dso agg-a agg-b anna; do
-        "$flex" --home "$dir/wallets/$who" --node "${api[regulator]}" bill show "$who" \
+        "$flex" --home "$dir/wallets/$who" --node "${api[audit]}" bill show "$who" \
             --from "${day}T00:00:00Z" --until "${next_day}T00:00:00Z" >"$dir/bill-$who.txt" ||
             broken "no bill of $who"
         note "$dir/bill-$who.txt"

@@ -142,7 +142,7 @@ refuse_bad_input() {
     flip_signature_bit "$envelope" "$tampered"
     refused 1 tx_bad_signature dso tx send "$tampered"
     note "a write to the audit node"
-    node_of[dso]=regulator
+    node_of[dso]=audit
     refused 1 read_only dso token transfer --to meters --amount 0.01
     node_of[dso]=dso
 }
