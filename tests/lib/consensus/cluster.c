@@ -356,6 +356,7 @@ static void cluster_handle(struct cluster *cluster, const struct event *event)
     case EVENT_EXECUTED:
     case EVENT_BUILT:
     case EVENT_COMMITTED:
+    case EVENT_PERSISTED:
     case EVENT_PEER_UP:
     case EVENT_PENDING:
         shell_event(cluster, event);

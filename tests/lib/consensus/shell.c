@@ -421,6 +421,12 @@ static void shell_step(struct cluster *cluster, int index, struct bft_input *inp
 {
     struct node *node = &cluster->node[index];
     bool wrote = shell_turn(cluster, index, input);
+    if (wrote && cluster_chance(cluster, 300)) { /* a turn of several inputs: the answer is late */
+        struct event event = {
+            .kind = EVENT_PERSISTED, .node = index, .generation = node->generation};
+        cluster_at(cluster, &event, cluster_random(cluster, 8));
+        wrote = false;
+    }
     for (int i = 0; wrote && i < 1000; i++) {
         struct bft_input persisted = {.kind = BFT_INPUT_PERSISTED, .from = BFT_PEER_NONE};
         wrote = shell_turn(cluster, index, &persisted);
@@ -557,7 +563,8 @@ void shell_event(struct cluster *cluster, const struct event *event)
     int index = event->node;
     struct node *node = &cluster->node[index];
     bool local = event->kind == EVENT_TICK || event->kind == EVENT_EXECUTED ||
-                 event->kind == EVENT_BUILT || event->kind == EVENT_COMMITTED;
+                 event->kind == EVENT_BUILT || event->kind == EVENT_COMMITTED ||
+                 event->kind == EVENT_PERSISTED;
     struct bft_input input = {.kind = BFT_INPUT_TICK, .from = BFT_PEER_NONE};
     if (event->kind == EVENT_PENDING) {
         struct event again = *event;
@@ -585,6 +592,8 @@ void shell_event(struct cluster *cluster, const struct event *event)
     } else if (event->kind == EVENT_COMMITTED) {
         input.kind = BFT_INPUT_COMMITTED;
         input.height = event->number;
+    } else if (event->kind == EVENT_PERSISTED) {
+        input.kind = BFT_INPUT_PERSISTED;
     } else if (event->kind == EVENT_PEER_UP) {
         input.kind = BFT_INPUT_PEER_UP;
         input.from = cluster->node[event->number].observer ? BFT_PEER_NONE : (int)event->number;
