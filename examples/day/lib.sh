@@ -66,7 +66,7 @@ within() { # seconds, then a command that must succeed before they are over
     done
 }
 
-time_reached() { [ "$(status_of operator | field .time_ms)" -ge "$1" ]; }
+time_reached() { [ "$(status_of operator | field .block_time_ms)" -ge "$1" ]; }
 
 # Moves the network's simulated clock and waits until a block has that time.
 clock_to() {

@@ -60,7 +60,7 @@ bills() {
     local who
     for who in dso agg-a agg-b anna; do
         "$flex" --home "$dir/wallets/$who" --node "${api[audit]}" bill show "$who" \
-            --from "${day}T00:00:00Z" --until "${next_day}T00:00:00Z" >"$dir/bill-$who.txt" ||
+            --from "${day}T00:00:00Z" --to "${next_day}T00:00:00Z" >"$dir/bill-$who.txt" ||
             broken "no bill of $who"
         note "$dir/bill-$who.txt"
     done
