@@ -15,7 +15,7 @@
 #include "base/json.h"
 
 static const uint64_t map_bytes_default = (uint64_t)64 << 30;
-static const uint64_t map_bytes_min = (uint64_t)16 << 20;
+static const uint64_t map_bytes_min = (uint64_t)256 << 10;
 
 static const char *const log_level_texts[] = {"trace", "debug", "info", "unusual", "broken"};
 
@@ -190,7 +190,7 @@ static bool parse_numbers(struct node_config *config, const cJSON *root,
 {
     if (cJSON_GetObjectItemCaseSensitive(root, "map_bytes") != NULL) {
         if (!json_u64(&config->map_bytes, root, "map_bytes") || config->map_bytes < map_bytes_min)
-            return refuse(problem, "\"map_bytes\" must be a decimal string, at least 16 MiB");
+            return refuse(problem, "\"map_bytes\" must be a decimal string, at least 256 KiB");
     }
     if (cJSON_GetObjectItemCaseSensitive(root, "workers") != NULL) {
         if (!json_u32(&config->workers, root, "workers") || config->workers < 1 ||

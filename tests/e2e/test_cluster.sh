@@ -124,6 +124,7 @@ grep -q "^id: $((last + 1))$" more.txt || fail "the stream did not resume after 
 
 # --- kill -9, catch up --------------------------------------------------------------------------
 kill -9 "${pids[2]}"; wait "${pids[2]}" 2>/dev/null || true
+mkdir old && cp -r n2/journal n2/data old/
 killed_at=$(height 1)
 sign transfer three.tx agg 3 dso 4000
 expect "transfer with one node down" 202 "$(post 1 three.tx | tail -c 3)"
@@ -145,6 +146,17 @@ for i in 1 2 3 4 5; do
     get $i /metrics | grep -qx 'flexd_log_broken_lines 0' || fail "n$i logged a broken line"
     get $i /metrics | grep -qx 'flexd_strikes 0' || fail "n$i struck an honest peer"
 done
+
+# --- a disk that was rolled back ----------------------------------------------------------------
+# n2 gets the disk of its first life back, whole and consistent: only its peers know better.
+kill -TERM "${pids[2]}"; wait "${pids[2]}" || fail "n2 did not stop cleanly"
+rm -r n2/journal n2/data && cp -r old/journal old/data n2/
+start 2
+refuses() { get 2 /v1/status | jq -e '.voting == false and (.refusal | length > 0)' >/dev/null; }
+wait_until 15 "n2 refuses to vote on an old disk" refuses
+rejoined=$(height 1)
+for i in 1 2 5; do wait_until 20 "blocks without n2's vote on $i" height_is $i $((rejoined + 3)); done
+refuses || fail "n2 votes again after a while"
 
 # --- stop ---------------------------------------------------------------------------------------
 for i in 1 2 3 4 5; do kill -TERM "${pids[$i]}"; done
