@@ -483,7 +483,7 @@ static int run_help(struct cli *cli, const struct cli_noun *const *nouns, size_t
                     char *const *argv)
 {
     if (argc == 0) {
-        cli_help_overview(cli->out, nouns, count);
+        cli_help_overview(cli->json ? cli->err : cli->out, nouns, count);
         return CLI_DONE;
     }
     const struct cli_noun *noun = find_noun(nouns, count, argv[0]);
@@ -561,7 +561,7 @@ static int dispatch(struct cli *cli, const struct cli_noun *const *nouns, size_t
             raw.common[find_option(cli_common_options, cli_common_count, "help", 4)] != NULL;
         at += at < argc;
         status = run_help(cli, nouns, count, argc - at, argv + at);
-        return asked ? status : CLI_USAGE;
+        return asked ? status : cli_fail(cli, CLI_USAGE, "noun_missing", "nothing was asked for");
     }
     cli->noun = find_noun(nouns, count, argv[at]);
     if (cli->noun == NULL) {
@@ -576,7 +576,9 @@ static int dispatch(struct cli *cli, const struct cli_noun *const *nouns, size_t
     if (at == argc) {
         cli_help_noun(cli->json ? cli->err : cli->out, cli->noun);
         int help = find_option(cli_common_options, cli_common_count, "help", 4);
-        return raw.common[help] != NULL ? CLI_DONE : CLI_USAGE;
+        return raw.common[help] != NULL
+                   ? CLI_DONE
+                   : cli_fail(cli, CLI_USAGE, "verb_missing", "what about %s?", cli->noun->noun);
     }
     cli->command = find_command(cli->noun, argv[at]);
     if (cli->command == NULL) {

@@ -191,6 +191,8 @@ static bool parse_box(struct key_box *out, const struct cJSON *object)
            json_u64(&out->cost.memory_bytes, object, "memory_bytes") &&
            out->cost.memory_bytes >= crypto_pwhash_argon2id_MEMLIMIT_MIN &&
            out->cost.memory_bytes <= MEMORY_BYTES_MAX &&
+           /* Argon2 counts in KiB: other numbers would say the same in several ways. */
+           out->cost.memory_bytes % 1024 == 0 &&
            read_hex(object, "salt", out->salt, sizeof out->salt) &&
            read_hex(object, "check", out->check, sizeof out->check) &&
            read_hex(object, "nonce", out->nonce, sizeof out->nonce) &&
