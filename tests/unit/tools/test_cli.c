@@ -103,7 +103,7 @@ static int run_line(const struct cli_noun *const *table, size_t count, const cha
 {
     char *argv[32] = {(char *)(uintptr_t) "flex"};
     int argc = 1;
-    char copy[1024];
+    static char copy[1024]; /* Texts that arrive point into it. */
     size_t size;
     snprintf(copy, sizeof copy, "%s", line);
     for (char *at = copy; *at != '\0' && argc < 32;) {
