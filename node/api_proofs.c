@@ -144,7 +144,7 @@ static void read_record_proof(const struct api_request *request, struct api_repl
 {
     struct state_key key;
     if (!state_key_from_text(&key, info->kind, id)) {
-        api_reply_not_found(reply, "that is not an id of this kind");
+        api_reply_error(reply, MHD_HTTP_BAD_REQUEST, "bad_id", "that is not an id of this kind");
         return;
     }
     struct store_snapshot *snapshot = api_snapshot(request, reply);

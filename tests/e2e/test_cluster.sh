@@ -159,6 +159,10 @@ for i in 1 2 5; do wait_until 20 "blocks without n2's vote on $i" height_is $i $
 refuses || fail "n2 votes again after a while"
 
 # --- stop ---------------------------------------------------------------------------------------
+# With a stream open and a transaction that waits for its predecessor: neither may hold up a stop.
+curl -sN --max-time 20 "$(api 1)/v1/events" >/dev/null & stream=$!
+sign transfer gap.tx agg 6 dso 1
+expect "a transaction that waits" 202 "$(post 1 gap.tx | tail -c 3)"
 for i in 1 2 3 4 5; do kill -TERM "${pids[$i]}"; done
 for i in 1 2 3 4 5; do
     status=0; wait "${pids[$i]}" || status=$?
@@ -166,4 +170,5 @@ for i in 1 2 3 4 5; do
     [ ! -e n$i/flexd.pid ] || fail "n$i left its pid file"
     unset "pids[$i]"
 done
+wait "$stream" || true
 echo "cluster: blocks to height $common, killed at $killed_at, caught up, stopped cleanly"
