@@ -403,6 +403,12 @@ static int write_genesis(struct cli *cli, const struct devnet *devnet,
 
 static int name_nodes(struct cli *cli, struct devnet *devnet, const struct devnet_plan *plan)
 {
+    char path[FILES_PATH_SIZE];
+    if (files_join(path, devnet->directory, "wallets") && files_exists(path)) {
+        return cli_fail(cli, CLI_USAGE, "unfinished",
+                        "%s holds pieces of a devnet that was never finished; remove them first",
+                        devnet->directory);
+    }
     if (plan->validators < LIMIT_VALIDATORS_MIN || plan->validators > LIMIT_VALIDATORS ||
         plan->validators + plan->audits > DEVNET_NODES_MAX) {
         return cli_fail(cli, CLI_USAGE, "bad_value", "4 to %d validators and at most 8 audit nodes",

@@ -57,6 +57,9 @@ static int verify(struct cli *cli, struct audit **out, const char *directory)
     if (status != CLI_DONE) {
         return status;
     }
+    if (!files_exists(directory)) {
+        return cli_fail(cli, CLI_USAGE, "no_export", "there is no directory %s", directory);
+    }
     *out = audit_verify(&outcome, directory, &genesis, isatty(STDERR_FILENO) ? cli->err : NULL);
     if (*out == NULL) {
         return cli_fail(cli, CLI_USAGE, "bad_genesis", "%s", outcome.reason);
