@@ -1,0 +1,145 @@
+#!/usr/bin/env bash
+# The wallet against real processes: one deal from request to proven delivery, its bill, its proof, an
+# export, and every exit code that docs/wallet.md promises. Usage: test_wallet.sh BUILD
+set -uo pipefail
+bin=$(cd "$1/bin" && pwd)
+dir=$(mktemp -d /tmp/flex-e2e-wallet-XXXXXX)
+failed=0
+flex() { "$bin/flex" "$@"; }
+finish() {
+    flex devnet stop --dir "$dir/net" >/dev/null 2>&1
+    rm -rf "$dir"
+}
+trap finish EXIT
+
+# want CODE WHAT COMMAND...: runs it, output in $dir/out and $dir/err.
+want() {
+    local code=$1 what=$2
+    shift 2
+    "$@" >"$dir/out" 2>"$dir/err"
+    local got=$?
+    if [ "$got" -ne "$code" ]; then
+        echo "FAILED $what: exit $got, not $code: $*"
+        cat "$dir/out" "$dir/err"
+        failed=1
+    fi
+}
+# has TEXT: the last command printed it.
+has() {
+    if ! grep -qF -- "$1" "$dir/out" "$dir/err"; then
+        echo "FAILED: no '$1' in"
+        cat "$dir/out" "$dir/err"
+        failed=1
+    fi
+}
+as() {
+    local who=$1
+    shift
+    flex --home "$dir/net/wallets/$who" --node "$node" "$@"
+}
+flip() { # FILE OFFSET: changes the lowest bit of one byte
+    python3 - "$1" "$2" <<'PY'
+import sys
+path, at = sys.argv[1], int(sys.argv[2])
+data = bytearray(open(path, "rb").read())
+data[at] ^= 1
+open(path, "wb").write(data)
+PY
+}
+
+want 0 start flex devnet start --dir "$dir/net" --simulated-time 2025-01-15T08:00:00Z --json
+node=$(python3 -c 'import json,sys; print(json.load(open(sys.argv[1]))["nodes"][0]["api"])' "$dir/out")
+cd "$dir" || exit 1
+
+for who in dso agg-a operator meters; do
+    want 0 mint as treasurer token mint --to $who --amount 10 --reference "receipt $who"
+    has "proven from the genesis file"
+done
+want 1 "a receipt used twice" as treasurer token mint --to dso --amount 10 --reference "receipt dso"
+has exists_already
+want 1 "not a treasurer" as dso --json token mint --to dso --amount 1 --reference x
+has '"code":"not_permitted"'
+want 1 "not enough" as dso token transfer --to agg-a --amount 1000
+has insufficient_funds
+want 2 "bad amount" as dso token transfer --to agg-a --amount 1,5
+want 3 "no node" flex --home "$dir/net/wallets/dso" --node http://127.0.0.1:1 account show
+
+want 0 market as operator market create west --zone west --opens 2025-01-01 --closes 2026-01-01 \
+    --price-max 2.00
+want 0 "meter key" flex meter new-key --out bat.meter --json
+key=$(python3 -c 'import json; print(json.load(open("out"))["public_key"])')
+want 0 register as agg-a asset register bat --type storage --max-power-w 10000 --connection-w 11000 \
+    --grid-node n1 --feeder f1 --zone west --meter-key "$key"
+want 0 prequalify as dso asset prequalify bat
+want 0 enrol as agg-a asset enrol bat --market west
+want 0 request as dso order request --market west --direction up --start 2025-01-15T10:00Z \
+    --quantity-wh 4000 --price 0.30
+echo "500 500 500" >plan
+want 2 "a schedule too short" as agg-a order offer --market west --direction up \
+    --start 2025-01-15T10:00Z --quantity-wh 4000 --price 0.20 --device bat --schedule plan
+echo "500 500 500 500" >plan
+want 0 offer as agg-a order offer --market west --direction up --start 2025-01-15T10:00Z \
+    --quantity-wh 4000 --price 0.20 --device bat --schedule plan
+want 0 deal as agg-a --json deal show 1
+has '"state":"matched"'
+want 1 "no such deal" as agg-a deal show 2
+has unknown_deal
+
+want 0 "delivery time" flex devnet time --dir net --set 2025-01-15T11:01:00Z
+sleep 1.5 # The next block carries the new time.
+echo "-500 -500 -500 0" >profile
+want 0 readings flex meter read --key bat.meter --device bat --start 2025-01-15T10:00Z \
+    --profile profile --out readings.json
+want 0 batch as meters meter batch --id west readings.json
+want 2 "a correction without a reason" as meters meter batch --id west readings.json
+want 0 reveal as meters meter reveal --id west --device bat --from 2025-01-15T10:00Z \
+    --until 2025-01-15T11:00Z --out reveal.json
+sed 's/"net_wh":"-500"/"net_wh":"-501"/' reveal.json >changed.json
+want 1 "a reading that was changed" as agg-a deal prove --deal 1 --readings changed.json
+want 2 "the buyer has no schedule" as dso deal prove --deal 1 --readings reveal.json
+want 0 prove as agg-a --json deal prove --deal 1 --readings reveal.json
+has '"delivered_wh":"3500"'
+has '"paid_ueur":"875000"'
+has '"refunded_ueur":"125000"'
+want 1 "proven twice" as agg-a deal prove --deal 1 --readings reveal.json
+has deal_not_open
+want 0 bill as agg-a --json bill show --from 2025-01-15 --to 2025-01-16 --csv bill.csv
+has '"received_ueur":"875000"'
+grep -q '^1,seller,partial,west,up,bat,dso,agg-a,1736935200000,4000,3500,3500,250000,875000,125000,' \
+    bill.csv || { echo "FAILED: bill.csv"; cat bill.csv; failed=1; }
+
+want 0 "get a proof" as dso proof get deal 1 --out deal.proof
+want 0 "verify it" flex proof verify deal.proof --genesis net/genesis.json
+for at in 0 20 200 600 1500; do
+    cp deal.proof bad.proof
+    flip bad.proof $at
+    want 4 "a proof with byte $at changed" flex proof verify bad.proof --genesis net/genesis.json
+done
+sed 's/"max_idle_ms":[^,]*/"max_idle_ms":999/' net/genesis.json >other.json
+want 4 "a proof under another genesis" flex proof verify deal.proof --genesis other.json
+want 4 "a node of another chain" flex --home "$dir/none" --genesis other.json --node "$node" \
+    deal show 1
+
+want 0 export as dso audit export --dir export
+want 0 "verify the export" flex audit verify --dir export --genesis net/genesis.json --json
+has '"ok":true'
+want 0 report flex audit report --dir export --genesis net/genesis.json --json
+has '"minted_ueur":"40000000"'
+size=$(stat -c %s export/blocks/000/000.blk)
+flip export/blocks/000/000.blk $((size / 2))
+want 4 "an export with a changed byte" flex audit verify --dir export --genesis net/genesis.json \
+    --json
+has '"ok":false'
+flip export/blocks/000/000.blk $((size / 2))
+
+want 0 kill flex devnet kill --dir net --node agg-b
+want 0 "three validators go on" as dso token transfer --to agg-a --amount 0.5
+want 0 "start it again" flex devnet start-node --dir net --node agg-b
+want 0 "export goes on" as dso audit export --dir export
+want 0 "verify what was added" flex audit verify --dir export --genesis net/genesis.json
+want 0 stop flex devnet stop --dir net
+want 0 status flex devnet status --dir net --json
+has '"pid":null'
+
+[ "$failed" -eq 0 ] && echo "wallet: one deal proven, every exit code as promised"
+exit "$failed"
