@@ -30,7 +30,9 @@ enum {
     /* Blocks that are fetched at the same time; the core asks again after a timeout. */
     ASKED_BLOCKS_MAX = 256,
     /* Two prove that a leader equivocates; one more for a repetition (consensus.md 7). */
-    PROPOSALS_PER_VIEW_MAX = 3
+    PROPOSALS_PER_VIEW_MAX = 3,
+    /* Questions of hours to a peer that never answers must not let it answer all at once. */
+    ANSWERS_DUE_MAX = 64
 };
 
 struct shell_send {
@@ -65,7 +67,7 @@ struct shell {
     /* What was asked for lately: answers to nothing are not let into the body cache. */
     struct hash asked_blocks[ASKED_BLOCKS_MAX];
     uint32_t asked_next;
-    uint64_t asked_range[P2P_PEERS_MAX]; /* first height; 0: nothing is outstanding */
+    uint32_t answers_due[P2P_PEERS_MAX]; /* BLOCK and RANGE that each peer may still send */
     struct proposals_seen {
         uint64_t view;
         uint32_t count;
@@ -235,20 +237,34 @@ static void queue_send(struct shell *shell, const struct bft_effect *effect)
     shell->send_count++;
 }
 
+static void expect_answer(struct shell *shell, uint32_t peer)
+{
+    if (shell->answers_due[peer] < ANSWERS_DUE_MAX)
+        shell->answers_due[peer]++;
+}
+
 static void remember_asked(struct shell *shell, const struct bft_effect *effect)
 {
     const struct node *node = shell->node;
     if (effect->kind == BFT_SEND_GET_BLOCK) {
         shell->asked_blocks[shell->asked_next] = effect->block_id;
         shell->asked_next = (shell->asked_next + 1) % ASKED_BLOCKS_MAX;
-    } else if (effect->kind == BFT_SEND_GET_RANGE) {
-        for (uint32_t peer = 0; peer < node->config.peer_count; peer++) {
-            if (effect->to == BFT_PEER_ALL ||
-                (effect->to >= 0 && node->peer_validator[peer] == effect->to) ||
-                (effect->to == BFT_PEER_NONE && (int)peer == effect->reply_to))
-                shell->asked_range[peer] = effect->height;
-        }
     }
+    for (uint32_t peer = 0; peer < node->config.peer_count; peer++) {
+        if (effect->to == BFT_PEER_ALL ||
+            (effect->to >= 0 && node->peer_validator[peer] == effect->to) ||
+            (effect->to == BFT_PEER_NONE && (int)peer == effect->reply_to))
+            expect_answer(shell, peer);
+    }
+}
+
+bool shell_takes_answer(struct shell *shell, int peer)
+{
+    MUST(peer >= 0 && peer < P2P_PEERS_MAX);
+    if (shell->answers_due[peer] == 0)
+        return false;
+    shell->answers_due[peer]--;
+    return true;
 }
 
 bool shell_wants_block(struct shell *shell, const struct hash *id)
@@ -260,14 +276,6 @@ bool shell_wants_block(struct shell *shell, const struct hash *id)
         }
     }
     return false;
-}
-
-bool shell_wants_range(struct shell *shell, int peer)
-{
-    MUST(peer >= 0 && peer < P2P_PEERS_MAX);
-    bool wanted = shell->asked_range[peer] != 0;
-    shell->asked_range[peer] = 0;
-    return wanted;
 }
 
 bool shell_wants_proposal(struct shell *shell, int peer, const struct block_header *header)

@@ -73,9 +73,12 @@ static void strike(struct node *node, int peer, const char *why)
 static bool take_proposal(struct node *node, int peer, struct bytes_view payload)
 {
     struct message_proposal proposal;
+    struct hash id;
     if (!message_decode_proposal(&proposal, payload))
         return false;
-    if (!shell_wants_proposal(node->shell, peer, &proposal.header))
+    block_header_id(&id, &proposal.header);
+    if (!chain_has_body(node->chain, &id) &&
+        !shell_wants_proposal(node->shell, peer, &proposal.header))
         return true;
     if (!chain_add_body(node->chain, &proposal.header, proposal.body, true))
         return false;
@@ -91,7 +94,7 @@ static bool take_block(struct node *node, int peer, struct bytes_view payload)
 {
     struct message_block block;
     struct hash id;
-    if (!message_decode_block(&block, payload))
+    if (!message_decode_block(&block, payload) || !shell_takes_answer(node->shell, peer))
         return false;
     block_header_id(&id, &block.header);
     if (!shell_wants_block(node->shell, &id))
@@ -107,10 +110,8 @@ static bool take_block(struct node *node, int peer, struct bytes_view payload)
 static bool take_range(struct node *node, int peer, struct bytes_view payload)
 {
     struct message_range range;
-    if (!message_decode_range(&range, payload))
+    if (!message_decode_range(&range, payload) || !shell_takes_answer(node->shell, peer))
         return false;
-    if (!shell_wants_range(node->shell, peer))
-        return true;
     for (uint32_t i = 0; i < range.block_count; i++) {
         if (!chain_add_body(node->chain, &range.blocks[i].header, range.blocks[i].body, true))
             return false;
@@ -214,9 +215,11 @@ static const struct {
     [MESSAGE_CERTIFICATE] = {take_certificate, "malformed certificate"},
     [MESSAGE_GET_CERT] = {take_get_cert, "malformed request for a certificate"},
     [MESSAGE_GET_BLOCK] = {take_get_block, "malformed request for a block"},
-    [MESSAGE_BLOCK] = {take_block, "malformed block, or a body that is not its header's"},
+    [MESSAGE_BLOCK] = {take_block,
+                       "malformed or unasked block, or a body that is not its header's"},
     [MESSAGE_GET_RANGE] = {take_get_range, "malformed request for a range"},
-    [MESSAGE_RANGE] = {take_range, "malformed range, or a body that is not its header's"},
+    [MESSAGE_RANGE] = {take_range,
+                       "malformed or unasked range, or a body that is not its header's"},
     [MESSAGE_STATUS] = {take_status, "malformed status"},
     [MESSAGE_GET_HIGH_VOTE] = {take_get_high_vote, "malformed request for a high vote"},
     [MESSAGE_HIGH_VOTE] = {take_high_vote, "malformed high vote"},

@@ -26,11 +26,15 @@ uint64_t shell_retry_at_ms(const struct shell *shell);
 bool shell_take_committed(struct shell *shell);
 /* The store failed for good: the node must stop. */
 bool shell_has_failed(const struct shell *shell);
-/* Bodies that nobody asked for stay out of the cache (consensus.md 7). Each of these says whether one
- * is welcome, and takes note: an answer to GET_BLOCK or GET_RANGE is welcome once per question, a
- * proposal only from its view's leader, near the current view, and a few times at most. */
+/* Bodies that nobody asked for stay out of the cache (consensus.md 7), and cost their sender a strike
+ * where no honest peer could have sent them.
+ *
+ * Is an answer (BLOCK or RANGE) due from that peer? Honest ones answer each question once at most. */
+bool shell_takes_answer(struct shell *shell, int peer);
+/* Was this very block asked for, and not answered yet by another peer? */
 bool shell_wants_block(struct shell *shell, const struct hash *id);
-bool shell_wants_range(struct shell *shell, int peer);
+/* Is the sender the view's leader, the view near the current one, and the leader within the few
+ * different blocks that are worth keeping as evidence? */
 bool shell_wants_proposal(struct shell *shell, int peer, const struct block_header *header);
 /* Sends a frame to one peer and counts it. */
 void node_send(struct node *node, uint32_t peer, enum p2p_class class, struct bytes_view frame);
