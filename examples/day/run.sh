@@ -39,8 +39,8 @@ fi
 start_network
 onboard_participants
 open_market
-register_devices
 find_need
+register_devices
 place_requests
 refuse_bad_input
 kill_one_validator

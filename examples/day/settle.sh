@@ -88,10 +88,18 @@ proofs_of_deals() {
     done | jq -s from_entries
 }
 
+# The state root that a node's chain has at the height of the audited export.
+root_at() {
+    curl -fsS "${api[$1]}/v1/blocks/$(field .height <"$dir/verified.json")" | field .header.state_root
+}
+
 write_summary() {
     say "Summary"
-    local root
-    root=$(curl -fsS "${api[operator]}/v1/blocks/$(field .height <"$dir/verified.json")" | field .header.state_root)
+    local node root
+    root=$(root_at operator)
+    for node in dso agg-a agg-b; do
+        promise "$node has the same state root at that height" test "$(root_at "$node")" = "$root"
+    done
     jq -n --slurpfile report "$dir/report.json" --slurpfile verified "$dir/verified.json" \
         --argjson proofs "$(proofs_of_deals)" --arg root "$root" \
         --argjson recovered "${recovered:-false}" '

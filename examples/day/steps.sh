@@ -51,8 +51,9 @@ register_devices() {
         read -r id owner manager type power _ <<<"$row"
         does meters meter new-key --out "$dir/meters/$id.key"
         does "$owner" asset register "$id" --type "$type" --max-power-w "$power" \
-            --connection-w 30000 --grid-node "node-$((at += 1))" --feeder "$zone" --zone "$zone" \
+            --connection-w 30000 --grid-node "$(field ".nodes[$at]" <"$dir/need.json")" --feeder "$zone" --zone "$zone" \
             --meter-key "$(field .public_key <"$dir/meters/$id.key")"
+        at=$((at + 1))
         if [ "$manager" != - ]; then
             does "$owner" asset delegate "$id" --to "$manager" --from "${day}T00:00:00Z" \
                 --until "${next_day}T00:00:00Z"
@@ -67,7 +68,7 @@ register_devices() {
 find_need() {
     say "The DSO's outlook: is the feeder's transformer overloaded today?"
     wallet dso grid need --feeder "$feeder" --data "$data" --stress "$here/stress.csv" \
-        --step-wh "$step_wh" >"$dir/need.json" || broken "no outlook"
+        --step-wh "$step_wh" >"$dir/need.json" 2>/dev/null || broken "no outlook"
     note "overloaded with $(field .factor <"$dir/need.json") times the declared stress of" \
         "$(field '[.stress[]|"\(.power_w) W of \(.kind)"]|join(" and ")' <"$dir/need.json")" \
         "at each of $(field '.nodes|length' <"$dir/need.json") nodes"
