@@ -112,7 +112,6 @@ static int run_start(struct cli *cli, void *arguments)
     }
     if (status == CLI_DONE) {
         add_nodes(cli, &devnet);
-        noun_say_result(cli);
     }
     return status;
 }
@@ -185,6 +184,9 @@ static void add_nodes(struct cli *cli, const struct devnet *devnet)
     for (uint32_t i = 0; i < devnet->count; i++) {
         add_node(list, devnet, &devnet->nodes[i]);
     }
+    if (!cli->json) {
+        cli_say_table(cli, list, "name role pid api height state_root");
+    }
 }
 
 static int run_status(struct cli *cli, void *arguments)
@@ -194,10 +196,6 @@ static int run_status(struct cli *cli, void *arguments)
     int status = devnet_load(cli, &devnet, wanted->dir);
     if (status == CLI_DONE) {
         add_nodes(cli, &devnet);
-        if (!cli->json) {
-            cli_say_table(cli, json_array(cli->result, "nodes"),
-                          "name role pid api height state_root");
-        }
     }
     return status;
 }
@@ -245,7 +243,6 @@ static int run_start_node(struct cli *cli, void *arguments)
     }
     if (status == CLI_DONE) {
         add_nodes(cli, &alone);
-        noun_say_result(cli);
     }
     return status;
 }
