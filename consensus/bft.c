@@ -22,7 +22,8 @@ static size_t bft_head_size(void)
 size_t bft_size(uint32_t validators)
 {
     MUST(validators >= LIMIT_VALIDATORS_MIN && validators <= LIMIT_VALIDATORS);
-    return bft_head_size() + (size_t)LIMIT_VIEW_WINDOW * bft_slot_stride(validators);
+    return bft_head_size() + (size_t)LIMIT_VIEW_WINDOW * bft_slot_stride(validators) +
+           (size_t)LIMIT_VIEW_WINDOW * BLOCK_HEADER_SIZE;
 }
 
 static bool bft_timing_is_legal(const struct bft_timing *timing)
@@ -54,6 +55,8 @@ struct bft *bft_create(void *memory, const struct bft_config *config)
     core->self = self;
     core->stride = bft_slot_stride(core->count);
     core->ring = (uint8_t *)memory + bft_head_size();
+    core->proof_headers = core->ring + (size_t)LIMIT_VIEW_WINDOW * core->stride;
+    validator_set_hash(&core->set_hash, &config->set);
     /* Only the marks: a slot's page is touched when its view comes. */
     for (size_t i = 0; i < LIMIT_VIEW_WINDOW; i++)
         ((struct bft_slot *)(void *)(core->ring + i * core->stride))->in_use = false;
@@ -171,6 +174,8 @@ void bft_refuse_to_vote(struct bft *core, const char *reason)
 
 static void bft_on_vote(struct bft *core, const struct bft_input *input)
 {
+    if (input->vote->epoch != core->config.epoch)
+        return; /* [C-EPOCH.OTHER] */
     /* Nobody relays others' votes; certificates do that. */
     if (input->from != (int)input->vote->signer || !tally_vote(core, input->vote))
         bft_strike(core, input, "vote that is not its sender's, or false");
@@ -194,8 +199,18 @@ static void bft_on_pending(struct bft *core, bool pending)
     core->pending = pending;
 }
 
+/* [C-EPOCH.END] What a core still hears that has decided its boundary block. */
+static bool bft_is_deaf_to(const struct bft *core, enum bft_input_kind kind)
+{
+    return core->ended && kind != BFT_INPUT_COMMITTED && kind != BFT_INPUT_STATUS &&
+           kind != BFT_INPUT_GET_CERT && kind != BFT_INPUT_PEER_UP &&
+           kind != BFT_INPUT_GET_HIGH_VOTE;
+}
+
 static void bft_dispatch(struct bft *core, const struct bft_input *input)
 {
+    if (bft_is_deaf_to(core, input->kind))
+        return;
     switch (input->kind) {
     case BFT_INPUT_START:
         bft_on_start(core);
@@ -273,7 +288,7 @@ void bft_step(struct bft *core, const struct bft_input *input, struct bft_effect
 
 uint64_t bft_deadline_ms(const struct bft *core)
 {
-    if (!core->started)
+    if (!core->started || core->ended)
         return UINT64_MAX;
     if (core->more)
         return core->now_ms;
@@ -293,5 +308,7 @@ void bft_status(const struct bft *core, struct bft_view_status *out)
                                     .committed_height = core->committed_height,
                                     .voting = view_may_vote(core),
                                     .refusal = core->refusal,
+                                    .epoch = core->config.epoch,
+                                    .epoch_ended = core->ended,
                                     .floor_view = core->floor_view};
 }

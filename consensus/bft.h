@@ -15,6 +15,19 @@
  *   - journals the body when told (PERSIST_BLOCK), attaches it to the messages that carry one;
  *   - keeps every body until the core says DECIDE for its height or a higher one.
  *
+ * Epochs. A core lives for one epoch, that of its set. A block whose header names another next_set
+ * than the core's own ends the epoch (docs/spec/consensus.md, "Epochs"): the core says DECIDE for it
+ * with epoch_ends set and a certificate that proves it final, of the block itself or of a descendant
+ * whose headers stand in proof_headers; then nothing more. It still answers peers until the shell,
+ * having fed COMMITTED for that height, destroys it and [C-EPOCH.SWITCH]
+ *   1. creates the next core: set from the new state, epoch + 1, final_* = the boundary block, a fresh
+ *      journal of that epoch (there is nothing to replay after a live change); observer if the own
+ *      key is not in the new set;
+ *   2. feeds START, then PEER_UP for every peer that is connected, with indices of the new set.
+ * All `from` and `to` are indices into the running core's set. Messages of other epochs are dropped
+ * by the core without a strike. Between the boundary block and its finality the shell builds only
+ * empty blocks in its epoch, and calls others INVALID [C-EPOCH.EMPTY].
+ *
  * A core without a key (an audit node) takes part in nothing but follows certificates, fetches and
  * decides; so does a validator whose disk was rolled back or whose execution differs from a
  * notarized block (R5, rolled-back disk), which says so once by the effect ALARM. */
@@ -122,7 +135,9 @@ enum bft_effect_kind {
     BFT_EXECUTE,            /* block_id: on its parent's state; parents are always executed first;
                                answer EXECUTED */
     BFT_DECIDE,             /* header, certificate (finalization of this very block) or none:
-                               execute if needed, commit; heights come in order without gaps */
+                               execute if needed, commit; heights come in order without gaps.
+                               epoch_ends: the last one of this core; certificate is there, and
+                               finalizes the last of proof_headers if there are any */
     BFT_EVIDENCE,           /* vote, vote2: a validator broke a rule provably */
     BFT_STRIKE,             /* peer `to` sent what no honest peer sends */
     BFT_ALARM               /* text: an operator must act; voting has stopped */
@@ -147,6 +162,10 @@ struct bft_effect {
     uint64_t height;
     uint32_t count;
     const char *text;
+    bool epoch_ends;
+    /* DECIDE that ends an epoch: encoded headers of the descendants up to the one that certificate
+     * finalizes, none if it finalizes the block itself. Valid until the core is destroyed. */
+    struct bytes_view proof_headers;
 };
 
 enum { BFT_EFFECTS_MAX = 256 };
@@ -187,6 +206,8 @@ struct bft_view_status {
     uint64_t committed_height;
     bool voting;         /* false: observer, or has refused */
     const char *refusal; /* why, or NULL */
+    uint64_t epoch;
+    bool epoch_ended;    /* the boundary block is decided; see above */
     uint64_t floor_view; /* journal records at or below may be pruned */
 };
 void bft_status(const struct bft *core, struct bft_view_status *out);

@@ -10,7 +10,7 @@
  *   rollback.c  the rolled-back-disk rule
  *
  * Memory: one struct bft, then LIMIT_VIEW_WINDOW slots of bft_slot_stride() bytes in a ring by
- * view. A slot holds all that is known of one view: n votes of each kind, certificates cut down to
+ * view, then as many headers. A slot holds all that is known of one view: n votes of each kind, certificates cut down to
  * a quorum of signatures, and at most two headers. The ring covers [base, base +
  * LIMIT_VIEW_WINDOW); base follows the last decided view, BFT_RETENTION behind, for late evidence.
  */
@@ -51,7 +51,8 @@ enum bft_mutant {
     BFT_MUTANT_FINALIZE_AFTER_NULLIFY = 1,
     BFT_MUTANT_SKIP_ANCESTRY = 2,
     BFT_MUTANT_NO_REFEED = 4,
-    BFT_MUTANT_NO_FETCH_NO_STANDSTILL = 8
+    BFT_MUTANT_NO_FETCH_NO_STANDSTILL = 8,
+    BFT_MUTANT_PAST_BOUNDARY = 16
 };
 
 /* Ed25519 unless a simulator puts a cheaper scheme in, after bft_create and before replay. */
@@ -141,6 +142,9 @@ struct bft {
     int self;        /* -1: observer */
     size_t stride;
     uint8_t *ring;
+    uint8_t *proof_headers; /* LIMIT_VIEW_WINDOW headers, written once, when the epoch ends */
+    struct hash set_hash;   /* a header that names another next_set is a boundary */
+    bool ended;             /* the boundary block is decided */
 
     /* The step that runs. */
     struct bft_effects *effects; /* NULL during replay */

@@ -207,10 +207,19 @@ void chain_certify(struct bft *core)
     }
 }
 
-/* Everything that deciding one height changes. */
-static void chain_decide_block(struct bft *core, const struct block_header *header,
-                               const struct hash *id, const struct certificate *certificate)
+/* [C-EPOCH.BOUNDARY] The first decided block after which another set is responsible. */
+static bool chain_ends_epoch(const struct bft *core, const struct block_header *header)
 {
+    return !hash_equal(&header->next_set, &core->set_hash) &&
+           (core->mutants & BFT_MUTANT_PAST_BOUNDARY) == 0;
+}
+
+/* Everything that deciding one height changes. */
+static struct bft_effect *chain_decide_block(struct bft *core, const struct block_header *header,
+                                             const struct hash *id,
+                                             const struct certificate *certificate)
+{
+    MUST(!core->ended);
     MUST(header->height == core->decided_height + 1);
     MUST(hash_equal(&header->parent_id, &core->decided_id));
     MUST(header->view > core->decided_view);
@@ -229,6 +238,39 @@ static void chain_decide_block(struct bft *core, const struct block_header *head
     for (int i = 0; i < BFT_EXECUTIONS; i++)
         if (core->asked[i].in_use && core->asked[i].view <= header->view)
             core->asked[i].in_use = false;
+    core->ended = chain_ends_epoch(core, header); /* [C-EPOCH.END] */
+    effect->epoch_ends = core->ended;
+    return effect;
+}
+
+/* [C-EPOCH.PROOF] A boundary block that has no finalization of its own is proven by one of a
+ * descendant: `count` headers in core->proof_headers lead there. */
+static void chain_prove_boundary(struct bft *core, struct bft_effect *effect, uint32_t count,
+                                 const struct certificate *finalization)
+{
+    MUST(effect->epoch_ends && effect->certificate == NULL && count > 0);
+    struct certificate *copy = bft_pool_take(core);
+    MUST(copy != NULL); /* the callers ask for room */
+    *copy = *finalization;
+    effect->certificate = copy;
+    effect->proof_headers = bytes_view_of(core->proof_headers, (size_t)count * BLOCK_HEADER_SIZE);
+}
+
+/* The headers on the path from `view` up to the final block, into core->proof_headers. */
+static uint32_t chain_copy_path(struct bft *core, uint64_t view)
+{
+    uint32_t count = 0;
+    while (view != 0) {
+        struct bft_slot *slot = bft_slot_find(core, view);
+        MUST(slot != NULL && slot->pinned && count < LIMIT_VIEW_WINDOW);
+        const struct bft_block *block = bft_chain_find(core, view, &slot->pinned_id);
+        MUST(block != NULL);
+        block_header_encode(core->proof_headers + (size_t)count * BLOCK_HEADER_SIZE,
+                            &block->header);
+        count++;
+        view = slot->path_next;
+    }
+    return count;
 }
 
 static const struct certificate *chain_finalization_of(struct bft *core, uint64_t view,
@@ -306,7 +348,7 @@ void chain_decide(struct bft *core)
         return;
     }
     uint64_t view = chain_path(core); /* [C-DECIDE] */
-    for (int i = 0; view != 0 && i < BFT_DECIDES_PER_STEP; i++) {
+    for (int i = 0; view != 0 && !core->ended && i < BFT_DECIDES_PER_STEP; i++) {
         if (!bft_has_room(core) || core->decided_height - core->committed_height >= BFT_IN_FLIGHT) {
             core->more = core->more || !bft_has_room(core);
             return;
@@ -316,13 +358,19 @@ void chain_decide(struct bft *core)
         struct bft_block *block = bft_chain_find(core, view, &slot->pinned_id);
         MUST(block != NULL);
         view = slot->path_next;
-        chain_decide_block(core, &block->header, &block->id,
-                           chain_finalization_of(core, slot->view, &block->id));
+        struct bft_effect *effect = chain_decide_block(
+            core, &block->header, &block->id, chain_finalization_of(core, slot->view, &block->id));
+        if (core->ended && effect->certificate == NULL) {
+            MUST(core->has_top && core->top.view == core->final_view);
+            chain_prove_boundary(core, effect, chain_copy_path(core, view), &core->top);
+        }
     }
 }
 
 void chain_on_block(struct bft *core, const struct bft_input *input)
 {
+    if (input->header->epoch != core->config.epoch)
+        return; /* [C-EPOCH.OTHER] */
     if (!chain_header_is_ours(core, input->header)) {
         bft_strike(core, input, "block of another chain or epoch");
         return;
@@ -341,7 +389,7 @@ void chain_on_block(struct bft *core, const struct bft_input *input)
 static int chain_range_check(const struct bft *core, const struct message_range *range)
 {
     if (range->block_count == 0 || range->block_count > LIMIT_RANGE_BLOCKS ||
-        range->header_count > LIMIT_VIEW_WINDOW ||
+        range->block_count + range->header_count > LIMIT_VIEW_WINDOW ||
         range->headers.size != (size_t)range->header_count * BLOCK_HEADER_SIZE)
         return -1;
     struct hash id = {{0}};
@@ -374,14 +422,28 @@ static int chain_range_check(const struct bft *core, const struct message_range 
     return first < 0 ? (int)range->block_count : first;
 }
 
+/* The headers of a range answer from its block `first` on, into core->proof_headers. */
+static uint32_t chain_copy_range(struct bft *core, const struct message_range *range,
+                                 uint32_t first)
+{
+    uint32_t count = 0;
+    for (uint32_t i = first; i < range->block_count; i++, count++)
+        block_header_encode(core->proof_headers + (size_t)count * BLOCK_HEADER_SIZE,
+                            &range->blocks[i].header);
+    MUST(count + range->header_count <= LIMIT_VIEW_WINDOW);
+    memcpy(core->proof_headers + (size_t)count * BLOCK_HEADER_SIZE, range->headers.data,
+           range->headers.size);
+    return count + range->header_count;
+}
+
 void chain_on_range(struct bft *core, const struct bft_input *input)
 {
     const struct message_range *range = input->range;
-    if (range->block_count == 0 || range->finalization.view <= core->decided_view)
-        return; /* late or empty: nothing new, no fault */
+    if (range->block_count == 0 || range->finalization.view <= core->decided_view ||
+        range->finalization.epoch != core->config.epoch)
+        return; /* late or empty: nothing new, no fault; [C-EPOCH.OTHER] */
     int first = chain_range_check(core, range);
-    if (first < 0 || range->finalization.kind != VOTE_FINALIZE ||
-        range->finalization.epoch != core->config.epoch) {
+    if (first < 0 || range->finalization.kind != VOTE_FINALIZE) {
         bft_strike(core, input, "range answer whose hashes do not lead to its finalization");
         return;
     }
@@ -397,7 +459,8 @@ void chain_on_range(struct bft *core, const struct bft_input *input)
         bft_strike(core, input, "range answer with a false finalization");
         return;
     }
-    for (uint32_t i = (uint32_t)first; i < range->block_count; i++) {
+    /* [C-EPOCH.RANGE] What lies above a boundary block was at most its proof. */
+    for (uint32_t i = (uint32_t)first; i < range->block_count && !core->ended; i++) {
         const struct block_header *header = &range->blocks[i].header;
         if (core->decided_height - core->committed_height >= BFT_IN_FLIGHT)
             return;
@@ -412,7 +475,10 @@ void chain_on_range(struct bft *core, const struct bft_input *input)
         struct certificate *copy = own ? bft_pool_take(core) : NULL;
         if (copy != NULL)
             *copy = range->finalization;
-        chain_decide_block(core, header, &id, copy); /* [C-DECIDE] */
+        struct bft_effect *effect = chain_decide_block(core, header, &id, copy); /* [C-DECIDE] */
+        if (core->ended && effect->certificate == NULL)
+            chain_prove_boundary(core, effect, chain_copy_range(core, range, i + 1),
+                                 &range->finalization);
     }
 }
 

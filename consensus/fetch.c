@@ -223,10 +223,14 @@ void fetch_send_top(struct bft *core, int to, int reply_to)
 void fetch_on_status(struct bft *core, const struct bft_input *input)
 {
     const struct message_status *status = input->status;
-    if (status->epoch != core->config.epoch)
+    if (status->epoch < core->config.epoch) {
+        fetch_send_status(core, BFT_PEER_NONE, input->reply_to); /* [C-EPOCH.STRAGGLER] */
         return;
+    }
     if (input->from >= 0 && input->from < (int)core->count)
         core->peer_height[input->from] = status->final_height;
+    if (status->epoch > core->config.epoch)
+        return; /* [C-EPOCH.STRAGGLER] its claim leads to a range, which ends at the boundary */
     /* [C-STATUS] Who is ahead pushes what proves it. */
     if (status->final_view < core->final_view)
         fetch_send_top(core, BFT_PEER_NONE, input->reply_to);

@@ -21,7 +21,8 @@ static void rollback_ask(struct bft *core, int to)
 
 static bool rollback_is_asking(const struct bft *core)
 {
-    return core->self >= 0 && core->started && !core->trusted && core->refusal == NULL;
+    return core->self >= 0 && core->started && !core->trusted && core->refusal == NULL &&
+           !core->ended;
 }
 
 static void rollback_count(struct bft *core, int validator)

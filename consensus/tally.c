@@ -194,8 +194,9 @@ static void tally_count(struct bft *core, struct bft_slot *slot, const struct vo
 
 bool tally_vote(struct bft *core, const struct vote *vote)
 {
+    if (vote->epoch != core->config.epoch)
+        return true; /* [C-EPOCH.OTHER] */
     if (vote->signer >= core->count || vote->kind >= VOTE_KIND_COUNT ||
-        vote->epoch != core->config.epoch ||
         (vote->kind == VOTE_NULLIFY) != hash_is_zero(&vote->block_id))
         return false;
     if ((int)vote->signer == core->self)
@@ -402,8 +403,10 @@ bool tally_check(struct bft *core, const struct certificate *certificate)
 
 bool tally_certificate(struct bft *core, const struct certificate *certificate)
 {
-    if (certificate->kind >= VOTE_KIND_COUNT || certificate->epoch != core->config.epoch ||
-        certificate->view == 0 || certificate->view >= BFT_VIEW_MAX)
+    if (certificate->epoch != core->config.epoch)
+        return true; /* [C-EPOCH.OTHER] */
+    if (certificate->kind >= VOTE_KIND_COUNT || certificate->view == 0 ||
+        certificate->view >= BFT_VIEW_MAX)
         return false;
     if (certificate->view <= core->final_view)
         return true; /* [C-ADMIT] nothing new */

@@ -18,7 +18,8 @@
 
 bool view_may_vote(const struct bft *core)
 {
-    return core->self >= 0 && core->started && core->trusted && core->refusal == NULL;
+    return core->self >= 0 && core->started && core->trusted && core->refusal == NULL &&
+           !core->ended;
 }
 
 /* --- timeouts (consensus.md 6) ---------------------------------------------------------------- */
@@ -306,6 +307,8 @@ void view_on_proposal(struct bft *core, const struct bft_input *input)
     const struct block_header *header = &proposal->header;
     const struct vote *vote = &proposal->vote;
     struct hash id;
+    if (header->epoch != core->config.epoch)
+        return; /* [C-EPOCH.OTHER] */
     block_header_id(&id, header);
     uint32_t leader = validator_set_leader(&core->config.set, core->config.epoch, header->view);
     /* [C-RECEIVE.LEADER] */
@@ -541,7 +544,7 @@ void view_on_start(struct bft *core)
 void view_progress(struct bft *core)
 {
     core->more = false;
-    for (int pass = 0; pass == 0 || core->dirty; pass++) {
+    for (int pass = 0; !core->ended && (pass == 0 || core->dirty); pass++) { /* [C-EPOCH.END] */
         if (pass == BFT_PASSES || !bft_has_room(core)) {
             core->more = true;
             return;
@@ -556,7 +559,8 @@ void view_progress(struct bft *core)
         core->parent_ready = view_wants_to_build(core, slot) && view_find_parent(core);
         view_notarize(core, slot);
         chain_decide(core);
-        view_timers(core);
+        if (!core->ended)
+            view_timers(core);
     }
-    core->more = core->more || core->uncounted;
+    core->more = (core->more || core->uncounted) && !core->ended;
 }

@@ -174,6 +174,38 @@ bool cluster_parent_state(const struct cluster *cluster, const struct block_head
     return parent >= 0;
 }
 
+/* --- epochs ----------------------------------------------------------------------------------- */
+
+uint32_t cluster_epoch_after(const struct cluster *cluster, uint64_t height)
+{
+    uint32_t epoch = 0;
+    while (epoch + 1 < cluster->config.epoch_count &&
+           cluster->config.epochs[epoch + 1].boundary <= height)
+        epoch++;
+    return epoch;
+}
+
+uint32_t cluster_epoch_of(const struct cluster *cluster, int node)
+{
+    return (uint32_t)cluster->node[node].core->config.epoch;
+}
+
+void cluster_set_of(const struct cluster *cluster, uint32_t epoch, struct validator_set *out)
+{
+    const struct cluster_epoch *plan = &cluster->config.epochs[epoch];
+    memset(out, 0, sizeof *out);
+    out->count = plan->count;
+    for (uint32_t i = 0; i < plan->count; i++)
+        out->validators[i] = cluster->set.validators[plan->first + i];
+}
+
+int cluster_index_of(const struct cluster *cluster, uint32_t epoch, int node)
+{
+    const struct cluster_epoch *plan = &cluster->config.epochs[epoch];
+    bool member = node >= (int)plan->first && node < (int)(plan->first + plan->count);
+    return member ? node - (int)plan->first : BFT_PEER_NONE;
+}
+
 /* --- time ------------------------------------------------------------------------------------- */
 
 static bool event_before(const struct event *a, const struct event *b)
@@ -293,6 +325,9 @@ static void cluster_power_cut(struct cluster *cluster, bool isolate)
 static void cluster_schedule(struct cluster *cluster)
 {
     uint32_t faults = (cluster->config.validators - 1) / 3;
+    for (uint32_t i = 0; i < cluster->config.epoch_count; i++)
+        if ((cluster->config.epochs[i].count - 1) / 3 < faults)
+            faults = (cluster->config.epochs[i].count - 1) / 3;
     uint64_t faulty = cluster_random(cluster, faults + 1);
     if (cluster->config.persona >= 0)
         faulty = cluster->config.persona == PERSONA_HONEST ? 0 : faults;
@@ -375,6 +410,13 @@ static bool cluster_reached(const struct cluster *cluster, uint64_t goal)
     return true;
 }
 
+/* Three more heights, and every planned boundary behind them. */
+static uint64_t cluster_goal(const struct cluster *cluster)
+{
+    uint64_t last = cluster->config.epochs[cluster->config.epoch_count - 1].boundary;
+    return (cluster->result->heights > last ? cluster->result->heights : last) + CLUSTER_GOAL;
+}
+
 static void cluster_loop(struct cluster *cluster)
 {
     uint64_t goal = 0;
@@ -385,7 +427,7 @@ static void cluster_loop(struct cluster *cluster)
         cluster->result->steps++;
         cluster_handle(cluster, &event);
         if (goal == 0 && cluster->now_ms > cluster->gst_ms)
-            goal = cluster->result->heights + CLUSTER_GOAL;
+            goal = cluster_goal(cluster);
         if (goal != 0 && cluster_reached(cluster, goal)) {
             cluster->result->healed_ms = cluster->now_ms - cluster->gst_ms;
             return;
@@ -409,6 +451,8 @@ static void cluster_clear(struct cluster *cluster)
         free(node->journal);
         for (uint64_t h = 0; h <= node->height; h++)
             free(node->chain_certificate[h]);
+        for (uint32_t e = 0; e < CLUSTER_EPOCHS; e++)
+            free(node->proof_headers[e]);
     }
     free(cluster);
 }
@@ -433,6 +477,10 @@ void cluster_run(const struct cluster_config *config, struct cluster_result *res
     struct cluster *cluster = calloc(1, sizeof *cluster);
     MUST(cluster != NULL);
     cluster->config = *config;
+    if (config->epoch_count == 0) {
+        cluster->config.epoch_count = 1;
+        cluster->config.epochs[0] = (struct cluster_epoch){.count = config->validators};
+    }
     cluster->result = result;
     cluster->random = config->seed * UINT64_C(0x2545F4914F6CDD1D) + 1;
     cluster->nodes = config->validators + (config->observer ? 1 : 0);

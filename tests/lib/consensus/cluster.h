@@ -12,6 +12,7 @@
 #include "consensus/bft_internal.h"
 
 enum { CLUSTER_NODES = 32, CLUSTER_VIEWS = 4096, CLUSTER_BLOCKS = 8192, CLUSTER_FAILURE = 160 };
+enum { CLUSTER_EPOCHS = 4 };
 
 enum cluster_persona {
     PERSONA_HONEST,
@@ -22,8 +23,17 @@ enum cluster_persona {
     PERSONA_COUNT
 };
 
+/* The set of an epoch: a run of the nodes' keys. */
+struct cluster_epoch {
+    uint64_t boundary; /* height of the block that ends the epoch before; 0 for the first */
+    uint32_t first;
+    uint32_t count;
+};
+
 struct cluster_config {
-    uint32_t validators;
+    uint32_t validators;  /* nodes with a key; in the set as `epochs` says */
+    uint32_t epoch_count; /* 0: one epoch with all of them */
+    struct cluster_epoch epochs[CLUSTER_EPOCHS];
     uint64_t seed;
     uint32_t mutants;       /* enum bft_mutant, in every honest core */
     bool lose_vote_records; /* the journal forgets half of the own votes */
@@ -41,7 +51,8 @@ struct cluster_result {
     uint64_t heights;
     uint64_t steps;
     uint32_t evidence;
-    struct hash trace; /* over every effect: equal seeds give equal traces */
+    uint32_t proven_by_descendants; /* boundary blocks without a finalization of their own */
+    struct hash trace;              /* over every effect: equal seeds give equal traces */
 };
 
 void cluster_run(const struct cluster_config *config, struct cluster_result *result);

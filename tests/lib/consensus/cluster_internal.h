@@ -83,6 +83,9 @@ struct node {
     uint8_t durable_body[CLUSTER_BLOCKS];
     int chain[CLUSTER_VIEWS]; /* block of each height */
     struct certificate *chain_certificate[CLUSTER_VIEWS];
+    uint8_t *proof_headers[CLUSTER_EPOCHS]; /* behind the block that ends the epoch */
+    uint32_t proof_count[CLUSTER_EPOCHS];
+    uint32_t journal_epoch;
     uint64_t height;
     /* Volatile. */
     uint8_t body[CLUSTER_BLOCKS];
@@ -114,15 +117,23 @@ struct cluster {
     int block_count;
     struct hash_state trace;
     /* Oracles. */
-    bool has_vote[CLUSTER_NODES][VOTE_KIND_COUNT][CLUSTER_VIEWS];
-    struct hash voted[CLUSTER_NODES][VOTE_KIND_COUNT][CLUSTER_VIEWS];
-    bool has_certificate[VOTE_KIND_COUNT][CLUSTER_VIEWS];
-    struct hash certified[VOTE_KIND_COUNT][CLUSTER_VIEWS];
+    struct cluster_seen {
+        bool has_vote[CLUSTER_NODES][VOTE_KIND_COUNT][CLUSTER_VIEWS];
+        struct hash voted[CLUSTER_NODES][VOTE_KIND_COUNT][CLUSTER_VIEWS];
+        bool has_certificate[VOTE_KIND_COUNT][CLUSTER_VIEWS];
+        struct hash certified[VOTE_KIND_COUNT][CLUSTER_VIEWS];
+    } seen[CLUSTER_EPOCHS];
     bool has_decided[CLUSTER_VIEWS];
     struct hash decided[CLUSTER_VIEWS];
     uint64_t decided_view[CLUSTER_VIEWS];
 };
 
+/* The epoch of the block above `height`, of the node's running core, and its set. */
+uint32_t cluster_epoch_after(const struct cluster *cluster, uint64_t height);
+uint32_t cluster_epoch_of(const struct cluster *cluster, int node);
+void cluster_set_of(const struct cluster *cluster, uint32_t epoch, struct validator_set *out);
+/* Index in the epoch's set; BFT_PEER_NONE if it is not in it. */
+int cluster_index_of(const struct cluster *cluster, uint32_t epoch, int node);
 uint64_t cluster_random(struct cluster *cluster, uint64_t below);
 bool cluster_chance(struct cluster *cluster, uint32_t permille);
 void cluster_at(struct cluster *cluster, const struct event *event, uint64_t delay_ms);

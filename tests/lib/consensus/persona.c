@@ -10,7 +10,8 @@
 static void persona_sign(struct cluster *cluster, int node, struct vote *vote)
 {
     struct hash message;
-    vote->signer = (uint8_t)node;
+    vote->epoch = cluster_epoch_of(cluster, node);
+    vote->signer = (uint8_t)cluster_index_of(cluster, (uint32_t)vote->epoch, node);
     if (vote->kind == VOTE_NULLIFY)
         memset(&vote->block_id, 0, sizeof vote->block_id);
     vote_message(&message, &cluster->genesis, vote->kind, vote->epoch, vote->view, &vote->block_id);
@@ -21,6 +22,8 @@ static void persona_sign(struct cluster *cluster, int node, struct vote *vote)
 static void persona_vote(struct cluster *cluster, int node, uint8_t kind, uint64_t view,
                          const struct hash *id, uint32_t permille)
 {
+    if (cluster_index_of(cluster, cluster_epoch_of(cluster, node), node) < 0)
+        return;
     struct wire *wire = wire_new(node, MESSAGE_VOTE);
     wire->vote = (struct vote){.kind = kind, .view = view, .block_id = *id};
     persona_sign(cluster, node, &wire->vote);
@@ -34,10 +37,11 @@ static void persona_vote(struct cluster *cluster, int node, uint8_t kind, uint64
 static void persona_reparent(struct cluster *cluster, struct block_header *header)
 {
     uint64_t skip = cluster_random(cluster, 3);
+    const struct cluster_seen *seen = &cluster->seen[header->epoch];
     for (uint64_t view = header->view - 1; view > 0; view--) {
-        if (!cluster->has_certificate[VOTE_NOTARIZE][view] || skip-- > 0)
+        if (!seen->has_certificate[VOTE_NOTARIZE][view] || skip-- > 0)
             continue;
-        int parent = cluster_block_find(cluster, &cluster->certified[VOTE_NOTARIZE][view]);
+        int parent = cluster_block_find(cluster, &seen->certified[VOTE_NOTARIZE][view]);
         MUST(parent >= 0);
         header->parent_view = view;
         header->parent_id = cluster->blocks[parent].id;

@@ -124,6 +124,19 @@ static bool shell_is_decided(const struct node *node, const struct cluster *clus
     return hash_equal(id, &cluster->blocks[node->chain[node->height]].id);
 }
 
+/* Above an undecided boundary block only empty blocks are valid. */
+static bool shell_must_be_empty(const struct cluster *cluster, uint64_t epoch, uint64_t height)
+{
+    return cluster_epoch_after(cluster, height - 1) != epoch;
+}
+
+static void shell_next_set(const struct cluster *cluster, uint64_t height, struct hash *out)
+{
+    struct validator_set set;
+    cluster_set_of(cluster, cluster_epoch_after(cluster, height), &set);
+    validator_set_hash(out, &set);
+}
+
 static void shell_build(struct cluster *cluster, int index, const struct bft_effect *effect)
 {
     struct node *node = &cluster->node[index];
@@ -135,13 +148,16 @@ static void shell_build(struct cluster *cluster, int index, const struct bft_eff
         wall = timestamp_of(timestamp_ms(parent_time) + 1);
     struct block_header header = {.version = BLOCK_HEADER_VERSION,
                                   .genesis = cluster->genesis,
+                                  .epoch = cluster_epoch_of(cluster, index),
                                   .height = effect->height,
                                   .view = effect->view,
                                   .parent_view = effect->parent_view,
                                   .parent_id = effect->block_id,
                                   .time = wall};
     uint64_t salt[2] = {effect->view, (uint64_t)index};
-    hash_bytes(&header.tx_root, HASH_DOMAIN_TX_LEAF, salt, sizeof salt);
+    if (!shell_must_be_empty(cluster, header.epoch, header.height))
+        hash_bytes(&header.tx_root, HASH_DOMAIN_TX_LEAF, salt, sizeof salt);
+    shell_next_set(cluster, header.height, &header.next_set);
     struct hash parent_state;
     if (!cluster_parent_state(cluster, &header, &parent_state) ||
         (parent >= 0 && !node->executed[parent] &&
@@ -185,8 +201,41 @@ static enum bft_verdict shell_verdict(struct cluster *cluster, struct node *node
     cluster_state_root(&expected, &parent_state, &header->tx_root);
     if (!hash_equal(&expected, &header->state_root))
         return BFT_VERDICT_INVALID;
+    shell_next_set(cluster, header->height, &expected);
+    if (!hash_equal(&expected, &header->next_set) ||
+        (shell_must_be_empty(cluster, header->epoch, header->height) &&
+         !hash_is_zero(&header->tx_root)))
+        return BFT_VERDICT_INVALID;
     node->executed[block] = 1;
     return BFT_VERDICT_VALID;
+}
+
+/* A boundary block comes with its proof: what a light client would check, and stragglers get. */
+static void shell_keep_proof(struct cluster *cluster, int index, const struct bft_effect *effect)
+{
+    struct node *node = &cluster->node[index];
+    struct hash id = effect->block_id;
+    uint32_t epoch = (uint32_t)effect->header.epoch;
+    uint32_t count = (uint32_t)(effect->proof_headers.size / BLOCK_HEADER_SIZE);
+    for (uint32_t i = 0; i < count; i++) {
+        struct block_header header;
+        MUST(block_header_decode(
+            &header, bytes_view_of(effect->proof_headers.data + (size_t)i * BLOCK_HEADER_SIZE,
+                                   BLOCK_HEADER_SIZE)));
+        if (!hash_equal(&header.parent_id, &id))
+            cluster_fail(cluster, true, "node %d proves a boundary with a gap", index);
+        block_header_id(&id, &header);
+    }
+    if (effect->certificate == NULL || !hash_equal(&effect->certificate->block_id, &id) ||
+        effect->certificate->kind != VOTE_FINALIZE)
+        cluster_fail(cluster, true, "node %d ends an epoch without proof", index);
+    if (count > 0)
+        cluster->result->proven_by_descendants++;
+    free(node->proof_headers[epoch]);
+    node->proof_headers[epoch] = malloc(effect->proof_headers.size + 1);
+    MUST(node->proof_headers[epoch] != NULL);
+    memcpy(node->proof_headers[epoch], effect->proof_headers.data, effect->proof_headers.size);
+    node->proof_count[epoch] = count;
 }
 
 static void shell_decide(struct cluster *cluster, int index, const struct bft_effect *effect)
@@ -199,9 +248,14 @@ static void shell_decide(struct cluster *cluster, int index, const struct bft_ef
         return;
     if (!node->body[block])
         cluster_fail(cluster, true, "node %d decides a block whose body it lacks", index);
-    if (effect->certificate != NULL &&
-        (effect->certificate->kind != VOTE_FINALIZE ||
-         !hash_equal(&effect->certificate->block_id, &effect->block_id)))
+    if (effect->epoch_ends != (cluster_epoch_after(cluster, effect->height) !=
+                               cluster_epoch_after(cluster, effect->height - 1)))
+        cluster_fail(cluster, true, "node %d ends an epoch where none ends", index);
+    else if (effect->epoch_ends)
+        shell_keep_proof(cluster, index, effect);
+    else if (effect->certificate != NULL &&
+             (effect->certificate->kind != VOTE_FINALIZE ||
+              !hash_equal(&effect->certificate->block_id, &effect->block_id)))
         cluster_fail(cluster, true, "node %d decides with a foreign certificate", index);
     node->height = effect->height;
     node->chain[node->height] = block;
@@ -232,12 +286,17 @@ static void shell_answer_range(struct cluster *cluster, int index, const struct 
     uint64_t first = question->height, last = first + SHELL_RANGE_BLOCKS - 1;
     if (first == 0 || first > node->height)
         return;
-    if (last > node->height)
-        last = node->height;
+    /* [C-EPOCH.RANGE] Within one epoch. */
+    uint64_t top = node->height;
+    uint32_t epoch = cluster_epoch_after(cluster, first - 1);
+    if (epoch + 1 < cluster->config.epoch_count && cluster->config.epochs[epoch + 1].boundary < top)
+        top = cluster->config.epochs[epoch + 1].boundary;
+    if (last > top)
+        last = top;
     uint64_t proof = last;
-    while (proof <= node->height && node->chain_certificate[proof] == NULL)
+    while (proof <= top && node->chain_certificate[proof] == NULL)
         proof++;
-    if (proof > node->height) { /* no finalization above: back to the last one below */
+    if (proof > top) { /* no finalization above: back to the last one below */
         for (proof = last; proof >= first && node->chain_certificate[proof] == NULL; proof--)
             ;
         if (proof < first)
@@ -246,7 +305,9 @@ static void shell_answer_range(struct cluster *cluster, int index, const struct 
     }
     struct wire *wire = wire_new(index, MESSAGE_RANGE);
     wire->range = calloc(1, sizeof *wire->range);
-    wire->range_headers = malloc((proof - last + 1) * BLOCK_HEADER_SIZE);
+    bool ends = cluster_epoch_after(cluster, proof) != epoch;
+    uint32_t behind = ends ? node->proof_count[epoch] : 0;
+    wire->range_headers = malloc((proof - last + 1 + behind) * BLOCK_HEADER_SIZE);
     MUST(wire->range != NULL && wire->range_headers != NULL);
     for (uint64_t h = first; h <= last; h++)
         wire->range->blocks[wire->range->block_count++].header =
@@ -255,6 +316,10 @@ static void shell_answer_range(struct cluster *cluster, int index, const struct 
         block_header_encode(wire->range_headers +
                                 (size_t)wire->range->header_count++ * BLOCK_HEADER_SIZE,
                             &cluster->blocks[node->chain[h]].header);
+    if (behind > 0)
+        memcpy(wire->range_headers + (size_t)wire->range->header_count * BLOCK_HEADER_SIZE,
+               node->proof_headers[epoch], (size_t)behind * BLOCK_HEADER_SIZE);
+    wire->range->header_count += behind;
     wire->range->headers =
         bytes_view_of(wire->range_headers, (size_t)wire->range->header_count * BLOCK_HEADER_SIZE);
     wire->range->finalization = *node->chain_certificate[proof];
@@ -268,6 +333,8 @@ static void shell_send(struct cluster *cluster, int index, struct wire *wire,
                        const struct bft_effect *effect)
 {
     int to = effect->to == BFT_PEER_NONE ? effect->reply_to : effect->to;
+    if (effect->to >= 0)
+        to += (int)cluster->config.epochs[cluster_epoch_of(cluster, index)].first;
     bool dealt =
         cluster->node[index].persona != PERSONA_HONEST && persona_send(cluster, index, wire, to);
     if (!dealt && to >= 0)
@@ -320,7 +387,8 @@ static void shell_accuse(struct cluster *cluster, int index, const struct bft_ef
 {
     if (effect->kind == BFT_EVIDENCE) {
         cluster->result->evidence++;
-        if (cluster->node[effect->vote.signer].persona == PERSONA_HONEST)
+        uint32_t first = cluster->config.epochs[effect->vote.epoch].first;
+        if (cluster->node[first + effect->vote.signer].persona == PERSONA_HONEST)
             cluster_fail(cluster, true, "evidence against honest node %d", effect->vote.signer);
         return;
     }
@@ -454,11 +522,25 @@ void shell_stop(struct cluster *cluster, int index)
     cluster_at(cluster, &event, 50 + cluster_random(cluster, 1450));
 }
 
+static void journal_clear(struct node *node)
+{
+    for (size_t i = 0; i < node->journal_count; i++)
+        free(node->journal[i].certificate);
+    node->journal_count = 0;
+}
+
 void shell_start(struct cluster *cluster, int index)
 {
     struct node *node = &cluster->node[index];
     struct bft_config config;
-    cluster_config_for(&config, cluster->config.validators, node->observer ? -1 : index);
+    uint32_t epoch = cluster_epoch_after(cluster, node->height);
+    bool member = cluster_index_of(cluster, epoch, index) >= 0;
+    cluster_config_for(&config, cluster->config.validators, member ? index : -1);
+    cluster_set_of(cluster, epoch, &config.set);
+    config.epoch = epoch;
+    if (node->journal_epoch != epoch)
+        journal_clear(node);
+    node->journal_epoch = epoch;
     config.jitter_seed += cluster->config.seed;
     if (node->height > 0) {
         const struct cluster_block *tip = &cluster->blocks[node->chain[node->height]];
@@ -543,7 +625,7 @@ static void shell_deliver(struct cluster *cluster, int index, const struct wire 
     for (uint32_t i = 0; wire->range != NULL && i < wire->range->block_count; i++)
         node->body[cluster_block_of(cluster, &wire->range->blocks[i].header)] = 1;
     struct bft_input input = {
-        .from = cluster->node[wire->from].observer ? BFT_PEER_NONE : wire->from,
+        .from = cluster_index_of(cluster, cluster_epoch_of(cluster, index), wire->from),
         .reply_to = wire->from,
         .header = &wire->header,
         .vote = wire->type == MESSAGE_HIGH_VOTE && !wire->has_vote ? NULL : &wire->vote,
@@ -596,7 +678,8 @@ void shell_event(struct cluster *cluster, const struct event *event)
         input.kind = BFT_INPUT_PERSISTED;
     } else if (event->kind == EVENT_PEER_UP) {
         input.kind = BFT_INPUT_PEER_UP;
-        input.from = cluster->node[event->number].observer ? BFT_PEER_NONE : (int)event->number;
+        input.from =
+            cluster_index_of(cluster, cluster_epoch_of(cluster, index), (int)event->number);
         input.reply_to = (int)event->number;
     } else if (event->kind == EVENT_PENDING) {
         input.kind = BFT_INPUT_PENDING;
@@ -607,5 +690,11 @@ void shell_event(struct cluster *cluster, const struct event *event)
         struct bft_view_status status;
         bft_status(node->core, &status);
         journal_prune(node, status.floor_view);
+        if (status.epoch_ended && status.committed_height == status.final_height) {
+            node->generation++;
+            node->up = false;
+            bft_destroy(node->core);
+            shell_start(cluster, index); /* [C-EPOCH.SWITCH] */
+        }
     }
 }

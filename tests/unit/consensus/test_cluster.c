@@ -82,6 +82,78 @@ static void thirty_one_validators(void **state)
     seeds_hold(31, 0, 1, PERSONA_EQUIVOCATOR);
 }
 
+/* --- epochs ----------------------------------------------------------------------------------- */
+
+/* Four validators, a fifth comes, two leave, three come. */
+static struct cluster_config growing(uint64_t seed, int persona)
+{
+    return (struct cluster_config){
+        .validators = 7,
+        .epoch_count = 4,
+        .epochs = {{0, 0, 4}, {3, 0, 5}, {6, 1, 4}, {9, 0, 7}},
+        .seed = seed,
+        .persona = persona,
+        .observer = seed % 4 == 0,
+    };
+}
+
+/* Also with boundaries that follow each other at once, and with members that change places. */
+static struct cluster_config replacing(uint64_t seed, int persona)
+{
+    return (struct cluster_config){
+        .validators = 6,
+        .epoch_count = 4,
+        .epochs = {{0, 0, 4}, {1, 1, 4}, {2, 2, 4}, {8, 1, 5}},
+        .seed = seed,
+        .persona = persona,
+        .late = seed % 5 == 0,
+    };
+}
+
+static void sets_change(void **state)
+{
+    (void)state;
+    uint32_t by_descendants = 0;
+    for (uint64_t seed = 0; seed < 80; seed++) {
+        struct cluster_config configs[] = {growing(seed, -1), replacing(seed, -1)};
+        for (size_t i = 0; i < 2; i++) {
+            struct cluster_result result = run(configs[i]);
+            if (result.failure[0] != '\0')
+                must_hold(configs[i]);
+            by_descendants += result.proven_by_descendants;
+        }
+    }
+    /* Runs in which the boundary was notarized, but only a block above it finalized. */
+    print_message("%u boundaries proven by descendants\n", by_descendants);
+    assert_true(by_descendants > 0);
+}
+
+static void sets_change_under_every_persona(void **state)
+{
+    (void)state;
+    for (int persona = PERSONA_HONEST; persona < PERSONA_COUNT; persona++)
+        for (uint64_t seed = 500; seed < 515; seed++) {
+            must_hold(growing(seed, persona));
+            must_hold(replacing(seed, persona));
+        }
+}
+
+/* A node that was away during three changes comes back, in the last set or as a follower. */
+static void straggler_crosses_epochs(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 0; seed < 8; seed++) {
+        struct cluster_config config = growing(seed, PERSONA_HONEST);
+        config.calm_ms = 12000;
+        config.late = true;
+        must_hold(config);
+        struct cluster_result result = run(config);
+        assert_true(result.heights > 20);
+        assert_true(result.healed_ms < 10000);
+        assert_int_equal(result.evidence, 0);
+    }
+}
+
 /* The scheme of production instead of the harness's keyed hash. */
 static void real_signatures(void **state)
 {
@@ -184,6 +256,14 @@ static void mutant_no_fetch_no_standstill(void **state)
     assert_in_range(caught_after(config, false, 30), 1, 30);
 }
 
+static void mutant_past_boundary(void **state)
+{
+    (void)state;
+    struct cluster_config config = growing(0, PERSONA_HONEST);
+    config.mutants = BFT_MUTANT_PAST_BOUNDARY;
+    assert_in_range(caught_after(config, true, 3), 1, 3);
+}
+
 static void mutant_no_vote_journal(void **state)
 {
     (void)state;
@@ -199,6 +279,9 @@ int main(void)
         cmocka_unit_test(seven_validators),
         cmocka_unit_test(every_persona),
         cmocka_unit_test(thirty_one_validators),
+        cmocka_unit_test(sets_change),
+        cmocka_unit_test(sets_change_under_every_persona),
+        cmocka_unit_test(straggler_crosses_epochs),
         cmocka_unit_test(real_signatures),
         cmocka_unit_test(late_joiner),
         cmocka_unit_test(same_seed_same_trace),
@@ -207,6 +290,7 @@ int main(void)
         cmocka_unit_test(mutant_skip_ancestry),
         cmocka_unit_test(mutant_no_refeed),
         cmocka_unit_test(mutant_no_fetch_no_standstill),
+        cmocka_unit_test(mutant_past_boundary),
         cmocka_unit_test(mutant_no_vote_journal),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
