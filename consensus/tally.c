@@ -19,14 +19,14 @@ static size_t slot_ballots_offset(void)
 
 static size_t slot_signatures_offset(uint32_t validators)
 {
-    return slot_ballots_offset() + VOTE_KIND_COUNT * validators * sizeof(struct bft_ballot);
+    return slot_ballots_offset() + (size_t)VOTE_KIND_COUNT * validators * sizeof(struct bft_ballot);
 }
 
 size_t bft_slot_stride(uint32_t validators)
 {
     uint32_t quorum = validators - (validators - 1) / 3;
     return (slot_signatures_offset(validators) +
-            VOTE_KIND_COUNT * quorum * sizeof(struct signature) + 15) /
+            (size_t)VOTE_KIND_COUNT * quorum * sizeof(struct signature) + 15) /
            16 * 16;
 }
 
@@ -82,7 +82,7 @@ static struct signature *slot_signatures(const struct bft *core, struct bft_slot
 {
     struct signature *all =
         (struct signature *)(void *)((uint8_t *)slot + slot_signatures_offset(core->count));
-    return &all[kind * core->quorum];
+    return &all[(size_t)kind * core->quorum];
 }
 
 void bft_slot_certificate(const struct bft *core, struct bft_slot *slot, uint8_t kind,

@@ -40,8 +40,9 @@ static void on_illegal_argument(const char *message, void *data)
 bool sign_init(void)
 {
     uint8_t seed[32];
-    secp256k1_context *context =
-        secp256k1_context_create(SECP256K1_CONTEXT_SIGN | SECP256K1_CONTEXT_VERIFY);
+    /* NOLINTNEXTLINE(misc-redundant-expression): the two flags share their bits in this version. */
+    unsigned flags = SECP256K1_CONTEXT_SIGN | SECP256K1_CONTEXT_VERIFY;
+    secp256k1_context *context = secp256k1_context_create(flags);
     if (context == NULL) {
         return false;
     }

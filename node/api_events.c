@@ -203,7 +203,7 @@ struct MHD_Response *api_streams_open(struct api_streams *streams,
     /* A first byte at once, so that the reader knows that it is connected. */
     prepare_keepalive(stream);
     struct MHD_Response *response = MHD_create_response_from_callback(
-        MHD_SIZE_UNKNOWN, 16 * 1024, stream_read, stream, stream_free);
+        MHD_SIZE_UNKNOWN, (size_t)16 * 1024, stream_read, stream, stream_free);
     if (response == NULL)
         stream_free(stream);
     return response;

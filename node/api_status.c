@@ -163,7 +163,7 @@ void api_read_metrics(const struct api_request *request, struct api_reply *reply
     struct metric_line lines[METRIC_LINES_MAX];
     size_t count = gauges(lines, request->node);
     count += counters(lines + count, &request->node->metrics);
-    char *text = malloc(METRIC_LINES_MAX * METRIC_LINE_BYTES);
+    char *text = malloc((size_t)METRIC_LINES_MAX * METRIC_LINE_BYTES);
     if (text == NULL) {
         api_reply_error(reply, MHD_HTTP_INTERNAL_SERVER_ERROR, "out_of_memory", "try again");
         return;

@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
+static const size_t HEX_KEY_SIZE = 2 * (size_t)PUBLIC_KEY_SIZE;
+
 static const struct {
     const char *name;
     size_t offset;
@@ -45,10 +47,10 @@ static bool add_peer(struct flexd_options *options, const char *text)
     char key[2 * PUBLIC_KEY_SIZE + 1];
     char host[NODE_ADDRESS_MAX];
     uint16_t port = 0;
-    if (options->peer_count >= P2P_PEERS_MAX || at == NULL || at - text != 2 * PUBLIC_KEY_SIZE)
+    if (options->peer_count >= P2P_PEERS_MAX || at == NULL || at - text != (ptrdiff_t)HEX_KEY_SIZE)
         return false;
-    memcpy(key, text, 2 * PUBLIC_KEY_SIZE);
-    key[2 * PUBLIC_KEY_SIZE] = '\0';
+    memcpy(key, text, HEX_KEY_SIZE);
+    key[HEX_KEY_SIZE] = '\0';
     struct p2p_peer_config *peer = &options->peers[options->peer_count];
     if (!hex_decode(peer->key.bytes, PUBLIC_KEY_SIZE, key))
         return false;

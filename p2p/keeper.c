@@ -107,7 +107,7 @@ static void step_accept(struct p2p *p2p, int64_t now_ms)
             /* Mostly no file descriptors: trying at once would spin. */
             log_line(LOG_UNUSUAL, "p2p accepting failed > %s -> again soon",
                      nng_strerror(nng_aio_result(p2p->accept_aio)));
-            p2p->accept_ms = now_ms + 4 * KEEPER_TICK_MS;
+            p2p->accept_ms = now_ms + 4 * (int64_t)KEEPER_TICK_MS;
         }
     }
     if (p2p->listener != NULL && !p2p->accepting && now_ms >= p2p->accept_ms) {

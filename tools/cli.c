@@ -123,8 +123,8 @@ void cli_init(struct cli *cli, FILE *out, FILE *err)
     cli->out = out;
     cli->err = err;
     cli->passphrase_fd = -1;
-    cli->timeout_ms = 30 * 1000;
-    cli->valid_for_ms = 10 * 60 * 1000;
+    cli->timeout_ms = INT64_C(30) * 1000;
+    cli->valid_for_ms = INT64_C(10) * 60 * 1000;
     cli->fee_limit = -1;
     cli->home = getenv("FLEX_HOME");
     if (cli->home == NULL || cli->home[0] == '\0') {

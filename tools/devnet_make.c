@@ -107,8 +107,8 @@ static int pick_ports(struct cli *cli, struct devnet *devnet)
         return cli_fail(cli, CLI_USAGE, "no_ports", "no free ports: %s", strerror(errno));
     }
     for (uint32_t i = 0; i < devnet->count; i++) {
-        devnet->nodes[i].p2p_port = ports[2 * i];
-        devnet->nodes[i].api_port = ports[2 * i + 1];
+        devnet->nodes[i].p2p_port = ports[2 * (size_t)i];
+        devnet->nodes[i].api_port = ports[2 * (size_t)i + 1];
     }
     return CLI_DONE;
 }

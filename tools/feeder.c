@@ -36,7 +36,12 @@ bool feeder_node_name(struct name *out, const char *text)
             return false;
         }
         char c = text[length];
-        lower[length] = c == ' ' ? '-' : (char)(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
+        if (c == ' ') {
+            c = '-';
+        } else if (c >= 'A' && c <= 'Z') {
+            c = (char)(c - 'A' + 'a');
+        }
+        lower[length] = c;
     }
     return name_from_text(out, lower, length);
 }
