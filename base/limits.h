@@ -28,6 +28,19 @@ enum {
      * of events each. A block whose receipts are larger is invalid, so that no mix of actions can
      * make one that nodes cannot store. */
     LIMIT_RECEIPTS_BYTES_PER_BLOCK = 32 * 1024 * 1024,
+    /* Work: one unit for each write, removal or step of a walk over the state, also of what is rolled
+     * back afterwards. Counted by the ledger, so it depends on the block's bytes and the state alone;
+     * it bounds time and memory of a block where its bytes don't: one offer of 100 hours is 108 bytes
+     * long and books 400 quarter hours.
+     * A transaction: 128 such offers are 51,840 units.
+     * A block's transactions: none may follow once they have done that much. Some 18,000 plain orders
+     * at 7 units each.
+     * The end of a block: calls of books, at up to 16 units for a deal, stop between two books; and
+     * the sweep of deadlines has its own share, so that busy books never keep an escrow locked. */
+    LIMIT_WORK_PER_TX = 64 * 1024,
+    LIMIT_WORK_PER_BLOCK = 128 * 1024,
+    LIMIT_WORK_OF_CALLS = 512 * 1024,
+    LIMIT_WORK_OF_SWEEP = 64 * 1024,
 
     /* State records: keys stay under LMDB's 511 bytes, the largest record under 4 KiB. */
     LIMIT_STATE_KEY_BYTES = 128,

@@ -660,10 +660,14 @@ static bool events_fit(const struct contract_call *call, uint32_t trades_max)
     return contract_event_room(call) >= need;
 }
 
-/* Calls one book, whose batch is what arrived at or after height `batch_from`. False if the block has
- * no room left for the events: then the book is as it was, or called and not yet matched further. */
+/* Calls one book, whose batch is what arrived at or after height `batch_from`. False if the calls of
+ * this block have done their share of work, or there is no room left for the events: then the book is
+ * as it was, or called and not yet matched further. */
 static bool call_book(struct contract_call *call, const struct book_id *book, uint64_t batch_from)
 {
+    if (contract_work(call) > LIMIT_WORK_OF_CALLS) {
+        return false;
+    }
     struct market_record market;
     struct state_key key = state_key_name(STATE_MARKET, &book->market);
     if (!book_read(call, &key, &market_record_codec, &market)) {

@@ -386,10 +386,12 @@ static void sweep_deadlines(struct contract_call *call)
 {
     struct state_key prefix = state_key_single(STATE_DEADLINE);
     struct bytes_view all = bytes_view_of(prefix.bytes, prefix.size);
+    const uint64_t work_before = contract_work(call);
     for (uint32_t i = 0; i < BOOK_DEADLINES_PER_BLOCK_MAX; i++) {
         struct state_key key;
         struct bytes_view value;
         if (contract_event_room(call) < BOOK_EVENTS_RESERVE / 2 || call->view->fault ||
+            contract_work(call) - work_before > LIMIT_WORK_OF_SWEEP ||
             !contract_next(call, all, bytes_view_of(NULL, 0), &key, &value)) {
             return;
         }

@@ -93,7 +93,7 @@ static const struct error_text texts[CONTRACT_ERROR_COUNT] = {
     [CONTRACT_BAD_REVISION] = {"bad_revision",
                                "A correction must name the next revision and a reason."},
     [CONTRACT_TOO_MANY_EVENTS] = {"too_many_events",
-                                  "The transaction does more than one receipt can hold; split it."},
+                                  "The transaction does more than one may; split it."},
 };
 
 const char *contract_error_name(enum contract_error error)

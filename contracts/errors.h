@@ -59,7 +59,7 @@ enum contract_error {
     CONTRACT_BAD_KEY,         /* not a key, or possession not proven */
     CONTRACT_BAD_PARAMETER,   /* a parameter is outside what makes sense */
     CONTRACT_BAD_REVISION,    /* a correction must name the next revision and a reason */
-    CONTRACT_TOO_MANY_EVENTS, /* the transaction's effects are over the limit */
+    CONTRACT_TOO_MANY_EVENTS, /* over the limit of events or of work */
     CONTRACT_ERROR_COUNT
 };
 

@@ -95,11 +95,13 @@ bool contract_read(const struct contract_call *call, const struct state_key *key
 void contract_write(const struct contract_call *call, const struct state_key *key,
                     const struct codec_record *codec, const void *record)
 {
+    call->ledger->work++;
     ledger_write(call->view, key, codec, record);
 }
 
 void contract_write_index(const struct contract_call *call, const struct state_key *key)
 {
+    call->ledger->work++;
     call->view->ops->put(call->view, key_view(key), bytes_view_of(NULL, 0));
 }
 
@@ -111,6 +113,7 @@ bool contract_exists(const struct contract_call *call, const struct state_key *k
 
 void contract_remove(const struct contract_call *call, const struct state_key *key)
 {
+    call->ledger->work++;
     call->view->ops->remove(call->view, key_view(key));
 }
 
@@ -120,10 +123,16 @@ bool contract_next(const struct contract_call *call, struct bytes_view prefix,
     /* `after` may be the very key that is overwritten. */
     struct state_key found;
     memset(&found, 0, sizeof found);
+    call->ledger->work++;
     if (!call->view->ops->next(call->view, prefix, after, found.bytes, &found.size, value))
         return false;
     *key = found;
     return true;
+}
+
+uint64_t contract_work(const struct contract_call *call)
+{
+    return call->ledger->work;
 }
 
 bool contract_has_role(const struct contract_call *call, uint32_t roles)
@@ -286,6 +295,7 @@ void ledger_block_begin(struct ledger *ledger, struct state_view *view,
     ledger->view = view;
     ledger->context = *context;
     ledger->transactions = 0;
+    ledger->work = 0;
     ledger->touched_count = 0;
     MUST(read_params(view, &ledger->params) || view->fault);
 }
@@ -306,6 +316,7 @@ static void take_fee(struct contract_call *call, struct admission *admission)
 static enum contract_error run_actions(struct contract_call *call)
 {
     const struct ledger *ledger = call->ledger;
+    const uint64_t work_before = ledger->work;
     union action_record record;
     size_t cursor = 0;
     uint8_t type;
@@ -319,12 +330,17 @@ static enum contract_error run_actions(struct contract_call *call)
             MUST(error >= CONTRACT_NOT_PERMITTED && error < CONTRACT_ERROR_COUNT);
             return error;
         }
-        if (ledger->events.failed)
+        if (ledger->events.failed || ledger->work - work_before > LIMIT_WORK_PER_TX)
             return CONTRACT_TOO_MANY_EVENTS;
         call->action_index++;
     }
     MUST(call->action_index == call->transaction->action_count);
     return CONTRACT_OK;
+}
+
+bool ledger_block_is_full(const struct ledger *ledger)
+{
+    return ledger->work > LIMIT_WORK_PER_BLOCK;
 }
 
 enum contract_error ledger_transaction_apply(struct ledger *ledger,
@@ -378,6 +394,7 @@ void ledger_block_end(struct ledger *ledger, struct receipt *receipt)
         .context = &ledger->context,
     };
     byte_writer_init(&ledger->events, ledger->block_events, sizeof ledger->block_events);
+    ledger->work = 0;
     if (!ledger->view->fault) {
         ledger_count_transactions(&call, ledger->transactions);
         for (size_t m = 0; m < MODULE_COUNT; m++)

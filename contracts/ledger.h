@@ -57,6 +57,9 @@ void ledger_block_begin(struct ledger *ledger, struct state_view *view,
 enum contract_error ledger_transaction_apply(struct ledger *ledger,
                                              const struct transaction *transaction,
                                              struct receipt *receipt);
+/* True once the transactions applied since ledger_block_begin have done LIMIT_WORK_PER_BLOCK: a block
+ * that holds another one after that is invalid. A function of the block's bytes and the state. */
+bool ledger_block_is_full(const struct ledger *ledger);
 /* Clears the books that the block touched, ends what is due, splits fees, writes the daily digest.
  * *receipt is the block end's (tx_id zero), events valid until the next block. */
 void ledger_block_end(struct ledger *ledger, struct receipt *receipt);

@@ -10,6 +10,7 @@ struct ledger {
     struct block_context context;
     struct params_record params; /* as the block found them */
     uint64_t transactions;       /* of this block */
+    uint64_t work;               /* units so far, of the transactions or of the block's end */
     struct book_scratch *book_scratch;
     /* Writes into one of the two buffers below: the running transaction's, or the block end's. */
     struct byte_writer events;

@@ -65,6 +65,10 @@ void contract_event(const struct contract_call *call, uint8_t type, const void *
 /* Bytes of events that still fit. */
 size_t contract_event_room(const struct contract_call *call);
 enum { CONTRACT_EVENT_BYTES_MAX = 384 }; /* the largest event with its head */
+/* Units of work (limits.h) since the block, or its end, began. A transaction over its limit fails
+ * with TOO_MANY_EVENTS after the action that went over; at the end of a block a hook looks here and
+ * leaves the rest to the next block. */
+uint64_t contract_work(const struct contract_call *call);
 bool contract_has_role(const struct contract_call *call, uint32_t roles);
 
 /* --- shared between modules -------------------------------------------------------------- */

@@ -201,6 +201,9 @@ static const char *run_body(struct run *run, struct bytes_view body)
         if (run->tx_receipt_bytes > LIMIT_RECEIPTS_BYTES_PER_BLOCK) {
             return "receipts over the limit";
         }
+        if (ledger_block_is_full(run->chain->ledger)) {
+            return "work over the limit";
+        }
         const enum contract_error error = run_apply(run, &transaction);
         if (error != CONTRACT_OK) {
             return contract_error_name(error);
@@ -277,7 +280,7 @@ static bool is_full(const struct run *run)
     return run->tx_count == LIMIT_TX_PER_BLOCK ||
            run->receipts.size + LIMIT_EVENTS_BYTES_PER_TX + RECEIPT_OVERHEAD >
                LIMIT_RECEIPTS_BYTES_PER_BLOCK ||
-           overlay_bytes(run->overlay) > CHAIN_OVERLAY_BYTES / 4;
+           ledger_block_is_full(run->chain->ledger);
 }
 
 /* Takes what fits and applies, in the mempool's order. Returns the body's size. */

@@ -4,10 +4,13 @@
 
 #include "node/chain.h"
 
-/* Address space of one block's changes, and of its tree nodes: a body of 2 MiB holds at most 36,000
- * orders; each changes some 12 records of 300 bytes with bookkeeping in its transaction and at the
- * block's end (135 MiB), and some 4 tree nodes of 170 bytes per record (300 MiB). Rounded up; pages
- * are taken only as they fill. A builder stops at a quarter, which leaves the rest to the end. */
+/* Address space of one block's changes; its tree nodes get twice as much. What a block writes is
+ * bounded by the limits of work, which its bytes and the state decide, so no legal block runs out:
+ * at most 192 Ki writes by transactions, rolled back ones too, 460 Ki by calls (29,000 deals fit the
+ * events, 16 writes each) and 64 Ki by the sweep, of 250 bytes with bookkeeping on average and 500 at
+ * most: under 360 MB. Of these at most 580,000 change different keys; each takes log2(keys of the
+ * state / keys changed) + 2 tree nodes of 170 bytes: 1 GiB reaches to 2^27 keys. Pages are taken only
+ * as they fill. */
 enum {
     CHAIN_OVERLAY_BYTES = 512 * 1024 * 1024,
     /* The committed state's view holds no changes. */

@@ -697,7 +697,7 @@ struct overlay *overlay_create(size_t bytes_max)
     overlay->undo_capacity = bytes_max / 4;
     overlay->undo = malloc(overlay->undo_capacity + 1);
     overlay->changes = ordered_map_create(bytes_max);
-    overlay->nodes = ordered_map_create(bytes_max);
+    overlay->nodes = ordered_map_create(2 * bytes_max);
     if (overlay->undo == NULL || overlay->changes == NULL || overlay->nodes == NULL) {
         overlay_destroy(overlay);
         return NULL;

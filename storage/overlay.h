@@ -27,7 +27,7 @@ struct state_base {
 /* A base that holds nothing: genesis, tests. */
 const struct state_base *state_base_empty(void);
 
-/* Room for `bytes_max` bytes of changes and as many of tree nodes. NULL if memory ran out. */
+/* Room for `bytes_max` bytes of changes and twice as many of tree nodes. NULL if memory ran out. */
 struct overlay *overlay_create(size_t bytes_max);
 void overlay_destroy(struct overlay *overlay);
 /* Starts afresh on `parent` (not NULL: it is sealed and its base is used) or on `base`. Both must

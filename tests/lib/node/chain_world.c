@@ -57,7 +57,7 @@ struct name world_name(const char *text)
     return name;
 }
 
-static struct secret_key secret_of(const char *person)
+struct secret_key world_secret(const char *person)
 {
     struct secret_key secret;
     struct hash hash;
@@ -68,7 +68,7 @@ static struct secret_key secret_of(const char *person)
 
 struct public_key world_key(const char *person)
 {
-    const struct secret_key secret = secret_of(person);
+    const struct secret_key secret = world_secret(person);
     struct public_key key;
     MUST(schnorr_public_key(&key, &secret));
     return key;
@@ -141,7 +141,7 @@ void world_sign(struct world_tx *out, const char *sender, uint64_t nonce, uint8_
 {
     struct transaction_draft draft;
     struct byte_writer writer;
-    const struct secret_key secret = secret_of(sender);
+    const struct secret_key secret = world_secret(sender);
     memset(&draft, 0, sizeof draft);
     draft.genesis = world_genesis_id();
     draft.nonce = nonce;

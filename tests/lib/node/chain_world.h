@@ -22,6 +22,7 @@ struct chain_backend memory_backend_face(struct memory_backend *memory);
 void world_genesis(struct genesis *out);
 struct hash world_genesis_id(void);
 struct public_key world_key(const char *person);
+struct secret_key world_secret(const char *person);
 struct name world_name(const char *text);
 
 /* One signed transaction with one action, its bytes in `bytes`. */

@@ -335,6 +335,28 @@ static void test_a_book_put_off_keeps_its_batch(void **state)
                      20);
 }
 
+/* The same when earlier books have used up the calls' share of work. */
+static void test_a_book_is_put_off_for_work(void **state)
+{
+    (void)state;
+    offer("alice", 4, 120, 200000);
+    request("dso", 4, 60, 200000);
+    struct contract_call call = {
+        .ledger = fixture.ledger, .view = fixture.view, .context = &fixture.context};
+    struct state_key key = book_record_key(STATE_BOOK_LATE, 4);
+    byte_writer_init(&fixture.ledger->events, fixture.ledger->block_events,
+                     sizeof fixture.ledger->block_events);
+    fixture.ledger->work = LIMIT_WORK_OF_CALLS;
+    book_call_touched(&call);
+    assert_int_equal(deals(), 0);
+    assert_true(contract_exists(&call, &key));
+    fixture.block_open = false;
+    fixture_begin_block(&fixture, FIXTURE_BLOCK_MS);
+    end_block();
+    assert_false(contract_exists(&call, &key));
+    assert_int_equal(deals(), 1);
+}
+
 /* Nothing trades after gate closure, even if the sweep has not come to the orders yet. */
 static void test_no_call_after_gate_closure(void **state)
 {
@@ -526,6 +548,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_failed_transaction_leaves_no_order, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_full_book_takes_no_more, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_book_put_off_keeps_its_batch, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_book_is_put_off_for_work, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_no_call_after_gate_closure, set_up, tear_down),
         cmocka_unit_test(test_room_for_events),
         cmocka_unit_test(test_random_days),

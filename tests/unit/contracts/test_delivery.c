@@ -645,6 +645,52 @@ static void test_sweep_goes_on_in_the_next_block(void **state)
     assert_int_equal(fixture_balance(&fixture, "dso") + market_pot(&fixture, POT_FEES, 0), before);
 }
 
+/* One offer of a hundred hours books 400 quarter hours, and its end releases them. */
+static void test_sweep_stops_at_its_work(void **state)
+{
+    (void)state;
+    enum { OFFERS = 200, HOURS = 100 };
+    static struct offer_place offers[OFFERS];
+    struct market_create terms;
+    market_terms(&terms);
+    terms.id = fixture_name("long");
+    terms.mtu = duration_of(MS_PER_HOUR);
+    terms.mtus_per_period = HOURS;
+    terms.closes = timestamp_of(FIXTURE_TIME_MS + 1000 * (int64_t)MS_PER_DAY);
+    terms.quantity_step = energy_of(HOURS);
+    terms.quantity_min = terms.quantity_step;
+    terms.quantity_max = energy_of(40 * HOURS);
+    assert_error(CONTRACT_OK, fixture_act(&fixture, "operator", ACTION_MARKET_CREATE, &terms));
+    struct device_enrol enrol = {
+        .device = fixture_name("dev-alice"), .market = fixture_name("long"), .enrolled = 1};
+    assert_error(CONTRACT_OK, fixture_act(&fixture, "alice", ACTION_DEVICE_ENROL, &enrol));
+    const int64_t length = HOURS * (int64_t)MS_PER_HOUR;
+    const int64_t start = (FIXTURE_TIME_MS / length + 1) * length;
+    uint64_t first = market_counters(&fixture).orders + 1;
+    for (int placed = 0; placed < OFFERS;) {
+        struct transaction_draft draft;
+        fixture_draft(&fixture, &draft, "alice");
+        for (int i = 0; i < 100; i++, placed++) {
+            offers[placed] = (struct offer_place){.market = fixture_name("long"),
+                                                  .period_start = timestamp_of(start),
+                                                  .quantity = energy_of(HOURS),
+                                                  .device = fixture_name("dev-alice")};
+            fixture_draft_add(&draft, ACTION_OFFER_PLACE, &offers[placed]);
+        }
+        assert_error(CONTRACT_OK, fixture_send(&fixture, "alice", &draft));
+    }
+    fixture_next_block(&fixture, length);
+    fixture_next_block(&fixture, 1);
+    int open = 0;
+    for (uint64_t id = first; id < first + OFFERS; id++)
+        open += market_order(&fixture, id).status == ORDER_OPEN;
+    /* 405 units each and the walk's step: the 162nd goes over. */
+    assert_in_range(open, OFFERS - 163, OFFERS - 160);
+    fixture_next_block(&fixture, 1);
+    for (uint64_t id = first; id < first + OFFERS; id++)
+        assert_int_equal(market_order(&fixture, id).status, ORDER_EXPIRED);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -662,6 +708,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_batch_revisions, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_correction_supersedes, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_sweep_goes_on_in_the_next_block, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_sweep_stops_at_its_work, set_up, tear_down),
         cmocka_unit_test(test_faults_of_the_view_in_a_proof),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

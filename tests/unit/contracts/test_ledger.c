@@ -217,6 +217,45 @@ static void test_a_transaction_with_too_many_events_fails(void **state)
     assert_status(CONTRACT_OK, fixture_act(&fixture, "alice", ACTION_TOKEN_TRANSFER, &transfer));
 }
 
+/* As many units of work as the action's number says; what it writes is always the same key. */
+static enum contract_error toil(struct contract_call *call, const void *record)
+{
+    const struct delivery_prove *action = record;
+    struct state_key key = state_key_u64(STATE_BOOK, 77);
+    struct state_key found;
+    struct bytes_view value;
+    for (uint64_t i = 0; i < action->deal; i++) {
+        if (i % 3 == 0)
+            contract_write_index(call, &key);
+        else if (i % 3 == 1)
+            (void)contract_next(call, bytes_view_of(key.bytes, key.size), bytes_view_of(NULL, 0),
+                                &found, &value);
+        else
+            contract_remove(call, &key);
+    }
+    return CONTRACT_OK;
+}
+
+static void test_a_transaction_with_too_much_work_fails(void **state)
+{
+    (void)state;
+    struct delivery_prove action = {.deal = LIMIT_WORK_PER_TX};
+    struct state_key key = state_key_u64(STATE_BOOK, 77);
+    fixture.ledger->methods[ACTION_DELIVERY_PROVE] = toil;
+    assert_status(CONTRACT_OK, fixture_act(&fixture, "alice", ACTION_DELIVERY_PROVE, &action));
+    struct bytes_view value;
+    assert_true(fixture.view->ops->get(fixture.view, bytes_view_of(key.bytes, key.size), &value));
+    fixture.view->ops->remove(fixture.view, bytes_view_of(key.bytes, key.size));
+    action.deal++;
+    assert_status(CONTRACT_TOO_MANY_EVENTS,
+                  fixture_act(&fixture, "alice", ACTION_DELIVERY_PROVE, &action));
+    assert_false(fixture.view->ops->get(fixture.view, bytes_view_of(key.bytes, key.size), &value));
+    /* What was rolled back has been done all the same: a third such one may not follow. */
+    assert_true(ledger_block_is_full(fixture.ledger));
+    fixture_next_block(&fixture, 1);
+    assert_false(ledger_block_is_full(fixture.ledger));
+}
+
 static void test_a_failed_transaction_touches_no_book(void **state)
 {
     (void)state;
@@ -489,6 +528,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_receipt_leaf_is_over_its_encoding, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_too_many_events, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_transaction_with_too_many_events_fails, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(test_a_transaction_with_too_much_work_fails, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(test_a_failed_transaction_touches_no_book, set_up,
                                         tear_down),
