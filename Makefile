@@ -87,6 +87,7 @@ $(BUILD)/bin/%: $(BUILD)/obj/$(1)/%_main.o $$(LINK_$(1))
 endef
 $(foreach m,tools node,$(if $(wildcard $(m)/*_main.c),$(eval $(call program_rules,$(m)))))
 
+include tests/fuzz/module.mk
 include tests/targets.mk
 
 .PHONY: all clean help

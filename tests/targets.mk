@@ -9,11 +9,14 @@ test: ## install what is missing, build, run a tier of every kind of test
 	@$(MAKE) --no-print-directory compilers
 	@$(MAKE) --no-print-directory asan
 	@$(MAKE) --no-print-directory tsan
+	@$(MAKE) --no-print-directory fuzz-regress
+	@$(MAKE) --no-print-directory fuzz SECONDS=30
 	@$(MAKE) --no-print-directory e2e
 	@$(MAKE) --no-print-directory day
 	@echo "make test: passed"
 
 test-all: test tidy ## every tier whole
+	@$(MAKE) --no-print-directory fuzz SECONDS=900
 	@echo "make test-all: passed"
 
 unit: ## unit tests, contract tables, vectors, protocol harness
