@@ -1,1 +1,1 @@
-tools_SOURCES := $(wildcard tools/*.c)
+tools_SOURCES := $(wildcard tools/*.c) $(wildcard tools/*/*.c)

@@ -1,0 +1,54 @@
+/* The whole-cluster simulator: one thread, one seed, virtual clock, network and disks; the production
+ * consensus core, chain, mempool and contracts run in it unmodified (docs/simulator.md).
+ *
+ * Until a moment picked by the seed (GST) the network loses, delays and splits, nodes crash at the
+ * boundaries of a turn's write, disks lie and clocks jump. Then it heals, and every honest node that
+ * can must commit further heights within a bound worked out from the timeouts. What must hold is
+ * checked as things happen; the first broken rule ends the run. Equal configurations give equal
+ * digests on every machine. */
+#ifndef FLEX_TOOLS_SIM_H
+#define FLEX_TOOLS_SIM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "crypto/hash.h"
+
+enum { SIM_FAILURE_SIZE = 240, SIM_PERSONA_RANDOM = -1, SIM_PERSONA_NONE = -2 };
+
+enum sim_outcome { SIM_HELD, SIM_SAFETY, SIM_LIVENESS, SIM_CRASH };
+
+struct sim_config {
+    uint64_t seed;
+    uint32_t validators; /* LIMIT_VALIDATORS_MIN to LIMIT_VALIDATORS */
+    int persona;         /* an index of sim_persona_by_name, or one of the two above */
+    uint32_t mutant;     /* 0 none, else from sim_mutant_by_name */
+    bool ed25519;        /* real signatures of votes instead of a keyed hash */
+    bool calm;           /* no faults of network, disk, clock or power */
+    bool trace;          /* tell the story on standard output */
+};
+
+struct sim_result {
+    enum sim_outcome outcome;
+    char failure[SIM_FAILURE_SIZE]; /* empty if every oracle held */
+    uint64_t healed_ms;             /* from GST until the goal was reached */
+    uint64_t heights;
+    uint64_t transactions;
+    uint64_t events;
+    uint32_t evidence;
+    uint32_t crashes;
+    struct hash digest;
+};
+
+/* Runs one seed. An assertion of the core that fails ends that run, not the process. */
+void sim_run(const struct sim_config *config, struct sim_result *result);
+/* -1 if there is no such persona; sim_persona_name counts from 0 to NULL. */
+int sim_persona_by_name(const char *name);
+const char *sim_persona_name(int index);
+const char *sim_persona_text(int index);
+/* 0 if there is no such mutant; sim_mutant_name counts from 1 to NULL. */
+uint32_t sim_mutant_by_name(const char *name);
+const char *sim_mutant_name(uint32_t mutant);
+const char *sim_mutant_text(uint32_t mutant);
+
+#endif
