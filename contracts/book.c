@@ -211,16 +211,16 @@ static bool book_is_full(const struct contract_call *call, const struct book_id 
            size.open >= LIMIT_OPEN_ORDERS_PER_BOOK;
 }
 
-/* The order of equals inside a batch: nobody can choose it, since the parent block was not known
- * when the transaction was signed, and where the transaction stands does not enter. */
+/* The order of equals inside a batch: a lot that is drawn for each participant and block. It must not
+ * take in anything that whoever makes a transaction, or a block, can vary until it suits: neither the
+ * transaction nor where it stands. Orders of one participant follow each other as it numbered them. */
 static uint64_t order_tie(const struct contract_call *call)
 {
-    uint8_t bytes[2 * HASH_SIZE + 4];
+    uint8_t bytes[HASH_SIZE + NAME_SIZE];
     struct byte_writer writer;
     byte_writer_init(&writer, bytes, sizeof bytes);
     byte_write_raw(&writer, call->context->parent_id.bytes, HASH_SIZE);
-    byte_write_raw(&writer, call->transaction->id.bytes, HASH_SIZE);
-    byte_write_u32(&writer, call->action_index);
+    byte_write_raw(&writer, call->sender.text, NAME_SIZE);
     MUST(!writer.failed);
     struct hash hash;
     hash_bytes(&hash, HASH_DOMAIN_ORDER_TIE, bytes, writer.size);

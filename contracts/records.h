@@ -166,7 +166,7 @@ struct order_record {
     struct name device;        /* empty for a request */
     struct hash schedule_hash; /* zero for a request */
     uint64_t height;           /* of the block that took it: its time */
-    uint64_t tie;              /* order of equals, from the previous block and the tx id */
+    uint64_t tie;              /* order of equals, from the previous block and the participant */
 };
 
 enum deal_state { DEAL_MATCHED = 0, DEAL_SETTLED = 1, DEAL_PARTIAL = 2, DEAL_REFUNDED = 3 };

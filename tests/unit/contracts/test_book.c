@@ -172,6 +172,24 @@ static void test_place_in_the_block_has_no_effect(void **state)
     }
 }
 
+/* Whatever its sender varies in an order, the lot that decides between equals stays the same. */
+static void test_nobody_can_grind_a_tie(void **state)
+{
+    (void)state;
+    offer("alice", 4, 100, 200000);
+    offer("bob", 4, 100, 200000);
+    offer("alice", 4, 20, 200000);
+    offer("alice", 5, 100, 200001);
+    const uint64_t tie = market_order(&fixture, 1).tie;
+    assert_true(tie != market_order(&fixture, 2).tie);
+    assert_true(tie == market_order(&fixture, 3).tie);
+    assert_true(tie == market_order(&fixture, 4).tie);
+    fixture_end_block(&fixture);
+    fixture_begin_block(&fixture, FIXTURE_BLOCK_MS);
+    offer("alice", 4, 100, 200000);
+    assert_true(tie != market_order(&fixture, 5).tie);
+}
+
 /* A request in many small deals: its pot is always ceil(price x open), and every deal can be paid,
  * though no single part is a whole number of micro-euro. */
 static void test_escrow_of_partial_fills(void **state)
@@ -542,6 +560,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_resting_orders_come_before_the_batch, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(test_place_in_the_block_has_no_effect, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_nobody_can_grind_a_tie, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_escrow_of_partial_fills, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_self_trade, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_cancels_come_before_the_call, set_up, tear_down),
