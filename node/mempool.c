@@ -6,7 +6,9 @@
  *  2. A sender's list rises strictly by nonce, and spans at most MEMPOOL_NONCE_DEPTH.
  *  3. The bytes that are counted are those that are allocated for entries and senders, so both limits
  *     bound the number of entries as well.
- *  4. The order of a walk depends on what was added in which order, on nothing else: no addresses, no
+ *  4. Nobody keeps another out: in a full pool a newcomer displaces the last ones of whoever takes
+ *     most, down to an equal share. So a few senders whose nonces never come up can't fill it.
+ *  5. The order of a walk depends on what was added in which order, on nothing else: no addresses, no
  *     hash order. Nobody's place depends on the fee: there is one fee (market-rules 3).
  *
  * Deliberately absent: replacement by fee, persistence, and any look at the state. */
@@ -270,13 +272,53 @@ static struct entry *place_of(const struct sender *sender, uint64_t nonce)
     return before;
 }
 
-static bool has_room(const struct mempool *mempool, const struct sender *sender, size_t size)
+/* Bytes that the pool would take with another envelope of `size` from that sender (NULL: a new one). */
+static size_t bytes_with(const struct mempool *mempool, const struct sender *sender, size_t size)
 {
-    const size_t need = sizeof(struct entry) + size;
-    const size_t with_sender = need + (sender == NULL ? sizeof(struct sender) : 0);
-    const size_t held = sender == NULL ? 0 : sender->bytes;
-    return mempool->bytes + with_sender <= mempool->limits.bytes_max &&
-           held + need <= mempool->limits.bytes_per_sender_max;
+    return mempool->bytes + sizeof(struct entry) + size +
+           (sender == NULL ? sizeof(struct sender) : 0);
+}
+
+static struct sender *sender_of_most(const struct mempool *mempool)
+{
+    struct sender *most = mempool->senders;
+    for (struct sender *sender = most; sender != NULL; sender = sender->all_after) {
+        if (sender->bytes > most->bytes) {
+            most = sender;
+        }
+    }
+    return most;
+}
+
+/* In a full pool whoever takes most of it gives way, last nonces first, as long as it keeps at least
+ * what the newcomer's sender would hold. All or nothing: nobody loses what helps nobody. */
+static bool make_room(struct mempool *mempool, const struct sender *sender, size_t size)
+{
+    const size_t wanted = bytes_with(mempool, sender, size);
+    if (wanted <= mempool->limits.bytes_max) {
+        return true;
+    }
+    const size_t short_of = wanted - mempool->limits.bytes_max;
+    const size_t share = (sender == NULL ? 0 : sender->bytes) + sizeof(struct entry) + size;
+    struct sender *most = sender_of_most(mempool);
+    size_t freed = 0;
+    if (most == NULL || most->bytes < share) {
+        return false;
+    }
+    for (const struct entry *entry = most->last; entry != NULL && freed < short_of;
+         entry = entry->before) {
+        freed += entry_bytes(entry);
+    }
+    if (freed < short_of || most->bytes - freed < share) {
+        return false;
+    }
+    MUST(most != sender);
+    for (size_t dropped = 0; dropped < freed;) {
+        dropped += entry_bytes(most->last);
+        entry_drop(mempool, most->last);
+    }
+    MUST(bytes_with(mempool, sender, size) <= mempool->limits.bytes_max);
+    return true;
 }
 
 static bool is_within_depth(const struct sender *sender, uint64_t nonce)
@@ -322,9 +364,10 @@ enum contract_error mempool_add(struct mempool *mempool, const struct transactio
     if (before != NULL && before->nonce == transaction->nonce) {
         return CONTRACT_TX_NONCE_USED;
     }
-    if (!has_room(mempool, sender, size) ||
+    const size_t held = sender == NULL ? 0 : sender->bytes;
+    if (held + sizeof(struct entry) + size > mempool->limits.bytes_per_sender_max ||
         (sender != NULL && !is_within_depth(sender, transaction->nonce)) ||
-        !heap_reserve(mempool)) {
+        !heap_reserve(mempool) || !make_room(mempool, sender, size)) {
         return CONTRACT_MEMPOOL_FULL;
     }
     struct entry *entry = malloc(sizeof *entry + size);

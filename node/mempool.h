@@ -22,8 +22,9 @@ void mempool_destroy(struct mempool *mempool);
 /* Copies the envelope. The caller has decoded it, verified its signature and checked it against the
  * committed state (a nonce gap is fine here: it waits, to a depth). CONTRACT_OK;
  * CONTRACT_EXISTS_ALREADY (this very transaction waits); CONTRACT_TX_NONCE_USED (another one waits
- * with that nonce); CONTRACT_MEMPOOL_FULL (no room, over all or for this sender, or the nonce is
- * more than MEMPOOL_NONCE_DEPTH ahead of the sender's lowest that waits). */
+ * with that nonce); CONTRACT_MEMPOOL_FULL (no room for this sender, or over all and nobody holds more
+ * than this sender would, or the nonce is more than MEMPOOL_NONCE_DEPTH ahead of the sender's lowest
+ * that waits). A full pool drops the last nonces of the sender that holds most to make room. */
 enum contract_error mempool_add(struct mempool *mempool, const struct transaction *transaction);
 bool mempool_has(const struct mempool *mempool, const struct hash *tx_id);
 /* Number of transactions that wait, and the bytes that they take, bookkeeping included. */

@@ -159,6 +159,50 @@ static void test_limits_hold(void **state)
     mempool_destroy(mempool);
 }
 
+/* Eight senders fill the pool with nonces that never come up; the others get in all the same. */
+static void test_a_flood_keeps_nobody_out(void **state)
+{
+    (void)state;
+    enum { FLOODERS = 8, HONEST = 4 };
+    struct mempool *mempool = create(24000, 3000);
+    uint64_t nonces[FLOODERS] = {0};
+    uint64_t refused = 0;
+    for (uint8_t s = 0; refused < FLOODERS; s = (uint8_t)((s + 1) % FLOODERS)) {
+        refused = add(mempool, s, 5 + nonces[s]) == CONTRACT_OK ? 0 : refused + 1;
+        nonces[s] += refused == 0 ? 1 : 0;
+    }
+    const size_t flooded = mempool_count(mempool);
+    assert_true(mempool_bytes(mempool) > 24000 - 500);
+    for (uint8_t s = 100; s < 100 + HONEST; s++) {
+        for (uint64_t nonce = 1; nonce <= 3; nonce++) {
+            assert_int_equal(add(mempool, s, nonce), CONTRACT_OK);
+            assert_true(mempool_bytes(mempool) <= 24000);
+        }
+    }
+    assert_true(mempool_count(mempool) <= flooded);
+    /* Those who hold most don't get it back, and what they lost were their last nonces. */
+    for (uint8_t s = 0; s < FLOODERS; s++) {
+        assert_int_equal(add(mempool, s, 5 + nonces[s]), CONTRACT_MEMPOOL_FULL);
+    }
+    size_t kept[256] = {0};
+    struct bytes_view envelope;
+    mempool_walk_begin(mempool);
+    while (mempool_walk_next(mempool, &envelope)) {
+        uint64_t nonce = 0;
+        const uint8_t s = envelope.data[0];
+        memcpy(&nonce, envelope.data + 1, sizeof nonce);
+        assert_int_equal(nonce, (s < FLOODERS ? 5 : 1) + kept[s]);
+        kept[s]++;
+    }
+    for (uint8_t s = 100; s < 100 + HONEST; s++) {
+        assert_int_equal(kept[s], 3);
+    }
+    for (uint8_t s = 0; s < FLOODERS; s++) {
+        assert_true(kept[s] >= 3 && kept[s] <= nonces[s]);
+    }
+    mempool_destroy(mempool);
+}
+
 static void test_the_depth_of_a_gap_is_bounded(void **state)
 {
     (void)state;
@@ -306,6 +350,7 @@ int main(void)
         cmocka_unit_test(test_a_skipped_sender_is_out_of_the_walk),
         cmocka_unit_test(test_copies_and_rivals_are_refused),
         cmocka_unit_test(test_limits_hold),
+        cmocka_unit_test(test_a_flood_keeps_nobody_out),
         cmocka_unit_test(test_the_depth_of_a_gap_is_bounded),
         cmocka_unit_test(test_the_time_drops_what_has_expired),
         cmocka_unit_test(test_a_long_random_run),
