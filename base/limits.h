@@ -57,6 +57,8 @@ enum {
 
     /* Intervals of one delivery period: a day of quarter hours, with the long day's 100. */
     LIMIT_INTERVALS_PER_PERIOD = 100,
+    /* Days from which a baseline may be computed: a year of them. */
+    LIMIT_BASELINE_DAYS = 366,
     /* Depth of a batch tree of readings: 2^24 meters. */
     LIMIT_MERKLE_PATH = 24,
 

@@ -358,7 +358,9 @@ static enum contract_error delivery_prove(struct contract_call *call, const void
     }
     struct settlement_result result;
     /* Admission bounded price and quantity, and the book funded the deal for the whole of them. */
-    MUST(settlement_compute(&result, &terms));
+    MUST(settlement_compute(&result, &terms) == SETTLEMENT_OK);
+    /* It held price x contracted, rounded: the fee pool gains a rounding and no more. */
+    MUST(money_ueur(result.remainder) <= 1);
     struct energy credited = use_up(call, &proof, &terms, &result);
     settle_deal(call, &proof.ended, &result, credited);
     return CONTRACT_OK;

@@ -58,6 +58,15 @@ extern const struct codec_record delivery_witness_record;
 
 /* --- settlement arithmetic, pure ---------------------------------------------------------- */
 
+/* How it is found out what was delivered (market-rules 9). The ledger's own deals use the first. */
+enum delivery_method {
+    DELIVERY_SCHEDULE,       /* against what was declared before gate closure */
+    DELIVERY_BASELINE,       /* against contracts/baseline.h */
+    DELIVERY_CAPACITY_CAP,   /* import at most the limit, in every interval; no reference */
+    DELIVERY_CAPACITY_FLOOR, /* import at least the limit, in every interval; no reference */
+    DELIVERY_SUBMETER        /* against a schedule, measured at the device itself */
+};
+
 struct settlement_terms {
     struct energy_price price;
     struct energy_price penalty_price;
@@ -74,19 +83,32 @@ struct settlement_result {
     struct energy credited[LIMIT_INTERVALS_PER_PERIOD];
     bool full;              /* every interval credited whole */
     struct money paid;      /* sum of price x credited, rounded down, to the provider */
-    struct money refunded;  /* to the buyer */
-    struct money remainder; /* under 1 ueur, to the fee pool; only if full */
+    struct money refunded;  /* to the buyer: escrow - paid, or nothing if full */
+    struct money remainder; /* to the fee pool: escrow - paid if full, else nothing */
     struct money penalty;   /* from the deposit, rounded up, to the buyer */
+};
+
+enum settlement_error {
+    SETTLEMENT_OK,
+    SETTLEMENT_BAD_TERMS,   /* count out of range, energy not positive, money negative */
+    SETTLEMENT_ESCROW_SHORT /* the provider has earned more than the escrow holds */
 };
 
 /* Delivered energy against a reference: up r - a, down a - r. False on overflow. */
 bool delivery_against_reference(struct energy *out, enum direction direction,
                                 struct energy reference, struct energy actual);
+/* Delivered energy against a limit of the net import: contracted less what the limit was passed by,
+ * which may be more than was contracted. False on overflow. */
+bool delivery_against_cap(struct energy *out, struct energy contracted, struct energy limit,
+                          struct energy actual);
+bool delivery_against_floor(struct energy *out, struct energy contracted, struct energy limit,
+                            struct energy actual);
 /* Credited energy of one interval: 1000 d >= tolerance x c counts as c; 1000 d < floor x c as 0;
  * else max(0, min(d, c)). contracted > 0. */
 struct energy delivery_credited(struct energy contracted, struct energy delivered,
                                 uint16_t tolerance_permille, uint16_t floor_permille);
-/* False on overflow or if paid would exceed the escrow. */
-bool settlement_compute(struct settlement_result *out, const struct settlement_terms *terms);
+/* On an error *out says nothing. */
+enum settlement_error settlement_compute(struct settlement_result *out,
+                                         const struct settlement_terms *terms);
 
 #endif

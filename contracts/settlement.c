@@ -5,10 +5,16 @@
  * under the floor, and as delivered in between; over-delivery is not paid. Sums are exact in
  * nano-euro and rounded once at the end: what is paid out down, a penalty up.
  *
- * Invariant: paid + refunded + remainder = escrow, all of them at least 0; the remainder is at most
- * one micro-euro, and there is one only if everything was credited.
+ * Invariants:
+ * 1. paid + refunded + remainder = escrow, all of them at least 0.
+ * 2. At most one of refunded and remainder is above 0: the buyer gets back what a broken promise
+ *    leaves, the fee pool what a kept one does (docs/adr/0014). An escrow of price x contracted,
+ *    rounded either way, so leaves the pool at most one micro-euro.
+ * 3. Sums that no int64 holds change nothing: more than the escrow was earned, or the whole deposit
+ *    is owed.
  *
- * Deliberately absent: state, deadlines, proofs, who pays whom. */
+ * Deliberately absent: state, deadlines, proofs, who pays whom; where a reference comes from
+ * (contracts/baseline.c for one computed from earlier days). */
 #include <string.h>
 
 #include "base/fatal.h"
@@ -20,6 +26,30 @@ bool delivery_against_reference(struct energy *out, enum direction direction,
     MUST(direction == DIRECTION_UP || direction == DIRECTION_DOWN);
     return direction == DIRECTION_UP ? energy_sub(out, reference, actual)
                                      : energy_sub(out, actual, reference);
+}
+
+/* c - max(0, over), where the difference over = higher - lower may itself not fit. */
+static bool contracted_less_excess(struct energy *out, struct energy contracted,
+                                   struct energy higher, struct energy lower)
+{
+    if (energy_compare(higher, lower) <= 0) {
+        *out = contracted;
+        return true;
+    }
+    struct energy excess;
+    return energy_sub(&excess, higher, lower) && energy_sub(out, contracted, excess);
+}
+
+bool delivery_against_cap(struct energy *out, struct energy contracted, struct energy limit,
+                          struct energy actual)
+{
+    return contracted_less_excess(out, contracted, actual, limit);
+}
+
+bool delivery_against_floor(struct energy *out, struct energy contracted, struct energy limit,
+                            struct energy actual)
+{
+    return contracted_less_excess(out, contracted, limit, actual);
 }
 
 struct energy delivery_credited(struct energy contracted, struct energy delivered,
@@ -57,61 +87,62 @@ static bool terms_make_sense(const struct settlement_terms *terms)
 }
 
 /* Splits the escrow between provider, buyer and fee pool. */
-static bool split_escrow(struct settlement_result *out, const struct settlement_terms *terms,
-                         int128 earned_neur)
+static enum settlement_error split_escrow(struct settlement_result *out,
+                                          const struct settlement_terms *terms, int128 earned_neur)
 {
     /* Down: the provider loses under 1 ueur over the whole deal. */
     if (!money_from_neur_floor(&out->paid, earned_neur) ||
         money_compare(out->paid, terms->escrow) > 0) {
-        return false;
+        return SETTLEMENT_ESCROW_SHORT;
     }
     struct money rest;
-    if (!money_sub(&rest, terms->escrow, out->paid)) {
-        return false;
-    }
-    out->remainder = money_of(0);
-    if (out->full) {
-        struct money cost;
-        struct money rounding;
-        if (!money_from_neur_ceil(&cost, earned_neur) || !money_sub(&rounding, cost, out->paid)) {
-            return false;
-        }
-        out->remainder = money_min(rounding, rest);
-    }
-    return money_sub(&out->refunded, rest, out->remainder);
+    MUST(money_sub(&rest, terms->escrow, out->paid));
+    out->remainder = out->full ? rest : money_of(0);
+    out->refunded = out->full ? money_of(0) : rest;
+    return SETTLEMENT_OK;
 }
 
-bool settlement_compute(struct settlement_result *out, const struct settlement_terms *terms)
+/* Up: the buyer gains the fraction; never more than the deposit, so what doesn't fit means all. */
+static struct money penalty_of(const struct settlement_terms *terms,
+                               const struct settlement_result *result)
+{
+    int128 owed_neur = 0;
+    for (uint32_t i = 0; i < terms->count; i++) {
+        struct energy missing;
+        MUST(energy_sub(&missing, terms->contracted[i], result->credited[i]));
+        MUST(energy_wh(missing) >= 0);
+        if (!checked_add_i128(&owed_neur, owed_neur,
+                              energy_price_times_neur(terms->penalty_price, missing))) {
+            return terms->deposit;
+        }
+    }
+    struct money owed;
+    return money_from_neur_ceil(&owed, owed_neur) ? money_min(owed, terms->deposit)
+                                                  : terms->deposit;
+}
+
+enum settlement_error settlement_compute(struct settlement_result *out,
+                                         const struct settlement_terms *terms)
 {
     memset(out, 0, sizeof *out);
     if (!terms_make_sense(terms)) {
-        return false;
+        return SETTLEMENT_BAD_TERMS;
     }
-    int128 earned = 0;
-    int128 penalty = 0;
+    int128 earned_neur = 0;
     out->full = true;
-    /* No product is over 2^126 and there are at most 100 of them, so the sums are checked. */
     for (uint32_t i = 0; i < terms->count; i++) {
         struct energy credited =
             delivery_credited(terms->contracted[i], terms->delivered[i], terms->tolerance_permille,
                               terms->floor_permille);
-        struct energy missing;
-        MUST(energy_sub(&missing, terms->contracted[i], credited));
-        MUST(energy_wh(credited) >= 0 && energy_wh(missing) >= 0);
+        MUST(energy_wh(credited) >= 0 && energy_compare(credited, terms->contracted[i]) <= 0);
         out->credited[i] = credited;
-        out->full = out->full && energy_wh(missing) == 0;
-        if (!checked_add_i128(&earned, earned, energy_price_times_neur(terms->price, credited)) ||
-            !checked_add_i128(&penalty, penalty,
-                              energy_price_times_neur(terms->penalty_price, missing))) {
-            return false;
+        out->full = out->full && energy_compare(credited, terms->contracted[i]) == 0;
+        /* A product is at most 2^126, and a sum that overflows is more than any escrow holds. */
+        if (!checked_add_i128(&earned_neur, earned_neur,
+                              energy_price_times_neur(terms->price, credited))) {
+            return SETTLEMENT_ESCROW_SHORT;
         }
     }
-    if (!split_escrow(out, terms, earned)) {
-        return false;
-    }
-    struct money owed;
-    /* Up: the buyer gains the fraction; never more than the deposit, so an overflow means all. */
-    out->penalty =
-        money_from_neur_ceil(&owed, penalty) ? money_min(owed, terms->deposit) : terms->deposit;
-    return true;
+    out->penalty = penalty_of(terms, out);
+    return split_escrow(out, terms, earned_neur);
 }

@@ -82,7 +82,7 @@ static void test_random_deals_match_the_model(void **state)
         struct settlement_terms terms;
         struct settlement_result result;
         draw(&dice, &terms);
-        assert_true(settlement_compute(&result, &terms));
+        assert_int_equal(settlement_compute(&result, &terms), SETTLEMENT_OK);
         struct model_sum earned = {0, 0};
         struct model_sum lost = {0, 0};
         bool whole = true;
@@ -277,7 +277,7 @@ static void test_worked_examples(void **state)
         struct settlement_terms terms = terms_of(want);
         struct settlement_result result;
         print_message("          %s\n", want->name);
-        assert_true(settlement_compute(&result, &terms));
+        assert_int_equal(settlement_compute(&result, &terms), SETTLEMENT_OK);
         for (uint32_t i = 0; i < want->count; i++)
             assert_int_equal(energy_wh(result.credited[i]), want->credited[i]);
         assert_int_equal(result.full, want->full);
@@ -298,24 +298,24 @@ static void test_refuses_terms_that_make_no_sense(void **state)
     struct settlement_result result;
     struct settlement_terms terms = terms_of(base);
     terms.count = 0;
-    assert_false(settlement_compute(&result, &terms));
+    assert_int_equal(settlement_compute(&result, &terms), SETTLEMENT_BAD_TERMS);
     terms.count = LIMIT_INTERVALS_PER_PERIOD + 1;
-    assert_false(settlement_compute(&result, &terms));
+    assert_int_equal(settlement_compute(&result, &terms), SETTLEMENT_BAD_TERMS);
     terms = terms_of(base);
     terms.contracted[1] = energy_of(0);
-    assert_false(settlement_compute(&result, &terms));
+    assert_int_equal(settlement_compute(&result, &terms), SETTLEMENT_BAD_TERMS);
     terms = terms_of(base);
     terms.price = energy_price_of(-1);
-    assert_false(settlement_compute(&result, &terms));
+    assert_int_equal(settlement_compute(&result, &terms), SETTLEMENT_BAD_TERMS);
     terms = terms_of(base);
     terms.penalty_price = energy_price_of(-1);
-    assert_false(settlement_compute(&result, &terms));
+    assert_int_equal(settlement_compute(&result, &terms), SETTLEMENT_BAD_TERMS);
     terms = terms_of(base);
     terms.deposit = money_of(-1);
-    assert_false(settlement_compute(&result, &terms));
+    assert_int_equal(settlement_compute(&result, &terms), SETTLEMENT_BAD_TERMS);
     terms = terms_of(base);
     terms.escrow = money_of(249999);
-    assert_false(settlement_compute(&result, &terms));
+    assert_int_equal(settlement_compute(&result, &terms), SETTLEMENT_BAD_TERMS);
 }
 
 /* Numbers that no market admits must still not wrap: refused, or exact. */
@@ -333,11 +333,11 @@ static void test_extreme_numbers(void **state)
         terms.contracted[i] = energy_of(INT64_MAX);
         terms.delivered[i] = energy_of(INT64_MAX);
     }
-    assert_false(settlement_compute(&result, &terms));
+    assert_int_equal(settlement_compute(&result, &terms), SETTLEMENT_BAD_TERMS);
     for (uint32_t i = 0; i < terms.count; i++)
         terms.delivered[i] = energy_of(INT64_MIN);
     terms.penalty_price = energy_price_of(1);
-    assert_true(settlement_compute(&result, &terms));
+    assert_int_equal(settlement_compute(&result, &terms), SETTLEMENT_OK);
     assert_int_equal(money_ueur(result.paid), 0);
     assert_int_equal(money_ueur(result.refunded), INT64_MAX);
     assert_int_equal(money_ueur(result.penalty), 7);
@@ -345,7 +345,7 @@ static void test_extreme_numbers(void **state)
     terms.price = energy_price_of(1000);
     terms.count = 1;
     terms.delivered[0] = energy_of(INT64_MAX);
-    assert_true(settlement_compute(&result, &terms));
+    assert_int_equal(settlement_compute(&result, &terms), SETTLEMENT_OK);
     assert_int_equal(money_ueur(result.paid), INT64_MAX);
     assert_int_equal(energy_wh(result.credited[0]), INT64_MAX);
 }
