@@ -17,8 +17,7 @@
 
 enum { READ_STEP = 64 * 1024 };
 
-/* Reads to the end; NULL with errno set. */
-static char *read_descriptor(int descriptor, size_t limit, size_t *size)
+char *files_read_descriptor(int descriptor, size_t limit, size_t *size)
 {
     char *data = NULL;
     size_t used = 0;
@@ -59,7 +58,7 @@ char *files_read(const char *path, size_t limit, size_t *size)
     if (descriptor < 0) {
         return NULL;
     }
-    char *data = read_descriptor(descriptor, limit, size);
+    char *data = files_read_descriptor(descriptor, limit, size);
     int fault = errno;
     close(descriptor);
     errno = fault;

@@ -9,6 +9,8 @@ enum { FILES_PATH_SIZE = 1024, FILES_TEXT_BYTES_MAX = 64 * 1024 * 1024 };
 /* The whole file, with a NUL behind its last byte; the caller frees. NULL with errno set if it
  * can't be read, EFBIG if it is over `limit`. A pipe can be read like a file. */
 char *files_read(const char *path, size_t limit, size_t *size);
+/* The same from an open descriptor, to its end; it stays open. */
+char *files_read_descriptor(int descriptor, size_t limit, size_t *size);
 /* Writes beside the file, syncs, renames. `mode` as for open(2). False with errno set. */
 bool files_write(const char *path, const void *data, size_t size, unsigned mode);
 /* The same, but never replaces: false with EEXIST if something of that name is there. */
