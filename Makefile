@@ -21,7 +21,8 @@ WARNINGS := -Wall -Wextra -Wpedantic -Werror -Wshadow -Wstrict-prototypes -Wmiss
 SANITIZE_WARNINGS := $(if $(SANITIZE),-Wno-format-truncation -Wno-maybe-uninitialized)
 CFLAGS_ALL := -std=c11 $(OPT) -g -fno-strict-aliasing -fstack-protector-strong -D_GNU_SOURCE \
               $(WARNINGS) $(SANITIZE_WARNINGS) -I. $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer) $(CFLAGS)
-LDFLAGS_ALL := $(if $(SANITIZE),-fsanitize=$(SANITIZE)) $(LDFLAGS)
+# A program starts with the libraries that it calls, not with all that its module may call.
+LDFLAGS_ALL := -Wl,--as-needed $(if $(SANITIZE),-fsanitize=$(SANITIZE)) $(LDFLAGS)
 
 # Contracts, consensus and base must give the same bits on every machine, so a floating-point
 # operation in them must not even compile (docs/ARCHITECTURE.md, "Integers only").
