@@ -295,8 +295,9 @@ static enum contract_error measure(const struct contract_call *call, struct proo
     for (uint32_t i = 0; i < terms->count; i++) {
         struct energy *delivered = &terms->delivered[i];
         terms->contracted[i] = energy_of(per_unit);
-        if (!delivery_against_reference(delivered, (enum direction)deal->direction,
-                                        witness->units[i].net, witness->readings[i].reading.net) ||
+        if (!delivery_measured(delivered, DELIVERY_SCHEDULE, (enum direction)deal->direction,
+                               terms->contracted[i], witness->units[i].net,
+                               witness->readings[i].reading.net) ||
             !energy_sub(delivered, *delivered, used_before(call, proof, i)) ||
             !energy_add(&deal->delivered, deal->delivered, *delivered)) {
             return CONTRACT_BAD_READING;

@@ -103,6 +103,10 @@ bool delivery_against_cap(struct energy *out, struct energy contracted, struct e
                           struct energy actual);
 bool delivery_against_floor(struct energy *out, struct energy contracted, struct energy limit,
                             struct energy actual);
+/* By method: `against` is the reference or the limit, whichever the method has; the direction means
+ * nothing to capacity limits. False on overflow. */
+bool delivery_measured(struct energy *out, enum delivery_method method, enum direction direction,
+                       struct energy contracted, struct energy against, struct energy actual);
 /* Credited energy of one interval: 1000 d >= tolerance x c counts as c; 1000 d < floor x c as 0;
  * else max(0, min(d, c)). contracted > 0. */
 struct energy delivery_credited(struct energy contracted, struct energy delivered,

@@ -52,6 +52,24 @@ bool delivery_against_floor(struct energy *out, struct energy contracted, struct
     return contracted_less_excess(out, contracted, limit, actual);
 }
 
+bool delivery_measured(struct energy *out, enum delivery_method method, enum direction direction,
+                       struct energy contracted, struct energy against, struct energy actual)
+{
+    MUST(energy_wh(contracted) > 0);
+    switch (method) {
+    case DELIVERY_SCHEDULE:
+    case DELIVERY_BASELINE:
+    case DELIVERY_SUBMETER:
+        return delivery_against_reference(out, direction, against, actual);
+    case DELIVERY_CAPACITY_CAP:
+        return delivery_against_cap(out, contracted, against, actual);
+    case DELIVERY_CAPACITY_FLOOR:
+        return delivery_against_floor(out, contracted, against, actual);
+    }
+    MUST(false);
+    return false;
+}
+
 struct energy delivery_credited(struct energy contracted, struct energy delivered,
                                 uint16_t tolerance_permille, uint16_t floor_permille)
 {
