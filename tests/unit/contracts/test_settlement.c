@@ -247,7 +247,23 @@ static const struct example examples[] = {
      {500, 500},
      true,
      250000,
+     0,
      750000,
+     0},
+    {"more in escrow, promise broken",
+     250000,
+     0,
+     0,
+     1000000,
+     950,
+     0,
+     2,
+     {500, 500},
+     {580, 474},
+     {500, 474},
+     false,
+     243500,
+     756500,
      0,
      0},
     {"free of charge", 0, 0, 0, 0, 950, 0, 1, {500}, {500}, {500}, true, 0, 0, 0, 0},
@@ -314,8 +330,14 @@ static void test_refuses_terms_that_make_no_sense(void **state)
     terms.deposit = money_of(-1);
     assert_int_equal(settlement_compute(&result, &terms), SETTLEMENT_BAD_TERMS);
     terms = terms_of(base);
-    terms.escrow = money_of(249999);
+    terms.escrow = money_of(-1);
     assert_int_equal(settlement_compute(&result, &terms), SETTLEMENT_BAD_TERMS);
+    terms.escrow = money_of(249999);
+    assert_int_equal(settlement_compute(&result, &terms), SETTLEMENT_ESCROW_SHORT);
+    /* Enough for what was earned, though not for all that was promised. */
+    terms.delivered[1] = energy_of(474);
+    assert_int_equal(settlement_compute(&result, &terms), SETTLEMENT_OK);
+    assert_int_equal(money_ueur(result.refunded), 249999 - 243500);
 }
 
 /* Numbers that no market admits must still not wrap: refused, or exact. */
@@ -333,10 +355,13 @@ static void test_extreme_numbers(void **state)
         terms.contracted[i] = energy_of(INT64_MAX);
         terms.delivered[i] = energy_of(INT64_MAX);
     }
-    assert_int_equal(settlement_compute(&result, &terms), SETTLEMENT_BAD_TERMS);
+    assert_int_equal(settlement_compute(&result, &terms), SETTLEMENT_ESCROW_SHORT);
     for (uint32_t i = 0; i < terms.count; i++)
         terms.delivered[i] = energy_of(INT64_MIN);
-    terms.penalty_price = energy_price_of(1);
+    /* A penalty beyond 128 bits, then one beyond 64, is the whole deposit all the same. */
+    assert_int_equal(settlement_compute(&result, &terms), SETTLEMENT_OK);
+    assert_int_equal(money_ueur(result.penalty), 7);
+    terms.penalty_price = energy_price_of(1001);
     assert_int_equal(settlement_compute(&result, &terms), SETTLEMENT_OK);
     assert_int_equal(money_ueur(result.paid), 0);
     assert_int_equal(money_ueur(result.refunded), INT64_MAX);
@@ -374,6 +399,65 @@ static void test_delivered_against_a_reference(void **state)
     }
 }
 
+static void test_delivered_against_a_limit(void **state)
+{
+    (void)state;
+    const struct {
+        int64_t contracted, limit, actual;
+        bool cap_exists, floor_exists;
+        int64_t cap, floor;
+    } rows[] = {
+        {500, 400, 399, true, true, 500, 499},
+        {500, 400, 400, true, true, 500, 500},
+        {500, 400, 401, true, true, 499, 500},
+        {500, 400, 900, true, true, 0, 500},
+        {500, 400, 1000, true, true, -100, 500},
+        {500, 400, -600, true, true, 500, -500},
+        /* A limit of export: at most 300 Wh out of the house. */
+        {500, -300, -350, true, true, 500, 450},
+        {500, -300, -250, true, true, 450, 500},
+        {1, INT64_MIN, INT64_MAX, false, true, 0, 1},
+        {1, INT64_MAX, INT64_MIN, true, false, 1, 0},
+        {1, -1, INT64_MAX, false, true, 0, 1},
+        {1, INT64_MAX, 0, true, true, 1, 1 - INT64_MAX},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct energy contracted = energy_of(rows[i].contracted);
+        struct energy limit = energy_of(rows[i].limit);
+        struct energy actual = energy_of(rows[i].actual);
+        for (int direction = DIRECTION_UP; direction <= DIRECTION_DOWN; direction++) {
+            struct energy d = energy_of(4711);
+            assert_int_equal(delivery_measured(&d, DELIVERY_CAPACITY_CAP, (enum direction)direction,
+                                               contracted, limit, actual),
+                             rows[i].cap_exists);
+            assert_int_equal(energy_wh(d), rows[i].cap_exists ? rows[i].cap : 4711);
+            d = energy_of(4711);
+            assert_int_equal(delivery_measured(&d, DELIVERY_CAPACITY_FLOOR,
+                                               (enum direction)direction, contracted, limit,
+                                               actual),
+                             rows[i].floor_exists);
+            assert_int_equal(energy_wh(d), rows[i].floor_exists ? rows[i].floor : 4711);
+        }
+    }
+}
+
+/* Schedule, baseline and sub-meter differ in where the reference comes from, not in what it means. */
+static void test_methods_with_a_reference_measure_alike(void **state)
+{
+    (void)state;
+    static const enum delivery_method methods[] = {DELIVERY_SCHEDULE, DELIVERY_BASELINE,
+                                                   DELIVERY_SUBMETER};
+    for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++) {
+        struct energy d;
+        assert_true(delivery_measured(&d, methods[i], DIRECTION_UP, energy_of(1), energy_of(700),
+                                      energy_of(120)));
+        assert_int_equal(energy_wh(d), 580);
+        assert_true(delivery_measured(&d, methods[i], DIRECTION_DOWN, energy_of(1), energy_of(700),
+                                      energy_of(120)));
+        assert_int_equal(energy_wh(d), -580);
+    }
+}
+
 static void test_edges_of_credit(void **state)
 {
     (void)state;
@@ -406,6 +490,8 @@ int main(void)
         cmocka_unit_test(test_refuses_terms_that_make_no_sense),
         cmocka_unit_test(test_extreme_numbers),
         cmocka_unit_test(test_delivered_against_a_reference),
+        cmocka_unit_test(test_delivered_against_a_limit),
+        cmocka_unit_test(test_methods_with_a_reference_measure_alike),
         cmocka_unit_test(test_edges_of_credit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
