@@ -162,6 +162,9 @@ static int take_header(struct fuzz_source *source)
         header.height = fuzz_take_u64(source);
     if ((flags & 0x20) != 0)
         header.time = timestamp_of((int64_t)fuzz_take_u64(source));
+    header.next_set = world.set_hash;
+    if ((flags & 0x0c) == 0x0c) /* ends the epoch */
+        header.next_set.bytes[0] ^= 1;
     if ((flags & 0xf0) == 0xf0)
         header.genesis.bytes[0] ^= 1;
     return world_block_add(&world, &header, (flags & 0x10) == 0);
@@ -267,7 +270,8 @@ static bool step_built(struct fuzz_source *source, struct bft_input *input)
                                         .parent_view = build.parent_view,
                                         .parent_id = build.block_id,
                                         .time = timestamp_of(time > before ? time : before + 1),
-                                        .tx_root = {{fuzz_take_u8(source)}}};
+                                        .tx_root = {{fuzz_take_u8(source)}},
+                                        .next_set = world.set_hash};
     const int block = (flags & 1) != 0 ? -1 : world_block_add(&world, &header, true);
     input->kind = BFT_INPUT_BUILT;
     input->from = BFT_PEER_NONE;
@@ -440,8 +444,7 @@ static bool one_step(struct fuzz_source *source)
     case 18:
         return step_high_votes(source, &input);
     case 19:
-        world_restart(&world);
-        return true;
+        return world_restart(&world);
     }
     return step_message(source, &input, (uint8_t)(code % 20));
 }

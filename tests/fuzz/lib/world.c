@@ -94,7 +94,7 @@ static void own_journaled(struct world *world, const struct vote *vote)
         MUST(own_find(world, VOTE_NULLIFY, vote->view) == NULL);
     else
         MUST(own_find(world, VOTE_FINALIZE, vote->view) == NULL);
-    MUST(!world->alarmed);
+    MUST(!world->alarmed && !world->ended);
     MUST(world->own_count < WORLD_OWN_VOTES);
     world->own[world->own_count++] = *vote;
 }
@@ -138,6 +138,28 @@ static void journal(struct world *world, const struct bft_effect *effect)
     world->owes_persisted = true;
 }
 
+/* The end of an epoch is proven to the next one's validators: headers lead from the block to one that
+ * the certificate finalizes. */
+static void check_boundary(struct world *world, const struct bft_effect *effect)
+{
+    struct hash id;
+    struct block_header last = effect->header, header;
+    MUST(effect->certificate != NULL && effect->proof_headers.size % BLOCK_HEADER_SIZE == 0);
+    MUST(!hash_equal(&effect->header.next_set, &world->set_hash));
+    block_header_id(&id, &last);
+    for (size_t at = 0; at < effect->proof_headers.size; at += BLOCK_HEADER_SIZE) {
+        MUST(block_header_decode(
+            &header, bytes_view_of(effect->proof_headers.data + at, BLOCK_HEADER_SIZE)));
+        MUST(hash_equal(&header.parent_id, &id) && header.height == last.height + 1);
+        last = header;
+        block_header_id(&id, &last);
+    }
+    check_certificate(world, effect->certificate);
+    MUST(effect->certificate->kind == VOTE_FINALIZE &&
+         hash_equal(&effect->certificate->block_id, &id));
+    world->ended = true;
+}
+
 static void check_decided(struct world *world, const struct bft_effect *effect)
 {
     struct hash id;
@@ -145,8 +167,13 @@ static void check_decided(struct world *world, const struct bft_effect *effect)
     MUST(world_block_find(world, &id) >= 0);
     MUST(effect->header.height == world->decided + 1);
     MUST(hash_equal(&effect->header.parent_id, &world->chain[world->decided]));
-    MUST(effect->header.view > world->chain_view[world->decided]);
-    if (effect->certificate != NULL) {
+    MUST(effect->header.view > world->chain_view[world->decided] && !world->ended);
+    if (effect->epoch_ends) {
+        check_boundary(world, effect);
+    } else {
+        MUST(hash_equal(&effect->header.next_set, &world->set_hash));
+    }
+    if (effect->certificate != NULL && !effect->epoch_ends) {
         check_certificate(world, effect->certificate);
         MUST(effect->certificate->kind == VOTE_FINALIZE &&
              hash_equal(&effect->certificate->block_id, &id));
@@ -263,6 +290,7 @@ static void check_status(struct world *world)
     MUST(status.final_view >= world->last_final_view);
     MUST(status.final_height == world->decided && status.committed_height == world->committed);
     MUST(status.floor_view <= status.final_view);
+    MUST(status.epoch_ended == world->ended);
     MUST((status.refusal != NULL) == world->alarmed && !(status.voting && world->alarmed));
     world->last_view = status.view;
     world->last_final_view = status.final_view;
@@ -322,6 +350,7 @@ void world_open(struct world *world, uint32_t validators, int self)
     world->self = self;
     cluster_config_for(&world->config, validators, self);
     cluster_keys(&world->config.set, world->seeds, validators);
+    validator_set_hash(&world->set_hash, &world->config.set);
     world->chain[0] = world->config.final_id;
     world->chain_time[0] = world->config.final_time;
     start(world);
@@ -348,8 +377,10 @@ static bool replay(struct world *world, const struct world_record *record)
     return bft_replay_block(world->core, &world->blocks[record->block].header);
 }
 
-void world_restart(struct world *world)
+bool world_restart(struct world *world)
 {
+    if (world->ended && world->committed == world->decided)
+        return false;
     bft_destroy(world->core);
     world->config.final_height = world->committed;
     world->config.final_view = world->chain_view[world->committed];
@@ -357,7 +388,7 @@ void world_restart(struct world *world)
     world->config.final_time = world->chain_time[world->committed];
     world->decided = world->committed;
     world->build_count = world->execute_count = 0;
-    world->owes_persisted = false;
+    world->owes_persisted = world->ended = false;
     for (uint32_t i = 0; i < world->block_count; i++)
         world->blocks[i].executed = false;
     start(world);
@@ -371,4 +402,5 @@ void world_restart(struct world *world)
     if (was_alarmed)
         bft_refuse_to_vote(world->core, "it had refused before");
     first_input(world);
+    return true;
 }

@@ -43,6 +43,8 @@ struct world {
     uint64_t now_ms;
     int64_t skew_ms;
     bool alarmed;
+    bool ended; /* a block that ends the epoch is decided */
+    struct hash set_hash;
 
     uint32_t block_count;
     struct world_block blocks[WORLD_BLOCKS];
@@ -71,8 +73,9 @@ struct world {
 /* A world of 4 or 31 validators with the core started; `self` of -1 makes it an observer. */
 void world_open(struct world *world, uint32_t validators, int self);
 void world_close(struct world *world);
-/* Destroys the core and makes it again out of the journal, as after a crash. */
-void world_restart(struct world *world);
+/* Destroys the core and makes it again out of the journal, as after a crash. False if the epoch has
+ * ended for good: what comes then is another core's life. */
+bool world_restart(struct world *world);
 /* One input, its effects carried out, everything checked. False once a bound of this world itself is
  * reached and the run should end. */
 bool world_step(struct world *world, struct bft_input *input);
