@@ -18,7 +18,7 @@ WARNINGS := -Wall -Wextra -Wpedantic -Werror -Wshadow -Wstrict-prototypes -Wmiss
             -Wvla -Wundef -Wformat=2 -Wwrite-strings -Wpointer-arith -Wswitch-enum
 # Instrumented code hides value ranges from gcc's flow analysis, which then guesses; the plain builds
 # keep these two.
-SANITIZE_WARNINGS := $(if $(SANITIZE),-Wno-format-truncation -Wno-maybe-uninitialized)
+SANITIZE_WARNINGS := $(if $(and $(SANITIZE),$(findstring gcc,$(CC))),-Wno-format-truncation -Wno-maybe-uninitialized)
 CFLAGS_ALL := -std=c11 $(OPT) -g -fno-strict-aliasing -fstack-protector-strong -D_GNU_SOURCE \
               $(WARNINGS) $(SANITIZE_WARNINGS) -I. $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer) $(CFLAGS)
 # A program starts with the libraries that it calls, not with all that its module may call.
