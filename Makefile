@@ -89,6 +89,7 @@ endef
 $(foreach m,tools node,$(if $(wildcard $(m)/*_main.c),$(eval $(call program_rules,$(m)))))
 
 include tests/fuzz/module.mk
+include tests/model/module.mk
 include tests/targets.mk
 
 .PHONY: all clean help
