@@ -259,9 +259,17 @@ static bool refresh_committed(struct chain *chain)
            hash_equal(&root, &chain_tip(chain)->state_root);
 }
 
-/* Drops all that cannot become final any more: other blocks of the committed height and below, and
- * what stands on them. */
-static void drop_obsolete(struct chain *chain, uint64_t height)
+/* Views rise along a chain and begin anew with an epoch, so no block of that view or an earlier one
+ * can follow `final` any more. Height and parent are what the block's maker says, and prove nothing
+ * while the parent isn't here. */
+static bool is_passed(const struct block_header *header, const struct block_header *final)
+{
+    return header->height <= final->height || header->epoch < final->epoch ||
+           (header->epoch == final->epoch && header->view <= final->view);
+}
+
+/* Drops all that cannot become final any more: what is passed, and what stands on it. */
+static void drop_obsolete(struct chain *chain, const struct block_header *final)
 {
     /* A block whose parent isn't here may just have come before it, so forks are followed upwards
      * from the blocks that go. Ends: every round but the last drops a block. */
@@ -272,7 +280,7 @@ static void drop_obsolete(struct chain *chain, uint64_t height)
         dropped = false;
         for (uint32_t i = 0; i < chain->block_count;) {
             const struct cached_block *block = chain->blocks[i];
-            bool obsolete = block->header.height <= height;
+            bool obsolete = is_passed(&block->header, final);
             for (uint32_t g = 0; g < gone_count && !obsolete; g++) {
                 obsolete = hash_equal(&block->header.parent_id, &gone[g]);
             }
@@ -298,7 +306,7 @@ static void after_commit(struct chain *chain, uint32_t index)
     }
     chain_give_overlay(chain, block->overlay);
     block->overlay = NULL;
-    drop_obsolete(chain, block->header.height);
+    drop_obsolete(chain, &block->header);
     block_destroy(chain, chain->last);
     chain->last = block;
     if (!refresh_committed(chain)) {

@@ -274,6 +274,35 @@ static void test_a_fork_is_dropped_with_its_descendants(void **state)
     assert_int_equal(setting->chain[0]->body_bytes, 0);
 }
 
+/* A leader may sign any header. What is not on the final chain goes once its view has passed, whatever
+ * height and parent it claims: else such blocks fill the cache for good. */
+static void test_a_passed_view_takes_its_junk_along(void **state)
+{
+    struct setting *setting = *state;
+    static const uint8_t empty[4];
+    const struct bytes_view body = bytes_view_of(empty, sizeof empty);
+    fund(setting);
+    struct block_header junk = world_build(setting->chain[0], NULL, NULL, 2);
+    struct block_header coming = world_build(setting->chain[0], NULL, NULL, 4);
+    const struct block_header good = world_build(setting->chain[0], NULL, NULL, 3);
+    junk.height = UINT64_MAX;
+    memset(junk.parent_id.bytes, 0x77, HASH_SIZE);
+    coming.height = UINT64_MAX;
+    memset(coming.parent_id.bytes, 0x77, HASH_SIZE);
+    const struct hash junk_id = world_id(&junk);
+    const struct hash coming_id = world_id(&coming);
+    for (int i = 0; i < 2; i++) {
+        assert_true(chain_add_body(setting->chain[i], &junk, body, false));
+        assert_true(chain_add_body(setting->chain[i], &coming, body, false));
+    }
+    follow(setting, &good);
+    commit_both(setting, &good);
+    for (int i = 0; i < 2; i++) {
+        assert_false(chain_has_body(setting->chain[i], &junk_id));
+        assert_true(chain_has_body(setting->chain[i], &coming_id)); /* its view is still to come */
+    }
+}
+
 static void test_a_deep_unfinal_chain_goes_on_with_empty_blocks(void **state)
 {
     struct setting *setting = *state;
@@ -581,6 +610,7 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(test_a_fork_is_dropped_with_its_descendants, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(test_a_passed_view_takes_its_junk_along, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_deep_unfinal_chain_goes_on_with_empty_blocks, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_every_wrong_field_makes_a_block_invalid, setup,
