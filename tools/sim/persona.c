@@ -6,7 +6,11 @@
 #include "base/fatal.h"
 
 static const struct sim_persona *const personas[] = {
-    &sim_persona_silent,
+    &sim_persona_silent,   &sim_persona_conflicter, &sim_persona_equivocator,
+    &sim_persona_nuller,   &sim_persona_latecomer,  &sim_persona_withholder,
+    &sim_persona_liar,     &sim_persona_amnesiac,   &sim_persona_twin,
+    &sim_persona_censor,   &sim_persona_forger,     &sim_persona_flooder,
+    &sim_persona_ancestry, &sim_persona_invalid,    &sim_persona_garbler,
 };
 
 enum { PERSONAS = sizeof personas / sizeof personas[0] };
