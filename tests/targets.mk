@@ -15,7 +15,7 @@ test: ## install what is missing, build, run a tier of every kind of test
 	@$(MAKE) --no-print-directory day
 	@echo "make test: passed"
 
-test-all: test tidy model ## every tier whole
+test-all: test tidy model ctime ## every tier whole
 	@$(MAKE) --no-print-directory fuzz SECONDS=900
 	@echo "make test-all: passed"
 
