@@ -11,28 +11,30 @@
 #include "tools/cli.h"
 
 #include <cjson/cJSON.h>
+#include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/bytes.h"
 #include "base/fatal.h"
+#include "node/version.h"
 #include "tools/submit.h"
 #include "tools/value.h"
 
 const struct cli_option cli_common_options[] = {
     {.name = "home",
-     .type = CLI_TEXT,
+     .type = CLI_DIR,
      .offset = offsetof(struct cli, home),
      .help = "where keys and salts are kept (FLEX_HOME, else ~/.flex)",
      .kind = CLI_OPTIONAL},
     {.name = "node",
-     .type = CLI_TEXT,
+     .type = CLI_URL,
      .offset = offsetof(struct cli, node),
      .help = "a node's address (FLEX_NODE, else http://127.0.0.1:8400)",
      .kind = CLI_OPTIONAL},
     {.name = "genesis",
-     .type = CLI_TEXT,
+     .type = CLI_FILE,
      .offset = offsetof(struct cli, genesis_file),
      .help = "the genesis file to trust, instead of HOME/genesis.json",
      .kind = CLI_OPTIONAL},
@@ -50,6 +52,11 @@ const struct cli_option cli_common_options[] = {
      .type = CLI_SWITCH,
      .offset = offsetof(struct cli, help),
      .help = "explain the noun or command",
+     .kind = CLI_OPTIONAL},
+    {.name = "version",
+     .type = CLI_SWITCH,
+     .offset = offsetof(struct cli, version),
+     .help = "print the version and do nothing",
      .kind = CLI_OPTIONAL},
     {.name = "no-verify",
      .type = CLI_SWITCH,
@@ -86,7 +93,7 @@ const struct cli_option cli_sender_options[] = {
      .help = "print the actions as JSON and send nothing",
      .kind = CLI_OPTIONAL},
     {.name = "save-envelope",
-     .type = CLI_TEXT,
+     .type = CLI_FILE,
      .offset = offsetof(struct cli, save_envelope),
      .help = "keep the signed bytes in this file before they are sent (tx send posts them again)",
      .kind = CLI_OPTIONAL},
@@ -214,6 +221,9 @@ static bool parse_value(const struct cli *cli, const struct cli_option *option, 
     int64_t value = 0;
     switch (option->type) {
     case CLI_TEXT:
+    case CLI_FILE:
+    case CLI_DIR:
+    case CLI_URL:
         memcpy(place, &text, sizeof text);
         return text[0] != '\0';
     case CLI_NAME:
@@ -250,6 +260,12 @@ static const char *type_wants(enum cli_type type)
     switch (type) {
     case CLI_TEXT:
         return "some text";
+    case CLI_FILE:
+        return "a file's name";
+    case CLI_DIR:
+        return "a directory's name";
+    case CLI_URL:
+        return "an address like http://127.0.0.1:8400";
     case CLI_NAME:
         return "a name: 1 to 24 of a-z 0-9 - _ . with a letter or digit first";
     case CLI_EUR:
@@ -478,12 +494,22 @@ static const struct cli_command *find_command(const struct cli_noun *noun, const
     return NULL;
 }
 
-/* flex help [NOUN [VERB]] */
+/* Where help goes: under --json standard output is for the one object. */
+static FILE *help_stream(const struct cli *cli)
+{
+    return cli->json ? cli->err : cli->out;
+}
+
+/* flex help [--man | NOUN [VERB]] */
 static int run_help(struct cli *cli, const struct cli_noun *const *nouns, size_t count, int argc,
                     char *const *argv)
 {
     if (argc == 0) {
-        cli_help_overview(cli->json ? cli->err : cli->out, nouns, count);
+        cli_help_overview(help_stream(cli), nouns, count);
+        return CLI_DONE;
+    }
+    if (strcmp(argv[0], "--man") == 0 && argc == 1) {
+        cli_man_page(help_stream(cli), nouns, count);
         return CLI_DONE;
     }
     const struct cli_noun *noun = find_noun(nouns, count, argv[0]);
@@ -491,14 +517,14 @@ static int run_help(struct cli *cli, const struct cli_noun *const *nouns, size_t
         return cli_fail(cli, CLI_USAGE, "unknown_noun", "'%s' is nothing that flex knows", argv[0]);
     }
     if (argc == 1) {
-        cli_help_noun(cli->out, noun);
+        cli_help_noun(help_stream(cli), noun);
         return CLI_DONE;
     }
     const struct cli_command *command = find_command(noun, argv[1]);
     if (command == NULL) {
         return cli_fail(cli, CLI_USAGE, "unknown_verb", "%s has no verb '%s'", noun->noun, argv[1]);
     }
-    cli_help_command(cli->out, noun, command);
+    cli_help_command(help_stream(cli), noun, command);
     return CLI_DONE;
 }
 
@@ -521,12 +547,12 @@ static int run_command(struct cli *cli, struct raw_values *raw, int argc, char *
     int status = parse_behind_verb(cli, raw, arguments, argc, argv);
     if (status != CLI_DONE) {
         if (cli->help) {
-            cli_help_command(cli->out, cli->noun, cli->command);
+            cli_help_command(help_stream(cli), cli->noun, cli->command);
         }
         return status;
     }
     if (cli->help) {
-        cli_help_command(cli->out, cli->noun, cli->command);
+        cli_help_command(help_stream(cli), cli->noun, cli->command);
         return CLI_DONE;
     }
     if (cli->command->run == NULL) {
@@ -555,13 +581,19 @@ static int dispatch(struct cli *cli, const struct cli_noun *const *nouns, size_t
     if (status != CLI_DONE) {
         return status;
     }
+    if (raw.common[find_option(cli_common_options, cli_common_count, "version", 7)] != NULL) {
+        cJSON_AddStringToObject(cli->result, "version", FLEX_VERSION);
+        cli_say(cli, "flex %s\n", FLEX_VERSION);
+        return CLI_DONE;
+    }
     if (at == argc || strcmp(argv[at], "help") == 0) {
         bool asked =
             at < argc ||
             raw.common[find_option(cli_common_options, cli_common_count, "help", 4)] != NULL;
         at += at < argc;
         status = run_help(cli, nouns, count, argc - at, argv + at);
-        return asked ? status : cli_fail(cli, CLI_USAGE, "noun_missing", "nothing was asked for");
+        return asked ? status
+                     : cli_fail(cli, CLI_USAGE, "noun_missing", "a noun and a verb are missing");
     }
     cli->noun = find_noun(nouns, count, argv[at]);
     if (cli->noun == NULL) {
@@ -574,11 +606,12 @@ static int dispatch(struct cli *cli, const struct cli_noun *const *nouns, size_t
         return status;
     }
     if (at == argc) {
-        cli_help_noun(cli->json ? cli->err : cli->out, cli->noun);
+        cli_help_noun(help_stream(cli), cli->noun);
         int help = find_option(cli_common_options, cli_common_count, "help", 4);
         return raw.common[help] != NULL
                    ? CLI_DONE
-                   : cli_fail(cli, CLI_USAGE, "verb_missing", "what about %s?", cli->noun->noun);
+                   : cli_fail(cli, CLI_USAGE, "verb_missing", "%s needs a verb, one of those above",
+                              cli->noun->noun);
     }
     cli->command = find_command(cli->noun, argv[at]);
     if (cli->command == NULL) {
@@ -587,6 +620,19 @@ static int dispatch(struct cli *cli, const struct cli_noun *const *nouns, size_t
     }
     at++;
     return run_command(cli, &raw, argc - at, argv + at);
+}
+
+/* A result that nobody got is not done: a full disk or a closed output must not look like success.
+ * The exit code is that of a lost answer, since what was sent may well be final. */
+static int finish_output(struct cli *cli, int status)
+{
+    bool lost = fflush(cli->out) != 0 || ferror(cli->out) != 0;
+    if (lost && status == CLI_DONE) {
+        status = cli_fail(cli, CLI_NO_NODE, "output_lost", "standard output can't be written: %s",
+                          strerror(errno));
+    }
+    fflush(cli->err);
+    return status;
 }
 
 int cli_main(const struct cli_noun *const *nouns, size_t noun_count, int argc, char *const *argv,
@@ -598,14 +644,13 @@ int cli_main(const struct cli_noun *const *nouns, size_t noun_count, int argc, c
     cli.result = cJSON_CreateObject();
     MUST(cli.result != NULL);
     int status = dispatch(&cli, nouns, noun_count, argc, argv);
-    if (cli.json && !cli.help) {
+    if (cli.json) {
         char *text = cJSON_PrintUnformatted(cli.result);
         MUST(text != NULL);
         fprintf(out, "%s\n", text);
         cJSON_free(text);
     }
+    status = finish_output(&cli, status);
     cJSON_Delete(cli.result);
-    fflush(out);
-    fflush(err);
     return status;
 }

@@ -31,6 +31,9 @@ enum cli_exit {
 
 enum cli_type {
     CLI_TEXT,     /* const char * */
+    CLI_FILE,     /* const char *: a file's name */
+    CLI_DIR,      /* const char *: a directory's name */
+    CLI_URL,      /* const char *: a node's address */
     CLI_NAME,     /* struct name */
     CLI_EUR,      /* int64_t or a money struct: EUR decimals, or ueur under --ueur */
     CLI_I64,      /* int64_t or an energy or power struct: a whole number */
@@ -96,6 +99,7 @@ struct cli {
     bool json;
     bool ueur;
     bool help;
+    bool version;
     /* Of senders. */
     int64_t passphrase_fd; /* -1: ask the terminal */
     int64_t timeout_ms;
@@ -138,6 +142,12 @@ void cli_init(struct cli *cli, FILE *out, FILE *err);
 void cli_help_overview(FILE *out, const struct cli_noun *const *nouns, size_t count);
 void cli_help_noun(FILE *out, const struct cli_noun *noun);
 void cli_help_command(FILE *out, const struct cli_noun *noun, const struct cli_command *command);
+/* The manual page flex(1), in man(7) macros, out of the same tables (tools/cli_man.c). */
+void cli_man_page(FILE *out, const struct cli_noun *const *nouns, size_t count);
+/* Whether help tells an option's fallback. */
+bool cli_fallback_shows(const struct cli_option *option);
+/* What an option's value is called in help: FILE, EUR, NAME; "" for a switch. */
+const char *cli_type_placeholder(enum cli_type type);
 /* The option tables that every command and that every sender has, with offsets into struct cli. */
 extern const struct cli_option cli_common_options[];
 extern const size_t cli_common_count;

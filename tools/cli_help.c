@@ -5,7 +5,10 @@
  * a key's unit stands at its end (house style 15) and decides how its value is shown, so records
  * that come later print well without a line of code here. */
 #include <cjson/cJSON.h>
+#include <limits.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
 #include "base/checked.h"
 #include "base/json.h"
@@ -40,11 +43,17 @@ static bool option_is_word(const struct cli_option *option)
     return option->kind == CLI_POSITIONAL || option->kind == CLI_WORD;
 }
 
-static const char *type_placeholder(enum cli_type type)
+const char *cli_type_placeholder(enum cli_type type)
 {
     switch (type) {
     case CLI_TEXT:
         return "TEXT";
+    case CLI_FILE:
+        return "FILE";
+    case CLI_DIR:
+        return "DIR";
+    case CLI_URL:
+        return "URL";
     case CLI_NAME:
         return "NAME";
     case CLI_EUR:
@@ -70,18 +79,24 @@ static const char *type_placeholder(enum cli_type type)
     return "";
 }
 
+bool cli_fallback_shows(const struct cli_option *option)
+{
+    /* "All zero" and "-1" stand for "not given", which nobody has to be told. */
+    return option->fallback != NULL && option->type != CLI_HEX32 && option->fallback[0] != '-';
+}
+
 static void help_option(FILE *out, const struct cli_option *option)
 {
     char left[64];
     snprintf(left, sizeof left, "%s%s %s", option_is_word(option) ? "" : "--", option->name,
-             option_is_word(option) ? "" : type_placeholder(option->type));
+             option_is_word(option) ? "" : cli_type_placeholder(option->type));
     fprintf(out, "  %-26s %s", left, option->help);
     for (size_t i = 0; i < option->name_count; i++) {
         if (option->names[i] != NULL) {
             fprintf(out, "%s%s", i == 0 ? ": " : ", ", option->names[i]);
         }
     }
-    if (option->fallback != NULL) {
+    if (cli_fallback_shows(option)) {
         fprintf(out, " (%s)", option->fallback);
     }
     fprintf(out, "\n");
@@ -96,7 +111,7 @@ static void help_usage(FILE *out, const struct cli_noun *noun, const struct cli_
                     (option->kind == CLI_REQUIRED && option->fallback == NULL);
         fprintf(out, " %s%s%s", must ? "" : "[", option_is_word(option) ? "" : "--", option->name);
         if (!option_is_word(option) && option->type != CLI_SWITCH) {
-            fprintf(out, " %s", type_placeholder(option->type));
+            fprintf(out, " %s", cli_type_placeholder(option->type));
         }
         fprintf(out, "%s", must ? "" : "]");
     }
@@ -143,6 +158,21 @@ static bool key_ends(const char *key, const char *suffix)
 /* A span of time is short, a point in time is at least years after 1970. */
 enum { POINT_IN_TIME_MS_MIN = 1000000000 };
 
+/* A point in time that a record leaves open is zero; nothing on a ledger happened in 1970. */
+static const char *ms_text(char text[VALUE_TEXT_SIZE], const char *key, int64_t number)
+{
+    static const char *const points[] = {"_from_ms", "_until_ms", "time_ms"};
+    if (number > POINT_IN_TIME_MS_MIN * (int64_t)100) {
+        return value_time_text(text, number);
+    }
+    for (size_t i = 0; number == 0 && i < sizeof points / sizeof points[0]; i++) {
+        if (key_ends(key, points[i])) {
+            return "-";
+        }
+    }
+    return value_duration_text(text, number);
+}
+
 static void scalar_text(char *out, size_t size, const char *key, const struct cJSON *value)
 {
     char text[VALUE_TEXT_SIZE];
@@ -152,7 +182,7 @@ static void scalar_text(char *out, size_t size, const char *key, const struct cJ
     } else if (cJSON_IsNull(value)) {
         snprintf(out, size, "none");
     } else if (cJSON_IsNumber(value)) {
-        snprintf(out, size, "%lld", (long long)value->valuedouble);
+        snprintf(out, size, "%.15g", value->valuedouble);
     } else if (!cJSON_IsString(value)) {
         snprintf(out, size, "...");
     } else if (!int64_from_text(&number, value->valuestring)) {
@@ -166,9 +196,7 @@ static void scalar_text(char *out, size_t size, const char *key, const struct cJ
     } else if (key_ends(key, "_w")) {
         snprintf(out, size, "%s W", value->valuestring);
     } else if (key_ends(key, "_ms")) {
-        snprintf(out, size, "%s",
-                 number > POINT_IN_TIME_MS_MIN * (int64_t)100 ? value_time_text(text, number)
-                                                              : value_duration_text(text, number));
+        snprintf(out, size, "%s", ms_text(text, key, number));
     } else {
         snprintf(out, size, "%s", value->valuestring);
     }
@@ -194,6 +222,7 @@ static void key_text(char *out, size_t size, const char *key)
 }
 
 static void say_node(struct cli *cli, const char *key, const struct cJSON *value, int indent);
+static void say_children(struct cli *cli, const struct cJSON *parent, int indent);
 
 static void say_children(struct cli *cli, const struct cJSON *parent, int indent)
 {
@@ -201,6 +230,17 @@ static void say_children(struct cli *cli, const struct cJSON *parent, int indent
     cJSON_ArrayForEach(child, parent)
     {
         say_node(cli, child->string != NULL ? child->string : "-", child, indent);
+    }
+}
+
+/* Record under record, each led by a dash. */
+static void say_records(struct cli *cli, const struct cJSON *array, int indent)
+{
+    const struct cJSON *item;
+    cJSON_ArrayForEach(item, array)
+    {
+        cli_say(cli, "%*s-\n", indent, "");
+        say_children(cli, item, indent + INDENT_STEP);
     }
 }
 
@@ -221,7 +261,10 @@ static void say_node(struct cli *cli, const char *key, const struct cJSON *value
     char name[COLUMN_NAME_SIZE];
     char text[2048];
     key_text(name, sizeof name, key);
-    if (cJSON_IsArray(value) && (value->child == NULL || cJSON_IsString(value->child))) {
+    if (cJSON_IsArray(value) && cJSON_IsObject(value->child)) {
+        cli_say(cli, "%*s%s\n", indent, "", name);
+        say_records(cli, value, indent + INDENT_STEP);
+    } else if (cJSON_IsArray(value) && (value->child == NULL || cJSON_IsString(value->child))) {
         cli_say(cli, "%*s%-*s ", indent, "", 20 - indent, name);
         say_strings(cli, value);
     } else if (cJSON_IsArray(value) || cJSON_IsObject(value)) {
@@ -281,30 +324,91 @@ static void table_cell(char out[CELL_SIZE], const struct cJSON *item, const char
     }
 }
 
+/* Of a hash that stands among other columns, the first digits are what people compare. */
+enum { HASH_DIGITS = 64, HASH_DIGITS_SHOWN = 12 };
+
+static void shorten_hash(char cell[CELL_SIZE])
+{
+    if (strlen(cell) == HASH_DIGITS && strspn(cell, "0123456789abcdef") == HASH_DIGITS) {
+        snprintf(cell + HASH_DIGITS_SHOWN, CELL_SIZE - HASH_DIGITS_SHOWN, "...");
+    }
+}
+
+static int terminal_columns(struct cli *cli)
+{
+    struct winsize size;
+    if (cli->json || !isatty(fileno(cli->out)) || ioctl(fileno(cli->out), TIOCGWINSZ, &size) != 0 ||
+        size.ws_col == 0) {
+        return INT_MAX;
+    }
+    return size.ws_col;
+}
+
+/* One row; no blanks behind its last cell. */
+static void say_row(struct cli *cli, const struct table *table, const struct cJSON *item)
+{
+    char line[TABLE_COLUMNS_MAX * (CELL_SIZE + 2)];
+    size_t used = 0;
+    for (size_t i = 0; i < table->count; i++) {
+        char cell[CELL_SIZE];
+        if (item == NULL) {
+            key_text(cell, COLUMN_NAME_SIZE, table->keys[i]);
+        } else {
+            table_cell(cell, item, table->keys[i]);
+            shorten_hash(cell);
+        }
+        used += (size_t)snprintf(line + used, sizeof line - used, "%s%-*s", i > 0 ? "  " : "",
+                                 table->widths[i], cell);
+    }
+    while (used > 0 && line[used - 1] == ' ') {
+        line[--used] = '\0';
+    }
+    cli_say(cli, "%s\n", line);
+}
+
+/* Where the terminal is too narrow for the table: a line for each cell, a gap behind each row. */
+static void say_upright(struct cli *cli, const struct table *table, const struct cJSON *items)
+{
+    const struct cJSON *item;
+    cJSON_ArrayForEach(item, items)
+    {
+        for (size_t i = 0; i < table->count; i++) {
+            char name[COLUMN_NAME_SIZE];
+            char cell[CELL_SIZE];
+            key_text(name, sizeof name, table->keys[i]);
+            table_cell(cell, item, table->keys[i]);
+            cli_say(cli, "%-20s %s\n", name, cell);
+        }
+        cli_say(cli, "%s", item->next != NULL ? "\n" : "");
+    }
+}
+
 void cli_say_table(struct cli *cli, const struct cJSON *items, const char *columns)
 {
     struct table table;
     char cell[CELL_SIZE];
+    int width = 0;
     table_columns(&table, columns);
     const struct cJSON *item;
     cJSON_ArrayForEach(item, items)
     {
         for (size_t i = 0; i < table.count; i++) {
             table_cell(cell, item, table.keys[i]);
-            int width = (int)strlen(cell);
-            table.widths[i] = width > table.widths[i] ? width : table.widths[i];
+            shorten_hash(cell);
+            int cell_width = (int)strlen(cell);
+            table.widths[i] = cell_width > table.widths[i] ? cell_width : table.widths[i];
         }
     }
     for (size_t i = 0; i < table.count; i++) {
-        char name[COLUMN_NAME_SIZE];
-        key_text(name, sizeof name, table.keys[i]);
-        cli_say(cli, "%-*s%s", table.widths[i], name, i + 1 == table.count ? "\n" : "  ");
+        width += table.widths[i] + (i > 0 ? 2 : 0);
     }
+    if (width > terminal_columns(cli)) {
+        say_upright(cli, &table, items);
+        return;
+    }
+    say_row(cli, &table, NULL);
     cJSON_ArrayForEach(item, items)
     {
-        for (size_t i = 0; i < table.count; i++) {
-            table_cell(cell, item, table.keys[i]);
-            cli_say(cli, "%-*s%s", table.widths[i], cell, i + 1 == table.count ? "\n" : "  ");
-        }
+        say_row(cli, &table, item);
     }
 }

@@ -17,7 +17,7 @@ struct trust {
 };
 
 static const struct cli_option trust_options[] = {
-    {"FILE", CLI_TEXT, offsetof(struct trust, file), "a genesis file from somebody you believe",
+    {"FILE", CLI_FILE, offsetof(struct trust, file), "a genesis file from somebody you believe",
      CLI_POSITIONAL, NULL, NULL, 0},
 };
 

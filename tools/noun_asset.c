@@ -99,7 +99,7 @@ static int run_enrol(struct cli *cli, void *arguments)
 static int run_list(struct cli *cli, void *arguments)
 {
     (void)arguments;
-    return noun_list(cli, "assets", "id type owner manager max_power_w zone status");
+    return noun_list(cli, "assets", "id device_type owner manager max_power_w zone status");
 }
 
 static int run_show(struct cli *cli, void *arguments)

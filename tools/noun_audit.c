@@ -18,7 +18,7 @@ struct directory {
 };
 
 static const struct cli_option directory_option[] = {
-    {"dir", CLI_TEXT, offsetof(struct directory, dir), "the export's directory", CLI_REQUIRED, NULL,
+    {"dir", CLI_DIR, offsetof(struct directory, dir), "the export's directory", CLI_REQUIRED, NULL,
      NULL, 0},
 };
 
@@ -148,7 +148,7 @@ struct digest {
 static const struct cli_option digest_options[] = {
     {"DAY", CLI_TIME, offsetof(struct digest, day_ms), "a date like 2025-01-15", CLI_POSITIONAL,
      NULL, NULL, 0},
-    {"out", CLI_TEXT, offsetof(struct digest, out), "keep record and proof in this file",
+    {"out", CLI_FILE, offsetof(struct digest, out), "keep record and proof in this file",
      CLI_OPTIONAL, NULL, NULL, 0},
 };
 

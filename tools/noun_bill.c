@@ -32,7 +32,7 @@ static const struct cli_option show_options[] = {
      NULL, 0},
     {"to", CLI_TIME, offsetof(struct bill, until_ms), "its end (not included)", CLI_REQUIRED, NULL,
      NULL, 0},
-    {"csv", CLI_TEXT, offsetof(struct bill, csv), "also write the deals into this file",
+    {"csv", CLI_FILE, offsetof(struct bill, csv), "also write the deals into this file",
      CLI_OPTIONAL, NULL, NULL, 0},
 };
 

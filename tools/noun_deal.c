@@ -35,9 +35,9 @@ struct prove {
 
 static const struct cli_option prove_options[] = {
     {"deal", CLI_U64, offsetof(struct prove, deal), "which one", CLI_REQUIRED, NULL, NULL, 0},
-    {"readings", CLI_TEXT, offsetof(struct prove, readings),
+    {"readings", CLI_FILE, offsetof(struct prove, readings),
      "what the meter operator gave you (flex meter reveal)", CLI_REQUIRED, NULL, NULL, 0},
-    {"schedule", CLI_TEXT, offsetof(struct prove, schedule),
+    {"schedule", CLI_FILE, offsetof(struct prove, schedule),
      "the seller's schedule file, if it is not in HOME/schedules", CLI_OPTIONAL, NULL, NULL, 0},
 };
 

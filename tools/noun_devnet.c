@@ -24,13 +24,13 @@ struct devnet_start {
 };
 
 static const struct cli_option start_options[] = {
-    {"dir", CLI_TEXT, offsetof(struct devnet_start, dir), "where everything is kept", CLI_REQUIRED,
+    {"dir", CLI_DIR, offsetof(struct devnet_start, dir), "where everything is kept", CLI_REQUIRED,
      NULL, NULL, 0},
     {"validators", CLI_U32, offsetof(struct devnet_start, validators), "how many", CLI_OPTIONAL,
      "4", NULL, 0},
     {"audit", CLI_U32, offsetof(struct devnet_start, audits), "how many audit nodes", CLI_OPTIONAL,
      "1", NULL, 0},
-    {"genesis-spec", CLI_TEXT, offsetof(struct devnet_start, spec),
+    {"genesis-spec", CLI_FILE, offsetof(struct devnet_start, spec),
      "JSON that changes the genesis (tools/devnet_genesis.c)", CLI_OPTIONAL, NULL, NULL, 0},
     {"simulated-time", CLI_TIME, offsetof(struct devnet_start, simulated_ms),
      "run on a simulated clock that starts then", CLI_OPTIONAL, NULL, NULL, 0},
@@ -122,8 +122,8 @@ struct devnet_dir {
 };
 
 static const struct cli_option dir_options[] = {
-    {"dir", CLI_TEXT, offsetof(struct devnet_dir, dir), "the devnet's directory", CLI_REQUIRED,
-     NULL, NULL, 0},
+    {"dir", CLI_DIR, offsetof(struct devnet_dir, dir), "the devnet's directory", CLI_REQUIRED, NULL,
+     NULL, 0},
     {"node", CLI_NAME, offsetof(struct devnet_dir, node), "which one", CLI_REQUIRED, NULL, NULL, 0},
 };
 
@@ -254,7 +254,7 @@ struct devnet_time {
 };
 
 static const struct cli_option time_options[] = {
-    {"dir", CLI_TEXT, offsetof(struct devnet_time, dir), "the devnet's directory", CLI_REQUIRED,
+    {"dir", CLI_DIR, offsetof(struct devnet_time, dir), "the devnet's directory", CLI_REQUIRED,
      NULL, NULL, 0},
     {"set", CLI_TEXT, offsetof(struct devnet_time, set), "make it that time now", CLI_OPTIONAL,
      NULL, NULL, 0},

@@ -19,7 +19,7 @@ struct new_key {
 };
 
 static const struct cli_option new_key_options[] = {
-    {"out", CLI_TEXT, offsetof(struct new_key, out), "the file to make", CLI_REQUIRED, NULL, NULL,
+    {"out", CLI_FILE, offsetof(struct new_key, out), "the file to make", CLI_REQUIRED, NULL, NULL,
      0},
 };
 
@@ -58,7 +58,7 @@ struct read {
 };
 
 static const struct cli_option read_options[] = {
-    {"key", CLI_TEXT, offsetof(struct read, key), "the meter's key file", CLI_REQUIRED, NULL, NULL,
+    {"key", CLI_FILE, offsetof(struct read, key), "the meter's key file", CLI_REQUIRED, NULL, NULL,
      0},
     {"device", CLI_NAME, offsetof(struct read, device), "what it measures", CLI_REQUIRED, NULL,
      NULL, 0},
@@ -68,10 +68,10 @@ static const struct cli_option read_options[] = {
      "15m", NULL, 0},
     {"net-wh", CLI_TEXT, offsetof(struct read, net_wh), "net consumption; import is positive",
      CLI_OPTIONAL, NULL, NULL, 0},
-    {"profile", CLI_TEXT, offsetof(struct read, profile),
+    {"profile", CLI_FILE, offsetof(struct read, profile),
      "file with the net Wh of intervals in a row, instead of --net-wh", CLI_OPTIONAL, NULL, NULL,
      0},
-    {"out", CLI_TEXT, offsetof(struct read, out), "readings file to make or to add to",
+    {"out", CLI_FILE, offsetof(struct read, out), "readings file to make or to add to",
      CLI_REQUIRED, NULL, NULL, 0},
 };
 
@@ -168,7 +168,7 @@ static const struct cli_option reveal_options[] = {
      CLI_REQUIRED, NULL, NULL, 0},
     {"until", CLI_TIME, offsetof(struct meter_reveal, until_ms), "the end (not included)",
      CLI_REQUIRED, NULL, NULL, 0},
-    {"out", CLI_TEXT, offsetof(struct meter_reveal, out), "the file to write", CLI_REQUIRED, NULL,
+    {"out", CLI_FILE, offsetof(struct meter_reveal, out), "the file to write", CLI_REQUIRED, NULL,
      NULL, 0},
 };
 

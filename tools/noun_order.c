@@ -40,7 +40,7 @@ static const struct cli_option offer_options[] = {
      CLI_REQUIRED, NULL, NULL, 0},
     {"device", CLI_NAME, offsetof(struct offer, place.device), "the device that will deliver",
      CLI_REQUIRED, NULL, NULL, 0},
-    {"schedule", CLI_TEXT, offsetof(struct offer, schedule),
+    {"schedule", CLI_FILE, offsetof(struct offer, schedule),
      "file with the device's planned net Wh of each time unit, had nobody asked", CLI_REQUIRED,
      NULL, NULL, 0},
 };

@@ -23,7 +23,7 @@ static const struct cli_option get_options[] = {
      CLI_POSITIONAL, NULL, NULL, 0},
     {"ID", CLI_TEXT, offsetof(struct get, id), "a name, number or hash; parts joined by '/'",
      CLI_POSITIONAL, NULL, NULL, 0},
-    {"out", CLI_TEXT, offsetof(struct get, out), "the file to write", CLI_REQUIRED, NULL, NULL, 0},
+    {"out", CLI_FILE, offsetof(struct get, out), "the file to write", CLI_REQUIRED, NULL, NULL, 0},
 };
 
 /* Adds what a verified proof states to the result. */
@@ -100,7 +100,7 @@ struct verify {
 };
 
 static const struct cli_option verify_options[] = {
-    {"FILE", CLI_TEXT, offsetof(struct verify, file), "a proof file", CLI_POSITIONAL, NULL, NULL,
+    {"FILE", CLI_FILE, offsetof(struct verify, file), "a proof file", CLI_POSITIONAL, NULL, NULL,
      0},
 };
 

@@ -16,7 +16,7 @@ struct tx_file {
 };
 
 static const struct cli_option file_option[] = {
-    {"FILE", CLI_TEXT, offsetof(struct tx_file, file), "the file", CLI_POSITIONAL, NULL, NULL, 0},
+    {"FILE", CLI_FILE, offsetof(struct tx_file, file), "the file", CLI_POSITIONAL, NULL, NULL, 0},
 };
 
 static bool is_id(const char *text)

@@ -272,7 +272,12 @@ static void say_outcome(struct cli *cli, const char *id, uint64_t height, struct
         const char *event_id = json_string(event, "id");
         const char *type = json_string(event, "type");
         if (type != NULL && event_id != NULL) {
-            cli_say(cli, "%s %s\n", type, event_id);
+            char words[64];
+            snprintf(words, sizeof words, "%s", type);
+            for (char *at = words; *at != '\0'; at++) {
+                *at = *at == '_' ? ' ' : *at;
+            }
+            cli_say(cli, "%s: %s\n", words, event_id);
         }
     }
 }

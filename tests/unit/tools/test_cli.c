@@ -352,6 +352,86 @@ static int set_up(void **state)
     return crypto_init() ? 0 : -1;
 }
 
+/* Help and version under --json: people's text on standard error, one object on standard output. */
+static void test_help_and_version_keep_to_their_streams(void **state)
+{
+    (void)state;
+    static const char *const lines[] = {
+        "help",         "help --man", "help order", "help order offer",
+        "order --help", "--help",     "--version",  "order offer --help"};
+    for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
+        char line[128];
+        char *out, *err, *text, *none;
+        snprintf(line, sizeof line, "--json %s", lines[i]);
+        assert_int_equal(run_line(all, ALL, line, &out, &err), CLI_DONE);
+        struct cJSON *object = cJSON_ParseWithOpts(out, NULL, false);
+        assert_true(cJSON_IsObject(object));
+        assert_ptr_equal(strchr(out, '\n'), out + strlen(out) - 1);
+        cJSON_Delete(object);
+        assert_int_equal(run_line(all, ALL, lines[i], &text, &none), CLI_DONE);
+        assert_string_equal(text, err);
+        assert_string_equal(none, "");
+        free(out);
+        free(err);
+        free(text);
+        free(none);
+    }
+}
+
+static void test_output_that_is_lost_is_not_done(void **state)
+{
+    (void)state;
+    char *const people[] = {(char[]){"flex"}, (char[]){"help"}, NULL};
+    char *const machine[] = {(char[]){"flex"}, (char[]){"--json"}, (char[]){"--version"}, NULL};
+    char *text = NULL;
+    size_t size = 0;
+    FILE *err = open_memstream(&text, &size);
+    for (int i = 0; i < 2; i++) {
+        FILE *full = fopen("/dev/full", "w");
+        assert_non_null(full);
+        assert_int_equal(cli_main(all, ALL, 2 + i, i == 0 ? people : machine, full, err),
+                         CLI_NO_NODE);
+        fclose(full);
+    }
+    assert_int_equal(fclose(err), 0);
+    assert_non_null(strstr(text, "output_lost"));
+    free(text);
+}
+
+/* A narrow stream never shows a whole hash among columns, nor blanks at a line's end. */
+static void test_tables(void **state)
+{
+    (void)state;
+    char *text = NULL;
+    size_t size = 0;
+    struct cli cli;
+    FILE *out = open_memstream(&text, &size);
+    cli_init(&cli, out, stderr);
+    struct cJSON *items = cJSON_Parse(
+        "[{\"id\":\"a\",\"root\":"
+        "\"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\",\"fee_ueur\":\"1\"},"
+        "{\"id\":\"longer\",\"root\":\"-\",\"fee_ueur\":\"2500000\"}]");
+    cli_say_table(&cli, items, "id root fee_ueur");
+    cJSON_Delete(items);
+    struct cJSON *object = cJSON_Parse("{\"seconds\":0.25,\"pending_from_ms\":\"0\",\"gate_ms\":"
+                                       "\"0\",\"deals\":[{\"id\":\"1\"},{\"id\":\"2\"}]}");
+    cli_say_object(&cli, object);
+    cJSON_Delete(object);
+    assert_int_equal(fclose(out), 0);
+    assert_string_equal(text, "id      root             fee\n"
+                              "a       0123456789ab...  0.000001 EUR\n"
+                              "longer  -                2.50 EUR\n"
+                              "seconds              0.25\n"
+                              "pending from         -\n"
+                              "gate                 0s\n"
+                              "deals\n"
+                              "  -\n"
+                              "    id               1\n"
+                              "  -\n"
+                              "    id               2\n");
+    free(text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -360,6 +440,9 @@ int main(void)
         cmocka_unit_test(test_refused_lines),
         cmocka_unit_test(test_failure_speaks_in_both_forms),
         cmocka_unit_test(test_every_command_explains_itself),
+        cmocka_unit_test(test_help_and_version_keep_to_their_streams),
+        cmocka_unit_test(test_output_that_is_lost_is_not_done),
+        cmocka_unit_test(test_tables),
         cmocka_unit_test(test_dry_runs),
         cmocka_unit_test(test_no_node_is_three),
     };
