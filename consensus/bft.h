@@ -195,6 +195,10 @@ bool bft_replay_block(struct bft *core, const struct block_header *header);
 void bft_refuse_to_vote(struct bft *core, const char *reason);
 
 void bft_step(struct bft *core, const struct bft_input *input, struct bft_effects *effects);
+/* Would BFT_INPUT_RANGE with this answer extend the decided chain, by hashes and by signatures? Until
+ * that is known its bodies are whatever a peer chose to send: a shell keeps those of no other answer.
+ * `range` as message_decode_range left it; changes nothing. */
+bool bft_takes_range(struct bft *core, const struct message_range *range);
 /* Monotonic time at which the shell should send the next TICK; UINT64_MAX if never. */
 uint64_t bft_deadline_ms(const struct bft *core);
 

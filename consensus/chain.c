@@ -436,6 +436,18 @@ static uint32_t chain_copy_range(struct bft *core, const struct message_range *r
     return count + range->header_count;
 }
 
+bool bft_takes_range(struct bft *core, const struct message_range *range)
+{
+    const struct certificate *finalization = &range->finalization;
+    if (range->block_count == 0 || finalization->kind != VOTE_FINALIZE ||
+        finalization->view <= core->decided_view || finalization->epoch != core->config.epoch ||
+        chain_range_check(core, range) < 0)
+        return false;
+    bool known = finalization->view == core->final_view &&
+                 hash_equal(&finalization->block_id, &core->final_id);
+    return known || tally_check(core, finalization);
+}
+
 void chain_on_range(struct bft *core, const struct bft_input *input)
 {
     const struct message_range *range = input->range;

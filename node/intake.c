@@ -112,7 +112,10 @@ static bool take_range(struct node *node, int peer, struct bytes_view payload)
     struct message_range range;
     if (!message_decode_range(&range, payload) || !shell_takes_answer(node->shell, peer))
         return false;
-    for (uint32_t i = 0; i < range.block_count; i++) {
+    /* An answer that leads to no finalization leaves nothing behind here; the core says what it thinks
+     * of it. Its headers are the peer's invention, so they could fill the cache for good. */
+    const uint32_t kept = bft_takes_range(node->core, &range) ? range.block_count : 0;
+    for (uint32_t i = 0; i < kept; i++) {
         if (!chain_add_body(node->chain, &range.blocks[i].header, range.blocks[i].body, true))
             return false;
     }

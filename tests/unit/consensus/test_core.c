@@ -313,6 +313,40 @@ static void contradicting_certificates_stop_the_vote(void **state)
     assert_non_null(effect(BFT_ALARM));
 }
 
+/* Bodies are kept of an answer only if hashes and signatures lead to a finalization. */
+static void only_a_finalized_range_is_taken(void **state)
+{
+    (void)state;
+    static struct message_range range;
+    start_trusted();
+    struct block_header header = header_of(1, wall_ms);
+    struct hash id;
+    block_header_id(&id, &header);
+    memset(&range, 0, sizeof range);
+    range.block_count = 1;
+    range.blocks[0].header = header;
+    range.finalization = certificate_of(VOTE_FINALIZE, 1, &id);
+    assert_true(bft_takes_range(core, &range));
+    range.blocks[0].header.height = UINT64_MAX; /* another block than the certificate's */
+    assert_false(bft_takes_range(core, &range));
+    range.blocks[0].header = header;
+    range.finalization.entries[2].signature.bytes[7] ^= 1;
+    assert_false(bft_takes_range(core, &range));
+    range.finalization = certificate_of(VOTE_NOTARIZE, 1, &id);
+    assert_false(bft_takes_range(core, &range));
+    range.finalization = certificate_of(VOTE_FINALIZE, 1, &id);
+    range.finalization.epoch = 1;
+    assert_false(bft_takes_range(core, &range));
+    range.finalization = certificate_of(VOTE_FINALIZE, 2, &id);
+    assert_false(bft_takes_range(core, &range));
+    range.finalization = certificate_of(VOTE_FINALIZE, 1, &id);
+    range.finalization.view = 0; /* what the core passes over in silence is not kept either */
+    assert_false(bft_takes_range(core, &range));
+    range.finalization = certificate_of(VOTE_FINALIZE, 1, &id);
+    range.block_count = 0;
+    assert_false(bft_takes_range(core, &range));
+}
+
 /* Any numbers, any flags, from anybody: no crash, no own vote that excludes another. */
 static void hostile_inputs(void **state)
 {
@@ -390,6 +424,7 @@ int main(void)
         cmocka_unit_test(failed_build),
         cmocka_unit_test(evidence_comes_once),
         cmocka_unit_test(contradicting_certificates_stop_the_vote),
+        cmocka_unit_test(only_a_finalized_range_is_taken),
         cmocka_unit_test(hostile_inputs),
     };
     return cmocka_run_group_tests(tests, NULL, finish);
