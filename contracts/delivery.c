@@ -10,7 +10,8 @@
  *    or by the sweep at the end of a block.
  * 2. When a deal ends, its whole escrow leaves its pot: to seller, fee pool and buyer.
  * 3. A watt-hour of a device, market time unit and direction is credited to one deal at most: what
- *    the first proof takes, the next one finds gone.
+ *    the first proof takes, the next one finds gone. In one unit a device is credited for one
+ *    direction only, whatever schedules its offers declared.
  * 4. A fingerprint is replaced only by its next revision, with a reason, while it can still matter.
  *
  * Deliberately absent: disputes and baselines, and the readings themselves: they pass through in a
@@ -263,19 +264,39 @@ static enum contract_error check_reading(const struct contract_call *call,
                : CONTRACT_BAD_METER_SIGNATURE;
 }
 
-static struct state_key used_key(const struct proof *proof, uint32_t unit)
+static struct state_key used_key(const struct proof *proof, uint32_t unit, uint8_t direction)
 {
-    const struct deal_record *deal = &proof->ended.deal;
-    return state_key_unit(STATE_USED, &deal->device, unit_start(proof, unit), deal->direction);
+    return state_key_unit(STATE_USED, &proof->ended.deal.device, unit_start(proof, unit),
+                          direction);
 }
 
 static struct energy used_before(const struct contract_call *call, const struct proof *proof,
-                                 uint32_t unit)
+                                 uint32_t unit, uint8_t direction)
 {
     struct used_record used = {.quantity = energy_of(0)};
-    struct state_key key = used_key(proof, unit);
+    struct state_key key = used_key(proof, unit, direction);
     (void)contract_read(call, &key, &used_record_codec, &used);
     return used.quantity;
+}
+
+/* What a deal finds of the energy that its schedule says was delivered in a unit. Each offer declares
+ * its own schedule, so two of them could have one device regulate up and down at once; what was
+ * credited the one way was, seen the other way, delivered less than nothing. False on overflow. */
+static bool left_of(const struct contract_call *call, const struct proof *proof, uint32_t unit,
+                    struct energy *delivered)
+{
+    const uint8_t direction = proof->ended.deal.direction;
+    const uint8_t opposite = direction == DIRECTION_UP ? DIRECTION_DOWN : DIRECTION_UP;
+    struct energy most;
+    if (!energy_sub(delivered, *delivered, used_before(call, proof, unit, direction))) {
+        return false;
+    }
+    struct energy other_way = used_before(call, proof, unit, opposite);
+    if (energy_wh(other_way) > 0) {
+        MUST(energy_sub(&most, energy_of(0), other_way));
+        *delivered = energy_min(*delivered, most);
+    }
+    return true;
 }
 
 /* Fills the settlement's terms: per unit what was contracted, and what was delivered and no other
@@ -298,7 +319,7 @@ static enum contract_error measure(const struct contract_call *call, struct proo
         if (!delivery_measured(delivered, DELIVERY_SCHEDULE, (enum direction)deal->direction,
                                terms->contracted[i], witness->units[i].net,
                                witness->readings[i].reading.net) ||
-            !energy_sub(delivered, *delivered, used_before(call, proof, i)) ||
+            !left_of(call, proof, i, delivered) ||
             !energy_add(&deal->delivered, deal->delivered, *delivered)) {
             return CONTRACT_BAD_READING;
         }
@@ -320,8 +341,9 @@ static struct energy use_up(const struct contract_call *call, const struct proof
             continue;
         }
         struct used_record used;
-        MUST(energy_add(&used.quantity, used_before(call, proof, i), taken));
-        struct state_key key = used_key(proof, i);
+        const uint8_t direction = proof->ended.deal.direction;
+        MUST(energy_add(&used.quantity, used_before(call, proof, i, direction), taken));
+        struct state_key key = used_key(proof, i, direction);
         contract_write(call, &key, &used_record_codec, &used);
     }
     return sum;

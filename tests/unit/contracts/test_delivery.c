@@ -460,6 +460,49 @@ static void test_energy_is_credited_once(void **state)
     assert_int_equal(money_ueur(second.refunded), 120000);
 }
 
+/* Two schedules for one device and period, so that one reading looks like both directions. */
+static void test_one_direction_is_credited(void **state)
+{
+    (void)state;
+    enum { LOW_WH = 3000 };
+    struct energy low[MARKET_UNITS] = {energy_of(LOW_WH), energy_of(LOW_WH)};
+    uint8_t salt[SCHEDULE_SALT_SIZE];
+    memset(salt, 0x5a, sizeof salt);
+    struct offer_place down = {.market = fixture_name("flex"),
+                               .direction = DIRECTION_DOWN,
+                               .period_start = market_period(8),
+                               .quantity = energy_of(1000),
+                               .price = energy_price_of(200000),
+                               .device = fixture_name("dev-bob")};
+    schedule_hash(&down.schedule_hash, salt, &down.device, down.period_start, low, MARKET_UNITS);
+    assert_error(CONTRACT_OK,
+                 market_offer(&fixture, "bob", "dev-bob", 8, DIRECTION_UP, 1000, 200000));
+    assert_error(CONTRACT_OK, fixture_act(&fixture, "bob", ACTION_OFFER_PLACE, &down));
+    uint64_t first = market_counters(&fixture).deals + 1;
+    assert_error(CONTRACT_OK, market_request(&fixture, "dso", 8, DIRECTION_UP, 1000, 200000));
+    fixture_next_block(&fixture, FIXTURE_BLOCK_MS);
+    assert_error(CONTRACT_OK, market_request(&fixture, "dso", 8, DIRECTION_DOWN, 1000, 200000));
+    fixture_next_block(&fixture, FIXTURE_BLOCK_MS);
+    fixture_next_block(&fixture, 8 * (int64_t)MARKET_PERIOD_MS);
+
+    /* Read: 4500 Wh per unit. Against 5000 that is 500 up, against 3000 it is 1500 down. */
+    const int64_t up_wh[MARKET_UNITS] = {500, 500};
+    const int64_t down_wh[MARKET_UNITS] = {-500, -500};
+    market_measure(&fixture, first, up_wh, &witness);
+    assert_error(CONTRACT_OK, market_prove(&fixture, "bob", first, &witness));
+    assert_int_equal(market_deal(&fixture, first).state, DEAL_SETTLED);
+    market_measure(&fixture, first + 1, down_wh, &witness);
+    for (int i = 0; i < MARKET_UNITS; i++) {
+        assert_int_equal(energy_wh(witness.readings[i].reading.net), 4500);
+        witness.units[i].net = low[i];
+    }
+    assert_error(CONTRACT_OK, market_prove(&fixture, "bob", first + 1, &witness));
+    struct deal_record other = market_deal(&fixture, first + 1);
+    assert_int_equal(other.state, DEAL_REFUNDED);
+    assert_int_equal(energy_wh(other.delivered), -1000);
+    assert_int_equal(money_ueur(other.refunded), money_ueur(other.escrow));
+}
+
 /* --- fingerprints ------------------------------------------------------------------------- */
 
 static struct meter_batch good_batch(void)
@@ -704,6 +747,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_witness_must_be_canonical_and_alone, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(test_energy_is_credited_once, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_one_direction_is_credited, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_batch_parameters, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_batch_revisions, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_correction_supersedes, set_up, tear_down),
