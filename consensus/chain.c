@@ -315,8 +315,11 @@ static uint64_t chain_path(struct bft *core)
             return 0;
         }
         struct bft_slot *slot = bft_slot_claim(core, view);
-        if (slot != NULL)
+        if (slot != NULL) {
             tally_pin(core, slot, &id);
+            if (!hash_equal(&slot->pinned_id, &id))
+                return 0; /* the alarm is raised: nothing can be decided through this view */
+        }
         struct bft_block *block = bft_chain_find(core, view, &id);
         if (block == NULL) {
             chain_fetch_gap(core, view, &id, height);
