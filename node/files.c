@@ -20,6 +20,29 @@ static void problem_errno(char problem[NODE_PROBLEM_SIZE], const char *path)
     snprintf(problem, NODE_PROBLEM_SIZE, "%.180s: %s", path, strerror(errno));
 }
 
+enum { READ_STEP = 16 * 1024 };
+
+/* Up to `limit` + 1 bytes with room for a NUL behind them, in memory that grows with what is there: a
+ * limit of 64 MiB is for the one large file, not for every small one. NULL if memory ran out. */
+static char *read_all(FILE *file, size_t limit, size_t *size)
+{
+    size_t room = READ_STEP;
+    char *text = malloc(room + 1);
+    *size = 0;
+    while (text != NULL) {
+        const size_t most = room < limit + 1 ? room : limit + 1;
+        *size += fread(text + *size, 1, most - *size, file);
+        if (*size < most || most == limit + 1)
+            return text;
+        room *= 2;
+        char *grown = realloc(text, room + 1);
+        if (grown == NULL)
+            free(text);
+        text = grown;
+    }
+    return NULL;
+}
+
 char *node_file_read(const char *path, size_t limit, size_t *size, char problem[NODE_PROBLEM_SIZE])
 {
     FILE *file = fopen(path, "rbe");
@@ -27,15 +50,13 @@ char *node_file_read(const char *path, size_t limit, size_t *size, char problem[
         problem_errno(problem, path);
         return NULL;
     }
-    char *text = malloc(limit + 2);
-    if (text == NULL) {
-        snprintf(problem, NODE_PROBLEM_SIZE, "%.180s: out of memory", path);
-        (void)fclose(file);
-        return NULL;
-    }
-    *size = fread(text, 1, limit + 1, file);
+    char *text = read_all(file, limit, size);
     bool failed = ferror(file) != 0;
     (void)fclose(file);
+    if (text == NULL) {
+        snprintf(problem, NODE_PROBLEM_SIZE, "%.180s: out of memory", path);
+        return NULL;
+    }
     if (failed || *size > limit) {
         snprintf(problem, NODE_PROBLEM_SIZE, "%.160s: %s", path,
                  failed ? "cannot be read" : "larger than such a file can be");
