@@ -104,11 +104,13 @@ DESTDIR ?=
 PREFIX ?= /usr/local
 .PHONY: install
 install: all ## install programs and guides under DESTDIR/PREFIX
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/doc/flexledger
+	install -d $(DESTDIR)$(PREFIX)/bin
+	for d in . docs docs/spec docs/adr; do install -d $(DESTDIR)$(PREFIX)/share/doc/flexledger/$$d; done
 	install -m 755 $(PROGRAMS) $(DESTDIR)$(PREFIX)/bin/
 	install -d $(DESTDIR)$(PREFIX)/share/man/man1
 	install -m 644 docs/man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1/
-	install -m 644 README.md CHANGELOG.md docs/*.md $(DESTDIR)$(PREFIX)/share/doc/flexledger/
+	install -m 644 README.md CHANGELOG.md $(DESTDIR)$(PREFIX)/share/doc/flexledger/
+	for d in docs docs/spec docs/adr; do install -m 644 $$d/*.md $(DESTDIR)$(PREFIX)/share/doc/flexledger/$$d/; done
 
 .PHONY: man
 man: $(BUILD)/bin/flex ## write docs/man/flex.1 anew from the command tables

@@ -194,7 +194,8 @@ static bool scan_number(struct json_scanner *scanner)
         }
     }
     if (scanner->at == first) {
-        return scan_fail(scanner, start, "a digit must stand here");
+        return scan_fail(scanner, start,
+                         negative ? "a digit must stand here" : "a value must stand here");
     }
     if (scanner->text[first] == '0' && (scanner->at > first + 1 || negative)) {
         return scan_fail(scanner, start, "number with a leading zero or minus zero");

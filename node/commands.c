@@ -17,18 +17,19 @@
 
 #include "node/config.h"
 #include "node/options.h"
+#include "p2p/certificate.h"
 
 enum { CERTIFICATE_DAYS = 3650 };
 
-static int failed(const char *command, const char *problem)
+static int failed(const struct flexd_options *options, const char *command, const char *problem)
 {
-    fprintf(stderr, "flexd %s: %s\n", command, problem);
+    flexd_say_fault(command, options->json, "failed", problem);
     return FLEXD_FAILED;
 }
 
-static int bad(const char *command, const char *problem)
+static int bad(const struct flexd_options *options, const char *command, const char *problem)
 {
-    fprintf(stderr, "flexd %s: %s\n", command, problem);
+    flexd_say_fault(command, options->json, "bad_input", problem);
     return FLEXD_BAD_USAGE;
 }
 
@@ -43,6 +44,15 @@ static bool make_directory(const char *path, char problem[NODE_PROBLEM_SIZE])
     if (mkdir(path, 0700) == 0 || errno == EEXIST)
         return true;
     snprintf(problem, NODE_PROBLEM_SIZE, "%.180s: %s", path, strerror(errno));
+    return false;
+}
+
+static bool make_tls_directory(const struct node_config *config, char problem[NODE_PROBLEM_SIZE])
+{
+    char path[NODE_PATH_MAX];
+    if (node_config_path(path, config, "tls"))
+        return make_directory(path, problem);
+    snprintf(problem, NODE_PROBLEM_SIZE, "the home's name is too long");
     return false;
 }
 
@@ -66,18 +76,16 @@ static bool install_certificate(const struct node_config *config,
     char ca_key[NODE_PATH_MAX];
     char certificate[NODE_PATH_MAX];
     char tls_key[NODE_PATH_MAX];
-    char directory[NODE_PATH_MAX];
     char fault[160] = "";
-    if (!node_config_path(directory, config, "tls") ||
-        !node_config_path(ca, config, config->tls_ca) ||
+    if (!make_tls_directory(config, problem))
+        return false;
+    if (!node_config_path(ca, config, config->tls_ca) ||
         !node_config_path(ca_key, config, "tls/ca.key") ||
         !node_config_path(certificate, config, config->tls_certificate) ||
         !node_config_path(tls_key, config, config->tls_key)) {
         snprintf(problem, NODE_PROBLEM_SIZE, "the home's name is too long");
         return false;
     }
-    if (!make_directory(directory, problem))
-        return false;
     if (options->new_ca != NULL) {
         if (!p2p_ca_create(ca, ca_key, options->new_ca, fault)) {
             snprintf(problem, NODE_PROBLEM_SIZE, "%s", fault);
@@ -93,6 +101,19 @@ static bool install_certificate(const struct node_config *config,
         return false;
     }
     return true;
+}
+
+/* Whether the genesis that is given, if one is, can be used: looked at before anything is made. */
+static bool genesis_is_good(const struct flexd_options *options, char problem[NODE_PROBLEM_SIZE])
+{
+    struct hash hash;
+    if (options->genesis == NULL)
+        return true;
+    struct genesis *genesis = malloc(sizeof *genesis);
+    bool good =
+        genesis != NULL && node_genesis_load(genesis, &hash, NULL, NULL, options->genesis, problem);
+    free(genesis);
+    return good;
 }
 
 /* Sets the chain once: the same genesis again is fine, another one is refused. */
@@ -140,9 +161,29 @@ static bool merge_peers(struct node_config *config, const struct flexd_options *
     return true;
 }
 
+/* The chain's name and the hash that operators compare; false while there is no good genesis. */
+static bool chain_texts(const struct node_config *config, char chain[NAME_SIZE + 1],
+                        char hash_text[2 * HASH_SIZE + 1])
+{
+    char path[NODE_PATH_MAX];
+    char problem[NODE_PROBLEM_SIZE];
+    struct hash hash;
+    struct genesis *genesis = malloc(sizeof *genesis);
+    bool good = genesis != NULL && node_config_path(path, config, config->genesis) &&
+                node_genesis_load(genesis, &hash, NULL, NULL, path, problem);
+    if (good) {
+        name_to_text(chain, &genesis->chain);
+        hex_encode(hash_text, hash.bytes, HASH_SIZE);
+    }
+    free(genesis);
+    return good;
+}
+
 static void report(const struct node_config *config, const struct public_key *key, bool json)
 {
-    bool genesis = exists(config, config->genesis);
+    char chain[NAME_SIZE + 1] = "";
+    char hash[2 * HASH_SIZE + 1] = "";
+    bool genesis = chain_texts(config, chain, hash);
     bool certificate = exists(config, config->tls_certificate);
     char hex[2 * PUBLIC_KEY_SIZE + 1];
     char name[NAME_SIZE + 1];
@@ -161,6 +202,8 @@ static void report(const struct node_config *config, const struct public_key *ke
                "peers     %u\n",
                config->home, node_config_name(name, config), node_role_name(config->role), hex,
                config->listen_p2p, config->listen_api, config->peer_count);
+        if (genesis)
+            printf("chain     %s\ngenesis   %s\n", chain, hash);
         for (int i = 0; i < steps; i++)
             printf("next      %s\n", next[i]);
         if (steps == 0)
@@ -176,6 +219,10 @@ static void report(const struct node_config *config, const struct public_key *ke
     cJSON_AddStringToObject(root, "listen_api", config->listen_api);
     cJSON_AddNumberToObject(root, "peers", config->peer_count);
     cJSON_AddBoolToObject(root, "genesis", genesis);
+    if (genesis) {
+        cJSON_AddStringToObject(root, "chain", chain);
+        cJSON_AddStringToObject(root, "genesis_hash", hash);
+    }
     cJSON_AddBoolToObject(root, "certificate", certificate);
     cJSON_AddItemToObject(root, "next", cJSON_CreateStringArray(next, steps));
     char *text = cJSON_PrintUnformatted(root);
@@ -237,49 +284,42 @@ int flexd_init(int count, char **arguments)
         return FLEXD_BAD_USAGE;
     const char *fault = config_from_options(&config, &options);
     if (fault != NULL)
-        return bad("init", fault);
+        return bad(&options, "init", fault);
     if (exists(&config, "flexd.json") || exists(&config, "node.key"))
-        return failed("init", "this home is in use already; nothing was changed");
-    /* What can be refused is looked at before anything is made. */
-    struct genesis *genesis = malloc(sizeof *genesis);
-    struct hash hash;
-    bool readable = options.genesis == NULL ||
-                    (genesis != NULL &&
-                     node_genesis_load(genesis, &hash, NULL, NULL, options.genesis, problem));
-    free(genesis);
-    if (!readable)
-        return bad("init", problem);
+        return failed(&options, "init", "this home is in use already; nothing was changed");
+    if (!genesis_is_good(&options, problem))
+        return bad(&options, "init", problem);
 
     struct secret_key seed;
     struct public_key key;
-    if (!make_directory(options.home, problem) || !node_config_path(path, &config, "node.key") ||
-        !node_key_create(path, &seed, problem))
-        return failed("init", problem);
+    if (!make_directory(options.home, problem) || !make_tls_directory(&config, problem) ||
+        !node_config_path(path, &config, "node.key") || !node_key_create(path, &seed, problem))
+        return failed(&options, "init", problem);
     ed25519_public_key(&key, &seed);
     secret_key_wipe(&seed);
     if ((options.new_ca != NULL || options.ca_certificate != NULL) &&
         !install_certificate(&config, &options, &key, problem))
-        return failed("init", problem);
+        return failed(&options, "init", problem);
     if ((options.genesis != NULL && !install_genesis(&config, options.genesis, problem)) ||
         !merge_peers(&config, &options, &key, problem) || !node_config_save(&config, problem))
-        return failed("init", problem);
+        return failed(&options, "init", problem);
     report(&config, &key, options.json);
     return FLEXD_DONE;
 }
 
 /* Loads configuration and public key of an existing home; an exit code other than 0 on failure. */
 static int open_home(const char *command, struct node_config *config, struct public_key *key,
-                     const char *home)
+                     const struct flexd_options *options)
 {
     char problem[NODE_PROBLEM_SIZE];
     char path[NODE_PATH_MAX];
     struct secret_key seed;
-    if (!node_config_load(config, home, problem))
-        return bad(command, problem);
+    if (!node_config_load(config, options->home, problem))
+        return bad(options, command, problem);
     if (!node_config_path(path, config, "node.key"))
-        return bad(command, "the home's name is too long");
+        return bad(options, command, "the home's name is too long");
     if (!node_key_load(path, &seed, problem))
-        return bad(command, problem);
+        return bad(options, command, problem);
     ed25519_public_key(key, &seed);
     secret_key_wipe(&seed);
     return FLEXD_DONE;
@@ -296,19 +336,22 @@ int flexd_join(int count, char **arguments)
     if (!flexd_options_parse(&options, "join", allowed, count, arguments))
         return FLEXD_BAD_USAGE;
     if ((options.ca_certificate == NULL) != (options.ca_key == NULL))
-        return bad("join", "--ca-certificate and --ca-key belong together");
-    int code = open_home("join", &config, &key, options.home);
+        return bad(&options, "join", "--ca-certificate and --ca-key belong together");
+    int code = open_home("join", &config, &key, &options);
     if (code != FLEXD_DONE)
         return code;
     if (exists(&config, "flexd.pid"))
-        return failed("join", "flexd.pid is there: stop the node first (or remove it after a "
-                              "crash)");
+        return failed(&options, "join",
+                      "flexd.pid is there: stop the node first (or remove it after a "
+                      "crash)");
+    if (!genesis_is_good(&options, problem))
+        return bad(&options, "join", problem);
     if (options.ca_certificate != NULL && !exists(&config, config.tls_certificate) &&
         !install_certificate(&config, &options, &key, problem))
-        return failed("join", problem);
+        return failed(&options, "join", problem);
     if ((options.genesis != NULL && !install_genesis(&config, options.genesis, problem)) ||
         !merge_peers(&config, &options, &key, problem) || !node_config_save(&config, problem))
-        return failed("join", problem);
+        return failed(&options, "join", problem);
     report(&config, &key, options.json);
     return FLEXD_DONE;
 }
@@ -328,26 +371,44 @@ int flexd_certificate(int count, char **arguments)
         return FLEXD_BAD_USAGE;
     if (options.ca_certificate == NULL || options.ca_key == NULL || options.out == NULL ||
         options.node_key == NULL)
-        return bad("certificate", "--ca-certificate, --ca-key, --node-key, --out are required");
+        return bad(&options, "certificate",
+                   "--ca-certificate, --ca-key, --node-key, --out are required");
     if (!hex_decode(key.bytes, PUBLIC_KEY_SIZE, options.node_key))
-        return bad("certificate", "--node-key: must be 64 lower-case hex digits");
+        return bad(&options, "certificate", "--node-key: must be 64 lower-case hex digits");
     if (strlen(options.out) >= NODE_PATH_MAX - 16)
-        return bad("certificate", "--out: too long");
+        return bad(&options, "certificate", "--out: too long");
     snprintf(ca, sizeof ca, "%s/ca.pem", options.out);
     snprintf(certificate, sizeof certificate, "%s/node.pem", options.out);
     snprintf(tls_key, sizeof tls_key, "%s/node.key", options.out);
     if (access(tls_key, F_OK) == 0)
-        return failed("certificate", "there is a node.key in --out already");
+        return failed(&options, "certificate", "there is a node.key in --out already");
     if (!make_directory(options.out, problem) || !copy_file(ca, options.ca_certificate, problem))
-        return failed("certificate", problem);
+        return failed(&options, "certificate", problem);
     if (!p2p_certificate_issue(certificate, tls_key, options.ca_certificate, options.ca_key, &key,
                                CERTIFICATE_DAYS, fault))
-        return failed("certificate", fault);
+        return failed(&options, "certificate", fault);
     if (options.json)
         printf("{\"certificate\":\"%s\",\"key\":\"%s\",\"ca\":\"%s\"}\n", certificate, tls_key, ca);
     else
         printf("wrote %s, %s, %s: hand them to the node's operator\n", ca, certificate, tls_key);
     return FLEXD_DONE;
+}
+
+/* The same look at the TLS files that the transport takes when it starts. */
+static bool tls_is_good(const struct node_config *config, const struct public_key *key,
+                        char problem[NODE_PROBLEM_SIZE])
+{
+    char ca[NODE_PATH_MAX];
+    char certificate[NODE_PATH_MAX];
+    char tls_key[NODE_PATH_MAX];
+    char fault[160] = "the home's name is too long";
+    bool good = node_config_path(ca, config, config->tls_ca) &&
+                node_config_path(certificate, config, config->tls_certificate) &&
+                node_config_path(tls_key, config, config->tls_key) &&
+                certificate_check(ca, certificate, tls_key, key, fault);
+    if (!good)
+        snprintf(problem, NODE_PROBLEM_SIZE, "%s", fault);
+    return good;
 }
 
 int flexd_check(int count, char **arguments)
@@ -361,28 +422,37 @@ int flexd_check(int count, char **arguments)
     char problem[NODE_PROBLEM_SIZE] = "";
     if (!flexd_options_parse(&options, "check", allowed, count, arguments))
         return FLEXD_BAD_USAGE;
-    int code = open_home("check", &config, &key, options.home);
+    int code = open_home("check", &config, &key, &options);
     if (code != FLEXD_DONE)
         return code;
+    if (!exists(&config, config.genesis))
+        return bad(&options, "check",
+                   "there is no genesis yet: flexd join --genesis FILE, once it names every key");
     struct genesis *genesis = malloc(sizeof *genesis);
     struct validator_set set;
     if (genesis == NULL || !node_config_path(path, &config, config.genesis) ||
         !node_genesis_load(genesis, &hash, NULL, NULL, path, problem)) {
         free(genesis);
-        return bad("check", problem);
+        return bad(&options, "check", problem);
     }
     node_genesis_set(&set, genesis);
     bool simulated = genesis->simulated_time == 1;
     free(genesis);
     bool member = validator_set_index(&set, &key) >= 0;
     if (member != (config.role == NODE_VALIDATOR))
-        return bad("check", member ? "role is audit, but the genesis set has this key"
-                                   : "role is validator, but the genesis set lacks this key");
+        return bad(&options, "check",
+                   member ? "role is audit, but the genesis set has this key"
+                          : "role is validator, but the genesis set lacks this key");
     if (config.clock_offset_file[0] != '\0' && !simulated)
-        return bad("check", "clock_offset_file needs a genesis with simulated_time 1");
+        return bad(&options, "check", "clock_offset_file needs a genesis with simulated_time 1");
     if (!exists(&config, config.tls_ca) || !exists(&config, config.tls_certificate) ||
         !exists(&config, config.tls_key))
-        return bad("check", "a TLS file is missing (see \"tls\" in flexd.json)");
+        return bad(
+            &options, "check",
+            "a TLS file is missing: put ca.pem, node.pem and node.key into HOME/tls, or flexd "
+            "join --ca-certificate FILE --ca-key FILE");
+    if (!tls_is_good(&config, &key, problem))
+        return bad(&options, "check", problem);
     report(&config, &key, options.json);
     return FLEXD_DONE;
 }

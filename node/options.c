@@ -6,8 +6,11 @@
  * Deliberately absent: short options, abbreviations, positional arguments. */
 #include "node/options.h"
 
+#include <cjson/cJSON.h>
+#include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const size_t HEX_KEY_SIZE = 2 * (size_t)PUBLIC_KEY_SIZE;
@@ -30,6 +33,35 @@ static const struct {
     {"node-key", offsetof(struct flexd_options, node_key)},
     {"out", offsetof(struct flexd_options, out)},
 };
+
+void flexd_say_fault(const char *command, bool json, const char *code, const char *problem)
+{
+    fprintf(stderr, "flexd %s: %s\n", command, problem);
+    if (!json)
+        return;
+    cJSON *root = cJSON_CreateObject();
+    cJSON *error = cJSON_AddObjectToObject(root, "error");
+    cJSON_AddStringToObject(error, "code", code);
+    cJSON_AddStringToObject(error, "reason", problem);
+    char *text = cJSON_PrintUnformatted(root);
+    if (text != NULL)
+        printf("%s\n", text);
+    free(text);
+    cJSON_Delete(root);
+}
+
+/* A command line at fault; false, so that a parser can return it. */
+__attribute__((format(printf, 3, 4))) static bool
+fault(const struct flexd_options *options, const char *command, const char *format, ...)
+{
+    char problem[NODE_PROBLEM_SIZE];
+    va_list list;
+    va_start(list, format);
+    vsnprintf(problem, sizeof problem, format, list);
+    va_end(list);
+    flexd_say_fault(command, options->json, "bad_usage", problem);
+    return false;
+}
 
 static bool is_allowed(const char *const *allowed, const char *name, size_t length)
 {
@@ -68,9 +100,8 @@ static bool store_value(struct flexd_options *options, const char *command, cons
     if (length == 4 && memcmp(name, "peer", 4) == 0) {
         if (add_peer(options, value))
             return true;
-        fprintf(stderr, "flexd %s: --peer %s: must be KEY@HOST:PORT, at most %d of them\n", command,
-                value, P2P_PEERS_MAX);
-        return false;
+        return fault(options, command, "--peer %s: must be KEY@HOST:PORT, at most %d of them",
+                     value, P2P_PEERS_MAX);
     }
     for (size_t i = 0; i < sizeof text_options / sizeof text_options[0]; i++) {
         if (strlen(text_options[i].name) != length ||
@@ -80,8 +111,7 @@ static bool store_value(struct flexd_options *options, const char *command, cons
         char *field = (char *)options + text_options[i].offset;
         memcpy(&slot, field, sizeof slot);
         if (slot != NULL) {
-            fprintf(stderr, "flexd %s: --%s is given twice\n", command, text_options[i].name);
-            return false;
+            return fault(options, command, "--%s is given twice", text_options[i].name);
         }
         memcpy(field, &value, sizeof value);
         return true;
@@ -93,35 +123,33 @@ bool flexd_options_parse(struct flexd_options *options, const char *command,
                          const char *const *allowed, int count, char **arguments)
 {
     memset(options, 0, sizeof *options);
+    /* Known before anything is parsed: what is wrong with the line is said as JSON too. */
+    for (int i = 0; i < count; i++)
+        options->json |= is_allowed(allowed, "json", 4) && strcmp(arguments[i], "--json") == 0;
     for (int i = 0; i < count; i++) {
         const char *argument = arguments[i];
         if (strncmp(argument, "--", 2) != 0) {
-            fprintf(stderr, "flexd %s: %s: not an option; see flexd --help\n", command, argument);
-            return false;
+            return fault(options, command, "%s: not an option; see flexd --help", argument);
         }
         const char *name = argument + 2;
         size_t length = strcspn(name, "=");
         if (!is_allowed(allowed, name, length)) {
-            fprintf(stderr, "flexd %s: unknown option %s; see flexd --help\n", command, argument);
-            return false;
+            return fault(options, command, "unknown option %s; see flexd --help", argument);
         }
         if (length == 4 && memcmp(name, "json", 4) == 0 && name[length] == '\0') {
-            options->json = true;
             continue;
         }
         const char *value = name[length] == '=' ? name + length + 1 : NULL;
         if (value == NULL && i + 1 < count)
             value = arguments[++i];
         if (value == NULL) {
-            fprintf(stderr, "flexd %s: %s needs a value\n", command, argument);
-            return false;
+            return fault(options, command, "%s needs a value", argument);
         }
         if (!store_value(options, command, name, length, value))
             return false;
     }
     if (is_allowed(allowed, "home", 4) && options->home == NULL) {
-        fprintf(stderr, "flexd %s: --home DIR is required\n", command);
-        return false;
+        return fault(options, command, "--home DIR is required");
     }
     return true;
 }

@@ -25,7 +25,10 @@ struct flexd_options {
     bool json;
 };
 
-/* `allowed`: NULL-terminated names without dashes. On failure false, with the reason on stderr. */
+/* The reason on stderr; with `json` also the one object {"error":{"code","reason"}} on stdout. */
+void flexd_say_fault(const char *command, bool json, const char *code, const char *problem);
+
+/* `allowed`: NULL-terminated names without dashes. On failure false, with the reason said. */
 bool flexd_options_parse(struct flexd_options *options, const char *command,
                          const char *const *allowed, int count, char **arguments);
 

@@ -24,7 +24,8 @@
 
 static int refuse(int code, const char *what, const char *problem)
 {
-    fprintf(stderr, "flexd start: %s%s%s\n", what, what[0] != '\0' ? ": " : "", problem);
+    fprintf(stderr, "flexd start: %s%s%s%s\n", what, what[0] != '\0' ? ": " : "", problem,
+            code == FLEXD_BAD_USAGE ? "; flexd check says what is missing" : "");
     return code;
 }
 

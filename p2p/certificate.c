@@ -56,8 +56,10 @@ static bool failed(char problem[PROBLEM_SIZE], const char *what, const char *fil
     char reason[96] = "";
     if (code != 0) {
         mbedtls_strerror(code, reason, sizeof(reason));
+        reason[strcspn(reason, ",")] = '\0'; /* What follows are examples, too long for here. */
     }
-    snprintf(problem, PROBLEM_SIZE, "%.60s %.40s: %.50s", what, file, reason);
+    snprintf(problem, PROBLEM_SIZE, "%.30s %.70s%s%.50s", what, file, code != 0 ? ": " : "",
+             reason);
     return false;
 }
 
@@ -416,10 +418,11 @@ bool certificate_check(const char *ca_file, const char *certificate_file, const 
     } else if ((code = mbedtls_pk_check_pair(&own.pk, &key)) != 0) {
         failed(problem, "not the certificate's key:", key_file, code);
     } else if (mbedtls_x509_crt_verify(&own, &ca, NULL, name, &flags, NULL, NULL) != 0) {
-        const char *why = (flags & MBEDTLS_X509_BADCERT_EXPIRED) != 0       ? "expired:"
-                          : (flags & MBEDTLS_X509_BADCERT_FUTURE) != 0      ? "not valid yet:"
-                          : (flags & MBEDTLS_X509_BADCERT_CN_MISMATCH) != 0 ? "another node's:"
-                                                                            : "not under the CA:";
+        const char *why = (flags & MBEDTLS_X509_BADCERT_EXPIRED) != 0  ? "expired:"
+                          : (flags & MBEDTLS_X509_BADCERT_FUTURE) != 0 ? "not valid yet:"
+                          : (flags & MBEDTLS_X509_BADCERT_CN_MISMATCH) != 0
+                              ? "issued for another node:"
+                              : "not under the CA:";
         failed(problem, why, certificate_file, 0);
     } else {
         ok = true;

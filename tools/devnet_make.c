@@ -404,10 +404,15 @@ static int write_genesis(struct cli *cli, const struct devnet *devnet,
 static int name_nodes(struct cli *cli, struct devnet *devnet, const struct devnet_plan *plan)
 {
     char path[FILES_PATH_SIZE];
-    if (files_join(path, devnet->directory, "wallets") && files_exists(path)) {
-        return cli_fail(cli, CLI_USAGE, "unfinished",
-                        "%s holds pieces of a devnet that was never finished; remove them first",
-                        devnet->directory);
+    /* What is there may be an unfinished devnet or somebody's own files: neither is overwritten. */
+    static const char *const ours[] = {"wallets", "nodes", "genesis.json"};
+    for (size_t i = 0; i < sizeof ours / sizeof ours[0]; i++) {
+        if (files_join(path, devnet->directory, ours[i]) && files_exists(path)) {
+            return cli_fail(cli, CLI_USAGE, "unfinished",
+                            "%s is there already, but no finished devnet is; remove it, or choose "
+                            "another directory",
+                            path);
+        }
     }
     if (plan->validators < LIMIT_VALIDATORS_MIN || plan->validators > LIMIT_VALIDATORS ||
         plan->validators + plan->audits > DEVNET_NODES_MAX) {
