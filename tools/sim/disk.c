@@ -18,7 +18,6 @@ struct sim_disk *sim_disk_new(void)
 {
     struct sim_disk *disk = calloc(1, sizeof *disk);
     MUST(disk != NULL);
-    disk->next_number = 1;
     return disk;
 }
 
@@ -182,8 +181,12 @@ void sim_disk_sync(struct sim *sim, struct sim_node *node)
         disk->sign_cached.exists = true;
         disk->sign_cached.sequence++;
         /* No sync of its own: the durable copy lags. */
-        if (sim_chance(sim, 700) && !sim_mutant(sim, SIM_MUTANT_NO_SIGN_STATE))
-            disk->sign = disk->sign_cached;
+        if (sim_chance(sim, 700)) {
+            disk->sign_reached = true;
+            disk->sign_truth = disk->sign_cached;
+            if (!sim_mutant(sim, SIM_MUTANT_NO_SIGN_STATE))
+                disk->sign = disk->sign_cached;
+        }
     }
     disk->turn_start = (uint32_t)segment->size;
     if (segment->size >= SIM_SEGMENT_BYTES)
@@ -217,7 +220,10 @@ void sim_disk_prune(struct sim *sim, struct sim_node *node, uint64_t floor_view)
     memmove(disk->segments, disk->segments + gone, disk->count * sizeof *disk->segments);
     disk->sign_cached.first_segment = disk->segments[0].number;
     disk->sign_cached.exists = true;
-    disk->sign = disk->sign_cached; /* this one is synced */
+    disk->sign_reached = true;
+    disk->sign_truth = disk->sign_cached;
+    if (!sim_mutant(sim, SIM_MUTANT_NO_SIGN_STATE))
+        disk->sign = disk->sign_cached; /* this one is synced */
 }
 
 /* --- crashes ------------------------------------------------------------------------------------- */
@@ -307,6 +313,8 @@ static enum journal_result check_sequence(const struct sim_disk *disk)
     uint64_t first = disk->sign.first_segment > 0 ? disk->sign.first_segment : 1;
     if (disk->count == 0)
         return disk->sign.exists ? JOURNAL_MISSING : JOURNAL_OK;
+    if (!disk->sign.exists) /* only where sign-state is switched off */
+        first = disk->segments[0].number;
     for (uint32_t i = 0; i < disk->count; i++)
         if (disk->segments[i].number != first + i)
             return JOURNAL_MISSING;

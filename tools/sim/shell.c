@@ -252,8 +252,13 @@ void sim_feed(struct sim *sim, struct sim_node *node, struct bft_input *input)
     }
     input->now_ms = sim_node_mono(sim, node);
     input->wall = sim_node_wall(sim, node);
-    if (sim_mutant(sim, SIM_MUTANT_NO_CLOCK_CHECK) && input->proposal != NULL)
-        input->wall = input->proposal->header.time;
+    if (sim_mutant(sim, SIM_MUTANT_NO_CLOCK_CHECK)) {
+        if (input->proposal != NULL &&
+            timestamp_ms(input->proposal->header.time) > node->believed_ms)
+            node->believed_ms = timestamp_ms(input->proposal->header.time);
+        if (node->believed_ms > timestamp_ms(input->wall))
+            input->wall = timestamp_of(node->believed_ms);
+    }
     sim->effects.count = 0;
     bft_step(node->core, input, &sim->effects);
     for (uint32_t i = 0; i < sim->effects.count; i++) {

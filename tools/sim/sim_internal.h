@@ -111,8 +111,9 @@ struct sim_disk {
     bool vote_pending;
     struct sign_state sign;        /* as the file has it, once it reached the disk */
     struct sign_state sign_cached; /* as the node sees it */
+    bool sign_reached;             /* what the two above would be without any mutant: */
+    struct sign_state sign_truth;  /* the durable one */
     uint64_t floor_view;
-    uint64_t next_number;
 };
 
 /* A final block, as everybody must have it. */
@@ -193,6 +194,7 @@ struct sim_node {
     uint32_t generation;
     uint64_t tick_ms;
     uint64_t busy_until_ms;
+    int64_t believed_ms;  /* a mutant's: the latest time that any block bore */
     int64_t skew_ms;      /* of the wall clock */
     int64_t drift_ppm;    /* of the monotonic one */
     int64_t jump_ms;      /* of the wall clock, until GST */
@@ -207,8 +209,6 @@ struct sim_node {
     struct sim_store store;
     /* Oracles: what its key has said in public or made durable. */
     struct sim_ballot (*ballots)[VOTE_KIND_COUNT]; /* SIM_VIEWS_MAX */
-    /* Personas' memory. */
-    uint64_t memo[4];
     uint32_t side_mask; /* twin: validators that this instance talks with */
 };
 

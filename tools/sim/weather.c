@@ -4,6 +4,7 @@
  * At most f validators are Byzantine or lose their disk for good; network, power, clocks and the rest
  * may hit anybody until GST. Clocks far off hit at most f nodes, because a quorum of them could make
  * a block of the future final, which no protocol can take back. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/fatal.h"
@@ -242,7 +243,7 @@ void sim_weather_change(struct sim *sim)
 static bool flip_journal(struct sim *sim, struct sim_node *node)
 {
     struct sim_disk *disk = node->disk;
-    if (disk->count == 0 || !disk->sign.exists)
+    if (disk->count == 0 || !disk->sign_reached)
         return false;
     bool closed = disk->count > 1;
     struct sim_segment *segment = &disk->segments[closed ? sim_below(sim, disk->count - 1) : 0];
@@ -260,8 +261,15 @@ static void restore_journal(struct sim_node *node, bool all)
         return;
     struct sim_disk *restored = node->backup;
     node->backup = NULL;
-    if (!all)
+    if (!all) {
+        const struct sign_state *known = &node->disk->sign_truth;
+        const struct sign_state *old = &restored->sign_cached;
+        node->follower =
+            node->follower || (known->has_vote &&
+                               (!old->has_vote || journal_vote_is_later(&known->vote, &old->vote)));
         restored->sign = node->disk->sign;
+        restored->sign_reached = node->disk->sign_reached;
+    }
     sim_disk_free(node->disk);
     node->disk = restored;
 }
@@ -286,11 +294,9 @@ static void damage(struct sim *sim, struct sim_node *node, const struct sim_cala
         node->follower = flip_journal(sim, node) || node->follower;
         break;
     case SIM_CALAMITY_DELETE_JOURNAL:
-        node->follower = node->disk->sign.has_vote && node->disk->count > 0;
-        for (uint32_t i = 0; i < node->disk->count; i++) {
-            /* The bytes go with the segment. */
-            node->disk->segments[i].size = 0;
-        }
+        node->follower = (node->disk->sign_reached && node->disk->count > 0) || node->follower;
+        while (node->disk->count > 0)
+            free(node->disk->segments[--node->disk->count].bytes);
         break;
     case SIM_CALAMITY_RESTORE_JOURNAL:
         restore_journal(node, false);
