@@ -1,0 +1,53 @@
+#!/usr/bin/env bash
+# usage: run_regress.sh FLEXSIM: replays each line of regress.txt (arguments of flexsim; what follows a #
+# is said to people), then runs one seed twice and compares digests, and checks the exit codes.
+set -uo pipefail
+sim=$1
+here=$(dirname "$0")
+failed=0
+count=0
+while IFS= read -r line; do
+    arguments=${line%%#*}
+    [ -z "${arguments// /}" ] && continue
+    count=$((count + 1))
+    # The arguments are words of a file of ours.
+    # shellcheck disable=SC2086
+    if ! said=$("$sim" $arguments 2>&1); then
+        printf 'regression: flexsim %s\n%s\n' "$arguments" "$said"
+        failed=1
+    fi
+done <"$here/regress.txt"
+
+expect() {
+    local wanted=$1
+    shift
+    "$sim" "$@" >/dev/null 2>&1
+    local code=$?
+    if [ "$code" -ne "$wanted" ]; then
+        printf 'flexsim %s: exit %d, not %d\n' "$*" "$code" "$wanted"
+        failed=1
+    fi
+}
+expect 2 --nodes 3
+expect 2 --persona nobody
+expect 2 --mutant nothing --seed 1
+expect 2 --seed
+expect 2 --seeds 0
+expect 1 --seed 1 --seeds 10 --mutant small-quorum
+expect 3 --seed 1 --seeds 10 --mutant leader-ignores-mempool
+
+for arguments in "--seed 7 --seeds 20" "--nodes 7 --seed 3 --seeds 5 --json"; do
+    # shellcheck disable=SC2086
+    if [ "$("$sim" $arguments 2>/dev/null)" != "$("$sim" $arguments 2>/dev/null)" ]; then
+        printf 'flexsim %s: two runs differ\n' "$arguments"
+        failed=1
+    fi
+done
+# shellcheck disable=SC2312
+whole=$("$sim" --seed 1 --seeds 3 --trace --persona none | grep -c '>')
+if [ "$whole" -lt 100 ]; then
+    printf 'flexsim --trace tells no story\n'
+    failed=1
+fi
+printf 'flexsim: %d regressions replayed\n' "$count"
+exit "$failed"
