@@ -90,6 +90,7 @@ $(foreach m,tools node,$(if $(wildcard $(m)/*_main.c),$(eval $(call program_rule
 
 include tests/fuzz/module.mk
 include tests/model/module.mk
+include tests/sim/module.mk
 include tests/ct/module.mk
 include tests/targets.mk
 

@@ -6,6 +6,7 @@ test: ## install what is missing, build, run a tier of every kind of test
 	@$(MAKE) --no-print-directory check-source
 	@$(MAKE) --no-print-directory -j2 all
 	@$(MAKE) --no-print-directory unit
+	@$(MAKE) --no-print-directory sim-test
 	@$(MAKE) --no-print-directory compilers
 	@$(MAKE) --no-print-directory asan
 	@$(MAKE) --no-print-directory tsan
@@ -16,6 +17,8 @@ test: ## install what is missing, build, run a tier of every kind of test
 	@echo "make test: passed"
 
 test-all: test tidy model ctime ## every tier whole
+	@$(MAKE) --no-print-directory sim SEEDS=20000
+	@$(MAKE) --no-print-directory sim-mutants
 	@$(MAKE) --no-print-directory fuzz SECONDS=900
 	@echo "make test-all: passed"
 
