@@ -1,5 +1,5 @@
 /* The baseline: what a device would have consumed, from what it consumed on comparable days
- * (market-rules 9; D2.3 4.2.2; docs/spec/delivery.md 6).
+ * (market-rules 9; D2.3 4.2.2; docs/spec/delivery.md 5).
  *
  * The caller chooses which days are comparable (same class of day, no activation of the device) and
  * hands them over oldest first; everything from there on is here, in exact integers. Pointers are

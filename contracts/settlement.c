@@ -8,7 +8,7 @@
  * Invariants:
  * 1. paid + refunded + remainder = escrow, all of them at least 0.
  * 2. At most one of refunded and remainder is above 0: the buyer gets back what a broken promise
- *    leaves, the fee pool what a kept one does (docs/adr/0014). An escrow of price x contracted,
+ *    leaves, the fee pool what a kept one does (docs/adr/0022). An escrow of price x contracted,
  *    rounded either way, so leaves the pool at most one micro-euro.
  * 3. Sums that no int64 holds change nothing: more than the escrow was earned, or the whole deposit
  *    is owed.
@@ -28,16 +28,18 @@ bool delivery_against_reference(struct energy *out, enum direction direction,
                                      : energy_sub(out, actual, reference);
 }
 
-/* c - max(0, over), where the difference over = higher - lower may itself not fit. */
+/* c - max(0, higher - lower), exact: only the result has to fit. */
 static bool contracted_less_excess(struct energy *out, struct energy contracted,
                                    struct energy higher, struct energy lower)
 {
-    if (energy_compare(higher, lower) <= 0) {
-        *out = contracted;
-        return true;
+    int128 excess = (int128)energy_wh(higher) - energy_wh(lower);
+    int64_t delivered;
+    if (!checked_narrow_i64(&delivered,
+                            energy_wh(contracted) - (excess > 0 ? excess : (int128)0))) {
+        return false;
     }
-    struct energy excess;
-    return energy_sub(&excess, higher, lower) && energy_sub(out, contracted, excess);
+    *out = energy_of(delivered);
+    return true;
 }
 
 bool delivery_against_cap(struct energy *out, struct energy contracted, struct energy limit,

@@ -12,6 +12,7 @@ test: ## install what is missing, build, run a tier of every kind of test
 	@$(MAKE) --no-print-directory tsan
 	@$(MAKE) --no-print-directory fuzz-regress
 	@$(MAKE) --no-print-directory fuzz SECONDS=30
+	@$(MAKE) --no-print-directory models
 	@$(MAKE) --no-print-directory e2e
 	@$(MAKE) --no-print-directory day
 	@echo "make test: passed"
@@ -40,6 +41,10 @@ tsan: ## the threaded parts' tests under the thread sanitizer
 tsan-units:
 	@$(MAKE) --no-print-directory -j2 $(UNIT_p2p) $(UNIT_node)
 	@tests/run_units.sh $(UNIT_p2p) $(UNIT_node)
+
+.PHONY: models
+models: all ## the calculators against independent models: worked examples, random problems, real data
+	@tests/run_models.sh $(BUILD)
 
 e2e: all ## real processes: clusters, kill -9, bad input over the wire
 	@tests/run_e2e.sh $(BUILD)

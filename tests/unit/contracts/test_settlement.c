@@ -418,7 +418,8 @@ static void test_delivered_against_a_limit(void **state)
         {500, -300, -250, true, true, 450, 500},
         {1, INT64_MIN, INT64_MAX, false, true, 0, 1},
         {1, INT64_MAX, INT64_MIN, true, false, 1, 0},
-        {1, -1, INT64_MAX, false, true, 0, 1},
+        {1, -1, INT64_MAX, true, true, 1 - INT64_MAX - 1, 1},
+        {1, -3, INT64_MAX, false, true, 0, 1},
         {1, INT64_MAX, 0, true, true, 1, 1 - INT64_MAX},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
