@@ -451,6 +451,24 @@ bool bft_takes_range(struct bft *core, const struct message_range *range)
     return known || tally_check(core, finalization);
 }
 
+/* The range's finalization, verified: what is decided with it is kept and shown to others. NULL if it
+ * is false or contradicts what is held; then that has been said. */
+static const struct certificate *chain_range_proof(struct bft *core, const struct bft_input *input)
+{
+    const struct certificate *finalization = &input->range->finalization;
+    /* Of a finalization that is held, the answer's copy may carry any signatures: ours is used. */
+    if (core->has_top && core->top.view == finalization->view &&
+        hash_equal(&core->top.block_id, &finalization->block_id))
+        return &core->top;
+    /* One at or below the highest known is not taken in, so it is checked here. */
+    const bool higher = finalization->view > core->final_view;
+    if (higher ? !tally_certificate(core, finalization) : !tally_check(core, finalization)) {
+        bft_strike(core, input, "range answer with a false finalization");
+        return NULL;
+    }
+    return finalization->view > core->final_view ? NULL : finalization;
+}
+
 void chain_on_range(struct bft *core, const struct bft_input *input)
 {
     const struct message_range *range = input->range;
@@ -462,18 +480,9 @@ void chain_on_range(struct bft *core, const struct bft_input *input)
         bft_strike(core, input, "range answer whose hashes do not lead to its finalization");
         return;
     }
-    /* A finalization at or below the highest known one is not taken in, so it is checked here. */
-    bool known = range->finalization.view == core->final_view &&
-                 hash_equal(&range->finalization.block_id, &core->final_id);
-    if (!known && range->finalization.view > core->final_view) {
-        if (!tally_certificate(core, &range->finalization)) {
-            bft_strike(core, input, "range answer with a false finalization");
-            return;
-        }
-    } else if (!known && !tally_check(core, &range->finalization)) {
-        bft_strike(core, input, "range answer with a false finalization");
+    const struct certificate *proof = chain_range_proof(core, input);
+    if (proof == NULL)
         return;
-    }
     /* [C-EPOCH.RANGE] What lies above a boundary block was at most its proof. */
     for (uint32_t i = (uint32_t)first; i < range->block_count && !core->ended; i++) {
         const struct block_header *header = &range->blocks[i].header;
@@ -489,11 +498,10 @@ void chain_on_range(struct bft *core, const struct bft_input *input)
         bool own = hash_equal(&id, &range->finalization.block_id);
         struct certificate *copy = own ? bft_pool_take(core) : NULL;
         if (copy != NULL)
-            *copy = range->finalization;
+            *copy = *proof;
         struct bft_effect *effect = chain_decide_block(core, header, &id, copy); /* [C-DECIDE] */
         if (core->ended && effect->certificate == NULL)
-            chain_prove_boundary(core, effect, chain_copy_range(core, range, i + 1),
-                                 &range->finalization);
+            chain_prove_boundary(core, effect, chain_copy_range(core, range, i + 1), proof);
     }
 }
 
