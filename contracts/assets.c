@@ -7,7 +7,9 @@
  * 3. A device's commitments of any quarter hour and direction never exceed its power, whatever the
  *    markets' time units: E Wh in a unit of 15, 30 or 60 minutes are E x 4, E x 2 or E x 1 watt in
  *    each quarter hour of it, exactly.
- * 4. Retired is for good.
+ * 4. All commitments of a device in one quarter hour are of units of one length, so that no energy can
+ *    be proven once in an hour and once more in its quarters.
+ * 5. Retired is for good.
  *
  * Deliberately absent: what happens to orders and deals of a device that changes hands. They belong
  * to whoever placed them, and their commitments stay until they end. */
@@ -287,16 +289,25 @@ bool assets_mtu_is_supported(struct duration mtu)
     return ms == slot || ms == 2 * slot || ms == 4 * slot;
 }
 
-/* What stands at the key after `change` more watts; false if it is over the device's power. */
+/* What stands in the quarter hour after `change` more watts; false if it is over the device's power, or
+ * promised already in units of another length, in either direction: a proof reads units of one length,
+ * and could not tell which of its watt-hours another length's proof has been paid for. */
 static bool committed_after(const struct contract_call *call, const struct state_key *key,
-                            int64_t change, struct power most, int64_t *out)
+                            const struct state_key *opposite, struct duration mtu, int64_t change,
+                            struct power most, struct commitment_record *out)
 {
-    struct commitment_record commitment = {.power = power_of(0)};
-    if (!contract_read(call, key, &commitment_record_codec, &commitment))
-        commitment.power = power_of(0);
-    if (!checked_add_i64(out, power_w(commitment.power), change))
+    struct commitment_record other;
+    int64_t watts;
+    if (change > 0 && contract_read(call, opposite, &commitment_record_codec, &other) &&
+        duration_ms(other.mtu) != duration_ms(mtu))
         return false;
-    return change <= 0 || *out <= power_w(most);
+    if (!contract_read(call, key, &commitment_record_codec, out))
+        *out = (struct commitment_record){.power = power_of(0), .mtu = mtu};
+    if (duration_ms(out->mtu) != duration_ms(mtu) ||
+        !checked_add_i64(&watts, power_w(out->power), change))
+        return false;
+    out->power = power_of(watts);
+    return change <= 0 || watts <= power_w(most);
 }
 
 enum contract_error assets_commit(const struct contract_call *call, const struct name *device,
@@ -316,19 +327,21 @@ enum contract_error assets_commit(const struct contract_call *call, const struct
     for (int pass = 0; pass < 2; pass++) {
         for (uint32_t i = 0; i < slots; i++) {
             struct timestamp start;
-            int64_t after;
+            struct commitment_record after;
             if (!timestamp_add(&start, from, duration_of((int64_t)i * COMMITMENT_SLOT_MS)))
                 return CONTRACT_OVER_DEVICE_POWER;
-            struct state_key key =
+            const struct state_key key =
                 state_key_unit(STATE_COMMITMENT, device, start, (uint8_t)direction);
-            if (!committed_after(call, &key, watts, record->max_power, &after)) {
+            const struct state_key opposite = state_key_unit(
+                STATE_COMMITMENT, device, start,
+                (uint8_t)(direction == DIRECTION_UP ? DIRECTION_DOWN : DIRECTION_UP));
+            if (!committed_after(call, &key, &opposite, mtu, watts, record->max_power, &after)) {
                 MUST(pass == 0);
                 return CONTRACT_OVER_DEVICE_POWER;
             }
-            MUST(after >= 0 || call->view->fault);
-            struct commitment_record commitment = {.power = power_of(after)};
-            if (pass == 1 && after > 0)
-                contract_write(call, &key, &commitment_record_codec, &commitment);
+            MUST(power_w(after.power) >= 0 || call->view->fault);
+            if (pass == 1 && power_w(after.power) > 0)
+                contract_write(call, &key, &commitment_record_codec, &after);
             else if (pass == 1)
                 contract_remove(call, &key);
         }

@@ -106,8 +106,8 @@ enum contract_error assets_right_to_offer(const struct contract_call *call,
  * other is a BAD_PARAMETER. */
 bool assets_mtu_is_supported(struct duration mtu);
 /* Books `per_unit` more (or less, if negative) per market time unit against the device's power, for
- * `count` units from `from`. OVER_DEVICE_POWER if it does not fit in one of them (then nothing is
- * changed). `from` is a multiple of `mtu`, count 1 to LIMIT_INTERVALS_PER_PERIOD; releasing more
+ * `count` units from `from`. OVER_DEVICE_POWER if it does not fit in one of them, or the device has
+ * promised something there already in units of another length (then nothing is changed). `from` is a multiple of `mtu`, count 1 to LIMIT_INTERVALS_PER_PERIOD; releasing more
  * than was booked is our bug. */
 enum contract_error assets_commit(const struct contract_call *call, const struct name *device,
                                   const struct device_record *record, enum direction direction,

@@ -203,6 +203,7 @@ const struct codec_record enrolment_record_codec = {
 
 static const struct codec_field commitment_record_codec_fields[] = {
     {.name = "power_w", .offset = offsetof(struct commitment_record, power), .type = CODEC_I64},
+    {.name = "mtu_ms", .offset = offsetof(struct commitment_record, mtu), .type = CODEC_I64},
 };
 const struct codec_record commitment_record_codec = {
     .name = "commitment",

@@ -139,6 +139,7 @@ struct enrolment_record {
  * releases take back what was booked to the last watt. */
 struct commitment_record {
     struct power power;
+    struct duration mtu; /* of all that is booked here: one length per device and quarter hour */
 };
 enum { COMMITMENT_SLOT_MS = 900000 };
 

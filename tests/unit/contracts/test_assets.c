@@ -431,7 +431,7 @@ static size_t commitments(void)
     return memory_state_count(fixture.state, bytes_view_of(prefix, sizeof prefix));
 }
 
-static void test_commitments_add_up_over_time_units(void **state)
+static void test_commitments_add_up(void **state)
 {
     (void)state;
     /* The battery gives 10 kW: 2500 Wh a quarter, 5000 a half, 10000 an hour. */
@@ -439,27 +439,47 @@ static void test_commitments_add_up_over_time_units(void **state)
     assert_status(CONTRACT_OVER_DEVICE_POWER, commit(0, 60, 1, 10001));
     assert_status(CONTRACT_OVER_DEVICE_POWER, commit(0, 15, 1, INT64_MAX));
     assert_int_equal(0, commitments());
-    assert_status(CONTRACT_OK, commit(0, 60, 1, 4000));
+    assert_status(CONTRACT_OK, commit(0, 30, 2, 4000));
     assert_int_equal(4, commitments());
-    assert_status(CONTRACT_OVER_DEVICE_POWER, commit(30, 15, 1, 1501));
-    assert_status(CONTRACT_OK, commit(30, 15, 1, 1500));
+    assert_status(CONTRACT_OVER_DEVICE_POWER, commit(30, 30, 1, 1001));
+    assert_status(CONTRACT_OK, commit(30, 30, 1, 1000));
     assert_status(CONTRACT_OVER_DEVICE_POWER, commit(30, 30, 1, 1));
-    assert_status(CONTRACT_OVER_DEVICE_POWER, commit(0, 60, 1, 1));
-    assert_status(CONTRACT_OK, commit(0, 30, 1, 3000));
     /* It fits into the first three quarters and not into the fourth: nothing is booked at all. */
     assert_status(CONTRACT_OK, commit(105, 15, 1, 2500));
     assert_int_equal(5, commitments());
     assert_status(CONTRACT_OVER_DEVICE_POWER, commit(60, 15, 4, 1));
     assert_int_equal(5, commitments());
     /* What is taken back in other portions leaves nothing behind. */
-    assert_status(CONTRACT_OK, commit(0, 60, 1, -1));
-    assert_status(CONTRACT_OK, commit(0, 60, 1, -3999));
-    assert_status(CONTRACT_OK, commit(0, 15, 2, -1499));
-    assert_status(CONTRACT_OK, commit(0, 30, 1, -2));
-    assert_status(CONTRACT_OK, commit(30, 15, 1, -1500));
+    assert_status(CONTRACT_OK, commit(0, 30, 1, -1));
+    assert_status(CONTRACT_OK, commit(0, 30, 1, -3999));
+    assert_status(CONTRACT_OK, commit(30, 30, 1, -2));
+    assert_status(CONTRACT_OK, commit(30, 30, 1, -4998));
     assert_int_equal(1, commitments());
     assert_status(CONTRACT_OK, commit(105, 15, 1, -2500));
     assert_int_equal(0, commitments());
+}
+
+/* A quarter hour that is promised in units of one length is not promised in those of another, in no
+ * direction: the same energy could be proven once in the hour and once in its quarters. */
+static void test_a_quarter_hour_has_one_unit(void **state)
+{
+    (void)state;
+    struct contract_call call = call_by("alice");
+    struct name id = fixture_name("battery");
+    struct device_record record = device("battery");
+    assert_status(CONTRACT_OK, commit(0, 60, 1, 1000));
+    for (int64_t quarter = 0; quarter < 4; quarter++)
+        assert_status(CONTRACT_OVER_DEVICE_POWER, commit(15 * quarter, 15, 1, 1));
+    assert_status(CONTRACT_OVER_DEVICE_POWER, commit(30, 30, 1, 1));
+    assert_status(CONTRACT_OVER_DEVICE_POWER,
+                  assets_commit(&call, &id, &record, DIRECTION_DOWN, timestamp_of(FIXTURE_TIME_MS),
+                                duration_of(COMMITMENT_SLOT_MS), 1, energy_of(1)));
+    assert_status(CONTRACT_OK, commit(60, 15, 1, 1)); /* the next hour is free */
+    assert_status(CONTRACT_OVER_DEVICE_POWER, commit(60, 60, 1, 1));
+    /* What is taken back makes room for any unit. */
+    assert_status(CONTRACT_OK, commit(0, 60, 1, -1000));
+    assert_status(CONTRACT_OK, commit(45, 15, 1, 1));
+    assert_int_equal(2, commitments());
 }
 
 static void test_releasing_more_than_booked_is_our_bug(void **state)
@@ -506,7 +526,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_transfer_needs_both, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_enrol, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_right_to_offer, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_commitments_add_up_over_time_units, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_commitments_add_up, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_quarter_hour_has_one_unit, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_releasing_more_than_booked_is_our_bug, set_up,
                                         tear_down),
         cmocka_unit_test(test_supported_time_units),
