@@ -1,12 +1,13 @@
 # What people call: `make test` is a tier of every kind of test within 15 minutes on two cores,
 # `make test-all` is every tier whole.
-.PHONY: test test-all unit e2e asan ubsan tsan compilers day
+.PHONY: test test-all unit clearing e2e asan ubsan tsan compilers day
 test: ## install what is missing, build, run a tier of every kind of test
 	@scripts/install_deps.sh
 	@$(MAKE) --no-print-directory check-source
 	@$(MAKE) --no-print-directory -j2 all
 	@$(MAKE) --no-print-directory unit
 	@$(MAKE) --no-print-directory sim-test
+	@$(MAKE) --no-print-directory clearing
 	@$(MAKE) --no-print-directory compilers
 	@$(MAKE) --no-print-directory asan
 	@$(MAKE) --no-print-directory tsan
@@ -26,6 +27,10 @@ test-all: test tidy model ctime ## every tier whole
 unit: ## unit tests, contract tables, vectors, protocol harness
 	@$(MAKE) --no-print-directory -j2 $(UNIT_TESTS)
 	@tests/run_units.sh $(UNIT_TESTS)
+
+clearing: $(BUILD)/bin/flexclear ## flexclear against a slow model, and on bad input; COUNT=n problems per mechanism
+	@tests/models/check_clear.py $< $(or $(COUNT),400)
+	@tests/models/check_clear_input.py $<
 
 compilers: ## the whole tree once more under clang, warnings as errors
 	@$(MAKE) --no-print-directory -j2 BUILD=$(BUILD)/clang CC=clang all $(patsubst $(BUILD)/%,$(BUILD)/clang/%,$(UNIT_TESTS))

@@ -297,8 +297,10 @@ char *clear_text_run(const struct clear_text *text, size_t *size, struct clear_t
         good = clear_text_fail(fault, "orders pass each other over too often", "bids");
     }
     good = good && print_all(&printer, fault);
-    if (printer.out != NULL && (ferror(printer.out) != 0) | (fclose(printer.out) != 0) && good) {
-        good = clear_text_fail(fault, "out of memory", "result");
+    if (printer.out != NULL) {
+        bool written = ferror(printer.out) == 0;
+        written = fclose(printer.out) == 0 && written;
+        good = good && (written || clear_text_fail(fault, "out of memory", "result"));
     }
     free(printer.arena.bytes);
     if (!good) {
