@@ -27,6 +27,7 @@ struct api {
     struct node *node;
     struct MHD_Daemon *daemon;
     struct api_streams *streams;
+    struct api_connections *connections;
     pthread_mutex_t lock; /* held while a call is handed out */
     bool stopping;
 };
@@ -394,8 +395,10 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *connection, 
         *size = 0;
         return MHD_YES;
     }
-    if (exchange->phase == EXCHANGE_BODY)
+    if (exchange->phase == EXCHANGE_BODY) {
+        api_connections_mark(exchange->api->connections, connection, true);
         return serve(exchange);
+    }
     struct api_reply reply = {0};
     if (exchange->request.route->action == API_SUBMIT)
         answer_submit(exchange, &reply);
@@ -407,12 +410,12 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *connection, 
 static void completed(void *context, struct MHD_Connection *connection, void **state,
                       enum MHD_RequestTerminationCode code)
 {
-    (void)context;
-    (void)connection;
+    struct api *api = context;
     (void)code;
     struct exchange *exchange = *state;
     if (exchange == NULL)
         return;
+    api_connections_mark(api->connections, connection, false);
     free(exchange->body);
     free(exchange);
     *state = NULL;
@@ -458,7 +461,8 @@ static bool start_daemon(struct api *api, char problem[NODE_PROBLEM_SIZE])
         flags |= MHD_USE_IPv6;
     api->daemon = MHD_start_daemon(
         flags, 0, NULL, NULL, handle, api, MHD_OPTION_EXTERNAL_LOGGER, log_daemon, NULL,
-        MHD_OPTION_SOCK_ADDR, where->ai_addr, MHD_OPTION_NOTIFY_COMPLETED, completed, NULL,
+        MHD_OPTION_SOCK_ADDR, where->ai_addr, MHD_OPTION_NOTIFY_COMPLETED, completed, api,
+        MHD_OPTION_NOTIFY_CONNECTION, api_connections_notify, api->connections,
         MHD_OPTION_CONNECTION_LIMIT, (unsigned)API_CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
         (unsigned)API_TIMEOUT_SECONDS, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
         (size_t)API_CONNECTION_BYTES, MHD_OPTION_THREAD_POOL_SIZE, (unsigned)API_THREADS,
@@ -469,22 +473,34 @@ static bool start_daemon(struct api *api, char problem[NODE_PROBLEM_SIZE])
     return api->daemon != NULL;
 }
 
+static void free_api(struct api *api)
+{
+    if (api == NULL)
+        return;
+    if (api->streams != NULL)
+        api_streams_destroy(api->streams);
+    if (api->connections != NULL)
+        api_connections_destroy(api->connections);
+    free(api);
+}
+
 struct api *api_start(struct node *node, char problem[NODE_PROBLEM_SIZE])
 {
     struct api *api = calloc(1, sizeof *api);
-    if (api != NULL)
+    if (api != NULL) {
         api->streams = api_streams_create(node);
-    if (api == NULL || api->streams == NULL) {
+        api->connections = api_connections_create();
+    }
+    if (api == NULL || api->streams == NULL || api->connections == NULL) {
         snprintf(problem, NODE_PROBLEM_SIZE, "out of memory");
-        free(api);
+        free_api(api);
         return NULL;
     }
     api->node = node;
     MUST(pthread_mutex_init(&api->lock, NULL) == 0);
     if (!start_daemon(api, problem)) {
-        api_streams_destroy(api->streams);
         MUST(pthread_mutex_destroy(&api->lock) == 0);
-        free(api);
+        free_api(api);
         return NULL;
     }
     return api;
@@ -507,9 +523,8 @@ void api_quiesce(struct api *api)
 void api_stop(struct api *api)
 {
     MHD_stop_daemon(api->daemon);
-    api_streams_destroy(api->streams);
     MUST(pthread_mutex_destroy(&api->lock) == 0);
-    free(api);
+    free_api(api);
 }
 
 void api_block_committed(struct api *api, uint64_t height)

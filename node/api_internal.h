@@ -12,6 +12,7 @@ struct cJSON;
 
 enum {
     API_CONNECTIONS_MAX = 512,
+    API_CONNECTIONS_CROWDED = 448, /* from here on a new one ends the oldest without a request */
     API_STREAMS_MAX = 64,
     API_THREADS = 2,
     API_TIMEOUT_SECONDS = 30,
@@ -129,5 +130,15 @@ void api_streams_publish(struct api_streams *streams, uint64_t height);
 void api_streams_housekeeping(struct api_streams *streams);
 /* Ends every stream, and those that would begin. */
 void api_streams_end(struct api_streams *streams);
+
+/* api_connections.c: who is connected. `notify` is libmicrohttpd's MHD_NotifyConnectionCallback. */
+struct api_connections;
+struct api_connections *api_connections_create(void);
+void api_connections_destroy(struct api_connections *all);
+void api_connections_notify(void *context, struct MHD_Connection *connection, void **place,
+                            enum MHD_ConnectionNotificationCode code);
+/* served: the connection's request is complete and must be answered; false: it has been. */
+void api_connections_mark(struct api_connections *all, struct MHD_Connection *connection,
+                          bool served);
 
 #endif

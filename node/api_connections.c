@@ -1,0 +1,118 @@
+/* Who is connected to the API, so that half a request never costs somebody else a whole one.
+ *
+ * libmicrohttpd takes no connection beyond API_CONNECTIONS_MAX, and lets one that says nothing live
+ * for API_TIMEOUT_SECONDS: that many half-open connections, from anywhere, would shut the API for as
+ * long. So from API_CONNECTIONS_CROWDED on, each new connection ends the oldest one that has no
+ * complete request: one that is idle between requests, or still sending (docs/spec/api.md).
+ *
+ * Invariants: a request that is complete (read, suspended, or a stream) is never ended from here; a
+ * socket is shut down only while its entry is in use, which is until libmicrohttpd has said that
+ * the connection is closed, so its number cannot be another's by then.
+ *
+ * Deliberately absent: limits per address. Behind the reverse proxy of the operator guide all
+ * clients have one. */
+#include <stdlib.h>
+#include <sys/socket.h>
+
+#include "base/fatal.h"
+#include "base/log.h"
+#include "node/api_internal.h"
+
+struct api_connection {
+    bool used;
+    bool served; /* a complete request is being answered */
+    int socket;
+    uint64_t since; /* order of becoming idle */
+};
+
+struct api_connections {
+    pthread_mutex_t lock;
+    uint32_t count;
+    uint64_t clock; /* counts changes; enough to tell older from younger */
+    struct api_connection entries[API_CONNECTIONS_MAX];
+};
+
+struct api_connections *api_connections_create(void)
+{
+    struct api_connections *all = calloc(1, sizeof *all);
+    if (all != NULL)
+        MUST(pthread_mutex_init(&all->lock, NULL) == 0);
+    return all;
+}
+
+void api_connections_destroy(struct api_connections *all)
+{
+    MUST(pthread_mutex_destroy(&all->lock) == 0);
+    free(all);
+}
+
+/* Its thread of libmicrohttpd sees the end of the stream and closes it. */
+static void end_oldest(struct api_connections *all)
+{
+    struct api_connection *oldest = NULL;
+    for (uint32_t i = 0; i < API_CONNECTIONS_MAX; i++) {
+        struct api_connection *entry = &all->entries[i];
+        if (entry->used && !entry->served && (oldest == NULL || entry->since < oldest->since))
+            oldest = entry;
+    }
+    if (oldest == NULL)
+        return;
+    oldest->served = true; /* ended once is enough */
+    (void)shutdown(oldest->socket, SHUT_RDWR);
+    log_line(LOG_DEBUG, "http: crowded -> the oldest connection without a whole request ended");
+}
+
+static void enter(struct api_connections *all, struct MHD_Connection *connection, void **place)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    MUST(info != NULL);
+    if (all->count >= API_CONNECTIONS_CROWDED)
+        end_oldest(all);
+    for (uint32_t i = 0; i < API_CONNECTIONS_MAX; i++) {
+        if (!all->entries[i].used) {
+            all->entries[i] = (struct api_connection){
+                .used = true, .socket = info->connect_fd, .since = ++all->clock};
+            all->count++;
+            *place = &all->entries[i];
+            return;
+        }
+    }
+    *place =
+        NULL; /* the daemon's own limit is the table's size: only in its moment of closing one */
+}
+
+void api_connections_notify(void *context, struct MHD_Connection *connection, void **place,
+                            enum MHD_ConnectionNotificationCode code)
+{
+    struct api_connections *all = context;
+    MUST(pthread_mutex_lock(&all->lock) == 0);
+    switch (code) {
+    case MHD_CONNECTION_NOTIFY_STARTED:
+        enter(all, connection, place);
+        break;
+    case MHD_CONNECTION_NOTIFY_CLOSED: {
+        struct api_connection *entry = *place;
+        if (entry != NULL) {
+            entry->used = false;
+            all->count--;
+        }
+        break;
+    }
+    }
+    MUST(pthread_mutex_unlock(&all->lock) == 0);
+}
+
+void api_connections_mark(struct api_connections *all, struct MHD_Connection *connection,
+                          bool served)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    struct api_connection *entry = info != NULL ? info->socket_context : NULL;
+    if (entry == NULL)
+        return;
+    MUST(pthread_mutex_lock(&all->lock) == 0);
+    entry->served = served;
+    entry->since = ++all->clock;
+    MUST(pthread_mutex_unlock(&all->lock) == 0);
+}
