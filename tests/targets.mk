@@ -18,7 +18,7 @@ test: ## install what is missing, build, run a tier of every kind of test
 	@$(MAKE) --no-print-directory day
 	@echo "make test: passed"
 
-test-all: test tidy model ctime ## every tier whole
+test-all: test nemesis tidy model ctime ## every tier whole
 	@$(MAKE) --no-print-directory sim SEEDS=20000
 	@$(MAKE) --no-print-directory sim-mutants
 	@$(MAKE) --no-print-directory fuzz SECONDS=900
@@ -51,8 +51,21 @@ tsan-units:
 models: all ## the calculators against independent models: worked examples, random problems, real data
 	@tests/run_models.sh $(BUILD)
 
-e2e: all ## real processes: clusters, kill -9, bad input over the wire
+# What the end-to-end tests put beside and under the programs.
+E2E_HELPERS := $(BUILD)/tests/e2e/faults.so $(BUILD)/tests/e2e/journal_votes
+$(BUILD)/tests/e2e/faults.so: tests/e2e/helpers/faults.c
+	@mkdir -p $(@D)
+	@$(CC) -std=c11 $(OPT) -g -D_GNU_SOURCE $(WARNINGS) -fPIC -shared -o $@ $< -ldl -lpthread
+$(BUILD)/tests/e2e/%: $(BUILD)/obj/tests/e2e/helpers/%.o $(LINK_storage)
+	@mkdir -p $(@D)
+	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(EXT_storage)
+
+e2e: all $(E2E_HELPERS) ## real processes: clusters, kill -9, bad input over the wire
 	@tests/run_e2e.sh $(BUILD)
+
+.PHONY: nemesis
+nemesis: all $(E2E_HELPERS) ## every fault scenario on real processes; SEED=1
+	@tests/e2e/nemesis.py $(BUILD) --scenario all --seed $(or $(SEED),1)
 
 day: all ## the demonstration day on the bundled data and, where it is there, on ../shared/data
 	@tests/e2e/run_days.sh $(BUILD)

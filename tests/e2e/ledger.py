@@ -26,20 +26,23 @@ def add(a, b):
     if a[0] == b[0] and (a[1] + b[1]) % P == 0:
         return None
     if a == b:
-        slope = 3 * a[0] * a[0] * pow(2 * a[1], P - 2, P) % P
+        slope = 3 * a[0] * a[0] * pow(2 * a[1], -1, P) % P
     else:
-        slope = (b[1] - a[1]) * pow(b[0] - a[0], P - 2, P) % P
+        slope = (b[1] - a[1]) * pow(b[0] - a[0], -1, P) % P
     x = (slope * slope - a[0] - b[0]) % P
     return x, (slope * (a[0] - x) - a[1]) % P
 
 
-def times(point, factor):
+DOUBLES = [G]  # G, 2 G, 4 G, ...
+while len(DOUBLES) < 256:
+    DOUBLES.append(add(DOUBLES[-1], DOUBLES[-1]))
+
+
+def times_g(factor):
     result = None
-    while factor:
-        if factor & 1:
+    for bit, point in enumerate(DOUBLES):
+        if factor >> bit & 1:
             result = add(result, point)
-        point = add(point, point)
-        factor >>= 1
     return result
 
 
@@ -53,17 +56,17 @@ def blake(tag, data):
 
 
 def public_key(secret):
-    return times(G, secret)[0].to_bytes(32, "big")
+    return times_g(secret)[0].to_bytes(32, "big")
 
 
 def schnorr(secret, message):
-    point = times(G, secret)
+    point = times_g(secret)
     scalar = secret if point[1] % 2 == 0 else N - secret
     masked = scalar ^ int.from_bytes(tagged("BIP0340/aux", bytes(32)), "big")
     key = point[0].to_bytes(32, "big")
     nonce = int.from_bytes(tagged("BIP0340/nonce", masked.to_bytes(32, "big") + key + message),
                            "big") % N
-    commitment = times(G, nonce)
+    commitment = times_g(nonce)
     if commitment[1] % 2:
         nonce = N - nonce
     x = commitment[0].to_bytes(32, "big")
