@@ -1,0 +1,132 @@
+/* flexclear: clearing without a ledger (docs/spec/clearing.md). Reads one problem, prints one result;
+ * runs the very code that the contracts run.
+ *
+ * Exit 0; 2 bad usage or input, with "flexclear: WHERE: WHAT" on stderr and nothing on stdout; 4 a
+ * result that is not what the rules give. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "tools/clear/clear_problem.h"
+
+enum { EXIT_DONE = 0, EXIT_INPUT = 2, EXIT_UNPROVEN = 4, READ_STEP = 65536 };
+
+static const char usage[] =
+    "usage: flexclear [FILE]\n"
+    "       flexclear --verify PROBLEM RESULT\n"
+    "Reads one clearing problem (standard input without FILE) and prints its result.\n"
+    "--verify computes the result again and compares. Formats: docs/spec/clearing.md\n"
+    "Exit: 0 done; 2 bad usage or input; 4 the result is not what the rules give.\n";
+
+static int complain(const char *where, const char *what, int code)
+{
+    fprintf(stderr, "flexclear: %s: %s\n", where, what);
+    return code;
+}
+
+/* All of a file within the limit of the JSON reader; "-" is standard input. NULL with the reason. */
+static char *read_all(const char *path, size_t *size, const char **what)
+{
+    bool standard = strcmp(path, "-") == 0;
+    FILE *file = standard ? stdin : fopen(path, "rb");
+    char *text = NULL;
+    size_t room = 0;
+    *size = 0;
+    *what = NULL;
+    if (file == NULL) {
+        *what = strerror(errno);
+        return NULL;
+    }
+    while (*what == NULL && feof(file) == 0) {
+        if (room - *size < READ_STEP) {
+            size_t more = 2 * room + 2 * (size_t)READ_STEP;
+            char *grown = realloc(text, more);
+            if (grown == NULL) {
+                *what = "out of memory";
+                break;
+            }
+            text = grown;
+            room = more;
+        }
+        *size += fread(text + *size, 1, READ_STEP, file);
+        if (ferror(file) != 0) {
+            *what = strerror(errno);
+        } else if (*size > JSON_SIZE_MAX) {
+            *what = "longer than 16 MiB";
+        }
+    }
+    if (!standard) {
+        fclose(file);
+    }
+    if (*what != NULL) {
+        free(text);
+        return NULL;
+    }
+    return text;
+}
+
+static int print_one(const char *json, size_t size)
+{
+    bool written = fwrite(json, 1, size, stdout) == size && fflush(stdout) == 0;
+    return written ? EXIT_DONE : complain("standard output", strerror(errno), EXIT_INPUT);
+}
+
+static int verify_one(const char *json, size_t json_size, const char *path)
+{
+    struct clear_text_fault fault;
+    const char *what;
+    size_t size;
+    char *result = read_all(path, &size, &what);
+    if (result == NULL) {
+        return complain(path, what, EXIT_UNPROVEN);
+    }
+    bool good = clear_text_verify(json, json_size, result, size, &fault);
+    free(result);
+    return good ? EXIT_DONE : complain(fault.where, fault.what, EXIT_UNPROVEN);
+}
+
+/* Clears the problem at hand, and prints the result or compares it with the one at `verify`. */
+static int run(const char *problem, size_t problem_size, const char *verify)
+{
+    struct clear_text text;
+    struct clear_text_fault fault;
+    size_t size;
+    char *json = NULL;
+    int code = EXIT_INPUT;
+    if (clear_text_read(&text, problem, problem_size, &fault)) {
+        json = clear_text_run(&text, &size, &fault);
+    }
+    if (json == NULL) {
+        complain(fault.where, fault.what, EXIT_INPUT);
+    } else {
+        code = verify != NULL ? verify_one(json, size, verify) : print_one(json, size);
+    }
+    free(json);
+    clear_text_free(&text);
+    return code;
+}
+
+int main(int argc, char **argv)
+{
+    bool verify = argc == 4 && strcmp(argv[1], "--verify") == 0;
+    if (argc == 2 && strcmp(argv[1], "--help") == 0) {
+        fputs(usage, stdout);
+        return EXIT_DONE;
+    }
+    if (!verify && (argc > 2 || (argc == 2 && argv[1][0] == '-' && argv[1][1] != '\0'))) {
+        fputs(usage, stderr);
+        return EXIT_INPUT;
+    }
+    const char *path = verify ? argv[2] : (argc == 2 ? argv[1] : "-");
+    const char *what;
+    size_t size;
+    char *problem = read_all(path, &size, &what);
+    if (problem == NULL) {
+        return complain(strcmp(path, "-") == 0 ? "standard input" : path, what, EXIT_INPUT);
+    }
+    int code = run(problem, size, verify ? argv[3] : NULL);
+    free(problem);
+    return code;
+}
