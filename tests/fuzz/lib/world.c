@@ -178,7 +178,7 @@ static void check_decided(struct world *world, const struct bft_effect *effect)
         MUST(effect->certificate->kind == VOTE_FINALIZE &&
              hash_equal(&effect->certificate->block_id, &id));
     }
-    MUST(world->decided + 1 < WORLD_RECORDS);
+    MUST(world->decided < WORLD_BLOCKS);
     world->decided++;
     world->chain[world->decided] = id;
     world->chain_view[world->decided] = effect->header.view;

@@ -11,8 +11,8 @@
 
 enum {
     WORLD_BLOCKS = 128,
-    WORLD_RECORDS = 8192,
-    WORLD_OWN_VOTES = 1024,
+    WORLD_RECORDS = 2048,
+    WORLD_OWN_VOTES = 640,
     WORLD_ASKS = 64,
     WORLD_STEPS_MAX = 400
 };
@@ -57,9 +57,9 @@ struct world {
     /* The decided chain, genesis first; the committed part survives a restart. */
     uint32_t decided; /* height */
     uint32_t committed;
-    struct hash chain[WORLD_RECORDS];
-    uint64_t chain_view[WORLD_RECORDS];
-    struct timestamp chain_time[WORLD_RECORDS];
+    struct hash chain[WORLD_BLOCKS + 1];
+    uint64_t chain_view[WORLD_BLOCKS + 1];
+    struct timestamp chain_time[WORLD_BLOCKS + 1];
     /* The journal. */
     uint32_t record_count;
     struct world_record records[WORLD_RECORDS];
