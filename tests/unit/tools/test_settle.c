@@ -170,7 +170,7 @@ static void test_defaults_of_a_baseline(void **state)
 static void test_faults_of_the_text(void **state)
 {
     (void)state;
-    expect_fault("", "line 1 column 1: a digit must stand here");
+    expect_fault("", "line 1 column 1: a value must stand here");
     expect_fault("[]", "problem: must be an object");
     expect_fault("\"flexsettle/1\"", "problem: must be an object");
     expect_fault("{}", "format: missing");
