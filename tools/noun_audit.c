@@ -12,6 +12,7 @@
 #include "tools/audit_export.h"
 #include "tools/audit_verify.h"
 #include "tools/nouns.h"
+#include "tools/value.h"
 
 struct directory {
     const char *dir;
@@ -176,6 +177,10 @@ static int run_digest(struct cli *cli, void *arguments)
     } else if (!codec_decode_all(proof.kind->codec, &digest, proof.value)) {
         status = cli_fail(cli, CLI_UNPROVEN, "proof_failed", "the digest's record is malformed");
     } else {
+        char date[VALUE_TEXT_SIZE];
+        value_time_text(date, day * MS_PER_DAY);
+        date[strcspn(date, "T")] = '\0';
+        cJSON_AddStringToObject(cli->result, "date", date);
         json_add_i64(cli->result, "day", day);
         noun_add_record(cli, proof.kind->codec, &digest);
         cJSON_AddBoolToObject(cli->result, "proof_verified", true);

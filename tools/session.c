@@ -83,6 +83,25 @@ int session_trust(struct session *session)
     return CLI_DONE;
 }
 
+/* What to do next, where the ledger's reason does not say it. For people only. */
+static void say_hint(struct cli *cli, const char *code)
+{
+    static const struct {
+        const char *code;
+        const char *hint;
+    } hints[] = {
+        {"tx_fee_unaffordable", "flex account show tells the balance; a treasurer mints, anybody "
+                                "can transfer"},
+        {"tx_nonce_used", "an earlier transaction of this key is still waiting: let flex tx wait "
+                          "end, then send this one again"},
+    };
+    for (size_t i = 0; i < sizeof hints / sizeof hints[0]; i++) {
+        if (strcmp(code, hints[i].code) == 0) {
+            fprintf(cli->err, "flex: hint: %s\n", hints[i].hint);
+        }
+    }
+}
+
 int session_refusal(struct session *session, const struct client_answer *answer)
 {
     struct cli *cli = session->cli;
@@ -95,13 +114,16 @@ int session_refusal(struct session *session, const struct client_answer *answer)
     const struct cJSON *error = json_object(object, "error");
     const char *code = json_string(error, "code");
     const char *reason = json_string(error, "reason");
-    int status = answer->status == 503 ? CLI_NO_NODE : CLI_REFUSED;
+    int status = answer->status == 503                         ? CLI_NO_NODE
+                 : code != NULL && strcmp(code, "bad_id") == 0 ? CLI_USAGE
+                                                               : CLI_REFUSED;
     if (code == NULL || reason == NULL) {
         cJSON_Delete(object);
         return cli_fail(cli, CLI_NO_NODE, "bad_answer", "%s answered %d and no error that is known",
                         cli->node, answer->status);
     }
     cli_fail(cli, status, code, "%s", reason);
+    say_hint(cli, code);
     cJSON_Delete(object);
     return status;
 }
@@ -369,6 +391,12 @@ int session_participant_of(struct session *session, const struct public_key *key
     struct cJSON *object;
     hex_encode(hex, key->bytes, sizeof key->bytes);
     int status = session_get(session, &object, "/v1/keys/%s", hex);
+    if (status == CLI_REFUSED) {
+        fprintf(session->cli->err,
+                "flex: hint: a market operator registers it: flex participant register NAME "
+                "--roles LIST --key %s\n",
+                hex);
+    }
     if (status != CLI_DONE) {
         return status;
     }

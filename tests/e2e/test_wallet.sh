@@ -62,6 +62,13 @@ has '"code":"not_permitted"'
 want 1 "not enough" as dso token transfer --to agg-a --amount 1000
 has insufficient_funds
 want 2 "bad amount" as dso token transfer --to agg-a --amount 1,5
+want 2 "no id" as dso --json order show abc
+has '"code":"bad_id"'
+want 1 "no money for the fee" as agg-b token transfer --to dso --amount 1
+has "flex: hint: flex account show"
+want 0 "a key that nobody knows" flex --home "$dir/stranger" key new --no-passphrase
+want 1 "a stranger's balance" flex --home "$dir/stranger" --node "$node" account show
+has "flex participant register NAME"
 want 3 "no node" flex --home "$dir/net/wallets/dso" --node http://127.0.0.1:1 account show
 
 want 0 market as operator market create west --zone west --opens 2025-01-01 --closes 2026-01-01 \
