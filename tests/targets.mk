@@ -32,8 +32,9 @@ clearing: $(BUILD)/bin/flexclear ## flexclear against a slow model, and on bad i
 	@tests/models/check_clear.py $< $(or $(COUNT),400)
 	@tests/models/check_clear_input.py $<
 
-compilers: ## the whole tree once more under clang, warnings as errors
+compilers: all ## the whole tree once more under clang, warnings as errors
 	@$(MAKE) --no-print-directory -j2 BUILD=$(BUILD)/clang CC=clang all $(patsubst $(BUILD)/%,$(BUILD)/clang/%,$(UNIT_TESTS))
+	@tests/sim/same_digest.sh $(BUILD)/bin/flexsim $(BUILD)/clang/bin/flexsim
 	@echo "compilers: clean under gcc and clang"
 
 asan: ## unit tests under the address and undefined-behaviour sanitizers

@@ -46,8 +46,10 @@ static void hand_in_bad(struct sim *sim, struct sim_node *node, uint32_t wallet)
         sim_transaction(sim, wallet, replay ? state->committed : state->committed + 1);
     MUST(good.size <= sizeof bytes);
     memcpy(bytes, good.data, good.size);
-    if (!replay)
-        bytes[sim_below(sim, good.size)] ^= (uint8_t)(1 + sim_below(sim, 255));
+    if (!replay) {
+        size_t at = (size_t)sim_below(sim, good.size);
+        bytes[at] ^= (uint8_t)(1 + sim_below(sim, 255));
+    }
     if (sim_take_transaction(sim, node, -1, bytes_view_of(bytes, good.size)) == CONTRACT_OK)
         sim_fail(sim, SIM_SAFETY, "node %d takes a %s transaction at its door", node->slot,
                  replay ? "used" : "forged");

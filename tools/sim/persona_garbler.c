@@ -8,6 +8,7 @@ static bool garble(struct sim *sim, struct sim_node *node, const struct sim_send
 {
     uint8_t bytes[4096];
     size_t size = send->frame->size;
+    size_t at = 0;
     if (!sim_chance(sim, 300) || size + 1 > sizeof bytes)
         return false;
     memcpy(bytes, send->frame->bytes, size);
@@ -17,7 +18,8 @@ static bool garble(struct sim *sim, struct sim_node *node, const struct sim_send
         size = (size_t)sim_below(sim, size + 1);
         break;
     case 1:
-        bytes[sim_below(sim, size)] ^= (uint8_t)(1 + sim_below(sim, 255));
+        at = (size_t)sim_below(sim, size);
+        bytes[at] ^= (uint8_t)(1 + sim_below(sim, 255));
         break;
     case 2:
         size++;

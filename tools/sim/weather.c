@@ -37,9 +37,10 @@ static void plan_network(struct sim *sim)
     weather->slow_node = sim_chance(sim, 200) ? (int)sim_below(sim, sim->node_count) : -1;
     if (sim_chance(sim, 150)) /* real delay over the configured one */
         weather->delay_ms_max = 300 + sim_below(sim, 1200);
-    if (sim_chance(sim, 250))
-        weather->kind_loss[1 + sim_below(sim, MESSAGE_TRANSACTION)] =
-            (uint32_t)sim_between(sim, 300, 1000);
+    if (sim_chance(sim, 250)) {
+        uint64_t kind = 1 + sim_below(sim, MESSAGE_TRANSACTION);
+        weather->kind_loss[kind] = (uint32_t)sim_between(sim, 300, 1000);
+    }
 }
 
 static void plan_at(struct sim *sim, uint64_t at_ms, enum sim_calamity_kind kind, int node,
@@ -100,9 +101,10 @@ static void plan_calamities(struct sim *sim)
     }
     if (sim_chance(sim, 250)) { /* n - f..n restarts, faster than any timeout */
         uint64_t at = sim_below(sim, sim->gst_ms);
-        for (uint32_t i = 0; i < n; i++)
-            plan_at(sim, at + i * sim_below(sim, 120), SIM_CALAMITY_HAILSTORM, (int)i,
-                    sim_below(sim, 200));
+        for (uint32_t i = 0; i < n; i++) {
+            uint64_t later = i * sim_below(sim, 120);
+            plan_at(sim, at + later, SIM_CALAMITY_HAILSTORM, (int)i, sim_below(sim, 200));
+        }
     }
 }
 
@@ -251,7 +253,8 @@ static bool flip_journal(struct sim *sim, struct sim_node *node)
     size_t size = closed ? segment->size : SEGMENT_HEADER_SIZE;
     if (!closed && segment->size == SEGMENT_HEADER_SIZE)
         return false;
-    segment->bytes[sim_below(sim, size)] ^= (uint8_t)(1U << sim_below(sim, 8));
+    size_t at = (size_t)sim_below(sim, size);
+    segment->bytes[at] ^= (uint8_t)(1U << sim_below(sim, 8));
     return true;
 }
 
