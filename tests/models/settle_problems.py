@@ -67,8 +67,11 @@ def random_baseline(dice, scale, count):
         base = [dice.randint(0, scale.energy // 4) * 4 for _ in range(WINDOW)]
         windows = [base for _ in range(given)]
         actual = [clip(value * permille // 1000) for value in base]
+    # Nothing to compare with, on one side or the other.
     if dice.random() < 0.1:
         actual = [0] * WINDOW
+    elif dice.random() < 0.1:
+        windows = [dice.choice(([0] * WINDOW, [0, 1, -1] * 2 + [0, 0])) for _ in range(given)]
     day = dice.randint(0, 400)
     candidates = []
     for row in rows:
