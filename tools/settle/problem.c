@@ -46,11 +46,12 @@ static void keep_printable(char *text)
     }
 }
 
-/* A key or value of the input may be longer than the fault's text: it is cut, not refused. */
+/* A key of the input may be longer than the fault's text, which then cuts it, or empty, which then
+ * has to be seen. */
 static bool fail_at(const struct reader *reader, const char *key, const char *what)
 {
     char where[sizeof reader->fault->where];
-    int length = snprintf(where, sizeof where, "%s%s", reader->path, key);
+    int length = snprintf(where, sizeof where, "%s%s", reader->path, key[0] == '\0' ? "\"\"" : key);
     MUST(length >= 0);
     memcpy(reader->fault->where, where, sizeof where);
     keep_printable(reader->fault->where);
