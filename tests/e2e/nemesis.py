@@ -20,8 +20,7 @@ that is missing on many machines (this test must not depend on it).
 """
 import argparse
 import http.client
-import os
-import pathlib
+import json
 import shutil
 import signal
 import socket
@@ -601,6 +600,130 @@ def twin(c):
 
 
 @scenario
+def contradiction(c):
+    """52: one node's state differs by a micro-euro: it stops voting and executing, says why, serves
+    reads; the others go on. Its database is thrown away, and it follows the chain again."""
+    c.start()
+    c.load_goes_on("at first")
+    node = c.random.choice(c.nodes)
+    node.kill()
+    subprocess.run([c.helpers / "spoil_state", node.home / "data", "dso"], check=True)
+    c.allowed_broken.append(f" {node.name} .*(executes differently|voting has stopped)")
+    node.start()
+    wait_until(30, f"{node.name} notices", lambda: "executes differently" in
+               node.status().get("refusal", ""))
+    frozen = node.height()
+    others = [other for other in c.nodes if other is not node]
+    c.progress("beside a node that differs", blocks=5, nodes=others)
+    c.load_goes_on("beside a node that differs")
+    if node.height() != frozen or node.status()["voting"] or node.metric("alarms") < 1:
+        raise Failure(f"{node.name} goes on from {frozen} to {node.height()} on a state of its own")
+    if node.get(f"/v1/blocks/{frozen}") is None or node.request("/ready")[0] != 503:
+        raise Failure(f"{node.name} does not serve reads, or says that it is ready")
+    node.terminate()
+    shutil.rmtree(node.home / "data")
+    node.start()
+    c.wait_ready([node])
+    c.finish()
+
+
+@scenario
+def hostile_validator(c):
+    """45, 46, 49, 50: one validator's key in the hands of a program that lies, forges and floods."""
+    c.start()
+    node = c.random.choice(c.nodes)
+    c.dishonest.add(c.keys[node.index])
+    others = [other for other in c.nodes if other is not node]
+    c.load_goes_on("at first")
+    node.kill()
+    peer = subprocess.Popen([c.helpers / "hostile", node.home, "15", str(c.random.randrange(10**9))],
+                            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    try:
+        c.progress("beside a hostile validator", blocks=6, nodes=others, seconds=40)
+        c.load_goes_on("beside a hostile validator", seconds=40)
+        said = [int(word) for word in peer.communicate(timeout=40)[0].split()]
+    finally:
+        peer.kill()
+        peer.wait()
+    if peer.returncode != 0 or said[0] < 500:
+        raise Failure(f"the hostile peer ended with {peer.returncode} and said {said} frames")
+    c.no_one_died()
+    strikes = sum(other.metric("strikes") for other in others)
+    evidence = sum(other.metric("evidence") for other in others)
+    if strikes == 0 or evidence == 0:
+        raise Failure(f"{said[0]} hostile frames, {strikes} strikes, {evidence} proofs")
+    print(f"  {said[0]} hostile frames, {said[1]} lies in answer: {strikes} strikes, "
+          f"{evidence} proofs of double votes")
+    # Its own journal knows nothing of what was said in its name: the honest program refuses to vote.
+    c.allowed_broken.append(f" {node.name} .*alarm: .*voting has stopped")
+    node.start()
+    wait_until(60, f"{node.name} follows again", lambda: node.height() >= others[0].height() - 2)
+    c.finish(seconds=60, observers=[] if node.status().get("voting") else [node.index])
+
+
+@scenario
+def everyday(c):
+    """The one scenario without injected faults, which the thread sanitizer runs (make tsan): load,
+    reads and a stream, links cut, a node killed and one stopped."""
+    c.start()
+    stream = http.client.HTTPConnection("127.0.0.1", c.nodes[0].api_port, timeout=30)
+    stream.request("GET", "/v1/events?from=1")
+    for path in ("/v1/accounts", "/v1/participants", "/v1/blocks/1", "/metrics", "/openapi.json",
+                 "/v1/proofs/pot/balance/dso", "/v1/export?from=1&count=5", "/v1/nothing"):
+        for node in c.nodes:
+            if node.request(path, timeout=10)[0] not in (200, 404, 503):
+                raise Failure(f"{node.name} does not answer {path}")
+    c.network.reset(0, 1)
+    c.network.reset(2, 3)
+    c.nodes[1].kill()
+    c.load_goes_on("with three nodes", seconds=60)
+    c.nodes[1].start()
+    c.nodes[0].terminate()
+    c.nodes[0].start()
+    c.wait_ready(seconds=60)
+    stream.close()
+    c.finish(seconds=60)
+
+
+@scenario
+def strangers(c):
+    """9: on the port for peers, connections that say nothing, that say HTTP, and that break off."""
+    c.start()
+    node = c.random.choice(c.nodes)
+    held = []
+    try:
+        for i in range(300):
+            held.append(socket.create_connection(("127.0.0.1", c.base + node.index), timeout=2))
+            held[-1].send([b"", b"GET / HTTP/1.1\r\n\r\n", c.random.randbytes(500)][i % 3])
+            if i % 5 == 0:
+                held.pop().close()
+        for other in range(4):
+            c.network.reset(node.index, other)
+        c.progress("with strangers at the door")
+        c.wait_ready()
+    finally:
+        for one in held:
+            one.close()
+    c.finish()
+
+
+@scenario
+def small_map(c):
+    """31: the database's map is as small as it can be and grows under load, on every node at once."""
+    for node in c.nodes:
+        path = node.home / "flexd.json"
+        config = json.loads(path.read_text())
+        config["map_bytes"] = str(256 * 1024)
+        path.write_text(json.dumps(config))
+    c.start()
+    c.load_goes_on("with a small map", count=40, seconds=60)
+    for node in c.nodes:
+        if (node.home / "data" / "data.mdb").stat().st_size <= 256 * 1024:
+            raise Failure(f"{node.name}'s database did not outgrow its first map")
+    c.finish()
+
+
+@scenario
 def half_open_clients(c):
     """71: more half-open HTTP connections than a node takes: whole requests are answered all the same."""
     c.start()
@@ -630,9 +753,9 @@ class NotHere(Exception):
     """The machine does not permit what the scenario needs; said aloud, never counted as passed."""
 
 
-def run(build, name, seed, keep):
+def run(build, name, seed, keep, plain):
     print(f"{name} (seed {seed})", flush=True)
-    cluster = Cluster(build, f"{name}/{seed}", keep=keep)
+    cluster = Cluster(build, f"{name}/{seed}", preload=not plain, keep=keep)
     begun = time.monotonic()
     try:
         with cluster:
@@ -664,6 +787,7 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--repeat", type=int, default=1)
     parser.add_argument("--keep", action="store_true")
+    parser.add_argument("--plain", action="store_true", help="without faults.so, for sanitizers")
     arguments = parser.parse_args()
     if arguments.list:
         for name, function in SCENARIOS.items():
@@ -673,7 +797,7 @@ def main():
     unknown = [name for name in names if name not in SCENARIOS]
     if unknown:
         parser.error(f"no such scenario: {', '.join(unknown)}")
-    results = [run(arguments.build, name, arguments.seed + turn, arguments.keep)
+    results = [run(arguments.build, name, arguments.seed + turn, arguments.keep, arguments.plain)
                for turn in range(arguments.repeat) for name in names]
     print(f"nemesis: {results.count(True)} scenarios passed, {results.count(False)} failed, "
           f"{results.count(None)} not run here")
