@@ -140,10 +140,10 @@ static void a_set_of_files_must_belong_together(void **state)
         const char *says;
     } rows[] = {
         {stranger.ca_file, node->certificate_file, node->key_file, &node->key, "not under the CA"},
-        {ca, node->certificate_file, node->key_file, &other->key, "another node's"},
+        {ca, node->certificate_file, node->key_file, &other->key, "issued for another node"},
         {ca, node->certificate_file, other->key_file, &node->key, "not the certificate's key"},
-        {ca, other->certificate_file, other->key_file, &node->key, "another node's"},
-        {ca, consortium.ca_file, consortium.ca_key_file, &node->key, "another node's"},
+        {ca, other->certificate_file, other->key_file, &node->key, "issued for another node"},
+        {ca, consortium.ca_file, consortium.ca_key_file, &node->key, "issued for another node"},
         {ca, "/nonexistent", node->key_file, &node->key, "can't read certificate"},
         {ca, node->key_file, node->key_file, &node->key, "can't read certificate"},
         {ca, node->certificate_file, node->certificate_file, &node->key, "can't read key"},
@@ -237,9 +237,9 @@ static void a_wrong_configuration_does_not_start(void **state)
     char problem[160];
     consortium_config(&consortium, 0, &right);
     for (int i = 0; i < 8; i++) {
-        static const char *const says[] = {"at most",        "heartbeat",       "this node itself",
-                                           "the same key",   "can't listen on", "can't listen on",
-                                           "another node's", "can't dial"};
+        static const char *const says[] = {
+            "at most",         "heartbeat",       "this node itself",        "the same key",
+            "can't listen on", "can't listen on", "issued for another node", "can't dial"};
         config = right;
         switch (i) {
         case 0:
