@@ -13,8 +13,6 @@
 
 #include "base/fatal.h"
 
-static const char *const vote_kind_names[VOTE_KIND_COUNT] = {"notarize", "nullify", "finalize"};
-
 static const struct codec_field vote_fields[] = {
     {.name = "kind",
      .type = CODEC_ENUM,
@@ -82,26 +80,6 @@ const struct codec_record certificate_record = {
     .fields = certificate_fields,
     .field_count = sizeof certificate_fields / sizeof certificate_fields[0],
 };
-
-/* The text that the specification signs under; the hash domain already keeps votes apart from all
- * else, the text also keeps this version of the protocol apart from the next. */
-static const char vote_protocol[] = "simplex1/";
-
-void vote_message(struct hash *out, const struct hash *genesis, uint8_t kind, uint64_t epoch,
-                  uint64_t view, const struct hash *block_id)
-{
-    uint8_t bytes[sizeof vote_protocol - 1 + 1 + HASH_SIZE + 8 + 8 + HASH_SIZE];
-    struct byte_writer writer;
-    byte_writer_init(&writer, bytes, sizeof bytes);
-    byte_write_raw(&writer, vote_protocol, sizeof vote_protocol - 1);
-    byte_write_u8(&writer, kind);
-    byte_write_raw(&writer, genesis->bytes, HASH_SIZE);
-    byte_write_u64(&writer, epoch);
-    byte_write_u64(&writer, view);
-    byte_write_raw(&writer, block_id->bytes, HASH_SIZE);
-    MUST(!writer.failed && writer.size == sizeof bytes);
-    hash_bytes(out, HASH_DOMAIN_VOTE, bytes, sizeof bytes);
-}
 
 /* A nullification is about a view, not about a block; any other vote names one. */
 static bool vote_block_is_canonical(uint8_t kind, const struct hash *block_id)

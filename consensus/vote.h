@@ -3,8 +3,7 @@
 #define FLEX_CONSENSUS_VOTE_H
 
 #include "consensus/header.h"
-
-enum vote_kind { VOTE_NOTARIZE = 0, VOTE_NULLIFY = 1, VOTE_FINALIZE = 2, VOTE_KIND_COUNT = 3 };
+#include "crypto/vote_message.h"
 
 struct vote {
     uint8_t kind; /* enum vote_kind */
@@ -34,9 +33,6 @@ extern const struct codec_record certificate_record;
 
 enum { CERTIFICATE_BYTES_MAX = 1 + 8 + 8 + 32 + 4 + LIMIT_VALIDATORS * 65 };
 
-/* What a vote's signature covers: H(VOTE, "simplex1/", kind, genesis, epoch, view, block id). */
-void vote_message(struct hash *out, const struct hash *genesis, uint8_t kind, uint64_t epoch,
-                  uint64_t view, const struct hash *block_id);
 bool vote_verify(const struct vote *vote, const struct hash *genesis,
                  const struct validator_set *set);
 /* All of certificate_verify but the signatures: kind and block id agree, a quorum at least, signers

@@ -22,6 +22,8 @@ const char *const role_names[ROLE_COUNT] = {"dso",
 const char *const status_names[4] = {"registered", "active", "suspended", "retired"};
 const char *const device_type_names[5] = {"storage", "generation", "load", "ev", "heat_pump"};
 const char *const direction_names[2] = {"up", "down"};
+const char *const proposal_kind_names[PROPOSAL_KIND_COUNT] = {"add_validator", "remove_validator",
+                                                              "replace_validator", "set_fees"};
 const char *const market_state_names[3] = {"open", "suspended", "closed"};
 
 static const struct codec_field participant_register_record_fields[] = {
@@ -387,6 +389,102 @@ static const struct codec_record delivery_prove_record = {
     .field_count = sizeof delivery_prove_record_fields / sizeof delivery_prove_record_fields[0],
 };
 
+static const struct codec_field governance_propose_record_fields[] = {
+    {.name = "kind",
+     .offset = offsetof(struct governance_propose, kind),
+     .type = CODEC_ENUM,
+     .limit = PROPOSAL_KIND_COUNT,
+     .names = proposal_kind_names},
+    {.name = "old_key",
+     .offset = offsetof(struct governance_propose, old_key),
+     .type = CODEC_FIXED,
+     .limit = PUBLIC_KEY_SIZE},
+    {.name = "new_key",
+     .offset = offsetof(struct governance_propose, new_key),
+     .type = CODEC_FIXED,
+     .limit = PUBLIC_KEY_SIZE},
+    {.name = "operator",
+     .offset = offsetof(struct governance_propose, operator_name),
+     .type = CODEC_NAME_EMPTY},
+    {.name = "proof",
+     .offset = offsetof(struct governance_propose, proof),
+     .type = CODEC_FIXED,
+     .limit = SIGNATURE_SIZE},
+    {.name = "fee_per_tx_ueur",
+     .offset = offsetof(struct governance_propose, fee_per_tx),
+     .type = CODEC_I64},
+    {.name = "fee_per_action_ueur",
+     .offset = offsetof(struct governance_propose, fee_per_action),
+     .type = CODEC_I64},
+    {.name = "fee_per_deal_ueur",
+     .offset = offsetof(struct governance_propose, fee_per_deal),
+     .type = CODEC_I64},
+};
+const struct codec_record governance_propose_record = {
+    .name = "governance_propose",
+    .struct_size = sizeof(struct governance_propose),
+    .fields = governance_propose_record_fields,
+    .field_count =
+        sizeof governance_propose_record_fields / sizeof governance_propose_record_fields[0],
+};
+
+static const struct codec_field governance_vote_record_fields[] = {
+    {.name = "proposal", .offset = offsetof(struct governance_vote, proposal), .type = CODEC_U64},
+    {.name = "approve", .offset = offsetof(struct governance_vote, approve), .type = CODEC_BOOL},
+};
+static const struct codec_record governance_vote_record = {
+    .name = "governance_vote",
+    .struct_size = sizeof(struct governance_vote),
+    .fields = governance_vote_record_fields,
+    .field_count = sizeof governance_vote_record_fields / sizeof governance_vote_record_fields[0],
+};
+
+static const struct codec_field evidence_vote_record_fields[] = {
+    {.name = "kind",
+     .offset = offsetof(struct evidence_vote, kind),
+     .type = CODEC_ENUM,
+     .limit = VOTE_KIND_COUNT,
+     .names = vote_kind_names},
+    {.name = "block_id",
+     .offset = offsetof(struct evidence_vote, block_id),
+     .type = CODEC_FIXED,
+     .limit = HASH_SIZE},
+    {.name = "signature",
+     .offset = offsetof(struct evidence_vote, signature),
+     .type = CODEC_FIXED,
+     .limit = SIGNATURE_SIZE},
+};
+const struct codec_record evidence_vote_record = {
+    .name = "evidence_vote",
+    .struct_size = sizeof(struct evidence_vote),
+    .fields = evidence_vote_record_fields,
+    .field_count = sizeof evidence_vote_record_fields / sizeof evidence_vote_record_fields[0],
+};
+
+static const struct codec_field governance_evidence_record_fields[] = {
+    {.name = "key",
+     .offset = offsetof(struct governance_evidence, key),
+     .type = CODEC_FIXED,
+     .limit = PUBLIC_KEY_SIZE},
+    {.name = "epoch", .offset = offsetof(struct governance_evidence, epoch), .type = CODEC_U64},
+    {.name = "view", .offset = offsetof(struct governance_evidence, view), .type = CODEC_U64},
+    {.name = "first",
+     .offset = offsetof(struct governance_evidence, first),
+     .type = CODEC_RECORD,
+     .record = &evidence_vote_record},
+    {.name = "second",
+     .offset = offsetof(struct governance_evidence, second),
+     .type = CODEC_RECORD,
+     .record = &evidence_vote_record},
+};
+static const struct codec_record governance_evidence_record = {
+    .name = "governance_evidence",
+    .struct_size = sizeof(struct governance_evidence),
+    .fields = governance_evidence_record_fields,
+    .field_count =
+        sizeof governance_evidence_record_fields / sizeof governance_evidence_record_fields[0],
+};
+
 static const struct codec_record *const codecs[ACTION_TYPE_LIMIT] = {
     [ACTION_PARTICIPANT_REGISTER] = &participant_register_record,
     [ACTION_PARTICIPANT_STATUS] = &participant_status_record,
@@ -408,6 +506,9 @@ static const struct codec_record *const codecs[ACTION_TYPE_LIMIT] = {
     [ACTION_ORDER_CANCEL] = &order_cancel_record,
     [ACTION_METER_BATCH] = &meter_batch_record,
     [ACTION_DELIVERY_PROVE] = &delivery_prove_record,
+    [ACTION_GOVERNANCE_PROPOSE] = &governance_propose_record,
+    [ACTION_GOVERNANCE_VOTE] = &governance_vote_record,
+    [ACTION_GOVERNANCE_EVIDENCE] = &governance_evidence_record,
 };
 
 const struct codec_record *action_codec(uint8_t type)

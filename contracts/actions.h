@@ -7,6 +7,7 @@
 #include "base/name.h"
 #include "base/units.h"
 #include "crypto/sign.h"
+#include "crypto/vote_message.h"
 
 enum action_type {
     ACTION_PARTICIPANT_REGISTER = 1,
@@ -29,6 +30,9 @@ enum action_type {
     ACTION_ORDER_CANCEL = 42,
     ACTION_METER_BATCH = 50,
     ACTION_DELIVERY_PROVE = 51,
+    ACTION_GOVERNANCE_PROPOSE = 60,
+    ACTION_GOVERNANCE_VOTE = 61,
+    ACTION_GOVERNANCE_EVIDENCE = 62,
     ACTION_TYPE_LIMIT = 64
 };
 
@@ -205,6 +209,47 @@ struct delivery_prove {
     uint64_t deal;
 };
 
+enum proposal_kind {
+    PROPOSAL_ADD_VALIDATOR = 0,     /* new_key, operator, proof */
+    PROPOSAL_REMOVE_VALIDATOR = 1,  /* old_key */
+    PROPOSAL_REPLACE_VALIDATOR = 2, /* old_key, new_key, operator, proof; also a key's rotation */
+    PROPOSAL_SET_FEES = 3           /* the three fees */
+};
+enum { PROPOSAL_KIND_COUNT = 4 };
+extern const char *const proposal_kind_names[PROPOSAL_KIND_COUNT];
+/* By an operator of a validator, who thereby votes for it. What the kind does not use is zero. */
+struct governance_propose {
+    uint8_t kind;
+    struct public_key old_key; /* Ed25519, as all keys here */
+    struct public_key new_key;
+    struct name operator_name;
+    /* Signature of the new key over H(KEY_PROOF, genesis, operator, new key). */
+    struct signature proof;
+    struct money fee_per_tx;
+    struct money fee_per_action;
+    struct money fee_per_deal;
+};
+/* By an operator, for all validators that it operates; a later vote replaces the earlier one. */
+struct governance_vote {
+    uint64_t proposal;
+    uint8_t approve;
+};
+/* Two votes of one validator in one view that exclude each other (docs/spec/consensus.md). Either
+ * both N or both F, of different blocks, the lower id first; or U, then F. */
+struct evidence_vote {
+    uint8_t kind; /* enum vote_kind */
+    struct hash block_id;
+    struct signature signature;
+};
+/* By an operator of a validator, or a regulator. */
+struct governance_evidence {
+    struct public_key key;
+    uint64_t epoch;
+    uint64_t view;
+    struct evidence_vote first;
+    struct evidence_vote second;
+};
+
 /* The widest action record in memory. */
 union action_record {
     struct participant_register participant_register;
@@ -227,10 +272,16 @@ union action_record {
     struct order_cancel order_cancel;
     struct meter_batch meter_batch;
     struct delivery_prove delivery_prove;
+    struct governance_propose governance_propose;
+    struct governance_vote governance_vote;
+    struct governance_evidence governance_evidence;
 };
 
 /* A market's terms, which the market's own record nests. */
 extern const struct codec_record market_create_record;
+/* A proposal's content, which its record nests; and the votes of evidence, likewise. */
+extern const struct codec_record governance_propose_record;
+extern const struct codec_record evidence_vote_record;
 
 /* The action's record table, with its name ("token_transfer"); NULL if no action has that type. */
 const struct codec_record *action_codec(uint8_t type);

@@ -94,6 +94,14 @@ static const struct error_text texts[CONTRACT_ERROR_COUNT] = {
                                "A correction must name the next revision and a reason."},
     [CONTRACT_TOO_MANY_EVENTS] = {"too_many_events",
                                   "The transaction does more than one may; split it."},
+    [CONTRACT_UNKNOWN_PROPOSAL] = {"unknown_proposal", "There is no proposal with that number."},
+    [CONTRACT_UNKNOWN_VALIDATOR] = {"unknown_validator",
+                                    "That key is not a validator's, or was not one's then."},
+    [CONTRACT_PROPOSAL_NOT_OPEN] = {"proposal_not_open",
+                                    "The proposal is decided, withdrawn or expired."},
+    [CONTRACT_BAD_EVIDENCE] = {"bad_evidence",
+                               "The two votes do not exclude each other, or are not signed by that "
+                               "key."},
 };
 
 const char *contract_error_name(enum contract_error error)

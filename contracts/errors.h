@@ -60,6 +60,10 @@ enum contract_error {
     CONTRACT_BAD_PARAMETER,   /* a parameter is outside what makes sense */
     CONTRACT_BAD_REVISION,    /* a correction must name the next revision and a reason */
     CONTRACT_TOO_MANY_EVENTS, /* over the limit of events or of work */
+    CONTRACT_UNKNOWN_PROPOSAL,
+    CONTRACT_UNKNOWN_VALIDATOR, /* the key is not, or was not then, in the set */
+    CONTRACT_PROPOSAL_NOT_OPEN, /* decided, withdrawn or expired */
+    CONTRACT_BAD_EVIDENCE,      /* the two votes don't exclude each other, or are not that key's */
     CONTRACT_ERROR_COUNT
 };
 

@@ -163,6 +163,37 @@ const struct codec_record receipt_record = {
     .field_count = sizeof receipt_record_fields / sizeof receipt_record_fields[0],
 };
 
+static const struct codec_field event_proposal_codec_fields[] = {
+    {.name = "id", .offset = offsetof(struct event_proposal, id), .type = CODEC_U64},
+    {.name = "kind",
+     .offset = offsetof(struct event_proposal, kind),
+     .type = CODEC_ENUM,
+     .limit = PROPOSAL_KIND_COUNT,
+     .names = proposal_kind_names},
+    {.name = "status",
+     .offset = offsetof(struct event_proposal, status),
+     .type = CODEC_ENUM,
+     .limit = PROPOSAL_STATUS_COUNT,
+     .names = proposal_status_names},
+};
+static const struct codec_record event_proposal_codec = {
+    .name = "proposal",
+    .struct_size = sizeof(struct event_proposal),
+    .fields = event_proposal_codec_fields,
+    .field_count = sizeof event_proposal_codec_fields / sizeof event_proposal_codec_fields[0],
+};
+
+static const struct codec_field event_epoch_codec_fields[] = {
+    {.name = "epoch", .offset = offsetof(struct event_epoch, epoch), .type = CODEC_U64},
+    {.name = "validators", .offset = offsetof(struct event_epoch, validators), .type = CODEC_U32},
+};
+static const struct codec_record event_epoch_codec = {
+    .name = "epoch",
+    .struct_size = sizeof(struct event_epoch),
+    .fields = event_epoch_codec_fields,
+    .field_count = sizeof event_epoch_codec_fields / sizeof event_epoch_codec_fields[0],
+};
+
 static const struct codec_record *const codecs[EVENT_TYPE_LIMIT] = {
     [EVENT_ORDER_PLACED] = &event_order_placed_codec,
     [EVENT_ORDER_CANCELLED] = &event_order_cancelled_codec,
@@ -172,6 +203,8 @@ static const struct codec_record *const codecs[EVENT_TYPE_LIMIT] = {
     [EVENT_TOKEN_MOVED] = &event_token_moved_codec,
     [EVENT_FEES_SPLIT] = &event_fees_split_codec,
     [EVENT_DIGEST] = &event_digest_codec,
+    [EVENT_PROPOSAL] = &event_proposal_codec,
+    [EVENT_EPOCH] = &event_epoch_codec,
 };
 
 const struct codec_record *event_codec(uint8_t type)

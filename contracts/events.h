@@ -16,6 +16,8 @@ enum event_type {
     EVENT_TOKEN_MOVED = 6,     /* event_token_moved: mint, burn, transfer, pay, refund */
     EVENT_FEES_SPLIT = 7,      /* event_fees_split: one per validator */
     EVENT_DIGEST = 8,          /* event_digest */
+    EVENT_PROPOSAL = 9,        /* event_proposal: made, or its status changed */
+    EVENT_EPOCH = 10,          /* event_epoch: this block is the last of an epoch */
     EVENT_TYPE_LIMIT = 16
 };
 
@@ -52,6 +54,16 @@ struct event_fees_split {
 struct event_digest {
     int64_t day;
     struct digest_record digest;
+};
+
+struct event_proposal {
+    uint64_t id;
+    uint8_t kind;
+    uint8_t status;
+};
+struct event_epoch {
+    uint64_t epoch; /* of the next block */
+    uint32_t validators;
 };
 
 /* NULL if there is none. */

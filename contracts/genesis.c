@@ -98,7 +98,7 @@ static bool fee_is_sane(struct money fee)
     return money_ueur(fee) >= 0 && money_ueur(fee) <= FEE_UEUR_MAX;
 }
 
-static const char *params_problem(const struct params_record *params)
+const char *genesis_params_problem(const struct params_record *params)
 {
     if (!fee_is_sane(params->fee_per_tx) || !fee_is_sane(params->fee_per_action) ||
         !fee_is_sane(params->fee_per_deal))
@@ -183,7 +183,7 @@ const char *genesis_problem(const struct genesis *genesis)
         return "simulated_time must be true or false";
     const char *problem = timing_problem(genesis);
     if (problem == NULL)
-        problem = params_problem(&genesis->params);
+        problem = genesis_params_problem(&genesis->params);
     if (problem == NULL)
         problem = participants_problem(genesis);
     return problem;

@@ -34,6 +34,8 @@ bool genesis_hash(struct hash *out, const struct genesis *genesis);
 /* Semantic checks: enough validators, sorted keys, operators known, sane timing, at least one market
  * operator and one treasurer. NULL if all is well, else what is wrong. */
 const char *genesis_problem(const struct genesis *genesis);
+/* The same for parameters alone, as governance may change them too. */
+const char *genesis_params_problem(const struct params_record *params);
 /* From the bytes of genesis.json; false with the reason in `problem` (160 bytes). */
 bool genesis_from_json(struct genesis *out, const char *text, size_t size, char problem[160]);
 struct cJSON;

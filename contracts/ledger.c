@@ -20,8 +20,8 @@
 #include "contracts/ledger_internal.h"
 
 static const struct contract_module *const modules[] = {
-    &membership_module, &assets_module,   &token_module,
-    &market_module,     &delivery_module, &digest_module,
+    &membership_module, &assets_module, &token_module,      &market_module,
+    &delivery_module,   &digest_module, &governance_module,
 };
 enum { MODULE_COUNT = sizeof modules / sizeof modules[0] };
 

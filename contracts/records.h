@@ -25,6 +25,10 @@
  *                                                                credited to a deal)
  *   book_size    market name | i64 period start | u8 direction   book_size_record
  *   book_late    market name | i64 period start | u8 direction   book_late_record
+ *   governance   -                                               governance_record
+ *   proposal     u64 id                                          proposal_record
+ *   validator    validator key (32)                              validator_record
+ *   evidence     validator key (32) | u64 epoch | u64 view       evidence_record
  *   history      u64 height                                      (reserved) */
 #ifndef FLEX_CONTRACTS_RECORDS_H
 #define FLEX_CONTRACTS_RECORDS_H
@@ -54,6 +58,10 @@ enum state_kind {
     STATE_USED = 19,
     STATE_BOOK_SIZE = 20,
     STATE_BOOK_LATE = 21,
+    STATE_GOVERNANCE = 22,
+    STATE_PROPOSAL = 23,
+    STATE_VALIDATOR = 24,
+    STATE_EVIDENCE = 25,
     STATE_KIND_LIMIT = 32
 };
 
@@ -230,6 +238,60 @@ struct used_record {
     struct energy quantity;
 };
 
+/* Absent, all zero, until the first proposal. */
+struct governance_record {
+    uint64_t epoch;        /* of the next block */
+    uint64_t epoch_height; /* the boundary block that began it; 0: genesis */
+    uint64_t proposals;    /* ever made; ids count from 1 */
+    uint32_t open_count;
+    struct governance_open {
+        uint64_t id;
+    } open[LIMIT_VALIDATORS]; /* one per operator */
+};
+
+enum proposal_status {
+    PROPOSAL_OPEN = 0,
+    PROPOSAL_PASSED = 1,
+    PROPOSAL_REJECTED = 2,  /* so many against it that it can't pass */
+    PROPOSAL_WITHDRAWN = 3, /* its proposer made another one, or operates no validator any more */
+    PROPOSAL_EXPIRED = 4
+};
+enum { PROPOSAL_STATUS_COUNT = 5 };
+extern const char *const proposal_status_names[PROPOSAL_STATUS_COUNT];
+
+struct proposal_record {
+    struct governance_propose terms;
+    struct name proposer;
+    uint8_t status;
+    uint64_t height; /* of the block that took it */
+    struct timestamp expires;
+    /* Validators, bit i for the i-th of the current set, or of the set that decided. */
+    uint32_t approvals;
+    uint32_t rejections;
+    uint64_t decided_height; /* 0 while open */
+};
+
+/* A key that is or was in the set; none for one of the genesis set that never changed. Keys do not
+ * come back: what one signed long ago could be used against it. */
+struct validator_record {
+    struct name operator_name;
+    uint64_t from_epoch;
+    uint64_t until_epoch; /* the first one without it; 0: it is in the set */
+    uint32_t evidence;    /* records against it */
+};
+
+struct evidence_record {
+    struct name operator_name;
+    struct name reporter;
+    struct evidence_vote first;
+    struct evidence_vote second;
+    uint64_t height;
+};
+
+extern const struct codec_record governance_record_codec;
+extern const struct codec_record proposal_record_codec;
+extern const struct codec_record validator_record_codec;
+extern const struct codec_record evidence_record_codec;
 extern const struct codec_record params_record_codec;
 extern const struct codec_record participant_record_codec;
 extern const struct codec_record key_record_codec;
@@ -293,6 +355,7 @@ struct state_key state_key_unit(enum state_kind kind, const struct name *device,
 struct state_key state_key_batch(const struct name *operator_name, const struct name *batch,
                                  struct timestamp interval_start);
 struct state_key state_key_day(int64_t day);
+struct state_key state_key_evidence(const struct public_key *key, uint64_t epoch, uint64_t view);
 struct state_key state_key_deadline(struct timestamp time, uint8_t what, uint64_t id);
 /* From text as people write it: parts joined with '/', e.g. "7", "dso", "meters/west/1735689600000",
  * "balance/dso" for a pot. False if it is not an id of that kind. */

@@ -59,6 +59,11 @@ struct key_of_batch {
     struct name batch;
     struct timestamp interval_start;
 };
+struct key_of_evidence {
+    uint8_t key[32];
+    uint64_t epoch;
+    uint64_t view;
+};
 struct key_of_day {
     int64_t day;
 };
@@ -227,6 +232,21 @@ static const struct codec_record key_of_day_codec = {
     .field_count = sizeof key_of_day_codec_fields / sizeof key_of_day_codec_fields[0],
 };
 
+static const struct codec_field key_of_evidence_codec_fields[] = {
+    {.name = "key",
+     .offset = offsetof(struct key_of_evidence, key),
+     .type = CODEC_FIXED,
+     .limit = 32},
+    {.name = "epoch", .offset = offsetof(struct key_of_evidence, epoch), .type = CODEC_U64},
+    {.name = "view", .offset = offsetof(struct key_of_evidence, view), .type = CODEC_U64},
+};
+static const struct codec_record key_of_evidence_codec = {
+    .name = "evidence_key",
+    .struct_size = sizeof(struct key_of_evidence),
+    .fields = key_of_evidence_codec_fields,
+    .field_count = sizeof key_of_evidence_codec_fields / sizeof key_of_evidence_codec_fields[0],
+};
+
 static const struct state_kind_info kinds[STATE_KIND_LIMIT] = {
     [STATE_PARAMS] = {STATE_PARAMS, "params", "params", &params_record_codec, NULL},
     [STATE_PARTICIPANT] = {STATE_PARTICIPANT, "participant", "participants",
@@ -255,6 +275,14 @@ static const struct state_kind_info kinds[STATE_KIND_LIMIT] = {
                          &key_of_book_itself_codec},
     [STATE_BOOK_LATE] = {STATE_BOOK_LATE, "book_late", "books_late", &book_late_record_codec,
                          &key_of_book_itself_codec},
+    [STATE_GOVERNANCE] = {STATE_GOVERNANCE, "governance", "governance", &governance_record_codec,
+                          NULL},
+    [STATE_PROPOSAL] = {STATE_PROPOSAL, "proposal", "proposals", &proposal_record_codec,
+                        &key_of_id_codec},
+    [STATE_VALIDATOR] = {STATE_VALIDATOR, "validator", "validators", &validator_record_codec,
+                         &key_of_bytes_codec},
+    [STATE_EVIDENCE] = {STATE_EVIDENCE, "evidence", "evidence", &evidence_record_codec,
+                        &key_of_evidence_codec},
 };
 
 const struct state_kind_info *state_kind_info(enum state_kind kind)
@@ -395,6 +423,18 @@ struct state_key state_key_day(int64_t day)
     struct state_key key;
     struct byte_writer writer = key_begin(&key, STATE_DIGEST);
     byte_write_i64(&writer, day);
+    key_end(&key, &writer);
+    return key;
+}
+
+struct state_key state_key_evidence(const struct public_key *validator, uint64_t epoch,
+                                    uint64_t view)
+{
+    struct state_key key;
+    struct byte_writer writer = key_begin(&key, STATE_EVIDENCE);
+    byte_write_raw(&writer, validator->bytes, PUBLIC_KEY_SIZE);
+    byte_write_u64(&writer, epoch);
+    byte_write_u64(&writer, view);
     key_end(&key, &writer);
     return key;
 }

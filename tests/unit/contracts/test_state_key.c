@@ -42,6 +42,10 @@ static const struct {
     {STATE_DEADLINE, "1735689600000/255/9"},
     {STATE_BATCH, "meters/west/1735689600000"},
     {STATE_DIGEST, "20458"},
+    {STATE_GOVERNANCE, "governance"},
+    {STATE_PROPOSAL, "3"},
+    {STATE_VALIDATOR, HEX32},
+    {STATE_EVIDENCE, HEX32 "/2/17"},
 };
 
 static void test_text_there_and_back(void **state)
@@ -71,7 +75,7 @@ static void test_text_there_and_back(void **state)
         covered[good[i].kind] = true;
     }
     for (unsigned kind = 0; kind < STATE_KIND_LIMIT; kind++)
-        if (state_kind_info((enum state_kind)kind) != NULL && kind < STATE_BOOK_SIZE)
+        if (state_kind_info((enum state_kind)kind) != NULL && kind != STATE_BOOK_SIZE && kind != STATE_BOOK_LATE)
             assert_true(covered[kind]);
 }
 
