@@ -140,3 +140,15 @@ bool certificate_decode(struct certificate *out, struct bytes_view bytes)
 {
     return codec_decode_all(&certificate_record, out, bytes);
 }
+
+bool finality_decode(struct certificate *out, struct bytes_view *headers, struct bytes_view bytes)
+{
+    struct byte_reader reader;
+    byte_reader_init(&reader, bytes.data, bytes.size);
+    codec_decode(&certificate_record, out, &reader);
+    if (reader.failed)
+        return false;
+    *headers = byte_read_view(&reader, bytes.size - reader.at);
+    return byte_reader_done(&reader) && headers->size % BLOCK_HEADER_SIZE == 0 &&
+           headers->size <= (size_t)LIMIT_VIEW_WINDOW * BLOCK_HEADER_SIZE;
+}

@@ -45,5 +45,10 @@ bool certificate_verify(const struct certificate *certificate, const struct hash
 /* Canonical bytes; out holds CERTIFICATE_BYTES_MAX. Returns the size. */
 size_t certificate_encode(uint8_t *out, const struct certificate *certificate);
 bool certificate_decode(struct certificate *out, struct bytes_view bytes);
+/* How nodes store what makes a block final [C-EPOCH.PROOF]: the certificate, and behind it, for a
+ * boundary block that a descendant made final, the headers from its child up to the one that the
+ * certificate names; at most LIMIT_VIEW_WINDOW, *headers is empty otherwise. Strict, like all
+ * decoders. Whether the headers link up is the caller's to check. */
+bool finality_decode(struct certificate *out, struct bytes_view *headers, struct bytes_view bytes);
 
 #endif

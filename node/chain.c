@@ -194,6 +194,7 @@ bool chain_find_parent(const struct chain *chain, const struct hash *parent_id,
         out->view = tip->view;
         out->time = tip->time;
         out->log = tip->log;
+        out->epoch = chain_next_epoch(chain);
         return true;
     }
     const struct cached_block *block = chain_find(chain, parent_id);
@@ -204,25 +205,54 @@ bool chain_find_parent(const struct chain *chain, const struct hash *parent_id,
     out->height = block->header.height;
     out->view = block->header.view;
     out->epoch = block->header.epoch;
+    out->ends_epoch = chain_epoch_of(overlay_view(block->overlay)) != block->header.epoch;
     out->time = block->header.time;
     out->log = block->log;
     return true;
 }
 
-void chain_next_set(struct hash *out, struct state_view *view)
+void chain_set_of(struct validator_set *out, struct state_view *view)
 {
     const struct state_key key = state_key_single(STATE_PARAMS);
     struct params_record params;
-    struct validator_set set;
-    MUST(ledger_read(view, &key, &params_record_codec, &params));
-    memset(&set, 0, sizeof set);
-    set.count = params.validator_count;
-    for (uint32_t i = 0; i < params.validator_count; i++) {
-        set.validators[i].key = params.validators[i].key;
-        set.validators[i].operator_name = params.validators[i].operator_name;
+    if (!ledger_read(view, &key, &params_record_codec, &params)) {
+        fatal_environment("the state cannot be read, or lacks its parameters");
     }
-    MUST(validator_set_is_valid(&set));
+    memset(out, 0, sizeof *out);
+    out->count = params.validator_count;
+    for (uint32_t i = 0; i < params.validator_count; i++) {
+        out->validators[i].key = params.validators[i].key;
+        out->validators[i].operator_name = params.validators[i].operator_name;
+    }
+    MUST(validator_set_is_valid(out));
+}
+
+void chain_next_set(struct hash *out, struct state_view *view)
+{
+    struct validator_set set;
+    chain_set_of(&set, view);
     validator_set_hash(out, &set);
+}
+
+uint64_t chain_epoch_of(struct state_view *view)
+{
+    const struct state_key key = state_key_single(STATE_GOVERNANCE);
+    struct governance_record governance;
+    bool found = ledger_read(view, &key, &governance_record_codec, &governance);
+    if (view->fault) {
+        fatal_environment("the state cannot be read");
+    }
+    return found ? governance.epoch : 0;
+}
+
+uint64_t chain_next_epoch(const struct chain *chain)
+{
+    return chain_epoch_of(overlay_view(chain->committed));
+}
+
+void chain_next_validators(const struct chain *chain, struct validator_set *out)
+{
+    chain_set_of(out, overlay_view(chain->committed));
 }
 
 /* --- commits --------------------------------------------------------------------------------- */
@@ -314,8 +344,29 @@ static void after_commit(struct chain *chain, uint32_t index)
     }
 }
 
+/* Encoded as finality_decode reads it; valid until the next commit. */
+static struct bytes_view keep_finality(struct chain *chain, const struct certificate *certificate,
+                                       struct bytes_view proof_headers)
+{
+    const size_t needed = CERTIFICATE_BYTES_MAX + proof_headers.size;
+    if (chain->last_finality_capacity < needed) {
+        free(chain->last_finality);
+        chain->last_finality = malloc(needed);
+        chain->last_finality_capacity = needed;
+        if (chain->last_finality == NULL) {
+            fatal_environment("out of memory for a certificate");
+        }
+    }
+    const size_t size = certificate_encode(chain->last_finality, certificate);
+    if (proof_headers.size > 0) {
+        memcpy(chain->last_finality + size, proof_headers.data, proof_headers.size);
+    }
+    return bytes_view_of(chain->last_finality, size + proof_headers.size);
+}
+
 static void fill_commit(struct chain *chain, const struct cached_block *block,
-                        const struct certificate *certificate, struct store_block *out)
+                        const struct certificate *certificate, struct bytes_view proof_headers,
+                        struct store_block *out)
 {
     const struct store_tip *tip = chain_tip(chain);
     memset(out, 0, sizeof *out);
@@ -325,8 +376,7 @@ static void fill_commit(struct chain *chain, const struct cached_block *block,
     out->body = bytes_view_of(block->body, block->body_size);
     out->receipts = bytes_view_of(block->receipts, block->receipts_size);
     if (certificate != NULL) {
-        out->certificate = bytes_view_of(chain->last_certificate,
-                                         certificate_encode(chain->last_certificate, certificate));
+        out->certificate = keep_finality(chain, certificate, proof_headers);
     }
     out->tx_ids = block->tx_ids;
     out->tx_count = block->tx_count;
@@ -341,17 +391,19 @@ static void fill_commit(struct chain *chain, const struct cached_block *block,
     out->tip.has_genesis = true;
 }
 
-enum store_result chain_commit(struct chain *chain, const struct block_header *header,
-                               const struct certificate *certificate_or_null)
+static enum store_result commit(struct chain *chain, const struct block_header *header,
+                                const struct certificate *certificate_or_null,
+                                struct bytes_view proof_headers)
 {
     struct hash id;
-    struct store_block commit;
+    struct store_block block;
     block_header_id(&id, header);
     if (header->height <= chain_tip(chain)->height) {
         return STORE_OK;
     }
     MUST(header->height == chain_tip(chain)->height + 1);
-    MUST(certificate_or_null == NULL || hash_equal(&certificate_or_null->block_id, &id));
+    MUST(certificate_or_null == NULL || proof_headers.size > 0 ||
+         hash_equal(&certificate_or_null->block_id, &id));
     uint32_t index = index_of(chain, &id);
     MUST(index < chain->block_count); /* the shell keeps every body until it is decided */
     if (!hash_equal(&header->parent_id, &chain_tip(chain)->block_id) ||
@@ -360,15 +412,29 @@ enum store_result chain_commit(struct chain *chain, const struct block_header *h
                  (unsigned long long)header->height);
         return STORE_CORRUPT;
     }
-    fill_commit(chain, chain->blocks[index], certificate_or_null, &commit);
-    const enum store_result result = chain->backend.commit(chain->backend.context, &commit);
+    fill_commit(chain, chain->blocks[index], certificate_or_null, proof_headers, &block);
+    const enum store_result result = chain->backend.commit(chain->backend.context, &block);
     if (result != STORE_OK) {
         return result;
     }
-    commit.state = NULL;
-    chain->last_view = commit;
+    block.state = NULL;
+    chain->last_view = block;
     after_commit(chain, index);
     return STORE_OK;
+}
+
+enum store_result chain_commit(struct chain *chain, const struct block_header *header,
+                               const struct certificate *certificate_or_null)
+{
+    return commit(chain, header, certificate_or_null, bytes_view_of(NULL, 0));
+}
+
+enum store_result chain_commit_boundary(struct chain *chain, const struct block_header *header,
+                                        const struct certificate *certificate,
+                                        struct bytes_view proof_headers)
+{
+    MUST(certificate != NULL && proof_headers.size % BLOCK_HEADER_SIZE == 0);
+    return commit(chain, header, certificate, proof_headers);
 }
 
 const struct store_block *chain_last_commit(const struct chain *chain)
@@ -511,5 +577,6 @@ void chain_close(struct chain *chain)
     free(chain->tx_ids);
     free(chain->receipts);
     free(chain->body);
+    free(chain->last_finality);
     free(chain);
 }

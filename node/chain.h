@@ -64,6 +64,11 @@ bool chain_build(struct chain *chain, struct mempool *mempool, struct block_head
  * the roots of its own header: this node's state or code is wrong, it must stop voting. */
 enum store_result chain_commit(struct chain *chain, const struct block_header *header,
                                const struct certificate *certificate_or_null);
+/* The same for the last block of an epoch, which a descendant made final: `proof_headers` leads from
+ * its child to the header that the certificate names. They are stored with the block. */
+enum store_result chain_commit_boundary(struct chain *chain, const struct block_header *header,
+                                        const struct certificate *certificate,
+                                        struct bytes_view proof_headers);
 /* The last block that this chain_commit committed since the start, with ids and receipts, for those
  * who wait for events: valid until the next commit. Its `state` is NULL. NULL if there was none. */
 const struct store_block *chain_last_commit(const struct chain *chain);
@@ -73,6 +78,9 @@ void chain_tell_mempool(const struct chain *chain, struct mempool *mempool);
 const struct store_tip *chain_tip(const struct chain *chain);
 /* The committed state, read-only (a write to it asserts), for checks at the door. */
 struct state_view *chain_committed_view(struct chain *chain);
+/* Epoch and validator set of the next block, as the committed state has them. */
+uint64_t chain_next_epoch(const struct chain *chain);
+void chain_next_validators(const struct chain *chain, struct validator_set *out);
 /* The context that a transaction is checked against at the door: the next block's, were it made at
  * `now`. */
 void chain_next_context(const struct chain *chain, struct timestamp now,

@@ -33,6 +33,8 @@ struct run {
     struct hash next_set;
 };
 
+/* A count of zero. */
+enum { EMPTY_BODY_SIZE = 4 };
 /* A receipt's fixed part and its length: well below this. */
 enum { RECEIPT_OVERHEAD = 128 };
 /* Candidates that do not fit the space left, after which a builder stops looking for smaller ones. */
@@ -169,7 +171,7 @@ static const char *header_fault(const struct chain *chain, const struct block_he
     if (header->parent_view != parent->view || header->view <= header->parent_view) {
         return "view";
     }
-    if (header->epoch < parent->epoch) {
+    if (header->epoch != parent->epoch) {
         return "epoch";
     }
     if (timestamp_compare(header->time, parent->time) <= 0) {
@@ -220,6 +222,9 @@ static void execute_one(struct chain *chain, struct cached_block *block,
 {
     struct run run;
     const char *fault = header_fault(chain, &block->header, parent);
+    if (fault == NULL && parent->ends_epoch && block->body_size != EMPTY_BODY_SIZE) {
+        fault = "transactions above a boundary block that is not final"; /* [C-EPOCH.EMPTY] */
+    }
     MUST(block->state == CACHED_UNKNOWN && block->overlay == NULL);
     if (fault == NULL) {
         run_begin(&run, chain, parent, &block->header);
@@ -327,7 +332,7 @@ bool chain_build(struct chain *chain, struct mempool *mempool, struct block_head
         return false;
     }
     if (!chain_find_parent(chain, parent_id, &parent) || parent.view != parent_view ||
-        !timestamp_add(&least, parent.time, duration_of(1))) {
+        parent.epoch != epoch || !timestamp_add(&least, parent.time, duration_of(1))) {
         return false;
     }
     memset(header, 0, sizeof *header);
@@ -342,9 +347,9 @@ bool chain_build(struct chain *chain, struct mempool *mempool, struct block_head
     merkle_frontier_root(&header->log_root, &parent.log);
 
     run_begin(&run, chain, &parent, header);
-    size_t body_size = 4;
+    size_t body_size = EMPTY_BODY_SIZE;
     write_count(chain->body, 0);
-    if (parent.height - chain_tip(chain)->height < CHAIN_FULL_DEPTH_MAX) {
+    if (!parent.ends_epoch && parent.height - chain_tip(chain)->height < CHAIN_FULL_DEPTH_MAX) {
         body_size = fill_body(&run, mempool);
     }
     merkle_root(&header->tx_root, chain->tx_leaves, run.tx_count);

@@ -51,7 +51,8 @@ struct chain {
     struct cached_block *last; /* the last one committed */
     struct store_block last_view;
     uint8_t last_header[BLOCK_HEADER_SIZE];
-    uint8_t last_certificate[CERTIFICATE_BYTES_MAX];
+    uint8_t *last_finality; /* certificate, headers behind it (finality_decode) */
+    size_t last_finality_capacity;
     /* Scratch of one run. */
     struct hash *leaves;    /* of receipts: LIMIT_TX_PER_BLOCK + 1 */
     struct hash *tx_leaves; /* LIMIT_TX_PER_BLOCK */
@@ -67,7 +68,10 @@ struct chain_parent {
     struct hash id;
     uint64_t height;
     uint64_t view;
-    uint64_t epoch; /* 0 for the committed tip, which does not say */
+    uint64_t epoch; /* of its children */
+    /* It ends its epoch, or stands above the block that does, and is not final: its children carry
+     * no transactions [C-EPOCH.EMPTY]. */
+    bool ends_epoch;
     struct timestamp time;
     struct merkle_frontier log;
 };
@@ -81,7 +85,9 @@ void chain_give_overlay(struct chain *chain, struct overlay *overlay);
 /* False if the parent is neither committed nor executed. */
 bool chain_find_parent(const struct chain *chain, const struct hash *parent_id,
                        struct chain_parent *out);
-/* The hash of the validator set that the state names. */
+/* The validator set that the state names, its hash, and the epoch that it is for. */
+void chain_set_of(struct validator_set *out, struct state_view *view);
 void chain_next_set(struct hash *out, struct state_view *view);
+uint64_t chain_epoch_of(struct state_view *view);
 
 #endif
