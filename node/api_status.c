@@ -57,8 +57,7 @@ void api_read_ready(const struct api_request *request, struct api_reply *reply)
     struct node *node = request->node;
     struct node_status status;
     node_board_read(&node->board, &status);
-    const char *reason =
-        node_status_unready(&status, node_is_validator(node), validator_set_quorum(&node->set));
+    const char *reason = node_status_unready(&status, node_is_validator(node), node->quorum);
     cJSON *root = cJSON_CreateObject();
     cJSON_AddBoolToObject(root, "ready", reason == NULL);
     if (reason != NULL)
@@ -92,8 +91,7 @@ static size_t gauges(struct metric_line *lines, struct node *node)
 {
     struct node_status status;
     node_board_read(&node->board, &status);
-    bool ready = node_status_unready(&status, node_is_validator(node),
-                                     validator_set_quorum(&node->set)) == NULL;
+    bool ready = node_status_unready(&status, node_is_validator(node), node->quorum) == NULL;
     const struct metric_line values[] = {
         {"height", "gauge", "Height of the last committed block", status.height},
         {"view", "gauge", "View that consensus is in", status.view},

@@ -51,7 +51,9 @@ struct shell_request {
     uint64_t parent_view;
     uint64_t height;
     struct certificate *certificate; /* DECIDE: malloc'ed copy, or NULL */
-    bool answered;                   /* a BUILD that was refused while the store was full */
+    uint8_t *proof_headers;          /* DECIDE that ends an epoch: malloc'ed copy, or NULL */
+    size_t proof_size;
+    bool answered; /* a BUILD that was refused while the store was full */
 };
 
 struct shell {
@@ -73,7 +75,9 @@ struct shell {
         uint32_t count;
     } proposals[LIMIT_VALIDATORS];
     bool committed;
-    bool halted; /* a final block contradicted us: no more execution, no more commits */
+    bool epoch_over; /* the boundary block is committed: the next epoch may begin */
+    bool epoch_new;  /* since the loop last asked */
+    bool halted;     /* a final block contradicted us: no more execution, no more commits */
     bool failed;
     struct bft_effects effects;
     uint8_t scratch[LIMIT_FRAME_BYTES];
@@ -104,6 +108,8 @@ static void request_pop(struct shell *shell)
     MUST(shell->request_count > 0);
     free(request_front(shell)->certificate);
     request_front(shell)->certificate = NULL;
+    free(request_front(shell)->proof_headers);
+    request_front(shell)->proof_headers = NULL;
     shell->request_head = (shell->request_head + 1) % REQUESTS_MAX;
     shell->request_count--;
 }
@@ -285,8 +291,9 @@ bool shell_wants_proposal(struct shell *shell, int peer, const struct block_head
     struct bft_view_status status;
     bft_status(node->core, &status);
     if (leader == NODE_NO_VALIDATOR || !hash_equal(&header->genesis, &node->genesis_hash) ||
-        header->epoch != 0 || header->view <= status.final_view || header->view > status.view + 1 ||
-        (int)validator_set_leader(&node->set, 0, header->view) != leader)
+        header->epoch != node->epoch || header->view <= status.final_view ||
+        header->view > status.view + 1 ||
+        (int)validator_set_leader(&node->set, node->epoch, header->view) != leader)
         return false;
     struct proposals_seen *seen = &shell->proposals[leader];
     if (seen->view != header->view) {
@@ -314,6 +321,13 @@ static void queue_request(struct shell *shell, const struct bft_effect *effect)
         if (request->certificate == NULL)
             fatal_environment("out of memory for a certificate");
         *request->certificate = *effect->certificate;
+    }
+    if (effect->proof_headers.size > 0) {
+        request->proof_headers = malloc(effect->proof_headers.size);
+        if (request->proof_headers == NULL)
+            fatal_environment("out of memory for headers");
+        memcpy(request->proof_headers, effect->proof_headers.data, effect->proof_headers.size);
+        request->proof_size = effect->proof_headers.size;
     }
     shell->request_count++;
 }
@@ -432,8 +446,8 @@ static void perform_build(struct shell *shell, const struct shell_request *reque
     input.view = request->view;
     input.failed =
         shell->store_full || shell->halted ||
-        !chain_build(node->chain, node->mempool, &header, 0, request->view, request->parent_view,
-                     &request->block_id, node_clock_wall(&node->clock));
+        !chain_build(node->chain, node->mempool, &header, node->epoch, request->view,
+                     request->parent_view, &request->block_id, node_clock_wall(&node->clock));
     input.header = &header;
     if (!input.failed)
         metric_add(&node->metrics.blocks_built, 1);
@@ -501,6 +515,10 @@ static void commit_done(struct shell *shell, const struct shell_request *request
     input.height = request->header.height;
     input.block_id = *id;
     shell_feed(shell, &input);
+    struct bft_view_status status;
+    bft_status(node->core, &status);
+    shell->epoch_over =
+        status.epoch_ended && status.committed_height == status.final_height && !shell->failed;
 }
 
 static void perform_decide(struct shell *shell, const struct shell_request *request)
@@ -513,7 +531,11 @@ static void perform_decide(struct shell *shell, const struct shell_request *requ
         halt_on_contradiction(shell, request);
         return;
     }
-    enum store_result result = chain_commit(node->chain, &request->header, request->certificate);
+    enum store_result result =
+        request->proof_size == 0
+            ? chain_commit(node->chain, &request->header, request->certificate)
+            : chain_commit_boundary(node->chain, &request->header, request->certificate,
+                                    bytes_view_of(request->proof_headers, request->proof_size));
     if (result == STORE_OK)
         commit_done(shell, request, &id);
     else
@@ -555,6 +577,37 @@ static bool perform_next(struct shell *shell)
     return true;
 }
 
+/* [C-EPOCH.SWITCH] The old core has nothing more to say; what it still asked for is void. */
+static void begin_epoch(struct shell *shell)
+{
+    struct node *node = shell->node;
+    char problem[NODE_PROBLEM_SIZE];
+    MUST(shell->send_count == 0 && !shell->persist);
+    while (shell->request_count > 0)
+        request_pop(shell);
+    memset(shell->proposals, 0, sizeof shell->proposals);
+    shell->epoch_over = false;
+    shell->epoch_new = true;
+    node_epoch_close(node);
+    if (!node_epoch_open(node, problem)) {
+        log_line(LOG_BROKEN, "epoch %llu: %s -> stopping", (unsigned long long)node->epoch,
+                 problem);
+        shell->failed = true;
+        return;
+    }
+    log_line(LOG_INFO, "epoch %llu begins above block %llu with %u validators -> this node %s",
+             (unsigned long long)node->epoch, (unsigned long long)chain_tip(node->chain)->height,
+             node->set.count, node_is_validator(node) ? "is one of them" : "follows");
+    struct bft_input start = shell_input(BFT_INPUT_START);
+    shell_feed(shell, &start);
+    for (uint32_t peer = 0; peer < node->config.peer_count; peer++) {
+        if (!p2p_peer_is_up(node->p2p, peer))
+            continue;
+        struct bft_input up = shell_input_from(node, BFT_INPUT_PEER_UP, (int)peer);
+        shell_feed(shell, &up);
+    }
+}
+
 void shell_settle(struct shell *shell)
 {
     bool moved = true;
@@ -569,6 +622,8 @@ void shell_settle(struct shell *shell)
         if (persisted) {
             struct bft_input input = shell_input(BFT_INPUT_PERSISTED);
             shell_feed(shell, &input);
+        } else if (shell->epoch_over) {
+            begin_epoch(shell);
         } else {
             moved = perform_next(shell);
         }
@@ -590,6 +645,13 @@ bool shell_take_committed(struct shell *shell)
     bool committed = shell->committed;
     shell->committed = false;
     return committed;
+}
+
+bool shell_take_new_epoch(struct shell *shell)
+{
+    bool is_new = shell->epoch_new;
+    shell->epoch_new = false;
+    return is_new;
 }
 
 bool shell_has_failed(const struct shell *shell)

@@ -67,6 +67,10 @@ static void feed_pending(struct loop_state *loop)
     struct node *node = loop->node;
     if (shell_take_committed(node->shell))
         loop->pending_changed = true;
+    if (shell_take_new_epoch(node->shell)) {
+        loop->pending = false;
+        loop->pending_changed = true;
+    }
     if (!loop->pending_changed || !node_is_validator(node))
         return;
     loop->pending_changed = false;

@@ -1,10 +1,10 @@
 /* One running node, as its own parts see it. Nothing outside node/ includes this.
  *
  * Who may touch what:
- *   the loop thread alone   core, chain, mempool, journal, shell
+ *   the loop thread alone   core, chain, mempool, journal, shell, set, epoch, validator_peer
  *   any thread              inbox, workers, cache, clock, board, metrics, p2p_send, snapshots of
- *                           store, and all that is set before the threads start and never again
- *                           (config, genesis, set, key, own_index, peer tables) */
+ *                           store, the atomics, and all that is set before the threads start and
+ *                           never again (config, genesis, key) */
 #ifndef FLEX_NODE_NODE_H
 #define FLEX_NODE_NODE_H
 
@@ -42,8 +42,12 @@ struct node {
     struct validator_set set;
     struct secret_key seed;
     struct public_key key;
-    int own_index; /* in the set; NODE_NO_VALIDATOR for an audit node */
-    int peer_validator[P2P_PEERS_MAX];
+    uint64_t epoch;
+    /* In the set; NODE_NO_VALIDATOR: this node follows. These three change with the epoch; other
+     * threads use them for a hint alone (gossip, readiness). */
+    _Atomic int own_index;
+    _Atomic int peer_validator[P2P_PEERS_MAX];
+    _Atomic uint32_t quorum;
     int validator_peer[LIMIT_VALIDATORS];
 
     struct node_clock clock;
@@ -77,6 +81,11 @@ static inline bool node_is_validator(const struct node *node)
 /* start.c: everything from configuration to running threads, and back. Exit codes of commands.h. */
 int node_start(struct node *node, const char *home);
 void node_stop(struct node *node);
+
+/* epoch.c: set, core, journal and peer tables of the epoch that the committed state is in; replays the
+ * journal into the core. False with the reason. node_epoch_close undoes it, also half of it. */
+bool node_epoch_open(struct node *node, char problem[NODE_PROBLEM_SIZE]);
+void node_epoch_close(struct node *node);
 
 /* loop.c: the thread's body; `context` is the node. */
 void *node_loop_main(void *context);

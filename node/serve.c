@@ -4,7 +4,8 @@
  * blocks that are not final yet or from a snapshot of the store. A range always ends in a
  * certificate that the asker can check without trusting us: where the last body that fits has none
  * of its own, headers follow up to the next block that has one. If there is none, blocks at the end
- * are left out until the last one sent has its certificate.
+ * are left out until the last one sent has its certificate. A range ends with its first block's epoch:
+ * the asker has the set of that one only, and learns the next from its last block [C-EPOCH.RANGE].
  *
  * What cannot be answered is not answered: the asker's timer asks somebody else.
  *
@@ -51,12 +52,16 @@ void node_serve_block(struct node *node, uint32_t peer, const struct hash *block
     store_snapshot_end(snapshot);
 }
 
+/* What the core takes in one answer is a window of headers, bodies' included. */
+enum { PLAN_HEADERS_MAX = LIMIT_VIEW_WINDOW - LIMIT_RANGE_BLOCKS };
+
 struct range_plan {
     struct message_range message;
     /* Of the last block up to which the answer is certified; 0: none. */
     uint32_t certified_blocks;
     struct certificate certified_by;
-    uint8_t *headers; /* LIMIT_VIEW_WINDOW headers */
+    struct bytes_view certified_behind; /* headers of a boundary block's proof */
+    uint8_t *headers;                   /* LIMIT_VIEW_WINDOW headers */
 };
 
 /* Takes bodies in height order as long as they fit. False on a fault of the store. */
@@ -74,6 +79,8 @@ static bool plan_bodies(struct range_plan *plan, struct store_snapshot *snapshot
         if (store_snapshot_block(snapshot, height + i, &stored) != STORE_OK ||
             !block_header_decode(&block->header, stored.header))
             return false;
+        if (block->header.epoch != plan->message.blocks[0].header.epoch)
+            break;
         size_t size = BLOCK_HEADER_SIZE + 4 + stored.body.size;
         if (size > room)
             break;
@@ -81,12 +88,23 @@ static bool plan_bodies(struct range_plan *plan, struct store_snapshot *snapshot
         block->body = stored.body;
         plan->message.block_count = i + 1;
         if (stored.certificate.size > 0) {
-            if (!certificate_decode(&plan->certified_by, stored.certificate))
+            if (!finality_decode(&plan->certified_by, &plan->certified_behind, stored.certificate))
                 return false;
             plan->certified_blocks = i + 1;
         }
     }
     return true;
+}
+
+/* Headers of a boundary block's own proof, behind those that are in the plan already. */
+static void plan_behind(struct range_plan *plan, struct bytes_view headers)
+{
+    uint32_t count = (uint32_t)(headers.size / BLOCK_HEADER_SIZE);
+    if (count == 0 || plan->message.header_count + count > PLAN_HEADERS_MAX)
+        return;
+    memcpy(plan->headers + (size_t)plan->message.header_count * BLOCK_HEADER_SIZE, headers.data,
+           headers.size);
+    plan->message.header_count += count;
 }
 
 /* Headers behind the last body up to the first block with a certificate; else gives up what lies
@@ -97,23 +115,27 @@ static bool plan_proof(struct range_plan *plan, struct store_snapshot *snapshot,
     const uint64_t tip = store_snapshot_tip(snapshot)->height;
     uint64_t next = height + message->block_count;
     bool proven = message->block_count > 0 && plan->certified_blocks == message->block_count;
-    if (proven)
-        message->finalization = plan->certified_by;
-    for (uint32_t i = 0; !proven && i < LIMIT_VIEW_WINDOW && next + i <= tip; i++) {
+    for (uint32_t i = 0; !proven && i < PLAN_HEADERS_MAX && next + i <= tip; i++) {
         struct store_block stored;
+        struct block_header header;
+        struct bytes_view behind;
         if (store_snapshot_block(snapshot, next + i, &stored) != STORE_OK ||
-            stored.header.size != BLOCK_HEADER_SIZE)
+            !block_header_decode(&header, stored.header))
             return false;
+        MUST(header.epoch == message->blocks[0].header.epoch); /* a boundary is certified */
         memcpy(plan->headers + (size_t)i * BLOCK_HEADER_SIZE, stored.header.data,
                BLOCK_HEADER_SIZE);
         message->header_count = i + 1;
         proven = stored.certificate.size > 0 &&
-                 certificate_decode(&message->finalization, stored.certificate);
+                 finality_decode(&message->finalization, &behind, stored.certificate);
+        if (proven)
+            plan_behind(plan, behind);
     }
-    if (!proven) {
+    if (message->header_count == 0 || !proven) {
         message->header_count = 0;
         message->block_count = plan->certified_blocks;
         message->finalization = plan->certified_by;
+        plan_behind(plan, plan->certified_behind);
     }
     message->headers =
         bytes_view_of(plan->headers, (size_t)message->header_count * BLOCK_HEADER_SIZE);

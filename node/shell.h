@@ -24,6 +24,8 @@ bool shell_store_is_full(const struct shell *shell);
 uint64_t shell_retry_at_ms(const struct shell *shell);
 /* A block was committed since the last call. */
 bool shell_take_committed(struct shell *shell);
+/* A new core has started since the last call: it knows nothing of pending transactions. */
+bool shell_take_new_epoch(struct shell *shell);
 /* The store failed for good: the node must stop. */
 bool shell_has_failed(const struct shell *shell);
 /* Bodies that nobody asked for stay out of the cache (consensus.md 7), and cost their sender a strike

@@ -5,7 +5,8 @@
  * goes the other way: no new requests, the loop's last turn, links, workers, the calls that still
  * wait are answered, then API, journal, store.
  *
- * A store, journal or key that doesn't belong to this chain ends the start. A journal that is
+ * The core and its journal are those of the epoch that the committed state says (epoch.c). A store,
+ * journal or key that doesn't belong to this chain ends the start. A journal that is
  * damaged or older than the votes made from it doesn't: the node goes on as an observer that never
  * votes.
  *
@@ -46,34 +47,10 @@ static int load_files(struct node *node, const char *home)
         !node_genesis_load(node->genesis, &node->genesis_hash, &node->genesis_text,
                            &node->genesis_text_size, path, problem))
         return refuse(FLEXD_BAD_USAGE, "genesis", problem);
-    node_genesis_set(&node->set, node->genesis);
-    node->own_index = validator_set_index(&node->set, &node->key);
-    bool member = node->own_index >= 0;
-    if (!member)
-        node->own_index = NODE_NO_VALIDATOR;
-    if (member != (config->role == NODE_VALIDATOR))
-        return refuse(FLEXD_BAD_USAGE, "flexd.json",
-                      member ? "role is audit, but the genesis set has this node's key"
-                             : "role is validator, but the genesis set lacks this node's key");
     if (config->clock_offset_file[0] != '\0' && node->genesis->simulated_time != 1)
         return refuse(FLEXD_BAD_USAGE, "flexd.json",
                       "clock_offset_file needs a genesis with simulated_time 1");
     return FLEXD_DONE;
-}
-
-static void fill_peer_tables(struct node *node)
-{
-    for (int v = 0; v < LIMIT_VALIDATORS; v++)
-        node->validator_peer[v] = INBOX_NO_PEER;
-    for (uint32_t peer = 0; peer < P2P_PEERS_MAX; peer++)
-        node->peer_validator[peer] = NODE_NO_VALIDATOR;
-    for (uint32_t peer = 0; peer < node->config.peer_count; peer++) {
-        int index = validator_set_index(&node->set, &node->config.peers[peer].key);
-        if (index < 0)
-            continue;
-        node->peer_validator[peer] = index;
-        node->validator_peer[index] = (int)peer;
-    }
 }
 
 static int open_chain(struct node *node)
@@ -100,100 +77,16 @@ static int open_chain(struct node *node)
     return FLEXD_DONE;
 }
 
-static int create_core(struct node *node)
+static int open_epoch(struct node *node)
 {
-    const struct genesis *genesis = node->genesis;
-    const struct store_tip *tip = chain_tip(node->chain);
-    struct bft_config config = {.genesis = node->genesis_hash,
-                                .set = node->set,
-                                .epoch = 0,
-                                .seed = node->seed,
-                                .observer = !node_is_validator(node),
-                                .timing = {.delta_ms = genesis->delta_ms,
-                                           .block_interval_ms = genesis->block_interval_ms,
-                                           .max_idle_ms = genesis->max_idle_ms,
-                                           .exec_budget_ms = genesis->exec_budget_ms,
-                                           .timeout_cap_ms = genesis->timeout_cap_ms,
-                                           .backoff_permille = genesis->backoff_permille},
-                                .final_height = tip->height,
-                                .final_view = tip->view,
-                                .final_id = tip->block_id,
-                                .final_time = tip->time};
-    random_bytes(&config.jitter_seed, sizeof config.jitter_seed);
-    node->core_memory = malloc(bft_size(node->set.count));
-    node->core = node->core_memory != NULL ? bft_create(node->core_memory, &config) : NULL;
-    secret_key_wipe(&config.seed);
-    if (node->core == NULL)
-        return refuse(FLEXD_FAILED, "consensus", "the genesis's set or timing is not legal");
+    char problem[NODE_PROBLEM_SIZE];
+    if (!node_epoch_open(node, problem))
+        return refuse(FLEXD_FAILED, "consensus", problem);
+    if (node->config.role == NODE_AUDIT && validator_set_index(&node->set, &node->key) >= 0)
+        return refuse(FLEXD_BAD_USAGE, "flexd.json",
+                      "role is audit, but the validator set has this node's key");
     node->shell = shell_create(node);
-    if (node->shell == NULL)
-        return refuse(FLEXD_FAILED, "consensus", "out of memory");
-    return FLEXD_DONE;
-}
-
-/* One journal record into the core. A record that contradicts another stops the voting, not the
- * node. */
-static bool replay(void *context, const struct journal_entry *entry)
-{
-    struct node *node = context;
-    bool good = true;
-    switch (entry->type) {
-    case JOURNAL_VOTE:
-        good = bft_replay_vote(node->core, &entry->vote);
-        break;
-    case JOURNAL_PEER_VOTE:
-        good = bft_replay_peer_vote(node->core, &entry->vote);
-        break;
-    case JOURNAL_CERTIFICATE:
-        good = bft_replay_certificate(node->core, &entry->certificate);
-        break;
-    case JOURNAL_CERTIFIED:
-        good = bft_replay_certified(node->core, entry->view, &entry->block_id);
-        break;
-    case JOURNAL_BLOCK:
-        /* Checked before it was written, and the journal's checksum says that it is the same. */
-        if (entry->header.height > chain_tip(node->chain)->height)
-            good = chain_add_body(node->chain, &entry->header, entry->body, true) &&
-                   bft_replay_block(node->core, &entry->header);
-        break;
-    }
-    if (!good) {
-        log_line(LOG_UNUSUAL, "journal: a record of type %d contradicts those before it",
-                 (int)entry->type);
-        bft_refuse_to_vote(node->core, "the vote journal contradicts itself");
-    }
-    return true;
-}
-
-static int open_journal(struct node *node)
-{
-    char path[NODE_PATH_MAX];
-    char problem[160] = "";
-    if (!node_config_path(path, &node->config, "journal"))
-        return refuse(FLEXD_BAD_USAGE, "", "the home's name is too long");
-    struct journal_config config = {.directory = path, .genesis = node->genesis_hash, .epoch = 0};
-    enum journal_result result = journal_open(&node->journal, &config, replay, node, problem);
-    switch (result) {
-    case JOURNAL_OK:
-        return FLEXD_DONE;
-    case JOURNAL_DAMAGED:
-        bft_refuse_to_vote(node->core, "the vote journal is damaged");
-        break;
-    case JOURNAL_ROLLED_BACK:
-        bft_refuse_to_vote(node->core, "the vote journal is older than votes made from it");
-        break;
-    case JOURNAL_MISSING:
-        bft_refuse_to_vote(node->core, "the vote journal is missing");
-        break;
-    case JOURNAL_MISMATCH:
-    case JOURNAL_FAULT:
-        return refuse(FLEXD_FAILED, path, problem);
-    }
-    log_line(LOG_UNUSUAL,
-             "journal: %s -> this node follows the chain and never votes with this key again; "
-             "rotate the validator key",
-             problem);
-    return FLEXD_DONE;
+    return node->shell != NULL ? FLEXD_DONE : refuse(FLEXD_FAILED, "consensus", "out of memory");
 }
 
 static int start_links(struct node *node)
@@ -273,16 +166,13 @@ int node_start(struct node *node, const char *home)
         return code;
     log_open(stderr, node_config_name(name, &node->config), node->config.log_level,
              node->config.log_json);
-    fill_peer_tables(node);
     if (!verify_cache_open(&node->cache))
         return refuse(FLEXD_FAILED, "", "out of memory");
     code = open_chain(node);
     if (code == FLEXD_DONE && !write_pid(node))
         code = FLEXD_FAILED;
     if (code == FLEXD_DONE)
-        code = create_core(node);
-    if (code == FLEXD_DONE)
-        code = open_journal(node);
+        code = open_epoch(node);
     if (code == FLEXD_DONE)
         code = start_threads(node);
     if (code != FLEXD_DONE)
@@ -319,11 +209,7 @@ void node_stop(struct node *node)
         api_stop(node->api);
     if (node->shell != NULL)
         shell_destroy(node->shell);
-    if (node->core != NULL)
-        bft_destroy(node->core);
-    free(node->core_memory);
-    if (node->journal != NULL)
-        journal_close(node->journal);
+    node_epoch_close(node);
     if (node->mempool != NULL)
         mempool_destroy(node->mempool);
     if (node->chain != NULL)

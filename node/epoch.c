@@ -1,0 +1,188 @@
+/* One epoch of a node: its set, its core, its journal (consensus/bft.h, "Epochs"; C-EPOCH.SWITCH).
+ *
+ * At a start and after each boundary block alike, everything follows from the committed state: the
+ * epoch, the set, the block to go on from. Each epoch has a journal directory of its own: "journal"
+ * for epoch 0, then "journal-1" and so on, since a vote of one epoch means nothing in another.
+ *
+ * Invariants:
+ *  1. The journal of an epoch is closed only after the store has synced the epoch's boundary block.
+ *  2. A node whose key is not in the set follows the chain without a vote, and goes on doing so until
+ *     a boundary brings it in. One whose role is audit never votes.
+ *
+ * Deliberately absent: links to new validators, which come from the configuration; and deleting old
+ * journals, which are small and may be evidence. */
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/fatal.h"
+#include "base/log.h"
+#include "node/shell.h"
+
+static void fill_peer_tables(struct node *node)
+{
+    for (int v = 0; v < LIMIT_VALIDATORS; v++)
+        node->validator_peer[v] = INBOX_NO_PEER;
+    for (uint32_t peer = 0; peer < P2P_PEERS_MAX; peer++) {
+        int index = peer < node->config.peer_count
+                        ? validator_set_index(&node->set, &node->config.peers[peer].key)
+                        : -1;
+        atomic_store(&node->peer_validator[peer], index < 0 ? NODE_NO_VALIDATOR : index);
+        if (index >= 0)
+            node->validator_peer[index] = (int)peer;
+    }
+    for (uint32_t v = 0; v < node->set.count; v++) {
+        char key[2 * PUBLIC_KEY_SIZE + 1];
+        if (node->validator_peer[v] != INBOX_NO_PEER ||
+            public_key_equal(&node->set.validators[v].key, &node->key))
+            continue;
+        hex_encode(key, node->set.validators[v].key.bytes, PUBLIC_KEY_SIZE);
+        log_line(LOG_UNUSUAL,
+                 "validator %s is not among the peers of flexd.json -> no link to it; flexd join "
+                 "--peer and a restart add one",
+                 key);
+    }
+}
+
+static bool create_core(struct node *node, char problem[NODE_PROBLEM_SIZE])
+{
+    const struct genesis *genesis = node->genesis;
+    const struct store_tip *tip = chain_tip(node->chain);
+    struct bft_config config = {.genesis = node->genesis_hash,
+                                .set = node->set,
+                                .epoch = node->epoch,
+                                .seed = node->seed,
+                                .observer = !node_is_validator(node),
+                                .timing = {.delta_ms = genesis->delta_ms,
+                                           .block_interval_ms = genesis->block_interval_ms,
+                                           .max_idle_ms = genesis->max_idle_ms,
+                                           .exec_budget_ms = genesis->exec_budget_ms,
+                                           .timeout_cap_ms = genesis->timeout_cap_ms,
+                                           .backoff_permille = genesis->backoff_permille},
+                                .final_height = tip->height,
+                                .final_view = tip->view,
+                                .final_id = tip->block_id,
+                                .final_time = tip->time};
+    random_bytes(&config.jitter_seed, sizeof config.jitter_seed);
+    node->core_memory = malloc(bft_size(node->set.count));
+    node->core = node->core_memory != NULL ? bft_create(node->core_memory, &config) : NULL;
+    secret_key_wipe(&config.seed);
+    if (node->core == NULL)
+        snprintf(problem, NODE_PROBLEM_SIZE, "out of memory, or the set or timing is not legal");
+    return node->core != NULL;
+}
+
+/* One journal record into the core. A record that contradicts another stops the voting, not the
+ * node. */
+static bool replay(void *context, const struct journal_entry *entry)
+{
+    struct node *node = context;
+    bool good = true;
+    switch (entry->type) {
+    case JOURNAL_VOTE:
+        good = bft_replay_vote(node->core, &entry->vote);
+        break;
+    case JOURNAL_PEER_VOTE:
+        good = bft_replay_peer_vote(node->core, &entry->vote);
+        break;
+    case JOURNAL_CERTIFICATE:
+        good = bft_replay_certificate(node->core, &entry->certificate);
+        break;
+    case JOURNAL_CERTIFIED:
+        good = bft_replay_certified(node->core, entry->view, &entry->block_id);
+        break;
+    case JOURNAL_BLOCK:
+        /* Checked before it was written, and the journal's checksum says that it is the same. */
+        if (entry->header.height > chain_tip(node->chain)->height)
+            good = chain_add_body(node->chain, &entry->header, entry->body, true) &&
+                   bft_replay_block(node->core, &entry->header);
+        break;
+    }
+    if (!good) {
+        log_line(LOG_UNUSUAL, "journal: a record of type %d contradicts those before it",
+                 (int)entry->type);
+        bft_refuse_to_vote(node->core, "the vote journal contradicts itself");
+    }
+    return true;
+}
+
+static bool journal_path(char path[NODE_PATH_MAX], const struct node *node, uint64_t epoch)
+{
+    char name[40];
+    if (epoch == 0)
+        snprintf(name, sizeof name, "journal");
+    else
+        snprintf(name, sizeof name, "journal-%llu", (unsigned long long)epoch);
+    return node_config_path(path, &node->config, name);
+}
+
+static bool open_journal(struct node *node, char problem[NODE_PROBLEM_SIZE])
+{
+    char path[NODE_PATH_MAX];
+    char fault[160] = "";
+    if (!journal_path(path, node, node->epoch)) {
+        snprintf(problem, NODE_PROBLEM_SIZE, "the home's name is too long");
+        return false;
+    }
+    struct journal_config config = {
+        .directory = path, .genesis = node->genesis_hash, .epoch = node->epoch};
+    enum journal_result result = journal_open(&node->journal, &config, replay, node, fault);
+    switch (result) {
+    case JOURNAL_OK:
+        return true;
+    case JOURNAL_DAMAGED:
+        bft_refuse_to_vote(node->core, "the vote journal is damaged");
+        break;
+    case JOURNAL_ROLLED_BACK:
+        bft_refuse_to_vote(node->core, "the vote journal is older than votes made from it");
+        break;
+    case JOURNAL_MISSING:
+        bft_refuse_to_vote(node->core, "the vote journal is missing");
+        break;
+    case JOURNAL_MISMATCH:
+    case JOURNAL_FAULT:
+        snprintf(problem, NODE_PROBLEM_SIZE, "%.80s: %.150s", path, fault);
+        return false;
+    }
+    log_line(LOG_UNUSUAL,
+             "journal: %s -> this node follows the chain and never votes with this key again; "
+             "rotate the validator key",
+             fault);
+    return true;
+}
+
+/* The own place in the set; an audit node has none, whatever the set says. */
+static int own_place(const struct node *node)
+{
+    int index = validator_set_index(&node->set, &node->key);
+    return index < 0 || node->config.role == NODE_AUDIT ? NODE_NO_VALIDATOR : index;
+}
+
+bool node_epoch_open(struct node *node, char problem[NODE_PROBLEM_SIZE])
+{
+    MUST(node->core == NULL && node->journal == NULL);
+    node->epoch = chain_next_epoch(node->chain);
+    chain_next_validators(node->chain, &node->set);
+    atomic_store(&node->quorum, validator_set_quorum(&node->set));
+    atomic_store(&node->own_index, own_place(node));
+    fill_peer_tables(node);
+    if (node->own_index == NODE_NO_VALIDATOR && node->config.role == NODE_VALIDATOR)
+        log_line(
+            LOG_UNUSUAL,
+            "this node's key is not in the validator set of epoch %llu -> it follows the chain",
+            (unsigned long long)node->epoch);
+    return create_core(node, problem) && open_journal(node, problem);
+}
+
+void node_epoch_close(struct node *node)
+{
+    if (node->core != NULL)
+        bft_destroy(node->core);
+    node->core = NULL;
+    free(node->core_memory);
+    node->core_memory = NULL;
+    if (node->journal != NULL)
+        journal_close(node->journal);
+    node->journal = NULL;
+}
