@@ -112,8 +112,6 @@ const struct codec_record validator_set_record = {
     .field_count = sizeof validator_set_fields / sizeof validator_set_fields[0],
 };
 
-enum { VALIDATOR_SET_BYTES_MAX = 4 + LIMIT_VALIDATORS * (PUBLIC_KEY_SIZE + NAME_SIZE) };
-
 bool validator_set_is_valid(const struct validator_set *set)
 {
     if (set->count < LIMIT_VALIDATORS_MIN || set->count > LIMIT_VALIDATORS)

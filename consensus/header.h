@@ -45,6 +45,7 @@ struct validator_set {
 };
 
 extern const struct codec_record validator_set_record;
+enum { VALIDATOR_SET_BYTES_MAX = 4 + LIMIT_VALIDATORS * (PUBLIC_KEY_SIZE + NAME_SIZE) };
 
 bool validator_set_is_valid(const struct validator_set *set);
 void validator_set_hash(struct hash *out, const struct validator_set *set);

@@ -141,14 +141,47 @@ bool certificate_decode(struct certificate *out, struct bytes_view bytes)
     return codec_decode_all(&certificate_record, out, bytes);
 }
 
-bool finality_decode(struct certificate *out, struct bytes_view *headers, struct bytes_view bytes)
+bool finality_decode(struct finality *out, struct bytes_view bytes)
 {
     struct byte_reader reader;
+    memset(out, 0, sizeof *out);
     byte_reader_init(&reader, bytes.data, bytes.size);
-    codec_decode(&certificate_record, out, &reader);
-    if (reader.failed)
+    codec_decode(&certificate_record, &out->certificate, &reader);
+    if (reader.failed || reader.at == bytes.size)
+        return byte_reader_done(&reader);
+    out->ends_epoch = true;
+    codec_decode(&validator_set_record, &out->next_set, &reader);
+    if (reader.failed || !validator_set_is_valid(&out->next_set))
         return false;
-    *headers = byte_read_view(&reader, bytes.size - reader.at);
-    return byte_reader_done(&reader) && headers->size % BLOCK_HEADER_SIZE == 0 &&
-           headers->size <= (size_t)LIMIT_VIEW_WINDOW * BLOCK_HEADER_SIZE;
+    out->headers = byte_read_view(&reader, bytes.size - reader.at);
+    return byte_reader_done(&reader) && out->headers.size % BLOCK_HEADER_SIZE == 0 &&
+           out->headers.size <= (size_t)LIMIT_VIEW_WINDOW * BLOCK_HEADER_SIZE;
+}
+
+void finality_encode(struct byte_writer *writer, const struct certificate *certificate,
+                     const struct validator_set *next_set, struct bytes_view headers)
+{
+    MUST(next_set != NULL || headers.size == 0);
+    codec_encode(&certificate_record, certificate, writer);
+    if (next_set != NULL)
+        codec_encode(&validator_set_record, next_set, writer);
+    if (headers.size > 0)
+        byte_write_raw(writer, headers.data, headers.size);
+}
+
+bool finality_follow(struct block_header *header, struct bytes_view headers)
+{
+    if (headers.size % BLOCK_HEADER_SIZE != 0)
+        return false;
+    for (size_t at = 0; at < headers.size; at += BLOCK_HEADER_SIZE) {
+        struct block_header next;
+        struct hash id;
+        block_header_id(&id, header);
+        if (!block_header_decode(&next, bytes_view_of(headers.data + at, BLOCK_HEADER_SIZE)) ||
+            !hash_equal(&next.parent_id, &id) || next.height != header->height + 1 ||
+            !hash_equal(&next.genesis, &header->genesis) || next.epoch != header->epoch)
+            return false;
+        *header = next;
+    }
+    return true;
 }

@@ -45,10 +45,26 @@ bool certificate_verify(const struct certificate *certificate, const struct hash
 /* Canonical bytes; out holds CERTIFICATE_BYTES_MAX. Returns the size. */
 size_t certificate_encode(uint8_t *out, const struct certificate *certificate);
 bool certificate_decode(struct certificate *out, struct bytes_view bytes);
-/* How nodes store what makes a block final [C-EPOCH.PROOF]: the certificate, and behind it, for a
- * boundary block that a descendant made final, the headers from its child up to the one that the
- * certificate names; at most LIMIT_VIEW_WINDOW, *headers is empty otherwise. Strict, like all
- * decoders. Whether the headers link up is the caller's to check. */
-bool finality_decode(struct certificate *out, struct bytes_view *headers, struct bytes_view bytes);
+/* How nodes store what makes a block final [C-EPOCH.PROOF]: the certificate; and behind it, for the
+ * last block of an epoch, the set of the next one, then the headers from the block's child up to the
+ * one that the certificate names, if that is a descendant. */
+struct finality {
+    struct certificate certificate;
+    bool ends_epoch;
+    struct validator_set next_set; /* if ends_epoch */
+    struct bytes_view headers;     /* whole headers, at most LIMIT_VIEW_WINDOW; into the input */
+};
+enum {
+    FINALITY_BYTES_MAX =
+        CERTIFICATE_BYTES_MAX + VALIDATOR_SET_BYTES_MAX + LIMIT_VIEW_WINDOW * BLOCK_HEADER_SIZE
+};
+/* Strict, like all decoders. Whether the headers link up is the caller's to check. */
+bool finality_decode(struct finality *out, struct bytes_view bytes);
+/* The set may be NULL, then there are no headers either. writer->failed if it does not fit. */
+void finality_encode(struct byte_writer *writer, const struct certificate *certificate,
+                     const struct validator_set *next_set, struct bytes_view headers);
+/* Follows the headers from the block `header` to the last of them; false if one is not the successor
+ * of the one before, in chain, epoch, height and parent id. */
+bool finality_follow(struct block_header *header, struct bytes_view headers);
 
 #endif

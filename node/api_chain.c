@@ -91,7 +91,7 @@ static cJSON *transaction_ids(struct bytes_view body)
 static cJSON *block_json(const struct store_block *block)
 {
     struct block_header header;
-    struct certificate certificate;
+    struct finality finality;
     struct hash id;
     if (!block_header_decode(&header, block->header))
         return NULL;
@@ -101,9 +101,9 @@ static cJSON *block_json(const struct store_block *block)
     api_add_hash(root, "id", &id);
     cJSON_AddItemToObject(root, "header", codec_to_json(&block_header_record, &header));
     cJSON_AddItemToObject(root, "transactions", transaction_ids(block->body));
-    if (block->certificate.size > 0 && certificate_decode(&certificate, block->certificate))
+    if (block->certificate.size > 0 && finality_decode(&finality, block->certificate))
         cJSON_AddItemToObject(root, "certificate",
-                              codec_to_json(&certificate_record, &certificate));
+                              codec_to_json(&certificate_record, &finality.certificate));
     else
         cJSON_AddNullToObject(root, "certificate");
     return root;

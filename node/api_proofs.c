@@ -16,7 +16,9 @@
 
 enum {
     PROOF_BYTES_MAX = 2 + STATE_TREE_DEPTH_MAX * HASH_SIZE + 1 + 2 * HASH_SIZE,
-    KEY_TEXT_MAX = 512
+    KEY_TEXT_MAX = 512,
+    /* Some 7 KiB each in a file of at most 8 MiB (tools/proof.h). */
+    PROOF_EPOCHS_MAX = 1024
 };
 
 static void fault(struct api_reply *reply)
@@ -31,31 +33,137 @@ static void retry(struct api_reply *reply)
                     "that block's certificate is not here yet; ask again in a moment");
 }
 
+static void add_header(cJSON *list, const uint8_t *bytes)
+{
+    char hex[2 * BLOCK_HEADER_SIZE + 1];
+    hex_encode(hex, bytes, BLOCK_HEADER_SIZE);
+    cJSON_AddItemToArray(list, cJSON_CreateString(hex));
+}
+
+/* The stored certificate, and the headers that lead to its block behind those in `descendants`. */
+static bool add_finality(cJSON *root, cJSON *descendants, struct bytes_view stored)
+{
+    struct finality finality;
+    uint8_t bytes[CERTIFICATE_BYTES_MAX];
+    if (!finality_decode(&finality, stored))
+        return false;
+    for (size_t at = 0; at < finality.headers.size; at += BLOCK_HEADER_SIZE) {
+        if (descendants == NULL)
+            descendants = cJSON_AddArrayToObject(root, "descendants");
+        add_header(descendants, finality.headers.data + at);
+    }
+    api_add_hex(root, "certificate", bytes, certificate_encode(bytes, &finality.certificate));
+    return true;
+}
+
 /* Adds the certificate that makes the block final: its own, or that of the next block that has one,
  * with the headers that lead there. False if there is none yet. */
 static bool add_certificate(cJSON *root, struct store_snapshot *snapshot,
                             const struct store_block *block)
 {
-    if (block->certificate.size > 0) {
-        api_add_hex(root, "certificate", block->certificate.data, block->certificate.size);
-        return true;
-    }
+    if (block->certificate.size > 0)
+        return add_finality(root, NULL, block->certificate);
     const uint64_t tip = store_snapshot_tip(snapshot)->height;
     cJSON *descendants = cJSON_AddArrayToObject(root, "descendants");
     for (uint32_t i = 1; i <= LIMIT_VIEW_WINDOW && block->height + i <= tip; i++) {
         struct store_block next;
-        char hex[2 * BLOCK_HEADER_SIZE + 1];
         if (store_snapshot_block(snapshot, block->height + i, &next) != STORE_OK ||
             next.header.size != BLOCK_HEADER_SIZE)
             return false;
-        hex_encode(hex, next.header.data, BLOCK_HEADER_SIZE);
-        cJSON_AddItemToArray(descendants, cJSON_CreateString(hex));
-        if (next.certificate.size > 0) {
-            api_add_hex(root, "certificate", next.certificate.data, next.certificate.size);
-            return true;
-        }
+        add_header(descendants, next.header.data);
+        if (next.certificate.size > 0)
+            return add_finality(root, descendants, next.certificate);
     }
     return false;
+}
+
+/* --- epochs: from the genesis set to the set that signed --------------------------------------- */
+
+struct boundaries {
+    uint32_t count;
+    uint64_t heights[PROOF_EPOCHS_MAX];
+};
+
+/* Every change of the set is a proposal that passed, so these say where the epochs ended. */
+static bool find_boundaries(struct boundaries *out, struct store_snapshot *snapshot)
+{
+    const struct state_base *base = store_snapshot_base(snapshot);
+    const uint8_t prefix[] = {STATE_PROPOSAL};
+    struct state_key after = {.size = 0};
+    out->count = 0;
+    for (;;) {
+        struct state_key key;
+        struct bytes_view value;
+        struct proposal_record proposal;
+        bool found = false;
+        if (!base->next(base->context, bytes_view_of(prefix, sizeof prefix),
+                        bytes_view_of(after.bytes, after.size), &found, key.bytes, &key.size,
+                        &value))
+            return false;
+        if (!found)
+            break;
+        if (!codec_decode_all(&proposal_record_codec, &proposal, value))
+            return false;
+        after = key;
+        if (proposal.status != PROPOSAL_PASSED || proposal.terms.kind == PROPOSAL_SET_FEES)
+            continue;
+        if (out->count == PROOF_EPOCHS_MAX)
+            return false;
+        uint32_t at = out->count++;
+        for (; at > 0 && out->heights[at - 1] > proposal.decided_height; at--)
+            out->heights[at] = out->heights[at - 1];
+        out->heights[at] = proposal.decided_height;
+    }
+    return true;
+}
+
+static bool add_epoch(cJSON *list, struct store_snapshot *snapshot, uint64_t height)
+{
+    struct store_block block;
+    struct finality finality;
+    uint8_t set[VALIDATOR_SET_BYTES_MAX];
+    struct byte_writer writer;
+    if (store_snapshot_block(snapshot, height, &block) != STORE_OK ||
+        !finality_decode(&finality, block.certificate) || !finality.ends_epoch)
+        return false;
+    byte_writer_init(&writer, set, sizeof set);
+    codec_encode(&validator_set_record, &finality.next_set, &writer);
+    cJSON *entry = cJSON_CreateObject();
+    cJSON_AddItemToArray(list, entry);
+    api_add_hex(entry, "header", block.header.data, block.header.size);
+    api_add_hex(entry, "set", set, writer.size);
+    return add_finality(entry, NULL, block.certificate);
+}
+
+/* Adds "epochs", the boundary blocks before this one, if there are any; and "parent", the header
+ * before, if the block itself ends an epoch: only it shows that it is the first one to. */
+static bool add_epochs(cJSON *root, struct store_snapshot *snapshot,
+                       const struct store_block *block)
+{
+    struct block_header header;
+    struct store_block parent;
+    struct finality finality;
+    if (!block_header_decode(&header, block->header))
+        return false;
+    if (header.height > 1 && block->certificate.size > 0) {
+        if (!finality_decode(&finality, block->certificate))
+            return false;
+        if (finality.ends_epoch) {
+            if (store_snapshot_block(snapshot, header.height - 1, &parent) != STORE_OK)
+                return false;
+            api_add_hex(root, "parent", parent.header.data, parent.header.size);
+        }
+    }
+    if (header.epoch == 0)
+        return true;
+    struct boundaries *boundaries = calloc(1, sizeof *boundaries);
+    bool good = boundaries != NULL && find_boundaries(boundaries, snapshot) &&
+                boundaries->count >= header.epoch;
+    cJSON *list = good ? cJSON_AddArrayToObject(root, "epochs") : NULL;
+    for (uint32_t i = 0; good && i < header.epoch; i++)
+        good = add_epoch(list, snapshot, boundaries->heights[i]);
+    free(boundaries);
+    return good;
 }
 
 static cJSON *proof_json(const char *kind, const char *id, uint64_t height,
@@ -127,7 +235,11 @@ static cJSON *record_proof(struct store_snapshot *snapshot, const char *kind, co
         byte_writer_init(&writer, bytes, sizeof bytes);
         state_tree_proof_encode(&proof->proof, &writer);
         root = proof_json(kind, id, store_snapshot_tip(snapshot)->height, block);
-        api_add_hex(root, "certificate", block->certificate.data, block->certificate.size);
+        if (!add_certificate(root, snapshot, block) || !add_epochs(root, snapshot, block)) {
+            cJSON_Delete(root);
+            free(proof);
+            return NULL;
+        }
         api_add_hex(root, "key", key->bytes, key->size);
         if (proof->found)
             api_add_hex(root, "value", proof->value.data, proof->value.size);
@@ -244,7 +356,8 @@ static void read_receipt_proof(const struct api_request *request, struct api_rep
     if (result == STORE_OK)
         result = store_snapshot_block(snapshot, height, &block);
     cJSON *root = result == STORE_OK ? receipt_proof(&block, id, height, index) : NULL;
-    bool ready = root != NULL && add_certificate(root, snapshot, &block);
+    bool ready = root != NULL && add_certificate(root, snapshot, &block) &&
+                 add_epochs(root, snapshot, &block);
     store_snapshot_end(snapshot);
     if (root != NULL && !ready) {
         cJSON_Delete(root);

@@ -344,11 +344,17 @@ static void after_commit(struct chain *chain, uint32_t index)
     }
 }
 
-/* Encoded as finality_decode reads it; valid until the next commit. */
-static struct bytes_view keep_finality(struct chain *chain, const struct certificate *certificate,
+/* Encoded as finality_decode reads it, with the next set if the block ends its epoch; valid until the
+ * next commit. */
+static struct bytes_view keep_finality(struct chain *chain, const struct cached_block *block,
+                                       const struct certificate *certificate,
                                        struct bytes_view proof_headers)
 {
-    const size_t needed = CERTIFICATE_BYTES_MAX + proof_headers.size;
+    const size_t needed = CERTIFICATE_BYTES_MAX + VALIDATOR_SET_BYTES_MAX + proof_headers.size;
+    struct state_view *view = overlay_view(block->overlay);
+    const bool ends = chain_epoch_of(view) != block->header.epoch;
+    struct validator_set next;
+    struct byte_writer writer;
     if (chain->last_finality_capacity < needed) {
         free(chain->last_finality);
         chain->last_finality = malloc(needed);
@@ -357,11 +363,14 @@ static struct bytes_view keep_finality(struct chain *chain, const struct certifi
             fatal_environment("out of memory for a certificate");
         }
     }
-    const size_t size = certificate_encode(chain->last_finality, certificate);
-    if (proof_headers.size > 0) {
-        memcpy(chain->last_finality + size, proof_headers.data, proof_headers.size);
+    MUST(ends || proof_headers.size == 0);
+    if (ends) {
+        chain_set_of(&next, view);
     }
-    return bytes_view_of(chain->last_finality, size + proof_headers.size);
+    byte_writer_init(&writer, chain->last_finality, needed);
+    finality_encode(&writer, certificate, ends ? &next : NULL, proof_headers);
+    MUST(!writer.failed);
+    return bytes_view_of(chain->last_finality, writer.size);
 }
 
 static void fill_commit(struct chain *chain, const struct cached_block *block,
@@ -376,7 +385,7 @@ static void fill_commit(struct chain *chain, const struct cached_block *block,
     out->body = bytes_view_of(block->body, block->body_size);
     out->receipts = bytes_view_of(block->receipts, block->receipts_size);
     if (certificate != NULL) {
-        out->certificate = keep_finality(chain, certificate, proof_headers);
+        out->certificate = keep_finality(chain, block, certificate, proof_headers);
     }
     out->tx_ids = block->tx_ids;
     out->tx_count = block->tx_count;

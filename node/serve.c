@@ -59,9 +59,8 @@ struct range_plan {
     struct message_range message;
     /* Of the last block up to which the answer is certified; 0: none. */
     uint32_t certified_blocks;
-    struct certificate certified_by;
-    struct bytes_view certified_behind; /* headers of a boundary block's proof */
-    uint8_t *headers;                   /* LIMIT_VIEW_WINDOW headers */
+    struct finality certified_by;
+    uint8_t *headers; /* LIMIT_VIEW_WINDOW headers */
 };
 
 /* Takes bodies in height order as long as they fit. False on a fault of the store. */
@@ -88,7 +87,7 @@ static bool plan_bodies(struct range_plan *plan, struct store_snapshot *snapshot
         block->body = stored.body;
         plan->message.block_count = i + 1;
         if (stored.certificate.size > 0) {
-            if (!finality_decode(&plan->certified_by, &plan->certified_behind, stored.certificate))
+            if (!finality_decode(&plan->certified_by, stored.certificate))
                 return false;
             plan->certified_blocks = i + 1;
         }
@@ -118,7 +117,7 @@ static bool plan_proof(struct range_plan *plan, struct store_snapshot *snapshot,
     for (uint32_t i = 0; !proven && i < PLAN_HEADERS_MAX && next + i <= tip; i++) {
         struct store_block stored;
         struct block_header header;
-        struct bytes_view behind;
+        struct finality finality;
         if (store_snapshot_block(snapshot, next + i, &stored) != STORE_OK ||
             !block_header_decode(&header, stored.header))
             return false;
@@ -126,16 +125,17 @@ static bool plan_proof(struct range_plan *plan, struct store_snapshot *snapshot,
         memcpy(plan->headers + (size_t)i * BLOCK_HEADER_SIZE, stored.header.data,
                BLOCK_HEADER_SIZE);
         message->header_count = i + 1;
-        proven = stored.certificate.size > 0 &&
-                 finality_decode(&message->finalization, &behind, stored.certificate);
-        if (proven)
-            plan_behind(plan, behind);
+        proven = stored.certificate.size > 0 && finality_decode(&finality, stored.certificate);
+        if (proven) {
+            message->finalization = finality.certificate;
+            plan_behind(plan, finality.headers);
+        }
     }
     if (message->header_count == 0 || !proven) {
         message->header_count = 0;
         message->block_count = plan->certified_blocks;
-        message->finalization = plan->certified_by;
-        plan_behind(plan, plan->certified_behind);
+        message->finalization = plan->certified_by.certificate;
+        plan_behind(plan, plan->certified_by.headers);
     }
     message->headers =
         bytes_view_of(plan->headers, (size_t)message->header_count * BLOCK_HEADER_SIZE);

@@ -27,7 +27,7 @@ bool audit_block_read(struct audit_block *out, struct byte_reader *reader)
     }
     out->header = byte_read_sized(reader, BLOCK_HEADER_SIZE);
     out->body = byte_read_sized(reader, LIMIT_BLOCK_BODY_BYTES);
-    out->certificate = byte_read_sized(reader, CERTIFICATE_BYTES_MAX);
+    out->certificate = byte_read_sized(reader, FINALITY_BYTES_MAX);
     return !reader->failed;
 }
 

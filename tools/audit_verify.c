@@ -86,15 +86,17 @@ struct check_thread {
 static const char *check_block(const struct check *check, const struct audit_block *block)
 {
     struct block_header header;
-    struct certificate certificate;
+    struct finality finality;
     if (!block_header_decode(&header, block->header)) {
         return "the header is malformed";
     }
     if (block->certificate.size > 0) {
-        if (!certificate_decode(&certificate, block->certificate)) {
+        if (!finality_decode(&finality, block->certificate) ||
+            !finality_follow(&header, finality.headers)) {
             return "the certificate is malformed";
         }
-        const char *problem = proof_certificate_problem(check->trust, &header, &certificate);
+        const char *problem =
+            proof_certificate_problem(check->trust, &header, &finality.certificate);
         if (problem != NULL) {
             return problem;
         }
@@ -163,10 +165,11 @@ static uint32_t check_signatures(const struct check *check, const char **why)
 /* What consensus checks before it votes, as far as a finished chain shows it. */
 static const char *header_problem(const struct audit *audit, const struct block_header *header)
 {
-    struct hash set;
-    validator_set_hash(&set, &audit->trust.set);
-    if (header->version != BLOCK_HEADER_VERSION || header->epoch != 0) {
-        return "the header has a version or epoch that is not known here";
+    if (header->version != BLOCK_HEADER_VERSION) {
+        return "the header has a version that is not known here";
+    }
+    if (header->epoch != chain_next_epoch(audit->chain)) {
+        return "the header has another epoch than the state before it";
     }
     if (!hash_equal(&header->genesis, &audit->trust.genesis)) {
         return "the header belongs to another chain";
@@ -181,10 +184,27 @@ static const char *header_problem(const struct audit *audit, const struct block_
     if (timestamp_compare(header->time, audit->tip.time) <= 0) {
         return "the time is not above the parent's";
     }
-    if (!hash_equal(&header->next_set, &set)) {
-        return "the header names another validator set";
-    }
     return NULL;
+}
+
+/* A block that ends its epoch comes with the next set and a certificate that leads to it; no other
+ * block has more than a certificate of its own. */
+static const char *boundary_problem(const struct audit *audit, const struct block_header *header,
+                                    const struct finality *finality_or_null)
+{
+    struct hash set;
+    validator_set_hash(&set, &audit->trust.set);
+    bool ends = !hash_equal(&header->next_set, &set);
+    if (finality_or_null == NULL) {
+        return ends ? "the last block of an epoch has no certificate" : NULL;
+    }
+    if (finality_or_null->ends_epoch != ends) {
+        return "the certificate ends an epoch where none ends, or fails to";
+    }
+    validator_set_hash(&set, &finality_or_null->next_set);
+    return !ends || hash_equal(&set, &header->next_set)
+               ? NULL
+               : "the set behind the certificate is not the one that the header names";
 }
 
 static bool take_block(struct audit *audit, const struct audit_block *block)
@@ -206,15 +226,26 @@ static bool take_block(struct audit *audit, const struct audit_block *block)
     if (chain_execute(audit->chain, &id) != BFT_VERDICT_VALID) {
         return fail(audit, height, "executing the block does not lead to the header's roots");
     }
-    struct certificate certificate;
+    struct finality finality;
     bool certified = block->certificate.size > 0;
-    if (certified && !certificate_decode(&certificate, block->certificate)) {
+    if (certified && !finality_decode(&finality, block->certificate)) {
         return fail(audit, height, "the certificate is malformed");
     }
-    if (chain_commit(audit->chain, &header, certified ? &certificate : NULL) != STORE_OK) {
+    problem = boundary_problem(audit, &header, certified ? &finality : NULL);
+    if (problem != NULL) {
+        return fail(audit, height, problem);
+    }
+    bool ends = certified && finality.ends_epoch;
+    enum store_result result =
+        ends ? chain_commit_boundary(audit->chain, &header, &finality.certificate, finality.headers)
+             : chain_commit(audit->chain, &header, certified ? &finality.certificate : NULL);
+    if (result != STORE_OK) {
         return fail(audit, height, "memory ran out");
     }
     audit->certified = certified ? height : audit->certified;
+    if (ends) {
+        audit->trust.set = finality.next_set;
+    }
     return true;
 }
 
@@ -239,8 +270,8 @@ static uint32_t thread_count(void)
     return online < 1 ? 1 : online > THREADS_MAX ? THREADS_MAX : (uint32_t)online;
 }
 
-/* All blocks of a tile that has been cut into records. */
-static bool take_blocks(struct audit *audit, const struct audit_block *blocks, uint32_t count)
+/* Blocks of a tile that has been cut into records, all of one epoch. */
+static bool take_run(struct audit *audit, const struct audit_block *blocks, uint32_t count)
 {
     const char *why = NULL;
     struct check check = {&audit->trust, blocks, count, thread_count()};
@@ -252,6 +283,28 @@ static bool take_blocks(struct audit *audit, const struct audit_block *blocks, u
         tell_progress(audit, false);
     }
     return good == count || fail(audit, audit->tip.height + 1, why);
+}
+
+static uint64_t epoch_of(const struct audit_block *block)
+{
+    struct block_header header;
+    return block_header_decode(&header, block->header) ? header.epoch : UINT64_MAX;
+}
+
+/* Epoch by epoch: which signatures are good, the state after each boundary block says. */
+static bool take_blocks(struct audit *audit, const struct audit_block *blocks, uint32_t count)
+{
+    for (uint32_t from = 0; from < count;) {
+        uint32_t to = from + 1;
+        while (to < count && epoch_of(&blocks[to]) == epoch_of(&blocks[from])) {
+            to++;
+        }
+        if (!take_run(audit, &blocks[from], to - from)) {
+            return false;
+        }
+        from = to;
+    }
+    return true;
 }
 
 /* The `expected` blocks of the tile behind the tip. */

@@ -5,8 +5,10 @@
  * true proof of one record can't be shown as one of another; the text is canonical to the byte, so
  * that no two files differ and yet say the same.
  *
- * Absent on purpose: a change of the validator set. Epoch 0 is the only one that there is, and a
- * header of any other is refused.
+ * A header of a later epoch is believed only behind a chain of boundary blocks from the genesis set
+ * on: each finalized by a quorum of the set before, each naming the hash of the set after
+ * (docs/spec/consensus.md, "Epochs"). Finalized headers above a boundary block, in its epoch, are
+ * not of the chain; so one whose next_set is not its own epoch's shows its parent, too.
  *
  * The checksum that proof_seal adds protects copies against accidents. Whoever forges can make a
  * new one, and gains nothing by it. It matters for `count`, which RFC 6962 paths pin down only
@@ -21,7 +23,7 @@
 #include "base/json.h"
 #include "crypto/merkle.h"
 
-enum { CHECKSUM_SIZE = 16, DESCENDANTS_MAX = LIMIT_VIEW_WINDOW };
+enum { CHECKSUM_SIZE = 16, DESCENDANTS_MAX = LIMIT_VIEW_WINDOW, EPOCHS_MAX = 1024 };
 enum { STATE_PROOF_BYTES_MAX = 2 + STATE_TREE_DEPTH_MAX * HASH_SIZE + 1 + 2 * HASH_SIZE };
 
 bool proof_trust_from_genesis(struct proof_trust *out, const struct genesis *genesis)
@@ -52,7 +54,7 @@ const char *proof_certificate_problem(const struct proof_trust *trust,
         return "the certificate is for another block";
     }
     if (!certificate_verify(certificate, &trust->genesis, &trust->set)) {
-        return "the certificate is not signed by a quorum of the genesis validators";
+        return "the certificate is not signed by a quorum of the validators of its epoch";
     }
     return NULL;
 }
@@ -65,6 +67,9 @@ struct reading {
     struct byte_writer storage; /* decoded hex */
     struct proof *out;
     char *problem;
+    struct proof_trust current; /* the set of the epoch that has been reached */
+    uint64_t epoch;
+    uint64_t boundary; /* height of the last boundary block */
 };
 
 static bool refuse(struct reading *reading, const char *why)
@@ -89,66 +94,144 @@ static bool take_hex_text(struct reading *reading, struct bytes_view *out, const
     return true;
 }
 
+static bool take_hex_of(struct reading *reading, struct bytes_view *out, const struct cJSON *object,
+                        const char *key)
+{
+    return take_hex_text(reading, out, json_string(object, key));
+}
+
 static bool take_hex(struct reading *reading, struct bytes_view *out, const char *key)
 {
-    return take_hex_text(reading, out, json_string(reading->object, key));
+    return take_hex_of(reading, out, reading->object, key);
 }
 
 /* Follows parent links from the proven header to a later one that is certified: needed where the
  * block was finalized through a descendant. Ends with the last header in *last. */
-static bool follow_descendants(struct reading *reading, struct block_header *last)
+static bool follow_descendants(struct reading *reading, const struct cJSON *object,
+                               struct block_header *last)
 {
-    const struct cJSON *list = json_array(reading->object, "descendants");
+    const struct cJSON *list = json_array(object, "descendants");
     const struct cJSON *item;
     size_t count = 0;
     cJSON_ArrayForEach(item, list)
     {
         struct bytes_view bytes;
-        struct block_header next;
-        struct hash id;
-        block_header_id(&id, last);
         if (++count > DESCENDANTS_MAX || !cJSON_IsString(item) ||
-            !take_hex_text(reading, &bytes, item->valuestring) ||
-            !block_header_decode(&next, bytes)) {
+            !take_hex_text(reading, &bytes, item->valuestring) || bytes.size != BLOCK_HEADER_SIZE) {
             return refuse(reading, "a header behind the proven one is malformed");
         }
-        if (!hash_equal(&next.parent_id, &id) || next.height != last->height + 1 ||
-            !hash_equal(&next.genesis, &last->genesis) || next.epoch != last->epoch) {
+        if (!finality_follow(last, bytes)) {
             return refuse(reading, "a header behind the proven one is not its successor");
         }
-        *last = next;
     }
     return true;
 }
 
-static bool check_header(struct reading *reading)
+/* A header of the epoch that has been reached, finalized by its set. */
+static bool check_final_header(struct reading *reading, const struct cJSON *object,
+                               struct block_header *out)
 {
     struct bytes_view bytes;
-    struct proof *out = reading->out;
-    uint64_t height;
-    if (!take_hex(reading, &bytes, "header") || !block_header_decode(&out->header, bytes)) {
+    if (!take_hex_of(reading, &bytes, object, "header") || !block_header_decode(out, bytes)) {
         return refuse(reading, "the header is malformed");
     }
-    if (!hash_equal(&out->header.genesis, &reading->trust->genesis)) {
+    if (!hash_equal(&out->genesis, &reading->trust->genesis)) {
         return refuse(reading, "the header belongs to another chain");
     }
-    if (out->header.version != BLOCK_HEADER_VERSION || out->header.epoch != 0) {
+    if (out->version != BLOCK_HEADER_VERSION || out->epoch != reading->epoch ||
+        out->height <= reading->boundary) {
         return refuse(reading, "the header has a version or epoch that is not known here");
+    }
+    struct block_header last = *out;
+    if (!follow_descendants(reading, object, &last)) {
+        return false;
+    }
+    struct certificate certificate;
+    if (!take_hex_of(reading, &bytes, object, "certificate") ||
+        !certificate_decode(&certificate, bytes)) {
+        return refuse(reading, "the certificate is malformed");
+    }
+    const char *problem = proof_certificate_problem(&reading->current, &last, &certificate);
+    return problem == NULL || refuse(reading, problem);
+}
+
+static bool names_own_set(const struct reading *reading, const struct block_header *header)
+{
+    struct hash set;
+    validator_set_hash(&set, &reading->current.set);
+    return hash_equal(&header->next_set, &set);
+}
+
+/* From the genesis set over each boundary block to the set of the proven header's epoch. */
+static bool walk_epochs(struct reading *reading)
+{
+    static const char *const keys[] = {"header", "set", "descendants", "certificate", NULL};
+    const struct cJSON *list = json_array(reading->object, "epochs");
+    const struct cJSON *entry;
+    size_t count = 0;
+    cJSON_ArrayForEach(entry, list)
+    {
+        struct block_header header;
+        struct bytes_view bytes;
+        struct hash set;
+        if (++count > EPOCHS_MAX || !cJSON_IsObject(entry) ||
+            json_unknown_key(entry, keys) != NULL) {
+            return refuse(reading, "an epoch's boundary is malformed");
+        }
+        if (!check_final_header(reading, entry, &header)) {
+            return false;
+        }
+        if (names_own_set(reading, &header)) {
+            return refuse(reading, "a block that ends no epoch stands where one should");
+        }
+        if (!take_hex_of(reading, &bytes, entry, "set") ||
+            !codec_decode_all(&validator_set_record, &reading->current.set, bytes) ||
+            !validator_set_is_valid(&reading->current.set)) {
+            return refuse(reading, "a validator set is malformed");
+        }
+        validator_set_hash(&set, &reading->current.set);
+        if (!hash_equal(&set, &header.next_set)) {
+            return refuse(reading, "a validator set is not the one that its header names");
+        }
+        reading->epoch++;
+        reading->boundary = header.height;
+    }
+    return true;
+}
+
+/* The block is on the chain, and not above a boundary block in its epoch. */
+static bool check_on_chain(struct reading *reading, const struct block_header *header)
+{
+    struct bytes_view bytes;
+    struct block_header parent;
+    struct hash id;
+    if (names_own_set(reading, header) || header->height == 1) {
+        return true;
+    }
+    if (!take_hex(reading, &bytes, "parent") || !block_header_decode(&parent, bytes)) {
+        return refuse(reading, "the block ends an epoch, and its parent's header is not there");
+    }
+    block_header_id(&id, &parent);
+    if (!hash_equal(&id, &header->parent_id)) {
+        return refuse(reading, "the parent's header is another block's");
+    }
+    return parent.epoch < header->epoch || names_own_set(reading, &parent) ||
+           refuse(reading, "the block stands above the end of its epoch");
+}
+
+static bool check_header(struct reading *reading)
+{
+    struct proof *out = reading->out;
+    uint64_t height;
+    reading->current = *reading->trust;
+    if (!walk_epochs(reading) || !check_final_header(reading, reading->object, &out->header)) {
+        return false;
     }
     if (!json_u64(&height, reading->object, "height") || height != out->header.height) {
         return refuse(reading, "the height is not the header's");
     }
     block_header_id(&out->block_id, &out->header);
-    struct block_header last = out->header;
-    if (!follow_descendants(reading, &last)) {
-        return false;
-    }
-    struct certificate certificate;
-    if (!take_hex(reading, &bytes, "certificate") || !certificate_decode(&certificate, bytes)) {
-        return refuse(reading, "the certificate is malformed");
-    }
-    const char *problem = proof_certificate_problem(reading->trust, &last, &certificate);
-    return problem == NULL || refuse(reading, problem);
+    return check_on_chain(reading, &out->header);
 }
 
 static bool take_siblings(struct merkle_proof *out, struct bytes_view bytes)
@@ -178,7 +261,7 @@ static bool check_receipt(struct reading *reading)
 {
     static const char *const keys[] = {"format",      "kind",        "id",      "height", "header",
                                        "certificate", "descendants", "receipt", "index",  "count",
-                                       "proof",       "checksum",    NULL};
+                                       "proof",       "checksum",    "epochs",  "parent", NULL};
     struct proof *out = reading->out;
     struct bytes_view receipt, path;
     struct merkle_proof proof;
@@ -211,9 +294,9 @@ static bool check_receipt(struct reading *reading)
 
 static bool check_state(struct reading *reading)
 {
-    static const char *const keys[] = {"format", "kind",        "id",          "height",
-                                       "header", "certificate", "descendants", "key",
-                                       "value",  "proof",       "checksum",    NULL};
+    static const char *const keys[] = {"format",      "kind",        "id",     "height", "header",
+                                       "certificate", "descendants", "key",    "value",  "proof",
+                                       "checksum",    "epochs",      "parent", NULL};
     struct proof *out = reading->out;
     struct bytes_view key, path;
     struct state_key wanted;
