@@ -281,7 +281,7 @@ static const struct state_kind_info kinds[STATE_KIND_LIMIT] = {
                         &key_of_id_codec},
     [STATE_VALIDATOR] = {STATE_VALIDATOR, "validator", "validators", &validator_record_codec,
                          &key_of_bytes_codec},
-    [STATE_EVIDENCE] = {STATE_EVIDENCE, "evidence", "evidence", &evidence_record_codec,
+    [STATE_EVIDENCE] = {STATE_EVIDENCE, "evidence", "evidence_records", &evidence_record_codec,
                         &key_of_evidence_codec},
 };
 

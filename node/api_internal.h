@@ -92,6 +92,7 @@ void api_add_hex(struct cJSON *object, const char *key, const void *bytes, size_
 void api_add_hash(struct cJSON *object, const char *key, const struct hash *hash);
 
 /* api_status.c */
+void api_read_evidence(const struct api_request *request, struct api_reply *reply);
 void api_read_status(const struct api_request *request, struct api_reply *reply);
 void api_read_health(const struct api_request *request, struct api_reply *reply);
 void api_read_ready(const struct api_request *request, struct api_reply *reply);

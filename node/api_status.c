@@ -27,6 +27,8 @@ void api_read_status(const struct api_request *request, struct api_reply *reply)
     cJSON_AddStringToObject(root, "name", node_config_name(text, &node->config));
     api_add_hex(root, "key", node->key.bytes, PUBLIC_KEY_SIZE);
     json_add_u64(root, "height", status.height);
+    json_add_u64(root, "epoch", status.epoch);
+    cJSON_AddNumberToObject(root, "validators", status.validators);
     json_add_u64(root, "view", status.view);
     json_add_u64(root, "final_view", status.final_view);
     api_add_hash(root, "block_id", &status.tip_id);
@@ -41,6 +43,18 @@ void api_read_status(const struct api_request *request, struct api_reply *reply)
         cJSON_AddStringToObject(root, "refusal", status.refusal);
     cJSON_AddBoolToObject(root, "syncing", status.final_view > status.tip_view);
     cJSON_AddStringToObject(root, "version", FLEX_VERSION);
+    api_reply_json(reply, MHD_HTTP_OK, root);
+}
+
+void api_read_evidence(const struct api_request *request, struct api_reply *reply)
+{
+    struct governance_evidence held[NODE_EVIDENCE_MAX];
+    uint32_t count = node_evidence_read(&request->node->evidence, held);
+    cJSON *root = cJSON_CreateObject();
+    cJSON *items = cJSON_AddArrayToObject(root, "items");
+    for (uint32_t i = 0; i < count; i++)
+        cJSON_AddItemToArray(items,
+                             codec_to_json(action_codec(ACTION_GOVERNANCE_EVIDENCE), &held[i]));
     api_reply_json(reply, MHD_HTTP_OK, root);
 }
 

@@ -339,6 +339,7 @@ static void report_evidence(struct shell *shell, const struct bft_effect *effect
         hex_encode(key, shell->node->set.validators[effect->vote.signer].key.bytes,
                    PUBLIC_KEY_SIZE);
     metric_add(&shell->node->metrics.evidence, 1);
+    node_evidence_add(&shell->node->evidence, &shell->node->set, &effect->vote, &effect->vote2);
     log_line(LOG_UNUSUAL, "evidence: validator %s signed kinds %u and %u in view %llu", key,
              effect->vote.kind, effect->vote2.kind, (unsigned long long)effect->vote.view);
 }

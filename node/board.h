@@ -18,7 +18,9 @@ struct node_status {
     struct timestamp block_time;
     uint64_t transactions; /* since genesis */
     uint64_t view;         /* that consensus is in */
-    uint64_t final_view;   /* of the highest finalization known */
+    uint64_t epoch;
+    uint32_t validators;
+    uint64_t final_view; /* of the highest finalization known */
     uint64_t decided_height;
     bool voting;
     char refusal[BOARD_TEXT_SIZE]; /* why it doesn't vote; empty if it does or is an audit node */

@@ -111,6 +111,8 @@ static void write_board(struct loop_state *loop, bool stopping)
     status.block_time = tip->time;
     status.transactions = tip->transactions;
     status.view = view.view;
+    status.epoch = node->epoch;
+    status.validators = node->set.count;
     status.final_view = view.final_view;
     status.decided_height = view.final_height;
     status.voting = view.voting;

@@ -13,6 +13,7 @@
 #include "node/chain.h"
 #include "node/clock.h"
 #include "node/config.h"
+#include "node/evidence.h"
 #include "node/inbox.h"
 #include "node/mempool.h"
 #include "node/metrics.h"
@@ -52,6 +53,7 @@ struct node {
 
     struct node_clock clock;
     struct node_board board;
+    struct node_evidence evidence;
     struct node_metrics metrics;
     struct verify_cache cache;
     struct inbox inbox;

@@ -161,6 +161,7 @@ int node_start(struct node *node, const char *home)
     char name[NAME_SIZE + 1];
     node_clock_open(&node->clock, node->config.clock_offset_file);
     node_board_open(&node->board);
+    node_evidence_open(&node->evidence);
     inbox_open(&node->inbox);
     if (code != FLEXD_DONE)
         return code;
@@ -220,6 +221,7 @@ void node_stop(struct node *node)
     if (node->cache.entries != NULL)
         verify_cache_close(&node->cache);
     node_board_close(&node->board);
+    node_evidence_close(&node->evidence);
     node_clock_close(&node->clock);
     secret_key_wipe(&node->seed);
     free(node->genesis);

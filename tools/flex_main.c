@@ -9,7 +9,7 @@
 static const struct cli_noun *const nouns[] = {
     &key_noun,   &account_noun, &participant_noun, &asset_noun, &token_noun,  &market_noun,
     &order_noun, &deal_noun,    &meter_noun,       &bill_noun,  &block_noun,  &tx_noun,
-    &proof_noun, &audit_noun,   &node_noun,        &grid_noun,  &devnet_noun,
+    &proof_noun, &audit_noun,   &node_noun,        &grid_noun,  &devnet_noun, &governance_noun,
 };
 
 int main(int argc, char **argv)
