@@ -68,7 +68,5 @@ enum { GENESIS_JSON_BYTES_MAX = 256 * 1024 };
 /* Reads, parses and checks the genesis; *text (may be NULL) gets the file's bytes, malloc'ed. */
 bool node_genesis_load(struct genesis *genesis, struct hash *hash, char **text, size_t *size,
                        const char *path, char problem[NODE_PROBLEM_SIZE]);
-/* The first validator set, as consensus wants it. */
-void node_genesis_set(struct validator_set *set, const struct genesis *genesis);
 
 #endif

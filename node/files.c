@@ -142,13 +142,3 @@ bool node_genesis_load(struct genesis *genesis, struct hash *hash, char **text, 
     }
     return true;
 }
-
-void node_genesis_set(struct validator_set *set, const struct genesis *genesis)
-{
-    memset(set, 0, sizeof *set);
-    set->count = genesis->params.validator_count;
-    for (uint32_t i = 0; i < set->count; i++) {
-        set->validators[i].key = genesis->params.validators[i].key;
-        set->validators[i].operator_name = genesis->params.validators[i].operator_name;
-    }
-}

@@ -340,9 +340,60 @@ static void counts_are_bounded(void **state)
     assert_false(message_decode_range(&range, bytes_view_of(bytes, w.size)));
 }
 
+/* A stored certificate, alone and with what a boundary block needs; cut, padded or with a broken link
+ * it is neither. */
+static void finality_round_trip(void **state)
+{
+    (void)state;
+    static uint8_t bytes[FINALITY_BYTES_MAX + 1];
+    struct certificate stored = {.kind = VOTE_FINALIZE, .epoch = 3, .view = 9, .count = 2};
+    struct validator_set five;
+    struct secret_key keys[LIMIT_VALIDATORS];
+    struct block_header headers[3];
+    uint8_t behind[2 * BLOCK_HEADER_SIZE];
+    memset(stored.block_id.bytes, 7, HASH_SIZE);
+    stored.entries[1].signer = 4;
+    cluster_keys(&five, keys, 5);
+    memset(headers, 0, sizeof headers);
+    for (int i = 0; i < 3; i++) {
+        headers[i].version = BLOCK_HEADER_VERSION;
+        headers[i].epoch = 3;
+        headers[i].height = (uint64_t)i + 5;
+        if (i > 0)
+            block_header_id(&headers[i].parent_id, &headers[i - 1]);
+        if (i > 0)
+            block_header_encode(behind + (size_t)(i - 1) * BLOCK_HEADER_SIZE, &headers[i]);
+    }
+    for (int with = 0; with < 3; with++) {
+        struct finality read;
+        struct byte_writer writer;
+        struct bytes_view tail = bytes_view_of(behind, with == 2 ? sizeof behind : 0);
+        byte_writer_init(&writer, bytes, sizeof bytes);
+        finality_encode(&writer, &stored, with > 0 ? &five : NULL, tail);
+        assert_false(writer.failed);
+        assert_true(finality_decode(&read, bytes_view_of(bytes, writer.size)));
+        assert_int_equal(read.ends_epoch, with > 0);
+        assert_int_equal(read.headers.size, tail.size);
+        assert_int_equal(read.certificate.view, 9);
+        if (with > 0)
+            assert_memory_equal(&read.next_set, &five, sizeof five);
+        assert_false(finality_decode(&read, bytes_view_of(bytes, writer.size - 1)));
+        assert_false(finality_decode(&read, bytes_view_of(bytes, writer.size + 1)));
+    }
+    struct block_header last = headers[0];
+    assert_true(finality_follow(&last, bytes_view_of(behind, sizeof behind)));
+    assert_memory_equal(&last, &headers[2], sizeof last);
+    last = headers[1];
+    assert_false(finality_follow(&last, bytes_view_of(behind, sizeof behind)));
+    last = headers[0];
+    last.epoch = 2;
+    assert_false(finality_follow(&last, bytes_view_of(behind, sizeof behind)));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(finality_round_trip),
         cmocka_unit_test(quorums),
         cmocka_unit_test(sets),
         cmocka_unit_test(headers),

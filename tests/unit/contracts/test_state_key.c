@@ -75,7 +75,8 @@ static void test_text_there_and_back(void **state)
         covered[good[i].kind] = true;
     }
     for (unsigned kind = 0; kind < STATE_KIND_LIMIT; kind++)
-        if (state_kind_info((enum state_kind)kind) != NULL && kind != STATE_BOOK_SIZE && kind != STATE_BOOK_LATE)
+        if (state_kind_info((enum state_kind)kind) != NULL && kind != STATE_BOOK_SIZE &&
+            kind != STATE_BOOK_LATE)
             assert_true(covered[kind]);
 }
 

@@ -261,8 +261,7 @@ static void test_failure_speaks_in_both_forms(void **state)
 static const struct cli_noun *const all[] = {
     &key_noun,   &account_noun, &participant_noun, &asset_noun, &token_noun,  &market_noun,
     &order_noun, &deal_noun,    &meter_noun,       &bill_noun,  &block_noun,  &tx_noun,
-    &proof_noun, &audit_noun,   &node_noun,        &grid_noun,  &devnet_noun,
-    &governance_noun,
+    &proof_noun, &audit_noun,   &node_noun,        &grid_noun,  &devnet_noun, &governance_noun,
 };
 enum { ALL = sizeof all / sizeof all[0] };
 
