@@ -206,6 +206,9 @@ void clear_index_build(struct clear_index *index, const struct clear_problem *pr
 {
     uint32_t slots = problem->slot_count;
     *index = (struct clear_index){.problem = problem, .search_steps = clear_search_steps_max};
+    if (problem->search_steps != 0) {
+        index->search_steps = problem->search_steps;
+    }
     index->place = clear_take(arena, problem->bid_count, sizeof *index->place);
     index->buy_start = clear_take(arena, (size_t)slots + 1, sizeof *index->buy_start);
     index->sell_start = clear_take(arena, (size_t)slots + 1, sizeof *index->sell_start);

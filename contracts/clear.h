@@ -72,6 +72,7 @@ struct clear_problem {
     enum call_tie tie;                  /* merit order and ordered demand */
     enum clear_trade_price trade_price; /* continuous */
     enum clear_rule rule;               /* capacity */
+    uint64_t search_steps;              /* budget of branch and bound; 0: clear_search_steps_max */
     uint32_t bid_count;
     uint32_t agent_count;
     uint32_t slot_count;

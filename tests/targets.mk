@@ -32,6 +32,15 @@ clearing: $(BUILD)/bin/flexclear ## flexclear against a slow model, and on bad i
 	@tests/models/check_clear.py $< $(or $(COUNT),400)
 	@tests/models/check_clear_input.py $<
 
+$(BUILD)/tests/bench/%: $(BUILD)/obj/tests/bench/%.o $(LINK_contracts)
+	@mkdir -p $(@D)
+	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(EXT_contracts)
+
+.PHONY: bench bench-clear
+bench: bench-clear ## what things cost, as ratios that hold on any machine
+bench-clear: $(BUILD)/tests/bench/bench_clear
+	@$<
+
 compilers: all ## the whole tree once more under clang, warnings as errors
 	@$(MAKE) --no-print-directory -j2 BUILD=$(BUILD)/clang CC=clang all $(patsubst $(BUILD)/%,$(BUILD)/clang/%,$(UNIT_TESTS))
 	@tests/sim/same_digest.sh $(BUILD)/bin/flexsim $(BUILD)/clang/bin/flexsim

@@ -49,7 +49,7 @@ def draw_auction(rng, mechanism):
     intervals = rng.choice([[0], [0], [3, 1], [0, 1, 4294967295]])
     buyers = ["dso"] if mechanism == "ordered_demand" else ["dso", "brp"]
     # Above 0 prices keep the buyers' utility positive; below it the fallbacks have work.
-    low = rng.choice([-2, 0, 1])
+    low = rng.choice([-9, -9, -2, 0, 1])
     bids = []
     for i in range(rng.randint(0, 9)):
         buys = rng.random() < 0.45
@@ -76,6 +76,8 @@ def give_rising_steps(rng, bids):
 
 def draw_one_sided(rng):
     bids, i = [], 0
+    # Few prices make many vectors of equal cost, among which the rule must choose.
+    dearest = rng.choice([0, 1, 9])
     for interval in rng.choice([[0], [0], [2, 7]]):
         group = []
         if rng.random() < 0.95:
@@ -89,7 +91,7 @@ def draw_one_sided(rng):
             i += 1
         for _ in range(rng.randint(0, 5)):
             bid = draw_bid(rng, i, rng.choice(["f1", "f2", "f3"]), "sell", low=-1)
-            bid["price"] = str(rng.randint(-1, 9))
+            bid["price"] = str(rng.randint(-1, dearest))
             if rng.random() < 0.4:
                 bid["indivisible"] = True
             elif rng.random() < 0.5:
