@@ -7,6 +7,9 @@
 #include "tools/session.h"
 #include "tools/submit.h"
 
+/* All of them (tools/noun_list.c). */
+extern const struct cli_noun *const flex_nouns[];
+extern const size_t flex_noun_count;
 extern const struct cli_noun account_noun;
 extern const struct cli_noun asset_noun;
 extern const struct cli_noun audit_noun;
