@@ -564,6 +564,29 @@ def clock_step(c):
     c.finish()
 
 
+@scenario
+def clock_back(c):
+    """53: every clock steps back an hour at once. Blocks must not go back in time, so the chain may wait;
+    nobody dies, links that are made meanwhile stay, and all goes on when the clocks are right again."""
+    c.start()
+    c.load_goes_on("at first")
+    for node in c.nodes:
+        node.set_faults(clock_offset_ms=-HOUR_MS)
+    for a in range(4):
+        for b in range(a):
+            c.network.reset(a, b)
+    time.sleep(6)
+    c.no_one_died()
+    for node in c.nodes:
+        if node.height() < 0:
+            raise Failure(f"{node.name} does not answer after its clock went back")
+        wait_until(10, f"{node.name} has its links again",
+                   lambda node=node: node.metric("peers_up") == 3)
+        node.clear_faults()
+    c.load_goes_on("with right clocks")
+    c.finish()
+
+
 # --- keys, contradiction, hostile peers ------------------------------------------------------------
 
 @scenario
