@@ -245,6 +245,38 @@ def check_order_independence(rng):
             assert first[key] == second[key], (key, problem)
 
 
+def check_estimate(rng):
+    """Agents that never trade change nobody's Shapley value, but make it one that is estimated: it
+    must be near the exact one, add up, and follow from the seed alone."""
+    for _ in range(3):
+        problem = draw_auction(rng, "merit_order")
+        problem["payments"] = ["shapley"]
+        exact = run(problem)["payments"]["shapley"]["values"]
+        problem["bids"] = problem["bids"] + [
+            {"id": f"n{i}", "agent": f"nobody{i}", "side": "buy", "quantity": "0", "price": "1"}
+            for i in range(21)]
+        problem["seed"] = f"{rng.getrandbits(256):064x}"
+        result = run(problem)
+        shapley = result["payments"]["shapley"]
+        error = int(shapley["estimate"]["error_neur"])
+        values = {a: int(v) for a, v in shapley["values"].items()}
+        assert error == -(-int(result["welfare_neur"]) // 16)
+        assert all(abs(values[a] - int(v)) <= error + 1 for a, v in exact.items()), problem
+        assert all(values[f"nobody{i}"] == 0 for i in range(21)), problem
+        assert 0 <= int(result["welfare_neur"]) - sum(values.values()) < len(values), problem
+        assert run(problem) == result
+    # Sellers of the same thing at rising prices: who comes first gets more, so the mean over
+    # drawn orders depends on the draw.
+    bids = [{"id": "r", "agent": "dso", "side": "buy", "quantity": "5000", "price": "9000"}]
+    bids += [{"id": f"s{i}", "agent": f"f{i}", "side": "sell", "quantity": "5000",
+              "price": str(1000 * i)} for i in range(24)]
+    problem = {"format": "flexclear/1", "mechanism": "merit_order", "bids": bids,
+               "payments": ["shapley"]}
+    drawn = [run({**problem, "seed": seed})["payments"]["shapley"]["values"]
+             for seed in ("00", "01")]
+    assert drawn[0] != drawn[1]
+
+
 def check_verify(rng):
     def change(value):
         """One random leaf of the result, changed."""
@@ -284,7 +316,7 @@ def check_verify(rng):
 def main():
     rng = random.Random(SEED)
     for check in (check_auctions, check_others, check_truthfulness, check_order_independence,
-                  check_verify):
+                  check_estimate, check_verify):
         check(rng)
         print(f"clear: {check.__name__} passed ({COUNT} per mechanism, seed {SEED})", flush=True)
 
