@@ -8,12 +8,12 @@ test: ## install what is missing, build, run a tier of every kind of test
 	@$(MAKE) --no-print-directory unit
 	@$(MAKE) --no-print-directory sim-test
 	@$(MAKE) --no-print-directory clearing
+	@$(MAKE) --no-print-directory settling
 	@$(MAKE) --no-print-directory compilers
 	@$(MAKE) --no-print-directory asan
 	@$(MAKE) --no-print-directory tsan
 	@$(MAKE) --no-print-directory fuzz-regress
 	@$(MAKE) --no-print-directory fuzz SECONDS=30
-	@$(MAKE) --no-print-directory models
 	@$(MAKE) --no-print-directory e2e
 	@$(MAKE) --no-print-directory day
 	@echo "make test: passed"
@@ -31,6 +31,10 @@ unit: ## unit tests, contract tables, vectors, protocol harness
 clearing: $(BUILD)/bin/flexclear ## flexclear against a slow model, and on bad input; COUNT=n problems per mechanism
 	@tests/models/check_clear.py $< $(or $(COUNT),400)
 	@tests/models/check_clear_input.py $<
+
+.PHONY: settling
+settling: $(BUILD)/bin/flexsettle ## flexsettle against a model written apart from it, on examples, COUNT=n random and real problems
+	@tests/models/check_settle.py $< $(or $(COUNT),2500)
 
 $(BUILD)/tests/bench/%: $(BUILD)/obj/tests/bench/%.o $(LINK_contracts)
 	@mkdir -p $(@D)
@@ -64,10 +68,6 @@ tsan-nodes:
 tsan-units:
 	@$(MAKE) --no-print-directory -j2 $(UNIT_p2p) $(UNIT_node)
 	@tests/run_units.sh $(UNIT_p2p) $(UNIT_node)
-
-.PHONY: models
-models: all ## the calculators against independent models: worked examples, random problems, real data
-	@tests/run_models.sh $(BUILD)
 
 # What the end-to-end tests put beside and under the programs.
 E2E_HELPERS := $(BUILD)/tests/e2e/faults.so $(BUILD)/tests/e2e/journal_votes $(BUILD)/tests/e2e/spoil_state $(BUILD)/tests/e2e/hostile

@@ -2,7 +2,7 @@
 """flexsettle against the oracle, field by field: the worked examples of docs/spec/delivery.md and of
 --help, thousands of random problems, real meter data, and the command line.
 
-usage: check_settle.py BUILD [PROBLEMS [SEED]]; SHARED_DATA=DIR for meter data from elsewhere
+check_settle.py FLEXSETTLE [PROBLEMS [SEED]]; SHARED_DATA=DIR for meter data from elsewhere
 """
 import collections
 import json
@@ -13,6 +13,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+sys.dont_write_bytecode = True
 import settle_oracle as oracle
 import settle_problems as problems
 
@@ -202,10 +203,9 @@ def check_command_line(program):
 
 
 def main():
-    build = sys.argv[1] if len(sys.argv) > 1 else "build"
     count = int(sys.argv[2]) if len(sys.argv) > 2 else 2500
     seed = int(sys.argv[3]) if len(sys.argv) > 3 else 20161
-    program = str((Path.cwd() / build / "bin" / "flexsettle").resolve())
+    program = str(Path(sys.argv[1]).resolve())
     check_command_line(program)
     check_examples(program)
     check_random(program, count, seed)
