@@ -310,7 +310,11 @@ static bool start(const char *home)
         fprintf(stderr, "hostile: %s\n", problem);
         return false;
     }
-    node_genesis_set(&hostile.set, &hostile.genesis);
+    const struct params_record *params = &hostile.genesis.params;
+    hostile.set.count = params->validator_count;
+    for (uint32_t i = 0; i < params->validator_count; i++) {
+        hostile.set.validators[i].key = params->validators[i].key;
+    }
     ed25519_public_key(&key, &hostile.seed);
     hostile.own_index = validator_set_index(&hostile.set, &key);
     memcpy(links.listen, config->listen_p2p, sizeof links.listen);
