@@ -410,6 +410,13 @@ static void view_notarize(struct bft *core, struct bft_slot *slot)
 
 /* --- nullifying and finalizing (R6, R7) ------------------------------------------------------- */
 
+/* f + 1 validators have given the view up, so an honest one has. */
+static bool view_is_given_up(const struct bft *core, const struct bft_slot *slot)
+{
+    uint32_t signers = (uint32_t)__builtin_popcount(slot->seen[VOTE_NULLIFY]);
+    return signers >= core->count - core->quorum + 1;
+}
+
 /* When the current view is to be given up: 0 at once, UINT64_MAX never. */
 static uint64_t view_nullify_ms(const struct bft *core)
 {
@@ -420,6 +427,8 @@ static uint64_t view_nullify_ms(const struct bft *core)
     uint32_t leader = validator_set_leader(&core->config.set, core->config.epoch, core->view);
     if (slot->invalid || slot->build_failed || (slot->seen[VOTE_NULLIFY] >> leader & 1) != 0)
         return 0; /* [C-NULLIFY.INVALID] [C-NULLIFY.BUILD] [C-NULLIFY.LEADER] */
+    if (!slot->has_proposal && view_is_given_up(core, slot))
+        return 0; /* [C-NULLIFY.JOIN] */
     if (!slot->has_proposal)
         return view_lead_deadline_ms(core); /* [C-NULLIFY.LEAD] */
     return view_later(core->entry_ms, slot->proposal_ms) +

@@ -294,6 +294,33 @@ static void evidence_comes_once(void **state)
     }
 }
 
+/* After a long outage the timeouts are long too: those who come back follow the f + 1 who have
+ * waited already, at least one of them honest, and don't wait once more. */
+static void nullify_with_f_plus_one(void **state)
+{
+    (void)state;
+    start_trusted();
+    uint32_t leader = validator_set_leader(&config.set, 0, 1);
+    uint32_t said = 0;
+    for (uint32_t signer = 0; signer < 4; signer++) {
+        if (signer == SELF || signer == leader)
+            continue;
+        struct vote vote = vote_of(VOTE_NULLIFY, 1, NULL, (uint8_t)signer);
+        step((struct bft_input){
+            .kind = BFT_INPUT_VOTE, .from = (int)signer, .reply_to = (int)signer, .vote = &vote});
+        said++;
+        const struct bft_effect *own = effect(BFT_PERSIST_VOTE);
+        if (said < 2) {
+            assert_null(own);
+        } else {
+            assert_non_null(own);
+            assert_int_equal(own->vote.kind, VOTE_NULLIFY);
+            assert_int_equal(own->vote.view, 1);
+        }
+    }
+    assert_int_equal(said, 2);
+}
+
 static void contradicting_certificates_stop_the_vote(void **state)
 {
     (void)state;
@@ -423,6 +450,7 @@ int main(void)
         cmocka_unit_test(notarized_block_that_does_not_execute),
         cmocka_unit_test(failed_build),
         cmocka_unit_test(evidence_comes_once),
+        cmocka_unit_test(nullify_with_f_plus_one),
         cmocka_unit_test(contradicting_certificates_stop_the_vote),
         cmocka_unit_test(only_a_finalized_range_is_taken),
         cmocka_unit_test(hostile_inputs),
