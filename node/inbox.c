@@ -107,20 +107,60 @@ struct node_event *inbox_admit_frame(struct inbox *inbox, enum node_event_kind k
     return event;
 }
 
+/* With the lock held. */
+static bool transaction_has_room(const struct inbox *inbox, int peer, size_t size)
+{
+    if (inbox->transaction_count >= INBOX_TRANSACTIONS_MAX ||
+        inbox->transaction_bytes + size > INBOX_TRANSACTION_BYTES_MAX)
+        return false;
+    if (peer == INBOX_NO_PEER)
+        return true;
+    MUST(peer >= 0 && peer < P2P_PEERS_MAX);
+    const struct inbox_peer *share = &inbox->peers[peer];
+    return share->transactions < INBOX_PEER_TRANSACTIONS_MAX &&
+           share->transaction_bytes + size <= INBOX_PEER_TRANSACTION_BYTES_MAX &&
+           inbox->gossip_count < INBOX_GOSSIP_TRANSACTIONS_MAX &&
+           inbox->gossip_bytes + size <= INBOX_GOSSIP_TRANSACTION_BYTES_MAX;
+}
+
+static void charge_transaction(struct inbox *inbox, int peer, size_t size)
+{
+    inbox->transaction_count++;
+    inbox->transaction_bytes += size;
+    if (peer == INBOX_NO_PEER)
+        return;
+    inbox->gossip_count++;
+    inbox->gossip_bytes += size;
+    inbox->peers[peer].transactions++;
+    inbox->peers[peer].transaction_bytes += size;
+}
+
+static void discharge_transaction(struct inbox *inbox, int peer, size_t size)
+{
+    MUST(inbox->transaction_count > 0 && inbox->transaction_bytes >= size);
+    inbox->transaction_count--;
+    inbox->transaction_bytes -= size;
+    if (peer == INBOX_NO_PEER)
+        return;
+    struct inbox_peer *share = &inbox->peers[peer];
+    MUST(inbox->gossip_count > 0 && inbox->gossip_bytes >= size);
+    MUST(share->transactions > 0 && share->transaction_bytes >= size);
+    inbox->gossip_count--;
+    inbox->gossip_bytes -= size;
+    share->transactions--;
+    share->transaction_bytes -= size;
+}
+
 struct node_event *inbox_admit_transaction(struct inbox *inbox, int peer, struct node_call *call,
                                            struct bytes_view envelope)
 {
     size_t size = envelope.size + 1;
     take_lock(inbox);
-    bool room = inbox->transaction_count < INBOX_TRANSACTIONS_MAX &&
-                inbox->transaction_bytes + size <= INBOX_TRANSACTION_BYTES_MAX;
     struct node_event *event = NULL;
-    if (room) {
+    if (transaction_has_room(inbox, peer, size)) {
         event = event_create(NODE_EVENT_TRANSACTION, peer, size);
-        if (event != NULL) {
-            inbox->transaction_count++;
-            inbox->transaction_bytes += size;
-        }
+        if (event != NULL)
+            charge_transaction(inbox, peer, size);
     }
     drop_lock(inbox);
     if (event != NULL) {
@@ -245,9 +285,7 @@ bool inbox_release(struct inbox *inbox, struct node_event *event)
     bool resume = false;
     take_lock(inbox);
     if (event->kind == NODE_EVENT_TRANSACTION) {
-        MUST(inbox->transaction_count > 0 && inbox->transaction_bytes >= event->size);
-        inbox->transaction_count--;
-        inbox->transaction_bytes -= event->size;
+        discharge_transaction(inbox, event->peer, event->size);
     } else if (event->kind == NODE_EVENT_FRAME || event->kind == NODE_EVENT_BODIES) {
         struct inbox_peer *share = &inbox->peers[event->peer];
         MUST(share->frames > 0 && share->bytes >= event->size);

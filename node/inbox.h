@@ -3,7 +3,8 @@
  * Two lanes: consensus first, transactions behind. Every peer has a share of frames and bytes, from
  * the moment a frame is admitted until the loop has dealt with it, wherever it waits meanwhile; a
  * peer over its share is told to wait (its link stops reading) and nobody else is. Transactions in
- * flight have one bound over all. */
+ * flight have one bound over all; of that a peer may take its share, and all peers together leave a
+ * quarter to the node's own API, so that no validator can shut others' traders out by flooding. */
 #ifndef FLEX_NODE_INBOX_H
 #define FLEX_NODE_INBOX_H
 
@@ -19,6 +20,11 @@ enum {
     /* Two full blocks' worth. */
     INBOX_TRANSACTIONS_MAX = 2 * LIMIT_TX_PER_BLOCK,
     INBOX_TRANSACTION_BYTES_MAX = 64 * 1024 * 1024,
+    /* Some 60 ms of one core's work. */
+    INBOX_PEER_TRANSACTIONS_MAX = INBOX_TRANSACTIONS_MAX / 8,
+    INBOX_PEER_TRANSACTION_BYTES_MAX = INBOX_TRANSACTION_BYTES_MAX / 8,
+    INBOX_GOSSIP_TRANSACTIONS_MAX = INBOX_TRANSACTIONS_MAX / 4 * 3,
+    INBOX_GOSSIP_TRANSACTION_BYTES_MAX = INBOX_TRANSACTION_BYTES_MAX / 4 * 3,
     INBOX_BATCH_MAX = 256,
     INBOX_NO_PEER = -1
 };
@@ -67,6 +73,8 @@ struct inbox_lane {
 struct inbox_peer {
     size_t bytes;
     uint32_t frames;
+    size_t transaction_bytes; /* its own, of what is in flight */
+    uint32_t transactions;
     bool stalled; /* told to wait; owes a resume */
     bool up;
     uint32_t changes; /* of the link, so that a quick down and up is not missed */
@@ -80,6 +88,8 @@ struct inbox {
     struct inbox_lane transactions;
     uint32_t transaction_count;
     size_t transaction_bytes;
+    uint32_t gossip_count; /* of these, by way of peers */
+    size_t gossip_bytes;
     bool stopping;
     struct inbox_peer peers[P2P_PEERS_MAX];
 };
@@ -92,7 +102,8 @@ void inbox_close(struct inbox *inbox);
  * share (it is then owed a resume) or memory ran out. */
 struct node_event *inbox_admit_frame(struct inbox *inbox, enum node_event_kind kind, int peer,
                                      struct bytes_view frame);
-/* A new event for one transaction, charged to the transactions' bound: NULL if that is spent. */
+/* A new event for one transaction, charged to the transactions' bound and, if it came from a peer, to
+ * that peer's share: NULL if either is spent, or memory ran out. */
 struct node_event *inbox_admit_transaction(struct inbox *inbox, int peer, struct node_call *call,
                                            struct bytes_view envelope);
 void inbox_push(struct inbox *inbox, struct node_event *event);

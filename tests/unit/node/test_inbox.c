@@ -35,14 +35,19 @@ static bool push_frame(int peer, const void *bytes, size_t size)
     return event != NULL;
 }
 
-static bool push_transaction(struct node_call *call, size_t size)
+static bool push_transaction_of(int peer, struct node_call *call, size_t size)
 {
     static const uint8_t zeros[LIMIT_TX_BYTES];
     struct node_event *event =
-        inbox_admit_transaction(&inbox, INBOX_NO_PEER, call, bytes_view_of(zeros, size));
+        inbox_admit_transaction(&inbox, peer, call, bytes_view_of(zeros, size));
     if (event != NULL)
         inbox_push(&inbox, event);
     return event != NULL;
+}
+
+static bool push_transaction(struct node_call *call, size_t size)
+{
+    return push_transaction_of(INBOX_NO_PEER, call, size);
 }
 
 static uint32_t release_all(struct node_event *event, uint32_t *resumes)
@@ -160,6 +165,36 @@ static void transactions_have_one_bound(void **state)
         release_all(batch, &resumes);
 }
 
+static uint32_t fill_with(int peer, size_t size)
+{
+    uint32_t count = 0;
+    while (push_transaction_of(peer, NULL, size))
+        count++;
+    return count;
+}
+
+/* One validator that floods must not keep out what traders post here, nor what others pass on. */
+static void a_flood_of_transactions_takes_its_share_only(void **state)
+{
+    (void)state;
+    uint32_t resumes = 0;
+    uint32_t gossip = fill_with(0, 1);
+    assert_int_equal(gossip, INBOX_PEER_TRANSACTIONS_MAX);
+    assert_true(push_transaction_of(1, NULL, 1));
+    gossip++;
+    for (int peer = 1; peer < P2P_PEERS_MAX; peer++)
+        gossip += fill_with(peer, 1);
+    assert_int_equal(gossip, INBOX_GOSSIP_TRANSACTIONS_MAX);
+    assert_int_equal(fill_with(INBOX_NO_PEER, 1), INBOX_TRANSACTIONS_MAX - gossip);
+    while (release_all(inbox_take(&inbox, 0), &resumes) > 0) {
+    }
+    /* By bytes too, and all of it has been given back. */
+    const uint32_t fit = INBOX_PEER_TRANSACTION_BYTES_MAX / (LIMIT_TX_BYTES + 1);
+    assert_int_equal(fill_with(0, LIMIT_TX_BYTES), fit);
+    assert_true(push_transaction_of(1, NULL, LIMIT_TX_BYTES));
+    assert_true(push_transaction(NULL, LIMIT_TX_BYTES));
+}
+
 static void a_flapping_link_queues_one_event(void **state)
 {
     (void)state;
@@ -226,6 +261,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_flood_stalls_its_own_link_only, open_inbox, close_inbox),
         cmocka_unit_test_setup_teardown(bytes_count_too, open_inbox, close_inbox),
         cmocka_unit_test_setup_teardown(transactions_have_one_bound, open_inbox, close_inbox),
+        cmocka_unit_test_setup_teardown(a_flood_of_transactions_takes_its_share_only, open_inbox,
+                                        close_inbox),
         cmocka_unit_test_setup_teardown(a_flapping_link_queues_one_event, open_inbox, close_inbox),
         cmocka_unit_test_setup_teardown(what_is_left_over_is_answered, open_inbox, close_inbox),
         cmocka_unit_test_setup_teardown(waiting_ends_at_the_deadline_or_the_stop, open_inbox,
