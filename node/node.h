@@ -1,7 +1,8 @@
 /* One running node, as its own parts see it. Nothing outside node/ includes this.
  *
  * Who may touch what:
- *   the loop thread alone   core, chain, mempool, journal, shell, set, epoch, validator_peer
+ *   the loop thread alone   core, chain, mempool, journal, shell, serve, set, epoch,
+ *                           validator_peer
  *   any thread              inbox, workers, cache, clock, board, metrics, p2p_send, snapshots of
  *                           store, the atomics, and all that is set before the threads start and
  *                           never again (config, genesis, key) */
@@ -17,6 +18,7 @@
 #include "node/inbox.h"
 #include "node/mempool.h"
 #include "node/metrics.h"
+#include "node/serve_budget.h"
 #include "node/verify_cache.h"
 #include "node/workers.h"
 #include "p2p/p2p.h"
@@ -68,6 +70,7 @@ struct node {
     struct mempool *mempool;
     struct journal *journal;
     struct shell *shell;
+    struct serve_budget serve[P2P_PEERS_MAX];
     pthread_t loop;
     bool loop_runs;
     _Atomic bool loop_ended;
@@ -101,7 +104,8 @@ void node_take_transaction(struct node *node, struct node_event *event);
 /* Does the mempool hold something that could stand in the next block? Loop thread. */
 bool node_has_pending(struct node *node);
 
-/* serve.c: answers to GET_BLOCK and GET_RANGE, from cache or store. Loop thread. */
+/* serve.c: answers to GET_BLOCK and GET_RANGE, from cache or store, within the peer's budget. Loop
+ * thread. */
 void node_serve_block(struct node *node, uint32_t peer, const struct hash *block_id);
 void node_serve_range(struct node *node, uint32_t peer, uint64_t height, uint32_t count);
 

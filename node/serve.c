@@ -7,7 +7,8 @@
  * are left out until the last one sent has its certificate. A range ends with its first block's epoch:
  * the asker has the set of that one only, and learns the next from its last block [C-EPOCH.RANGE].
  *
- * What cannot be answered is not answered: the asker's timer asks somebody else.
+ * What cannot be answered is not answered: the asker's timer asks somebody else. The same goes for
+ * who asks for more than its budget (serve_budget.h), before anything is read for it.
  *
  * Deliberately absent: streaming, and state snapshots for new nodes. */
 #include <stdlib.h>
@@ -17,39 +18,51 @@
 #include "base/log.h"
 #include "node/shell.h"
 
-static void send_block(struct node *node, uint32_t peer, const struct message_block *block)
+static size_t send_block(struct node *node, uint32_t peer, const struct message_block *block)
 {
     size_t capacity = 1 + BLOCK_HEADER_SIZE + 4 + block->body.size;
     uint8_t *frame = malloc(capacity);
     if (frame == NULL)
-        return;
+        return 0;
     struct byte_writer writer;
     byte_writer_init(&writer, frame, capacity);
     message_encode_block(&writer, block);
     MUST(!writer.failed);
     node_send(node, peer, P2P_BLOCK, bytes_view_of(frame, writer.size));
     free(frame);
+    return writer.size;
 }
 
-void node_serve_block(struct node *node, uint32_t peer, const struct hash *block_id)
+/* Bytes sent. */
+static size_t answer_block(struct node *node, uint32_t peer, const struct hash *block_id)
 {
     struct message_block block;
-    if (chain_body(node->chain, block_id, &block.header, &block.body)) {
-        send_block(node, peer, &block);
-        return;
-    }
+    if (chain_body(node->chain, block_id, &block.header, &block.body))
+        return send_block(node, peer, &block);
     struct store_snapshot *snapshot = store_snapshot_begin(node->store);
     if (snapshot == NULL)
-        return;
+        return 0;
+    size_t size = 0;
     uint64_t height = 0;
     struct store_block stored;
     if (store_snapshot_height_of(snapshot, block_id, &height) == STORE_OK && height > 0 &&
         store_snapshot_block(snapshot, height, &stored) == STORE_OK &&
         block_header_decode(&block.header, stored.header)) {
         block.body = stored.body;
-        send_block(node, peer, &block);
+        size = send_block(node, peer, &block);
     }
     store_snapshot_end(snapshot);
+    return size;
+}
+
+void node_serve_block(struct node *node, uint32_t peer, const struct hash *block_id)
+{
+    MUST(peer < P2P_PEERS_MAX);
+    struct serve_budget *budget = &node->serve[peer];
+    if (serve_budget_allows(budget, node_clock_monotonic_ms()))
+        serve_budget_charge(budget, answer_block(node, peer, block_id));
+    else
+        metric_add(&node->metrics.frames_dropped, 1);
 }
 
 /* What the core takes in one answer is a window of headers, bodies' included. */
@@ -142,36 +155,50 @@ static bool plan_proof(struct range_plan *plan, struct store_snapshot *snapshot,
     return message->block_count > 0;
 }
 
-static void send_range(struct node *node, uint32_t peer, const struct message_range *message)
+static size_t send_range(struct node *node, uint32_t peer, const struct message_range *message)
 {
     uint8_t *frame = malloc(LIMIT_FRAME_BYTES);
     if (frame == NULL)
-        return;
+        return 0;
     struct byte_writer writer;
     byte_writer_init(&writer, frame, LIMIT_FRAME_BYTES);
     message_encode_range(&writer, message);
     MUST(!writer.failed);
     node_send(node, peer, P2P_SYNC, bytes_view_of(frame, writer.size));
     free(frame);
+    return writer.size;
 }
 
-void node_serve_range(struct node *node, uint32_t peer, uint64_t height, uint32_t count)
+/* Bytes sent. */
+static size_t answer_range(struct node *node, uint32_t peer, uint64_t height, uint32_t count)
 {
     if (height == 0 || count == 0 || height > chain_tip(node->chain)->height)
-        return;
+        return 0;
     if (count > LIMIT_RANGE_BLOCKS)
         count = LIMIT_RANGE_BLOCKS;
+    size_t size = 0;
     struct range_plan *plan = calloc(1, sizeof *plan);
     struct store_snapshot *snapshot = store_snapshot_begin(node->store);
     if (plan != NULL)
         plan->headers = malloc((size_t)LIMIT_VIEW_WINDOW * BLOCK_HEADER_SIZE);
     if (plan != NULL && plan->headers != NULL && snapshot != NULL) {
         if (plan_bodies(plan, snapshot, height, count) && plan_proof(plan, snapshot, height))
-            send_range(node, peer, &plan->message);
+            size = send_range(node, peer, &plan->message);
     }
     if (snapshot != NULL)
         store_snapshot_end(snapshot);
     if (plan != NULL)
         free(plan->headers);
     free(plan);
+    return size;
+}
+
+void node_serve_range(struct node *node, uint32_t peer, uint64_t height, uint32_t count)
+{
+    MUST(peer < P2P_PEERS_MAX);
+    struct serve_budget *budget = &node->serve[peer];
+    if (serve_budget_allows(budget, node_clock_monotonic_ms()))
+        serve_budget_charge(budget, answer_range(node, peer, height, count));
+    else
+        metric_add(&node->metrics.frames_dropped, 1);
 }
