@@ -70,10 +70,12 @@ struct shell {
     struct hash asked_blocks[ASKED_BLOCKS_MAX];
     uint32_t asked_next;
     uint32_t answers_due[P2P_PEERS_MAX]; /* BLOCK and RANGE that each peer may still send */
+    /* By view: a leader that alternates between two of its views gains nothing. */
     struct proposals_seen {
+        uint64_t epoch;
         uint64_t view;
         uint32_t count;
-    } proposals[LIMIT_VALIDATORS];
+    } proposals[LIMIT_VIEW_WINDOW];
     bool committed;
     bool epoch_over; /* the boundary block is committed: the next epoch may begin */
     bool epoch_new;  /* since the loop last asked */
@@ -295,8 +297,9 @@ bool shell_wants_proposal(struct shell *shell, int peer, const struct block_head
         header->view > status.view + 1 ||
         (int)validator_set_leader(&node->set, node->epoch, header->view) != leader)
         return false;
-    struct proposals_seen *seen = &shell->proposals[leader];
-    if (seen->view != header->view) {
+    struct proposals_seen *seen = &shell->proposals[header->view % LIMIT_VIEW_WINDOW];
+    if (seen->epoch != header->epoch || seen->view != header->view) {
+        seen->epoch = header->epoch;
         seen->view = header->view;
         seen->count = 0;
     }

@@ -166,6 +166,19 @@ bool chain_add_body(struct chain *chain, const struct block_header *header, stru
     return header->height <= chain_tip(chain)->height || chain_cache(chain, header, body, &block);
 }
 
+bool chain_has_room(const struct chain *chain, size_t body_size)
+{
+    uint32_t blocks = chain->block_count;
+    size_t bytes = chain->body_bytes;
+    for (uint32_t i = 0; i < chain->block_count; i++) {
+        if (chain->blocks[i]->state == CACHED_INVALID) { /* gives way (chain_cache) */
+            blocks--;
+            bytes -= chain->blocks[i]->body_size;
+        }
+    }
+    return blocks < CHAIN_BLOCKS_MAX && bytes + body_size <= CHAIN_BODY_BYTES_MAX;
+}
+
 bool chain_has_body(const struct chain *chain, const struct hash *block_id)
 {
     return chain_find(chain, block_id) != NULL;

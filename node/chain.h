@@ -45,6 +45,9 @@ void chain_close(struct chain *chain);
  * at or below the committed height is checked but not kept. */
 bool chain_add_body(struct chain *chain, const struct block_header *header, struct bytes_view body,
                     bool verified);
+/* Would a body of that size, not known yet, find room? If not, chain_add_body's refusal says nothing
+ * against whoever sent it. */
+bool chain_has_room(const struct chain *chain, size_t body_size);
 bool chain_has_body(const struct chain *chain, const struct hash *block_id);
 /* The body of a cached block, valid until the next commit; false if it isn't cached. */
 bool chain_body(const struct chain *chain, const struct hash *block_id, struct block_header *header,

@@ -70,6 +70,17 @@ static void strike(struct node *node, int peer, const char *why)
     p2p_strike(node->p2p, (uint32_t)peer, why);
 }
 
+/* Takes a body that a peer sent. False with *at_fault set if it can only be the peer's fault; a cache
+ * that is full of unfinal blocks is our own trouble, and the block comes again when it is asked for. */
+static bool take_body(struct node *node, const struct block_header *header, struct bytes_view body,
+                      bool *at_fault)
+{
+    if (chain_add_body(node->chain, header, body, true))
+        return true;
+    *at_fault = chain_has_room(node->chain, body.size);
+    return false;
+}
+
 static bool take_proposal(struct node *node, int peer, struct bytes_view payload)
 {
     struct message_proposal proposal;
@@ -80,8 +91,9 @@ static bool take_proposal(struct node *node, int peer, struct bytes_view payload
     if (!chain_has_body(node->chain, &id) &&
         !shell_wants_proposal(node->shell, peer, &proposal.header))
         return true;
-    if (!chain_add_body(node->chain, &proposal.header, proposal.body, true))
-        return false;
+    bool at_fault = false;
+    if (!take_body(node, &proposal.header, proposal.body, &at_fault))
+        return !at_fault;
     struct bft_input input = shell_input_from(node, BFT_INPUT_PROPOSAL, peer);
     input.header = &proposal.header;
     input.vote = &proposal.vote;
@@ -99,8 +111,9 @@ static bool take_block(struct node *node, int peer, struct bytes_view payload)
     block_header_id(&id, &block.header);
     if (!shell_wants_block(node->shell, &id))
         return true;
-    if (!chain_add_body(node->chain, &block.header, block.body, true))
-        return false;
+    bool at_fault = false;
+    if (!take_body(node, &block.header, block.body, &at_fault))
+        return !at_fault;
     struct bft_input input = shell_input_from(node, BFT_INPUT_BLOCK, peer);
     input.header = &block.header;
     shell_feed(node->shell, &input);
@@ -116,8 +129,9 @@ static bool take_range(struct node *node, int peer, struct bytes_view payload)
      * of it. Its headers are the peer's invention, so they could fill the cache for good. */
     const uint32_t kept = bft_takes_range(node->core, &range) ? range.block_count : 0;
     for (uint32_t i = 0; i < kept; i++) {
-        if (!chain_add_body(node->chain, &range.blocks[i].header, range.blocks[i].body, true))
-            return false;
+        bool at_fault = false;
+        if (!take_body(node, &range.blocks[i].header, range.blocks[i].body, &at_fault))
+            return !at_fault;
     }
     struct bft_input input = shell_input_from(node, BFT_INPUT_RANGE, peer);
     input.range = &range;

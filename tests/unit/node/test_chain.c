@@ -491,6 +491,34 @@ static void test_bodies_that_are_not_the_headers_are_refused(void **state)
     assert_int_equal(chain->block_count, 1);
 }
 
+/* Whoever sends a good block to a full cache is told apart from whoever sends a bad one. */
+static void test_a_full_cache_is_nobodys_fault(void **state)
+{
+    struct setting *setting = *state;
+    static const uint8_t empty[4];
+    const struct bytes_view body = bytes_view_of(empty, sizeof empty);
+    struct chain *chain = setting->chain[1];
+    fund(setting);
+    struct block_header header = world_build(setting->chain[0], NULL, NULL, 2);
+    header.height = UINT64_MAX;
+    const uint64_t first = header.view;
+    while (chain_add_body(chain, &header, body, true)) {
+        assert_int_equal(chain_has_room(chain, body.size),
+                         header.view - first + 1 < CHAIN_BLOCKS_MAX);
+        header.view++;
+    }
+    assert_int_equal(header.view - first, CHAIN_BLOCKS_MAX);
+    assert_false(chain_has_room(chain, body.size));
+    header.view = first;
+    assert_true(chain_add_body(chain, &header, body, true)); /* known: needs no room */
+    /* What is known to be invalid would give way. */
+    chain->blocks[0]->state = CACHED_INVALID;
+    assert_true(chain_has_room(chain, body.size));
+    header.view = first + CHAIN_BLOCKS_MAX;
+    assert_true(chain_add_body(chain, &header, body, true));
+    assert_false(chain_has_room(chain, body.size));
+}
+
 static void test_a_full_store_changes_nothing(void **state)
 {
     struct setting *setting = *state;
@@ -621,6 +649,7 @@ int main(void)
                                         setup, teardown),
         cmocka_unit_test_setup_teardown(test_bodies_that_are_not_the_headers_are_refused, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(test_a_full_cache_is_nobodys_fault, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_full_store_changes_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(test_the_mempool_is_told, setup, teardown),
         cmocka_unit_test_setup_teardown(test_restarts_and_memory_agree_with_disk, setup, teardown),
