@@ -51,7 +51,7 @@ $(BUILD)/lib/libflex_$(1).a: $$($(1)_OBJECTS)
 	@mkdir -p $$(@D)
 	@echo "  AR    $$@"
 	@rm -f $$@
-	@ar rcsD $$@ $$^
+	@$$(AR) rcsD $$@ $$^
 endef
 $(foreach m,$(MODULES),$(eval $(call module_rules,$(m))))
 

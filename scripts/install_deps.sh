@@ -1,15 +1,17 @@
 #!/usr/bin/env bash
-# Installs the packages of scripts/packages.txt that are missing; says nothing when none is. It asks
-# no question and may run any number of times.
+# usage: install_deps.sh [LIST]: installs the packages of scripts/packages.txt, or of another list beside
+# it, that are missing; says nothing when none is. It asks no question and may run any number of times.
+# A name that ends in :arm64 makes that architecture known to dpkg first.
 set -euo pipefail
 cd "$(dirname "$0")"
+list=${1:-packages.txt}
 
 missing=()
 while read -r package _; do
     case $package in '' | '#'*) continue ;; esac
     status=$(dpkg-query -W -f '${Status}' "$package" 2>/dev/null || true)
     [ "$status" = "install ok installed" ] || missing+=("$package")
-done <packages.txt
+done <"$list"
 [ ${#missing[@]} -gt 0 ] || exit 0
 
 echo "deps: installing ${missing[*]}"
@@ -24,6 +26,7 @@ fi
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 export DEBIAN_FRONTEND=noninteractive
+case " ${missing[*]} " in *:arm64\ *) $as_root dpkg --add-architecture arm64 ;; esac
 if ! { $as_root apt-get -q update && $as_root apt-get -q -y install --no-install-recommends "${missing[@]}"; } >"$log" 2>&1; then
     tail -n 20 "$log" >&2
     echo "deps: installing failed; the lines above say why" >&2

@@ -10,6 +10,7 @@ test: ## install what is missing, build, run a tier of every kind of test
 	@$(MAKE) --no-print-directory clearing
 	@$(MAKE) --no-print-directory settling
 	@$(MAKE) --no-print-directory compilers
+	@$(MAKE) --no-print-directory determinism-quick
 	@$(MAKE) --no-print-directory asan
 	@$(MAKE) --no-print-directory tsan
 	@$(MAKE) --no-print-directory fuzz-regress
@@ -18,7 +19,7 @@ test: ## install what is missing, build, run a tier of every kind of test
 	@$(MAKE) --no-print-directory day
 	@echo "make test: passed"
 
-test-all: test nemesis tidy model ctime ## every tier whole
+test-all: test nemesis tidy model ctime determinism ## every tier whole
 	@$(MAKE) --no-print-directory sim SEEDS=20000
 	@$(MAKE) --no-print-directory sim-mutants
 	@$(MAKE) --no-print-directory fuzz SECONDS=900
@@ -49,6 +50,14 @@ compilers: all ## the whole tree once more under clang, warnings as errors
 	@$(MAKE) --no-print-directory -j2 BUILD=$(BUILD)/clang CC=clang all $(patsubst $(BUILD)/%,$(BUILD)/clang/%,$(UNIT_TESTS))
 	@tests/sim/same_digest.sh $(BUILD)/bin/flexsim $(BUILD)/clang/bin/flexsim
 	@echo "compilers: clean under gcc and clang"
+
+.PHONY: determinism determinism-quick
+determinism: ## 200 simulated seeds and the frozen vectors: gcc -O0, gcc -O3, clang, aarch64 under qemu
+	@scripts/install_deps.sh packages-determinism.txt
+	@tests/determinism.sh $(BUILD)/determinism 200 gcc-O0 gcc-O3 clang-O2 aarch64-O2
+
+determinism-quick: ## 20 simulated seeds: gcc -O0, gcc -O2, clang
+	@tests/determinism.sh $(BUILD)/determinism 20 gcc-O0 $(BUILD) $(BUILD)/clang
 
 asan: ## unit tests under the address and undefined-behaviour sanitizers
 	@$(MAKE) --no-print-directory BUILD=$(BUILD)/asan SANITIZE=address,undefined OPT=-O1 unit
