@@ -190,7 +190,7 @@ static bool read_bid(struct reader *reader, const cJSON *item, uint32_t at)
     struct clear_bid *bid = &reader->out->bids[at];
     struct clear_text_fault *fault = reader->fault;
     char where[32];
-    int side, kind, carrier;
+    int side = 0, kind = 0, carrier = 0;
     snprintf(where, sizeof where, "bids[%u]", (unsigned)at);
     if (!refuse_unknown(item, known, where, fault)) {
         return false;
@@ -516,7 +516,7 @@ static bool read_top(struct reader *reader, const cJSON *top)
     static const char *const rules[] = {"premium", "first_come", "highest_demand"};
     struct clear_text *out = reader->out;
     struct clear_text_fault *fault = reader->fault;
-    int format, mechanism, tie, price;
+    int format = 0, mechanism = 0, tie = 0, price = 0;
     int rule = CLEAR_PREMIUM;
     if (!refuse_unknown(top, known, "problem", fault) ||
         !read_choice(&format, top, "format", formats, 1, -1, "", fault) ||

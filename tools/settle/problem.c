@@ -64,7 +64,8 @@ static bool fail_in_array(const struct reader *reader, const char *key, uint32_t
                           const char *what)
 {
     char place[SETTLE_WHERE_SIZE];
-    (void)snprintf(place, sizeof place, "%s[%u]", key, index);
+    /* Every key is a short word of the format; the precision says so to the compiler too. */
+    (void)snprintf(place, sizeof place, "%.*s[%u]", SETTLE_WHERE_SIZE - 16, key, index);
     return fail_at(reader, place, what);
 }
 
