@@ -14,6 +14,7 @@
 #include <fcntl.h>
 #include <sodium.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <termios.h>
 #include <unistd.h>
@@ -99,6 +100,15 @@ static void add_hex(struct cJSON *object, const char *name, const uint8_t *data,
     sodium_memzero(text, sizeof text);
 }
 
+/* cJSON keeps strings of its own; the secret's is the only one that matters. */
+static void wipe_secret_string(struct cJSON *object)
+{
+    struct cJSON *secret = cJSON_GetObjectItemCaseSensitive(object, "secret");
+    if (cJSON_IsString(secret)) {
+        sodium_memzero(secret->valuestring, strlen(secret->valuestring));
+    }
+}
+
 static enum wallet_result write_box(const char *path, const struct key_box *box)
 {
     struct cJSON *object = cJSON_CreateObject();
@@ -124,11 +134,7 @@ static enum wallet_result write_box(const char *path, const struct key_box *box)
     ok = files_create(path, text, size + 1, 0600);
     int fault = errno;
     sodium_memzero(text, sizeof text);
-    /* cJSON keeps strings of its own; the secret's is the only one that matters. */
-    struct cJSON *secret = cJSON_GetObjectItemCaseSensitive(object, "secret");
-    if (secret != NULL) {
-        sodium_memzero(secret->valuestring, strlen(secret->valuestring));
-    }
+    wipe_secret_string(object);
     cJSON_Delete(object);
     errno = fault;
     return ok ? WALLET_OK : fault == EEXIST ? WALLET_EXISTS : WALLET_FAULT;
@@ -205,12 +211,16 @@ static enum wallet_result read_box(struct key_box *out, const char *path)
     if (!files_exists(path)) {
         return WALLET_ABSENT;
     }
-    char problem[160];
-    struct cJSON *object = files_read_json(path, problem);
-    if (object == NULL) {
-        return WALLET_MALFORMED;
+    char problem[JSON_PROBLEM_SIZE];
+    size_t size;
+    char *text = files_read(path, FILES_TEXT_BYTES_MAX, &size);
+    struct cJSON *object = text != NULL ? json_parse_strict(text, size, problem) : NULL;
+    if (text != NULL) {
+        sodium_memzero(text, size);
+        free(text);
     }
-    bool ok = parse_box(out, object);
+    bool ok = object != NULL && parse_box(out, object);
+    wipe_secret_string(object);
     cJSON_Delete(object);
     return ok ? WALLET_OK : WALLET_MALFORMED;
 }
