@@ -2,7 +2,9 @@
  *
  * Invariants: a node that can't be reached or talks nonsense is exit 3, one that says no is exit 1
  * with its own code and reason, a proof that fails is exit 4, and none of them is taken for
- * another; whatever is about to be put into a path has been checked to be plain. */
+ * another; whatever is about to be put into a path has been checked to be plain; a proof that is true
+ * but of a state long past, and a node whose clock is far from ours, do not go unnoticed, unless the
+ * chain's time is simulated. */
 #include "tools/session.h"
 
 #include <cjson/cJSON.h>
@@ -19,7 +21,15 @@
 #include "tools/wait.h"
 #include "tools/wallet.h"
 
-enum { PAGE_SIZE = 1000, GENESIS_TEXT_MAX = 1024 * 1024 };
+enum {
+    PAGE_SIZE = 1000,
+    GENESIS_TEXT_MAX = 1024 * 1024,
+    /* An idle chain makes a block every few seconds; older than this, a proof is of the past. */
+    FRESH_MS = 60 * 1000,
+    /* Transactions are valid for minutes: a node's clock that is off by more has us sign what could be
+     * held back and played much later. */
+    CLOCK_SLACK_MS = 5 * 60 * 1000
+};
 
 int session_open(struct session *session, struct cli *cli)
 {
@@ -99,6 +109,51 @@ static void say_hint(struct cli *cli, const char *code)
         if (strcmp(code, hints[i].code) == 0) {
             fprintf(cli->err, "flex: hint: %s\n", hints[i].hint);
         }
+    }
+}
+
+static int64_t own_time_ms(void)
+{
+    struct timespec now;
+    MUST(clock_gettime(CLOCK_REALTIME, &now) == 0);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+int64_t session_age_ms(const struct genesis *genesis, struct timestamp time, int64_t now_ms)
+{
+    int64_t age;
+    return genesis->simulated_time == 0 && checked_sub_i64(&age, now_ms, timestamp_ms(time)) ? age
+                                                                                             : 0;
+}
+
+bool session_time_is_plausible(const struct genesis *genesis, int64_t node_ms, int64_t now_ms)
+{
+    int64_t apart;
+    return genesis->simulated_time == 1 ||
+           (checked_sub_i64(&apart, node_ms, now_ms) && apart <= CLOCK_SLACK_MS &&
+            apart >= -(int64_t)CLOCK_SLACK_MS);
+}
+
+int session_check_node_time(struct session *session, int64_t node_ms)
+{
+    MUST(session->has_trust);
+    if (session_time_is_plausible(&session->genesis, node_ms, own_time_ms())) {
+        return CLI_DONE;
+    }
+    return cli_fail(session->cli, CLI_NO_NODE, "node_clock",
+                    "the node's clock and this computer's are more than %d minutes apart",
+                    CLOCK_SLACK_MS / 60000);
+}
+
+/* For people: a state proof is of the tip that the node chose to show. */
+static void warn_if_stale(const struct session *session, const struct proof *proof)
+{
+    int64_t age_ms = session_age_ms(&session->genesis, proof->header.time, own_time_ms());
+    if (proof->kind != NULL && age_ms > FRESH_MS) {
+        fprintf(session->cli->err,
+                "flex: warning: proven as of block %" PRIu64 ", %" PRId64
+                " s ago; the chain stands still, or the node is behind or hides what is newer\n",
+                proof->header.height, age_ms / 1000);
     }
 }
 
@@ -263,6 +318,9 @@ int session_proof(struct session *session, const char *kind, const char *id, str
         bool retry;
         status = try_proof(session, path, out, sealed, &retry, kind, id);
         if (!retry) {
+            if (status == CLI_DONE) {
+                warn_if_stale(session, out);
+            }
             return status;
         }
         if (!wait_more(&wait)) {
@@ -407,6 +465,26 @@ int session_participant_of(struct session *session, const struct public_key *key
               : cli_fail(session->cli, CLI_NO_NODE, "bad_answer", "the node names no participant");
 }
 
+/* Whose balance is shown as the owner's own is not for the node to say. */
+static int prove_participant(struct session *session, const struct public_key *key,
+                             const struct name *claimed)
+{
+    char hex[2 * PUBLIC_KEY_SIZE + 1];
+    struct key_record record;
+    struct proof proof;
+    bool absent;
+    hex_encode(hex, key->bytes, sizeof key->bytes);
+    int status = session_record(session, "key", hex, &record, &absent, &proof);
+    if (status != CLI_DONE) {
+        return status;
+    }
+    proof_release(&proof);
+    return !absent && name_compare(&record.participant, claimed) == 0
+               ? CLI_DONE
+               : cli_fail(session->cli, CLI_UNPROVEN, "proof_failed",
+                          "the node named a participant that does not have this wallet's key");
+}
+
 int session_participant(struct session *session, struct name *out, const struct name *given)
 {
     if (given != NULL && !name_is_empty(given)) {
@@ -415,5 +493,9 @@ int session_participant(struct session *session, struct name *out, const struct 
     }
     struct public_key key;
     int status = session_public_key(session->cli, &key);
-    return status == CLI_DONE ? session_participant_of(session, &key, out) : status;
+    if (status == CLI_DONE) {
+        status = session_participant_of(session, &key, out);
+    }
+    return status == CLI_DONE && !session->cli->no_verify ? prove_participant(session, &key, out)
+                                                          : status;
 }

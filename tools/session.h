@@ -53,9 +53,17 @@ bool session_key_path(const struct cli *cli, char *out, size_t size);
 int session_public_key(struct cli *cli, struct public_key *out);
 /* Asks for a passphrase if one is needed. The caller wipes the secret. */
 int session_secret_key(struct cli *cli, struct secret_key *secret, struct public_key *key);
-/* Who has that key on the ledger. */
+/* How long ago `time` was; 0 if the chain's time is simulated, so that nobody here can tell. */
+int64_t session_age_ms(const struct genesis *genesis, struct timestamp time, int64_t now_ms);
+/* Is a node's clock close enough to ours to compute an expiry from? Always, if the chain's time is
+ * simulated. */
+bool session_time_is_plausible(const struct genesis *genesis, int64_t node_ms, int64_t now_ms);
+/* CLI_NO_NODE with "node_clock" if it isn't. After session_trust. */
+int session_check_node_time(struct session *session, int64_t node_ms);
+/* Who has that key on the ledger, by the node's word. */
 int session_participant_of(struct session *session, const struct public_key *key, struct name *out);
-/* `given` if it is not empty, else the participant that has this wallet's key. */
+/* `given` if it is not empty, else the participant that has this wallet's key, proven unless the
+ * command line says not to verify. CLI_UNPROVEN if the node named another. */
 int session_participant(struct session *session, struct name *out, const struct name *given);
 
 #endif

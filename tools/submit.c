@@ -5,7 +5,7 @@
  * Invariants: one envelope is made and only ever that one is posted again, so that a lost answer
  * can't pay twice; "done" is said of a receipt that has been verified from the genesis file, or the
  * output says that it has not; the node's words about fee and time can at worst make the transaction
- * fail: the fee limit and the expiry are signed.
+ * fail: the fee limit and the expiry are signed, and an expiry far from our own clock is not.
  *
  * Absent on purpose: queues of unsent transactions. A wallet waits for each of its own. */
 #include "tools/submit.h"
@@ -131,6 +131,10 @@ static int read_expiry(struct session *session, struct timestamp *valid_until)
     cJSON_Delete(answer);
     if (!ok) {
         return cli_fail(session->cli, CLI_NO_NODE, "bad_answer", "the node's status has no time");
+    }
+    status = session_check_node_time(session, now);
+    if (status != CLI_DONE) {
+        return status;
     }
     *valid_until = timestamp_of(until);
     return CLI_DONE;

@@ -3,10 +3,13 @@
 # export, and every exit code that docs/wallet.md promises. Usage: test_wallet.sh BUILD
 set -uo pipefail
 bin=$(cd "$1/bin" && pwd)
+here=$(cd "$(dirname "$0")" && pwd)
 dir=$(mktemp -d /tmp/flex-e2e-wallet-XXXXXX)
 failed=0
 flex() { "$bin/flex" "$@"; }
+liar=
 finish() {
+    [ -n "$liar" ] && kill "$liar" 2>/dev/null
     flex devnet stop --dir "$dir/net" >/dev/null 2>&1
     rm -rf "$dir"
 }
@@ -69,6 +72,14 @@ has "flex: hint: flex account show"
 want 0 "a key that nobody knows" flex --home "$dir/stranger" key new --no-passphrase
 want 1 "a stranger's balance" flex --home "$dir/stranger" --node "$node" account show
 has "flex participant register NAME"
+python3 "$here/helpers/liar.py" "$node" agg-a >liar.url &
+liar=$!
+for _ in $(seq 50); do [ -s liar.url ] || sleep 0.1; done
+want 0 "a node that lies, but not about this" flex --home "$dir/net/wallets/dso" --node "$(cat liar.url)" \
+    account show agg-a
+want 4 "a node that shows another's balance as mine" flex --home "$dir/net/wallets/dso" \
+    --node "$(cat liar.url)" account show
+want 0 "an honest one" as dso account show
 want 3 "no node" flex --home "$dir/net/wallets/dso" --node http://127.0.0.1:1 account show
 
 want 0 market as operator market create west --zone west --opens 2025-01-01 --closes 2026-01-01 \
