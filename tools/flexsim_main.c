@@ -47,7 +47,8 @@ _Noreturn void fatal_environment(const char *what)
 
 static const char usage[] =
     "usage: flexsim [--seed S] [--seeds COUNT] [--nodes N] [--persona NAME|random|none]\n"
-    "               [--mutant NAME] [--ed25519] [--calm] [--trace] [--json] [--list]\n";
+    "               [--byzantine COUNT] [--mutant NAME] [--ed25519] [--calm] [--trace] [--json] "
+    "[--list]\n";
 
 static int bad_usage(const char *what, const char *value)
 {
@@ -108,6 +109,11 @@ static bool parse_valued(struct options *options, const char *option, const char
     }
     if (strcmp(option, "--persona") == 0)
         return parse_persona(options, value);
+    if (strcmp(option, "--byzantine") == 0) {
+        bool good = parse_number(&number, value) && number <= LIMIT_VALIDATORS;
+        options->config.byzantine = good ? (int)number : SIM_BYZANTINE_RANDOM;
+        return good;
+    }
     if (strcmp(option, "--mutant") == 0) {
         options->config.mutant = sim_mutant_by_name(value);
         return options->config.mutant != 0;
@@ -154,8 +160,11 @@ static int parse(struct options *options, int count, char **arguments)
 /* The line that brings this very run back. */
 static void print_reproduction(const struct options *options, uint64_t seed)
 {
-    fprintf(stderr, "  reproduce: flexsim --seed %llu --nodes %u --persona %s%s%s%s%s --trace\n",
-            (unsigned long long)seed, options->config.validators, options->persona,
+    char byzantine[32] = "";
+    if (options->config.byzantine >= 0)
+        (void)snprintf(byzantine, sizeof byzantine, " --byzantine %d", options->config.byzantine);
+    fprintf(stderr, "  reproduce: flexsim --seed %llu --nodes %u --persona %s%s%s%s%s%s --trace\n",
+            (unsigned long long)seed, options->config.validators, options->persona, byzantine,
             options->config.mutant != 0 ? " --mutant " : "",
             options->config.mutant != 0 ? sim_mutant_name(options->config.mutant) : "",
             options->config.ed25519 ? " --ed25519" : "", options->config.calm ? " --calm" : "");
@@ -260,7 +269,9 @@ static int run(const struct options *options)
 
 int main(int argument_count, char **arguments)
 {
-    struct options options = {.config = {.validators = 4, .persona = SIM_PERSONA_RANDOM},
+    struct options options = {.config = {.validators = 4,
+                                         .persona = SIM_PERSONA_RANDOM,
+                                         .byzantine = SIM_BYZANTINE_RANDOM},
                               .seeds = 1,
                               .persona = "random"};
     if (argument_count == 2 && strcmp(arguments[1], "--list") == 0)
@@ -268,6 +279,10 @@ int main(int argument_count, char **arguments)
     int mistake = parse(&options, argument_count, arguments);
     if (mistake != 0)
         return mistake;
+    if (options.config.byzantine > 0 &&
+        (options.config.persona == SIM_PERSONA_NONE ||
+         options.config.byzantine >= (int)options.config.validators))
+        return bad_usage("--byzantine wants a persona, and at least one honest validator", NULL);
     if (!options.has_seed) {
         options.config.seed = (uint64_t)time(NULL);
         fprintf(stderr, "flexsim: --seed %llu\n", (unsigned long long)options.config.seed);

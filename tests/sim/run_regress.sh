@@ -33,6 +33,15 @@ expect 2 --persona nobody
 expect 2 --mutant nothing --seed 1
 expect 2 --seed
 expect 2 --seeds 0
+expect 2 --byzantine 4 --seed 1
+expect 2 --byzantine 1 --persona none --seed 1
+# f lie: nothing breaks. One more: the chain does, and the oracles must see it.
+expect 0 --seed 1 --seeds 10 --persona colluder
+expect 0 --nodes 7 --seed 1 --seeds 5 --persona colluder
+expect 1 --seed 1 --seeds 5 --byzantine 2 --persona colluder
+expect 1 --seed 1 --seeds 60 --byzantine 2 --persona twin
+expect 1 --nodes 7 --seed 1 --seeds 5 --byzantine 3 --persona colluder
+expect 1 --nodes 7 --seed 1 --seeds 60 --byzantine 3 --persona twin
 expect 1 --seed 1 --seeds 10 --mutant small-quorum
 expect 3 --seed 1 --seeds 10 --mutant leader-ignores-mempool
 

@@ -14,7 +14,12 @@
 
 #include "crypto/hash.h"
 
-enum { SIM_FAILURE_SIZE = 240, SIM_PERSONA_RANDOM = -1, SIM_PERSONA_NONE = -2 };
+enum {
+    SIM_FAILURE_SIZE = 240,
+    SIM_PERSONA_RANDOM = -1,
+    SIM_PERSONA_NONE = -2,
+    SIM_BYZANTINE_RANDOM = -1
+};
 
 enum sim_outcome { SIM_HELD, SIM_SAFETY, SIM_LIVENESS, SIM_CRASH };
 
@@ -22,6 +27,7 @@ struct sim_config {
     uint64_t seed;
     uint32_t validators; /* LIMIT_VALIDATORS_MIN to LIMIT_VALIDATORS */
     int persona;         /* an index of sim_persona_by_name, or one of the two above */
+    int byzantine;       /* how many; SIM_BYZANTINE_RANDOM: as the persona says, at most f */
     uint32_t mutant;     /* 0 none, else from sim_mutant_by_name */
     bool ed25519;        /* real signatures of votes instead of a keyed hash */
     bool calm;           /* no faults of network, disk, clock or power */

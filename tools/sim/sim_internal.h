@@ -22,7 +22,7 @@
 #include "tools/sim/sim.h"
 
 enum {
-    SIM_NODES_MAX = LIMIT_VALIDATORS + 1 + (LIMIT_VALIDATORS - 1) / 3, /* observer, twins */
+    SIM_NODES_MAX = 2 * LIMIT_VALIDATORS + 1, /* observer, twins */
     SIM_VIEWS_MAX = 4096,
     SIM_HEIGHTS_MAX = 4096,
     SIM_EVENTS_MAX = 2000000, /* of one run; more is a storm that feeds itself */

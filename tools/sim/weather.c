@@ -1,7 +1,8 @@
 /* What goes wrong, and when. The seed picks which faults there are at all (each run has a few of
  * many: swarm testing finds more than all faults at once), how hard they are, and whom they hit.
  *
- * At most f validators are Byzantine or lose their disk for good; network, power, clocks and the rest
+ * At most f validators (unless --byzantine asks for more) are Byzantine or lose their disk for good;
+ * network, power, clocks and the rest
  * may hit anybody until GST. Clocks far off hit at most f nodes, because a quorum of them could make
  * a block of the future final, which no protocol can take back. */
 #include <stdlib.h>
@@ -138,6 +139,8 @@ static void plan_faulty(struct sim *sim)
         byzantine = faults;
     if (sim->config.persona == SIM_PERSONA_NONE)
         byzantine = 0;
+    if (sim->config.byzantine >= 0)
+        byzantine = (uint64_t)sim->config.byzantine;
     uint32_t at = (uint32_t)sim_below(sim, n);
     for (uint64_t i = 0; i < byzantine; i++) {
         struct sim_node *node = &sim->nodes[(at + i) % n];
