@@ -5,7 +5,9 @@
  * long. So from API_CONNECTIONS_CROWDED on, each new connection ends the oldest one that has no
  * complete request: one that is idle between requests, or still sending (docs/spec/api.md).
  *
- * Invariants: a request that is complete (read, suspended, or a stream) is never ended from here; a
+ * If there is none, the one goes that has been reading its answer for longest, over API_ANSWER_MS.
+ *
+ * Invariants: a request that waits for its answer, and a stream, is never ended from here; a
  * socket is shut down only while its entry is in use, which is until libmicrohttpd has said that
  * the connection is closed, so its number cannot be another's by then.
  *
@@ -22,7 +24,8 @@ struct api_connection {
     bool used;
     bool served; /* a complete request is being answered */
     int socket;
-    uint64_t since; /* order of becoming idle */
+    uint64_t since;       /* order of becoming idle */
+    uint64_t answered_ms; /* the answer is on its way since then; 0: it isn't */
 };
 
 struct api_connections {
@@ -46,6 +49,20 @@ void api_connections_destroy(struct api_connections *all)
     free(all);
 }
 
+/* NULL if every reader is still within its time. */
+static struct api_connection *slowest_reader(struct api_connections *all)
+{
+    const uint64_t now_ms = node_clock_monotonic_ms();
+    struct api_connection *slowest = NULL;
+    for (uint32_t i = 0; i < API_CONNECTIONS_MAX; i++) {
+        struct api_connection *entry = &all->entries[i];
+        if (entry->used && entry->answered_ms != 0 && now_ms - entry->answered_ms > API_ANSWER_MS &&
+            (slowest == NULL || entry->answered_ms < slowest->answered_ms))
+            slowest = entry;
+    }
+    return slowest;
+}
+
 /* Its thread of libmicrohttpd sees the end of the stream and closes it. */
 static void end_oldest(struct api_connections *all)
 {
@@ -56,8 +73,11 @@ static void end_oldest(struct api_connections *all)
             oldest = entry;
     }
     if (oldest == NULL)
+        oldest = slowest_reader(all);
+    if (oldest == NULL)
         return;
     oldest->served = true; /* ended once is enough */
+    oldest->answered_ms = 0;
     (void)shutdown(oldest->socket, SHUT_RDWR);
     log_line(LOG_DEBUG, "http: crowded -> the oldest connection without a whole request ended");
 }
@@ -103,16 +123,32 @@ void api_connections_notify(void *context, struct MHD_Connection *connection, vo
     MUST(pthread_mutex_unlock(&all->lock) == 0);
 }
 
-void api_connections_mark(struct api_connections *all, struct MHD_Connection *connection,
-                          bool served)
+static struct api_connection *entry_of(struct MHD_Connection *connection)
 {
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
-    struct api_connection *entry = info != NULL ? info->socket_context : NULL;
+    return info != NULL ? info->socket_context : NULL;
+}
+
+void api_connections_mark(struct api_connections *all, struct MHD_Connection *connection,
+                          bool served)
+{
+    struct api_connection *entry = entry_of(connection);
     if (entry == NULL)
         return;
     MUST(pthread_mutex_lock(&all->lock) == 0);
     entry->served = served;
     entry->since = ++all->clock;
+    entry->answered_ms = 0;
+    MUST(pthread_mutex_unlock(&all->lock) == 0);
+}
+
+void api_connections_answered(struct api_connections *all, struct MHD_Connection *connection)
+{
+    struct api_connection *entry = entry_of(connection);
+    if (entry == NULL)
+        return;
+    MUST(pthread_mutex_lock(&all->lock) == 0);
+    entry->answered_ms = node_clock_monotonic_ms();
     MUST(pthread_mutex_unlock(&all->lock) == 0);
 }

@@ -22,25 +22,28 @@ struct stream {
     uint64_t next;
     uint64_t written_at_ms;
     bool waiting;
-    char *text; /* what is being sent; NULL: nothing */
+    char *text;     /* what is being sent; NULL: nothing */
+    size_t charged; /* to the budget, for the text */
     size_t size;
     size_t at;
 };
 
 struct api_streams {
     struct node *node;
+    struct api_budget *budget;
     pthread_mutex_t lock;
     uint64_t height; /* the last that is committed */
     bool ending;
     struct stream *streams[API_STREAMS_MAX];
 };
 
-struct api_streams *api_streams_create(struct node *node)
+struct api_streams *api_streams_create(struct node *node, struct api_budget *budget)
 {
     struct api_streams *streams = calloc(1, sizeof *streams);
     if (streams == NULL)
         return NULL;
     streams->node = node;
+    streams->budget = budget;
     streams->height = store_tip(node->store)->height;
     MUST(pthread_mutex_init(&streams->lock, NULL) == 0);
     return streams;
@@ -76,10 +79,18 @@ static void wake_all(struct api_streams *streams)
     }
 }
 
+static void drop_text(struct stream *stream)
+{
+    api_budget_give(stream->owner->budget, stream->charged);
+    stream->charged = 0;
+    free(stream->text);
+    stream->text = NULL;
+}
+
 /* Takes `text` (malloc'ed, may be NULL) as what is sent next. */
 static void send_text(struct stream *stream, char *text, size_t size)
 {
-    free(stream->text);
+    drop_text(stream);
     stream->text = text;
     stream->size = text != NULL ? size : 0;
     stream->at = 0;
@@ -99,9 +110,15 @@ static bool prepare_event(struct stream *stream)
         size =
             snprintf(text, room, "id: %llu\ndata: %s\n\n", (unsigned long long)stream->next, data);
     free(data);
-    if (text == NULL || size <= 0)
+    /* No room among the answers that wait: the stream ends here and its reader comes back later. */
+    size_t charged = 0;
+    if (text == NULL || size <= 0 ||
+        !api_budget_take(stream->owner->budget, (size_t)size, &charged)) {
+        free(text);
         return false;
+    }
     send_text(stream, text, (size_t)size);
+    stream->charged = charged;
     stream->next++;
     return true;
 }
@@ -157,10 +174,8 @@ static ssize_t stream_read(void *context, uint64_t position, char *buffer, size_
         size = max;
     memcpy(buffer, stream->text + stream->at, size);
     stream->at += size;
-    if (stream->at == stream->size) {
-        free(stream->text);
-        stream->text = NULL;
-    }
+    if (stream->at == stream->size)
+        drop_text(stream);
     return (ssize_t)size;
 }
 
@@ -174,7 +189,7 @@ static void stream_free(void *context)
             owner->streams[i] = NULL;
     }
     unlock(owner);
-    free(stream->text);
+    drop_text(stream);
     free(stream);
 }
 

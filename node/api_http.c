@@ -28,6 +28,7 @@ struct api {
     struct MHD_Daemon *daemon;
     struct api_streams *streams;
     struct api_connections *connections;
+    struct api_budget budget;
     pthread_mutex_t lock; /* held while a call is handed out */
     bool stopping;
 };
@@ -41,6 +42,7 @@ struct exchange {
     char path[API_PATH_BYTES_MAX];
     struct node_call call;
     bool oversized;
+    size_t charged; /* to the budget, for the answer */
     size_t body_size;
     uint8_t *body; /* API_BODY_BYTES_MAX, only for POST */
 };
@@ -120,8 +122,36 @@ struct store_snapshot *api_snapshot(const struct api_request *request, struct ap
     return snapshot;
 }
 
-static enum MHD_Result queue(struct MHD_Connection *connection, struct api_reply *reply)
+bool api_budget_take(struct api_budget *budget, size_t size, size_t *charged)
 {
+    *charged = 0;
+    if (size <= API_ANSWER_BYTES_SMALL)
+        return true;
+    if (size > API_ANSWERS_BYTES_MAX)
+        return false;
+    *charged = size;
+    if (atomic_fetch_add(&budget->bytes, size) <= API_ANSWERS_BYTES_MAX - size)
+        return true;
+    api_budget_give(budget, *charged);
+    *charged = 0;
+    return false;
+}
+
+void api_budget_give(struct api_budget *budget, size_t charged)
+{
+    size_t before = atomic_fetch_sub(&budget->bytes, charged);
+    MUST(before >= charged);
+}
+
+static enum MHD_Result queue(struct exchange *exchange, struct api_reply *reply)
+{
+    struct MHD_Connection *connection = exchange->request.connection;
+    MUST(exchange->charged == 0);
+    if (!api_budget_take(&exchange->api->budget, reply->size, &exchange->charged)) {
+        free(reply->body);
+        api_reply_error(reply, MHD_HTTP_SERVICE_UNAVAILABLE, "busy",
+                        "too many large answers wait for their readers; try again");
+    }
     static const char nothing[] =
         "{\"error\":{\"code\":\"out_of_memory\",\"reason\":\"try again\"}}";
     struct MHD_Response *response;
@@ -145,6 +175,7 @@ static enum MHD_Result queue(struct MHD_Connection *connection, struct api_reply
         (void)MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, reply->allow);
     enum MHD_Result result = MHD_queue_response(connection, reply->status, response);
     MHD_destroy_response(response);
+    api_connections_answered(exchange->api->connections, connection);
     return result;
 }
 
@@ -300,7 +331,7 @@ static enum MHD_Result start_stream(struct exchange *exchange)
     struct api_reply reply = {0};
     uint64_t from = 0;
     if (!api_query_u64(&exchange->request, &reply, "from", &from))
-        return queue(connection, &reply);
+        return queue(exchange, &reply);
     const char *last = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Last-Event-ID");
     uint64_t seen = 0;
     if (last != NULL && uint64_from_text(&seen, last) && seen < UINT64_MAX)
@@ -311,7 +342,7 @@ static enum MHD_Result start_stream(struct exchange *exchange)
     if (response == NULL) {
         api_reply_error(&reply, MHD_HTTP_SERVICE_UNAVAILABLE, "busy",
                         "too many event streams at once; try again");
-        return queue(connection, &reply);
+        return queue(exchange, &reply);
     }
     (void)MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, "text/event-stream");
     (void)MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
@@ -351,7 +382,7 @@ static enum MHD_Result serve(struct exchange *exchange)
         }
         break;
     }
-    return queue(request->connection, &reply);
+    return queue(exchange, &reply);
 }
 
 static enum MHD_Result begin(struct api *api, struct MHD_Connection *connection, const char *url,
@@ -367,7 +398,7 @@ static enum MHD_Result begin(struct api *api, struct MHD_Connection *connection,
     metric_add(&api->node->metrics.http_requests, 1);
     struct api_reply reply = {0};
     if (!route_request(exchange, &reply, url, method))
-        return queue(connection, &reply);
+        return queue(exchange, &reply);
     if (exchange->request.route->action == API_SUBMIT) {
         exchange->body = malloc(API_BODY_BYTES_MAX);
         if (exchange->body == NULL)
@@ -404,7 +435,7 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *connection, 
         answer_submit(exchange, &reply);
     else
         answer_lookup(exchange, &reply);
-    return queue(connection, &reply);
+    return queue(exchange, &reply);
 }
 
 static void completed(void *context, struct MHD_Connection *connection, void **state,
@@ -416,6 +447,7 @@ static void completed(void *context, struct MHD_Connection *connection, void **s
     if (exchange == NULL)
         return;
     api_connections_mark(api->connections, connection, false);
+    api_budget_give(&api->budget, exchange->charged);
     free(exchange->body);
     free(exchange);
     *state = NULL;
@@ -488,7 +520,7 @@ struct api *api_start(struct node *node, char problem[NODE_PROBLEM_SIZE])
 {
     struct api *api = calloc(1, sizeof *api);
     if (api != NULL) {
-        api->streams = api_streams_create(node);
+        api->streams = api_streams_create(node, &api->budget);
         api->connections = api_connections_create();
     }
     if (api == NULL || api->streams == NULL || api->connections == NULL) {

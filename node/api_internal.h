@@ -25,8 +25,23 @@ enum {
     API_LIST_MAX = 1000,
     API_EXPORT_BLOCKS_MAX = 4096,
     API_EXPORT_BYTES_MAX = 4 * 1024 * 1024,
-    API_KEEPALIVE_MS = 15000
+    API_KEEPALIVE_MS = 15000,
+    /* Answers and events that wait for their readers, all together, beyond the small ones: sixteen
+     * pages of an export. Whoever asks and doesn't read must not make the node grow. */
+    API_ANSWERS_BYTES_MAX = 64 * 1024 * 1024,
+    /* Up to this size an answer is always given: 512 connections hold 32 MiB of them at most. */
+    API_ANSWER_BYTES_SMALL = 64 * 1024,
+    /* So long a reader may take over an answer while others are kept out. */
+    API_ANSWER_MS = 10000
 };
+
+/* Bytes of large answers that wait. All zero is empty. */
+struct api_budget {
+    _Atomic size_t bytes;
+};
+/* True if an answer of `size` bytes may be kept; *charged is what is to be given back for it. */
+bool api_budget_take(struct api_budget *budget, size_t size, size_t *charged);
+void api_budget_give(struct api_budget *budget, size_t charged);
 
 enum api_action {
     API_READ,   /* route->read fills the reply */
@@ -122,7 +137,7 @@ void api_read_proof(const struct api_request *request, struct api_reply *reply);
 
 /* api_events.c: the streams of one daemon. */
 struct api_streams;
-struct api_streams *api_streams_create(struct node *node);
+struct api_streams *api_streams_create(struct node *node, struct api_budget *budget);
 void api_streams_destroy(struct api_streams *streams);
 /* A response that streams from `height`; NULL if there are too many already. */
 struct MHD_Response *api_streams_open(struct api_streams *streams,
@@ -138,6 +153,9 @@ struct api_connections *api_connections_create(void);
 void api_connections_destroy(struct api_connections *all);
 void api_connections_notify(void *context, struct MHD_Connection *connection, void **place,
                             enum MHD_ConnectionNotificationCode code);
+/* Its answer is on its way from now on; how long the reader takes is its own affair while there is
+ * room for others. */
+void api_connections_answered(struct api_connections *all, struct MHD_Connection *connection);
 /* served: the connection's request is complete and must be answered; false: it has been. */
 void api_connections_mark(struct api_connections *all, struct MHD_Connection *connection,
                           bool served);

@@ -8,7 +8,8 @@
 struct node_metrics {
     _Atomic uint64_t frames_received;
     _Atomic uint64_t frames_sent;
-    _Atomic uint64_t frames_dropped; /* the peer's queue was full, or it was down */
+    _Atomic uint64_t
+        frames_dropped; /* the peer's queue was full, its budget spent, or it was down */
     _Atomic uint64_t strikes;
     _Atomic uint64_t transactions_received; /* from peers */
     _Atomic uint64_t transactions_posted;   /* by the API */
