@@ -51,6 +51,10 @@ compilers: all ## the whole tree once more under clang, warnings as errors
 	@tests/sim/same_digest.sh $(BUILD)/bin/flexsim $(BUILD)/clang/bin/flexsim
 	@echo "compilers: clean under gcc and clang"
 
+.PHONY: scenarios
+scenarios: $(BUILD)/tests/unit/consensus/test_scenarios ## the consensus stories of tests/sim/scenarios; REWRITE=1 writes their traces anew
+	@$(if $(REWRITE),FLEX_REWRITE=1) $<
+
 .PHONY: determinism determinism-quick
 determinism: ## 200 simulated seeds and the frozen vectors: gcc -O0, gcc -O3, clang, aarch64 under qemu
 	@scripts/install_deps.sh packages-determinism.txt

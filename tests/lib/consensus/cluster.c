@@ -12,6 +12,8 @@ enum { CLUSTER_STEPS_MAX = 400000, CLUSTER_GOAL = 3, CLUSTER_DELTA_MS = 100 };
 
 uint64_t cluster_random(struct cluster *cluster, uint64_t below)
 {
+    if (cluster->config.script != NULL)
+        return 0;
     uint64_t x = cluster->random += UINT64_C(0x9E3779B97F4A7C15);
     x = (x ^ x >> 30) * UINT64_C(0xBF58476D1CE4E5B9);
     x = (x ^ x >> 27) * UINT64_C(0x94D049BB133111EB);
@@ -20,7 +22,7 @@ uint64_t cluster_random(struct cluster *cluster, uint64_t below)
 
 bool cluster_chance(struct cluster *cluster, uint32_t permille)
 {
-    return cluster_random(cluster, 1000) < permille;
+    return cluster->config.script == NULL && cluster_random(cluster, 1000) < permille;
 }
 
 void cluster_fail(struct cluster *cluster, bool safety, const char *format, ...)
@@ -277,7 +279,11 @@ void cluster_send(struct cluster *cluster, struct wire *wire, int to)
     uint64_t delay;
     if (wire->from == to)
         return;
-    if (cluster->now_ms < cluster->gst_ms) {
+    if (cluster->config.script != NULL) {
+        delay = SCRIPT_DELAY_MS;
+        if (!script_passes(cluster, wire, to))
+            return;
+    } else if (cluster->now_ms < cluster->gst_ms) {
         if (cluster->split && cluster->side[wire->from] != cluster->side[to])
             return;
         if (cluster_random(cluster, 100) < cluster->loss_percent)
@@ -386,6 +392,9 @@ static void cluster_handle(struct cluster *cluster, const struct event *event)
         if (!cluster->node[event->node].up)
             shell_start(cluster, event->node);
         break;
+    case EVENT_SCRIPT:
+        script_line(cluster, event->number);
+        break;
     case EVENT_DELIVER:
     case EVENT_TICK:
     case EVENT_EXECUTED:
@@ -417,9 +426,26 @@ static uint64_t cluster_goal(const struct cluster *cluster)
     return (cluster->result->heights > last ? cluster->result->heights : last) + CLUSTER_GOAL;
 }
 
+/* The script says when it is over. */
+static void script_loop(struct cluster *cluster)
+{
+    while (cluster->heap_count > 0 && cluster->result->failure[0] == '\0' &&
+           !script_is_over(cluster)) {
+        struct event event = cluster_next(cluster);
+        cluster->now_ms = event.at_ms;
+        if (++cluster->result->steps > CLUSTER_STEPS_MAX)
+            cluster_fail(cluster, false, "the script spins");
+        cluster_handle(cluster, &event);
+    }
+}
+
 static void cluster_loop(struct cluster *cluster)
 {
     uint64_t goal = 0;
+    if (cluster->config.script != NULL) {
+        script_loop(cluster);
+        return;
+    }
     uint64_t end = cluster->gst_ms + 60 * CLUSTER_DELTA_MS * cluster->config.validators + 20000;
     while (cluster->heap_count > 0 && cluster->result->failure[0] == '\0') {
         struct event event = cluster_next(cluster);
@@ -492,7 +518,10 @@ void cluster_run(const struct cluster_config *config, struct cluster_result *res
     hash_begin(&cluster->trace, HASH_DOMAIN_LOG_LEAF);
     if (config->observer)
         cluster->node[config->validators].observer = true;
-    cluster_schedule(cluster);
+    if (config->script != NULL)
+        script_begin(cluster);
+    else
+        cluster_schedule(cluster);
     for (uint32_t i = 0; i < cluster->nodes; i++) {
         cluster->node[i].core = cluster_memory((int)i, config->validators);
         if (config->late && i + 1 == cluster->nodes) {

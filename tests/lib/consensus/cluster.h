@@ -20,7 +20,8 @@ enum cluster_persona {
     PERSONA_EQUIVOCATOR, /* two blocks for two halves, votes for both, random votes, amnesia */
     PERSONA_NULLIFIER,   /* nullifies every view, also those that it votes to finalize */
     PERSONA_LIAR,        /* proposes blocks with a wrong state root or a time out of bounds */
-    PERSONA_COUNT
+    PERSONA_COUNT,
+    PERSONA_SCRIPTED /* as honest, but for what a script makes it say; never by seed */
 };
 
 /* The set of an epoch: a run of the nodes' keys. */
@@ -38,10 +39,11 @@ struct cluster_config {
     uint32_t mutants;       /* enum bft_mutant, in every honest core */
     bool lose_vote_records; /* the journal forgets half of the own votes */
     bool real_signatures;
-    bool observer;    /* one more node that only follows */
-    int persona;      /* of the faulty ones; -1: by seed */
-    uint64_t calm_ms; /* GST, with no faults before it; 0: by seed, with faults */
-    bool late;        /* the last node (observer, else validator) starts at GST */
+    bool observer;         /* one more node that only follows */
+    int persona;           /* of the faulty ones; -1: by seed */
+    uint64_t calm_ms;      /* GST, with no faults before it; 0: by seed, with faults */
+    struct script *script; /* NULL: faults by seed; else no chance at all (script.h) */
+    bool late;             /* the last node (observer, else validator) starts at GST */
 };
 
 struct cluster_result {

@@ -4,6 +4,7 @@
 #define FLEX_TESTS_CLUSTER_INTERNAL_H
 
 #include "tests/lib/consensus/cluster.h"
+#include "tests/lib/consensus/script.h"
 
 /* A message on its way; shared by its deliveries. */
 struct wire {
@@ -38,7 +39,8 @@ enum event_kind {
     EVENT_PENDING,
     EVENT_SPLIT,
     EVENT_HEAL,
-    EVENT_POWER_CUT
+    EVENT_POWER_CUT,
+    EVENT_SCRIPT
 };
 
 struct event {
@@ -163,6 +165,8 @@ void oracle_decide(struct cluster *cluster, int node, const struct block_header 
                    const struct hash *id);
 void oracle_end(struct cluster *cluster);
 
+/* Fills in epoch, signer and the node's own signature. */
+void persona_sign(struct cluster *cluster, int node, struct vote *vote);
 /* A faulty node's message takes its place; true: it has been dealt with. */
 bool persona_send(struct cluster *cluster, int node, struct wire *wire, int to);
 

@@ -7,7 +7,7 @@
 
 #include "base/fatal.h"
 
-static void persona_sign(struct cluster *cluster, int node, struct vote *vote)
+void persona_sign(struct cluster *cluster, int node, struct vote *vote)
 {
     struct hash message;
     vote->epoch = cluster_epoch_of(cluster, node);
@@ -152,6 +152,8 @@ bool persona_send(struct cluster *cluster, int node, struct wire *wire, int to)
             return true;
         }
         return false;
+    case PERSONA_SCRIPTED:
+        return script_send(cluster, node, wire);
     case PERSONA_HONEST:
     case PERSONA_COUNT:
         break;

@@ -166,6 +166,8 @@ static void shell_build(struct cluster *cluster, int index, const struct bft_eff
         return;
     }
     cluster_state_root(&header.state_root, &parent_state, &header.tx_root);
+    if (cluster->config.script != NULL && script_differs(cluster, node))
+        header.state_root.bytes[0] ^= 1;
     struct event event = {.kind = EVENT_BUILT,
                           .node = index,
                           .generation = node->generation,
@@ -199,7 +201,8 @@ static enum bft_verdict shell_verdict(struct cluster *cluster, struct node *node
     if (!cluster_parent_state(cluster, header, &parent_state))
         return BFT_VERDICT_INVALID;
     cluster_state_root(&expected, &parent_state, &header->tx_root);
-    if (!hash_equal(&expected, &header->state_root))
+    if (!hash_equal(&expected, &header->state_root) ||
+        (cluster->config.script != NULL && script_differs(cluster, node)))
         return BFT_VERDICT_INVALID;
     shell_next_set(cluster, header->height, &expected);
     if (!hash_equal(&expected, &header->next_set) ||
@@ -392,6 +395,8 @@ static void shell_accuse(struct cluster *cluster, int index, const struct bft_ef
             cluster_fail(cluster, true, "evidence against honest node %d", effect->vote.signer);
         return;
     }
+    if (effect->kind == BFT_ALARM && cluster->config.script != NULL)
+        return;
     if (effect->kind == BFT_ALARM)
         cluster_fail(cluster, true, "node %d alarms: %s", index, effect->text);
     else if (effect->reply_to < (int)cluster->nodes &&
@@ -449,6 +454,8 @@ static void shell_trace(struct cluster *cluster, int index, const struct bft_eff
         hash_update(&cluster->trace, line, sizeof line);
         hash_update(&cluster->trace, &effect->block_id, HASH_SIZE);
         hash_update(&cluster->trace, &effect->vote.signature, SIGNATURE_SIZE);
+        if (cluster->config.script != NULL)
+            script_trace(cluster, index, effect);
     }
 }
 
@@ -518,6 +525,8 @@ void shell_stop(struct cluster *cluster, int index)
     struct node *node = &cluster->node[index];
     node->up = false;
     node->generation++;
+    if (cluster->config.script != NULL)
+        return;
     struct event event = {.kind = EVENT_RESTART, .node = index};
     cluster_at(cluster, &event, 50 + cluster_random(cluster, 1450));
 }
