@@ -634,8 +634,11 @@ def contradiction(c):
     subprocess.run([c.helpers / "spoil_state", node.home / "data", "dso"], check=True)
     c.allowed_broken.append(f" {node.name} .*(executes differently|voting has stopped)")
     node.start()
-    wait_until(30, f"{node.name} notices", lambda: "executes differently" in
-               node.status().get("refusal", ""))
+    # It may learn so from a notarized block first, or from a final one: the first reason stays.
+    wait_until(30, f"{node.name} notices", lambda: any(
+        reason in node.status().get("refusal", "")
+        for reason in ("executes differently", "execution or state differs")))
+    wait_until(30, f"{node.name} halts", lambda: node.log_lines("is final but executes differently"))
     frozen = node.height()
     others = [other for other in c.nodes if other is not node]
     c.progress("beside a node that differs", blocks=5, nodes=others)
