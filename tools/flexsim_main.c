@@ -28,6 +28,7 @@ struct options {
 struct totals {
     uint64_t seeds, safety, liveness, crash;
     uint64_t events, heights, transactions, crashes, evidence, healed_ms_max;
+    uint64_t deals, refunds, cancelled, expired;
     struct hash_state digest;
     char first_failure[SIM_FAILURE_SIZE];
     uint64_t first_seed;
@@ -188,6 +189,10 @@ static void count(struct totals *totals, const struct options *options, uint64_t
     totals->transactions += result->transactions;
     totals->crashes += result->crashes;
     totals->evidence += result->evidence;
+    totals->deals += result->deals;
+    totals->refunds += result->refunds;
+    totals->cancelled += result->cancelled;
+    totals->expired += result->expired;
     if (result->healed_ms > totals->healed_ms_max)
         totals->healed_ms_max = result->healed_ms;
     hash_update(&totals->digest, result->digest.bytes, HASH_SIZE);
@@ -229,6 +234,9 @@ static void print_json(const struct options *options, const struct totals *total
            (unsigned long long)totals->events, (unsigned long long)totals->heights,
            (unsigned long long)totals->transactions, (unsigned long long)totals->crashes,
            (unsigned long long)totals->evidence, (unsigned long long)totals->healed_ms_max);
+    printf(",\"deals\":%llu,\"refunds\":%llu,\"cancelled\":%llu,\"expired\":%llu",
+           (unsigned long long)totals->deals, (unsigned long long)totals->refunds,
+           (unsigned long long)totals->cancelled, (unsigned long long)totals->expired);
     if (totals->first_failure[0] != '\0') {
         printf(",\"first_failure\":{\"seed\":%llu,\"what\":",
                (unsigned long long)totals->first_seed);

@@ -52,6 +52,14 @@ for arguments in "--seed 7 --seeds 20" "--nodes 7 --seed 3 --seeds 5 --json"; do
         failed=1
     fi
 done
+# The market is alive under faults: nothing below may be zero.
+market=$("$sim" --seed 1 --seeds 60 --json 2>/dev/null | head -n 1)
+for what in deals refunds cancelled expired; do
+    if ! grep -qE "\"$what\":[1-9]" <<<"$market"; then
+        printf 'flexsim: no %s on the ledger\n' "$what"
+        failed=1
+    fi
+done
 # shellcheck disable=SC2312
 whole=$("$sim" --seed 1 --seeds 3 --trace --persona none | grep -c '>')
 if [ "$whole" -lt 100 ]; then

@@ -31,6 +31,49 @@ void sim_audit_block(struct sim *sim, struct sim_final *final,
     hash_bytes(&final->receipts, HASH_DOMAIN_RECEIPT, block->receipts.data, block->receipts.size);
 }
 
+static void count_market(struct sim *sim, struct state_view *view, enum state_kind kind)
+{
+    const uint8_t prefix[] = {(uint8_t)kind};
+    uint8_t key[LIMIT_STATE_KEY_BYTES];
+    size_t key_size = 0;
+    struct bytes_view value;
+    while (view->ops->next(view, bytes_view_of(prefix, sizeof prefix), bytes_view_of(key, key_size),
+                           key, &key_size, &value)) {
+        if (kind == STATE_DEAL) {
+            struct deal_record deal;
+            MUST(codec_decode_all(&deal_record_codec, &deal, value));
+            sim->result->deals++;
+            sim->result->refunds += deal.state == DEAL_REFUNDED;
+        } else {
+            struct order_record order;
+            MUST(codec_decode_all(&order_record_codec, &order, value));
+            sim->result->cancelled += order.status == ORDER_CANCELLED;
+            sim->result->expired += order.status == ORDER_EXPIRED;
+        }
+    }
+}
+
+/* An escrow's pot outlives neither its open request nor its matched deal. */
+static void check_escrow(struct sim *sim, struct state_view *view, struct bytes_view key)
+{
+    struct byte_reader reader;
+    byte_reader_init(&reader, key.data + 1, key.size - 1);
+    uint8_t kind = byte_read_u8(&reader);
+    if (kind != POT_ORDER_ESCROW && kind != POT_DEAL_ESCROW)
+        return;
+    uint64_t id = byte_read_u64(&reader);
+    struct order_record order;
+    struct deal_record deal;
+    struct state_key of = state_key_u64(kind == POT_ORDER_ESCROW ? STATE_ORDER : STATE_DEAL, id);
+    bool open =
+        kind == POT_ORDER_ESCROW
+            ? ledger_read(view, &of, &order_record_codec, &order) && order.status == ORDER_OPEN
+            : ledger_read(view, &of, &deal_record_codec, &deal) && deal.state == DEAL_MATCHED;
+    if (!open)
+        sim_fail(sim, SIM_SAFETY, "an escrow of %s %llu, which is over",
+                 kind == POT_ORDER_ESCROW ? "order" : "deal", (unsigned long long)id);
+}
+
 /* O7: all pots together hold what was minted. */
 void sim_audit_end(struct sim *sim)
 {
@@ -47,7 +90,10 @@ void sim_audit_end(struct sim *sim)
         if (money_ueur(pot.amount) < 0)
             sim_fail(sim, SIM_SAFETY, "a pot holds less than nothing");
         sum += money_ueur(pot.amount);
+        check_escrow(sim, view, bytes_view_of(key, key_size));
     }
+    count_market(sim, view, STATE_DEAL);
+    count_market(sim, view, STATE_ORDER);
     for (uint64_t nonce = 1; nonce <= sim->wallets[SIM_WALLETS].committed; nonce++)
         minted += sim_minted(nonce);
     if (sum != minted)

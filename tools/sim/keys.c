@@ -78,6 +78,8 @@ static void add_participant(struct genesis *genesis, uint32_t wallet, uint32_t r
 
 static void make_world(uint32_t validators)
 {
+    static const uint32_t roles[SIM_WALLETS] = {ROLE_MARKET_OPERATOR, ROLE_DSO, ROLE_AGGREGATOR,
+                                                ROLE_AGGREGATOR};
     struct genesis *genesis = &world.genesis;
     memset(&world, 0, sizeof world);
     world.validators = validators;
@@ -96,7 +98,7 @@ static void make_world(uint32_t validators)
     genesis->params.fee_period = duration_of(MS_PER_DAY);
     genesis->params.tx_lifetime = duration_of(MS_PER_DAY);
     for (uint32_t w = 0; w < SIM_WALLETS; w++)
-        add_participant(genesis, w, w == 0 ? ROLE_MARKET_OPERATOR : ROLE_AGGREGATOR);
+        add_participant(genesis, w, roles[w]);
     add_participant(genesis, SIM_WALLETS, ROLE_TREASURER);
     genesis->params.validator_count = validators;
     for (uint32_t i = 0; i < validators; i++) {
@@ -184,7 +186,7 @@ static void sign_once(struct signed_transaction *out, uint32_t wallet, uint64_t 
     struct secret_key secret, other;
     struct name self;
     struct token_mint mint;
-    struct token_transfer transfer;
+    static struct sim_actions actions;
     person(wallet, &self, &secret);
     memset(&draft, 0, sizeof draft);
     memset(&mint, 0, sizeof mint);
@@ -192,20 +194,16 @@ static void sign_once(struct signed_transaction *out, uint32_t wallet, uint64_t 
     draft.nonce = nonce;
     draft.valid_until = timestamp_of(SIM_GENESIS_MS + MS_PER_HOUR);
     draft.fee_limit = money_of(1000000);
-    draft.action_count = 1;
     if (wallet == SIM_WALLETS) {
         person((uint32_t)(nonce - 1) % SIM_WALLETS, &mint.to, &other);
         mint.amount = money_of(sim_minted(nonce));
         memset(mint.receipt.bytes, 0x40, HASH_SIZE);
         mint.receipt.bytes[0] = (uint8_t)nonce;
+        draft.action_count = 1;
         draft.actions[0].type = ACTION_TOKEN_MINT;
         draft.actions[0].record = &mint;
     } else {
-        person((wallet + 1 + (uint32_t)nonce % (SIM_WALLETS - 1)) % SIM_WALLETS, &transfer.to,
-               &other);
-        transfer.amount = money_of(1000 + (int64_t)nonce);
-        draft.actions[0].type = ACTION_TOKEN_TRANSFER;
-        draft.actions[0].record = &transfer;
+        sim_market_actions(&draft, &actions, wallet, nonce);
     }
     byte_writer_init(&writer, out->bytes, sizeof out->bytes);
     MUST(transaction_sign(&writer, &draft, &secret));

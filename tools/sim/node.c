@@ -43,7 +43,8 @@ static uint64_t moment_of(const struct sim *sim, const struct sim_node *node, ui
 struct timestamp sim_node_wall(const struct sim *sim, const struct sim_node *node)
 {
     int64_t jump = sim_is_calm(sim) ? 0 : node->jump_ms;
-    return timestamp_of(SIM_GENESIS_MS + 1000 + (int64_t)sim->now_ms + node->skew_ms + jump);
+    return timestamp_of(SIM_GENESIS_MS + 1000 + (int64_t)sim->now_ms + sim->leap_ms +
+                        node->skew_ms + jump);
 }
 
 /* --- start and stop ------------------------------------------------------------------------------ */
@@ -248,6 +249,7 @@ static void handle(struct sim *sim, struct sim_node *node, const struct sim_even
     case SIM_EVENT_WEATHER:
     case SIM_EVENT_POWER:
     case SIM_EVENT_CALAMITY:
+    case SIM_EVENT_LEAP:
     case SIM_EVENT_HEAL:
         MUST(!"an event of a node");
     }

@@ -155,7 +155,7 @@ static void credit_wallets(struct sim *sim, struct bytes_view body)
 static void count_probe_slot(struct sim *sim, const struct block_header *header)
 {
     uint32_t leader = validator_set_leader(&sim->set, 0, header->view);
-    int64_t given = SIM_GENESIS_MS + 1000 + (int64_t)sim->probe_ms + SKEW_MS_MAX;
+    int64_t given = SIM_GENESIS_MS + 1000 + (int64_t)sim->probe_ms + sim->leap_ms + SKEW_MS_MAX;
     if (sim->probe_nonce == 0 || sim->probe_done || sim->nodes[leader].faulty ||
         timestamp_ms(header->time) <= given)
         return;
@@ -170,7 +170,7 @@ static void check_link(struct sim *sim, const struct block_header *header)
 {
     const struct sim_final *parent = &sim->finals[header->height - 1];
     unsigned long long height = header->height;
-    int64_t latest = SIM_GENESIS_MS + 1000 + (int64_t)sim->now_ms + SKEW_MS_MAX;
+    int64_t latest = SIM_GENESIS_MS + 1000 + (int64_t)sim->now_ms + sim->leap_ms + SKEW_MS_MAX;
     if (!hash_equal(&header->parent_id, &parent->id) || header->view >= SIM_VIEWS_MAX)
         sim_fail(sim, SIM_SAFETY, "height %llu does not extend the final chain", height);
     for (uint64_t v = header->parent_view + 1; v < header->view && v < SIM_VIEWS_MAX; v++)

@@ -97,6 +97,10 @@ static void handle(struct sim *sim, const struct sim_event *event)
     case SIM_EVENT_CALAMITY:
         sim_weather_calamity(sim, event);
         break;
+    case SIM_EVENT_LEAP:
+        sim_story(sim, NULL, "all clocks leap");
+        sim->leap_ms = (int64_t)event->number;
+        break;
     case SIM_EVENT_HEAL:
         sim_weather_heal(sim);
         break;

@@ -43,6 +43,10 @@ struct sim_result {
     uint64_t events;
     uint32_t evidence;
     uint32_t crashes;
+    uint64_t deals; /* on the final ledger; those refunded, orders cancelled and expired */
+    uint64_t refunds;
+    uint64_t cancelled;
+    uint64_t expired;
     struct hash digest;
 };
 

@@ -9,6 +9,7 @@
  *   audit.c    re-execution by a node apart       persona*.c Byzantine validators
  *   keys.c     keys, genesis, signatures          guard.c    assertions become verdicts
  *   mutant.c   rules switched off on purpose      trace.c    the digest, the story
+ *   market.c   what wallets do on the ledger
  *
  * Times: `now_ms` is the simulation's; a node's monotonic and wall clocks are derived from it. */
 #ifndef FLEX_TOOLS_SIM_INTERNAL_H
@@ -41,7 +42,7 @@ enum {
     SIM_CLOG_MAX = 128,                   /* frames that a clogged link holds */
     SIM_WALLETS = 4,
     SIM_WALLET_NONCES = 96,
-    SIM_ENVELOPE_MAX = 512
+    SIM_ENVELOPE_MAX = 1024
 };
 
 /* 2026-01-05 00:00 UTC. */
@@ -69,6 +70,7 @@ enum sim_event_kind {
     SIM_EVENT_WEATHER,  /* the network changes */
     SIM_EVENT_POWER,    /* number: 1 isolate all, 0 cut the power */
     SIM_EVENT_CALAMITY, /* number: index in the list of planned ones */
+    SIM_EVENT_LEAP,     /* everybody's wall clock, past deliveries and proofs */
     SIM_EVENT_HEAL
 };
 
@@ -266,7 +268,8 @@ struct sim {
     struct sim_random random;
     uint64_t now_ms;
     uint64_t gst_ms;
-    uint64_t goal; /* height; 0 until GST */
+    int64_t leap_ms; /* of everybody's wall clock */
+    uint64_t goal;   /* height; 0 until GST */
     uint32_t node_count;
     struct sim_node nodes[SIM_NODES_MAX];
     struct sim_event *queue;
@@ -331,6 +334,14 @@ struct bytes_view sim_transaction(struct sim *sim, uint32_t wallet, uint64_t non
 /* Is this envelope one of those, byte by byte, so that its signature is known to be good? */
 bool sim_signature_is_good(const struct transaction *transaction);
 int64_t sim_minted(uint64_t nonce);
+
+/* market.c */
+struct sim_actions {
+    union action_record records[LIMIT_ACTIONS_PER_TX];
+};
+/* Adds the actions of a wallet's transaction; `kept` must outlive the draft. */
+void sim_market_actions(struct transaction_draft *draft, struct sim_actions *kept, uint32_t wallet,
+                        uint64_t nonce);
 
 /* network.c */
 void sim_network_send(struct sim *sim, int from, int to, struct sim_frame *frame,

@@ -183,6 +183,12 @@ void sim_weather_plan(struct sim *sim)
         event.kind = SIM_EVENT_WEATHER;
         sim_at(sim, 100 + sim_below(sim, 800), &event);
     }
+    if (sim_chance(sim, 400)) { /* the first deliveries are over, and the time for their proofs */
+        event.kind = SIM_EVENT_LEAP;
+        event.number = sim_between(sim, 1850000, 3000000);
+        sim_at(sim, sim_between(sim, sim->gst_ms / 2, sim->gst_ms - 1), &event);
+        event.number = 0;
+    }
     event.kind = SIM_EVENT_HEAL;
     sim_at(sim, sim->gst_ms, &event);
 }
