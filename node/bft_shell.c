@@ -404,8 +404,14 @@ static void collect(struct shell *shell, const struct bft_effect *effect)
 
 void shell_feed(struct shell *shell, struct bft_input *input)
 {
-    if (shell->send_count > OUTBOX_SOFT_MAX)
+    if (shell->send_count > OUTBOX_SOFT_MAX) {
+        const uint64_t epoch = shell->node->epoch;
         shell_settle(shell);
+        if (shell->node->epoch != epoch)
+            return; /* its indices are of the set before; what it said is void or comes again */
+    }
+    if (shell->failed)
+        return; /* there may be no core any more */
     input->now_ms = node_clock_monotonic_ms();
     input->wall = node_clock_wall(&shell->node->clock);
     shell->effects.count = 0;

@@ -281,7 +281,8 @@ void node_intake(struct node *node, struct node_event *event)
     switch (event->kind) {
     case NODE_EVENT_FRAME:
     case NODE_EVENT_BODIES:
-        take_frame(node, event);
+        if (!shell_has_failed(node->shell)) /* else there may be no core to ask */
+            take_frame(node, event);
         break;
     case NODE_EVENT_LINK:
         take_link(node, event);

@@ -103,7 +103,9 @@ static void write_board(struct loop_state *loop, bool stopping)
     struct bft_view_status view;
     struct node_status status;
     memset(&status, 0, sizeof status);
-    bft_status(node->core, &view);
+    memset(&view, 0, sizeof view);
+    if (node->core != NULL) /* the next epoch's may have failed to start */
+        bft_status(node->core, &view);
     status.height = tip->height;
     status.tip_view = tip->view;
     status.tip_id = tip->block_id;
@@ -120,7 +122,7 @@ static void write_board(struct loop_state *loop, bool stopping)
         snprintf(status.refusal, sizeof status.refusal, "%s", view.refusal);
     status.pending_transactions = (uint32_t)mempool_count(node->mempool);
     status.pending_bytes = mempool_bytes(node->mempool);
-    status.journal_bytes = journal_bytes(node->journal);
+    status.journal_bytes = node->journal != NULL ? journal_bytes(node->journal) : 0;
     status.store_full = shell_store_is_full(node->shell);
     status.started = true;
     status.stopping = stopping;
@@ -165,11 +167,13 @@ void *node_loop_main(void *context)
         uint64_t deadline = earliest(bft_deadline_ms(node->core), loop.housekeeping_at_ms);
         deadline = earliest(deadline, shell_retry_at_ms(node->shell));
         intake_all(&loop, inbox_take(&node->inbox, deadline));
-        tick(&loop);
+        if (!shell_has_failed(node->shell))
+            tick(&loop);
         shell_settle(node->shell);
         feed_pending(&loop);
         write_board(&loop, false);
-        housekeeping(&loop);
+        if (!shell_has_failed(node->shell))
+            housekeeping(&loop);
     }
     write_board(&loop, true);
     node->failed = shell_has_failed(node->shell);

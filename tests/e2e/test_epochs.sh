@@ -55,7 +55,17 @@ prove() { flex governance prove-key "$2" --node-key "net/nodes/$1/node.key" --ge
 prove "${spares[0]}" meters >proof.json
 number=$(propose dso add --key "$(jq -r .key proof.json)" --operator meters --proof "$(jq -r .proof proof.json)")
 as meters governance vote "$number" yes >/dev/null && fail "a vote without a validator"
+# One that cannot make the next epoch's journal stops and says why; it does not crash.
+: >net/nodes/agg-b/journal-1
 vote "$number" agg-a agg-b
+for _ in $(seq 100); do
+    [ "$(flex devnet status --dir net --json | jq -r '.nodes[] | select(.name == "agg-b") | .pid')" = null ] && break
+    sleep 0.1
+done
+grep -q "epoch 1: .*-> stopping" net/nodes/agg-b/flexd.log || fail "agg-b did not say why it stops"
+grep -q "the node had to stop; see the log" net/nodes/agg-b/flexd.log || fail "agg-b crashed"
+rm net/nodes/agg-b/journal-1
+flex devnet start-node --dir net --node agg-b >/dev/null
 for node in dso agg-a agg-b operator "${spares[0]}"; do
     until_status 20 "$node" '.epoch == "1" and .validators == 5 and .voting'
 done
