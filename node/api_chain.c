@@ -70,6 +70,21 @@ static bool add_events(cJSON *list, struct bytes_view events)
     return true;
 }
 
+/* In one pass: a full block has 8192 receipts, and many streams may ask for its events. */
+static void add_events_of_block(cJSON *list, struct bytes_view receipts)
+{
+    struct byte_reader reader;
+    struct receipt receipt;
+    byte_reader_init(&reader, receipts.data, receipts.size);
+    const uint32_t count = byte_read_u32(&reader);
+    for (uint32_t i = 0; !reader.failed && i < count && i <= LIMIT_TX_PER_BLOCK; i++) {
+        struct bytes_view bytes = byte_read_sized(&reader, receipts.size);
+        if (reader.failed || !codec_decode_all(&receipt_record, &receipt, bytes) ||
+            !add_events(list, receipt.events))
+            return;
+    }
+}
+
 static cJSON *transaction_ids(struct bytes_view body)
 {
     cJSON *list = cJSON_CreateArray();
@@ -196,14 +211,7 @@ char *api_block_event(struct node *node, uint64_t height)
         json_add_u64(root, "height", height);
         json_add_i64(root, "time_ms", timestamp_ms(header.time));
         cJSON_AddItemToObject(root, "transactions", transaction_ids(block.body));
-        cJSON *events = cJSON_AddArrayToObject(root, "events");
-        struct receipt receipt;
-        uint32_t count = 1;
-        for (uint32_t i = 0; i < count; i++) {
-            if (!api_receipt_at(block.receipts, i, &receipt, &count) ||
-                !add_events(events, receipt.events))
-                break;
-        }
+        add_events_of_block(cJSON_AddArrayToObject(root, "events"), block.receipts);
         text = cJSON_PrintUnformatted(root);
         cJSON_Delete(root);
     }
