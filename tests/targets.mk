@@ -61,6 +61,8 @@ determinism: ## 200 simulated seeds and the frozen vectors: gcc -O0, gcc -O3, cl
 	@tests/determinism.sh $(BUILD)/determinism 200 gcc-O0 gcc-O3 clang-O2 aarch64-O2
 
 determinism-quick: ## 20 simulated seeds: gcc -O0, gcc -O2, clang
+	@$(MAKE) --no-print-directory -j2 $(BUILD)/bin/flexsim
+	@$(MAKE) --no-print-directory -j2 BUILD=$(BUILD)/clang CC=clang $(BUILD)/clang/bin/flexsim
 	@tests/determinism.sh $(BUILD)/determinism 20 gcc-O0 $(BUILD) $(BUILD)/clang
 
 asan: ## unit tests under the address and undefined-behaviour sanitizers

@@ -532,7 +532,7 @@ void script_begin(struct cluster *cluster)
 bool script_run(struct script *script)
 {
     struct cluster_result result;
-    struct cluster_config config = {.validators = 4, .script = script};
+    struct cluster_config config = {.validators = 4, .mutants = script->mutants, .script = script};
     script->story = malloc(SCRIPT_STORY_MAX);
     MUST(script->story != NULL);
     script->story[0] = '\0';

@@ -21,6 +21,7 @@ enum {
 };
 
 struct script {
+    uint32_t mutants; /* enum bft_mutant, in every core that is not faulty */
     const char *text; /* commands, one a line; NUL-terminated */
     char *story;      /* out: the trace, NUL-terminated; the caller frees */
     size_t story_size;

@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "tests/lib/consensus/cluster.h"
 #include "tests/lib/consensus/script.h"
 
 enum { FILE_BYTES_MAX = 1 << 20, SCENARIOS_MIN = 15 };
@@ -89,6 +90,34 @@ static void every_story_goes_as_expected(void **state)
     assert_int_equal(bad, 0);
 }
 
+/* A rule of the core is switched off: the story that tells of it must come out otherwise. */
+static void broken_cores_are_noticed(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        uint32_t mutant;
+    } rows[] = {
+        {"parent-skips-a-view", BFT_MUTANT_SKIP_ANCESTRY},
+        {"power-cut-after-durable-nullify", BFT_MUTANT_NO_REFEED},
+        {"body-withheld", BFT_MUTANT_NO_FETCH_NO_STANDSTILL},
+        {"two-blocks-for-two-halves", BFT_MUTANT_NO_FETCH_NO_STANDSTILL},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char path[256];
+        (void)snprintf(path, sizeof path, "tests/sim/scenarios/%s.txt", rows[i].name);
+        char *text = read_whole(path);
+        assert_non_null(text);
+        struct script script = {.text = text, .mutants = rows[i].mutant};
+        bool good = script_run(&script);
+        print_message("%s: %s", rows[i].name,
+                      good ? "NOT NOTICED\n" : strstr(script.story, "FAILED"));
+        assert_false(good);
+        free(text);
+        free(script.story);
+    }
+}
+
 static bool holds(const char *text)
 {
     struct script script = {.text = text};
@@ -116,6 +145,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_story_goes_as_expected),
+        cmocka_unit_test(broken_cores_are_noticed),
         cmocka_unit_test(wrong_scripts_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
