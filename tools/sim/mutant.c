@@ -40,6 +40,8 @@ static const struct {
     [SIM_MUTANT_NO_SIGN_STATE] = {"no-sign-state", "the highest own vote is not kept apart", 0},
     [SIM_MUTANT_LEADER_IGNORES_MEMPOOL] = {"leader-ignores-mempool", "leaders propose empty blocks",
                                            0},
+    [SIM_MUTANT_TRUST_OLD_DISK] = {"trust-old-disk", "a start asks nobody for the own highest vote",
+                                   0},
 };
 
 bool sim_mutant(const struct sim *sim, enum sim_mutant_kind mutant)
@@ -53,6 +55,8 @@ void sim_mutate_core(const struct sim *sim, struct sim_node *node)
     node->core->mutants = mutants[sim->config.mutant].core;
     if (sim_mutant(sim, SIM_MUTANT_SMALL_QUORUM))
         node->core->quorum--;
+    if (sim_mutant(sim, SIM_MUTANT_TRUST_OLD_DISK))
+        node->core->trusted = true;
 }
 
 uint32_t sim_mutant_by_name(const char *name)

@@ -28,11 +28,30 @@ void sim_fail(struct sim *sim, enum sim_outcome outcome, const char *format, ...
     sim_story(sim, NULL, "FAILS: %s", sim->result->failure);
 }
 
-/* O3: what an honest key has said, across restarts. */
+/* A disk was put back as a whole. Enough peers to be in every quorum of answers hold the latest vote of
+ * this key: from now on the rolled-back-disk rule alone keeps the key from saying anything twice. */
+void sim_oracle_rolled_back(struct sim *sim, struct sim_node *node)
+{
+    const struct vote *latest = &node->latest_vote;
+    uint32_t known = 0;
+    for (uint32_t i = 0; i < sim->set.count; i++) {
+        const struct sim_node *peer = &sim->nodes[i];
+        if (peer->faulty || !peer->up || !peer->core->has_high[node->validator])
+            continue;
+        known += !journal_vote_is_later(latest, &peer->core->high[node->validator]);
+    }
+    node->rolled_back = node->has_voted && known > (sim->set.count - 1) / 3;
+    if (node->rolled_back)
+        sim_story(sim, node, "%u peers hold its latest vote: it may not vote twice", known);
+}
+
+/* O3: what an honest key has said, across restarts. A damaged disk is an excuse, but not one that was
+ * put back as a whole and must be found out by asking. */
 void sim_oracle_vote(struct sim *sim, struct sim_node *node, const struct vote *vote)
 {
     unsigned long long view = vote->view;
-    if (node->faulty)
+    bool excused = node->faulty && !node->rolled_back;
+    if (!sim_node_is_honest(node) || node->validator < 0)
         return;
     if (vote->view >= SIM_VIEWS_MAX || vote->kind >= VOTE_KIND_COUNT) {
         sim_fail(sim, SIM_SAFETY, "node %d votes out of all bounds", node->slot);
@@ -40,12 +59,15 @@ void sim_oracle_vote(struct sim *sim, struct sim_node *node, const struct vote *
     }
     struct sim_ballot *ballots = node->ballots[vote->view];
     struct sim_ballot *ballot = &ballots[vote->kind];
-    if (ballot->has && !hash_equal(&ballot->id, &vote->block_id))
+    if (!node->has_voted || journal_vote_is_later(vote, &node->latest_vote))
+        node->latest_vote = *vote;
+    node->has_voted = true;
+    if (!excused && ballot->has && !hash_equal(&ballot->id, &vote->block_id))
         sim_fail(sim, SIM_SAFETY, "honest node %d voted twice in view %llu (kind %d)", node->slot,
                  view, vote->kind);
     ballot->has = true;
     ballot->id = vote->block_id;
-    if (ballots[VOTE_NULLIFY].has && ballots[VOTE_FINALIZE].has)
+    if (!excused && ballots[VOTE_NULLIFY].has && ballots[VOTE_FINALIZE].has)
         sim_fail(sim, SIM_SAFETY, "honest node %d nullified and finalized view %llu", node->slot,
                  view);
 }

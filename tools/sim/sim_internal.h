@@ -189,7 +189,10 @@ struct sim_node {
     const struct sim_persona *persona; /* NULL: honest */
     bool faulty;                       /* Byzantine, or with a damaged disk: counts against f */
     bool follower;                     /* after its damage it must never vote again */
-    bool differs;                      /* executes differently from some height on */
+    bool rolled_back;                  /* with its whole disk, and peers know its latest vote */
+    bool has_voted;
+    struct vote latest_vote;
+    bool differs; /* executes differently from some height on */
     uint64_t differs_from;
     bool up;
     bool ever_up;
@@ -425,6 +428,7 @@ void sim_client_probe(struct sim *sim);
 void sim_fail(struct sim *sim, enum sim_outcome outcome, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 bool sim_failed(const struct sim *sim);
+void sim_oracle_rolled_back(struct sim *sim, struct sim_node *node);
 void sim_oracle_vote(struct sim *sim, struct sim_node *node, const struct vote *vote);
 void sim_oracle_certificate(struct sim *sim, const struct certificate *certificate);
 void sim_oracle_commit(struct sim *sim, struct sim_node *node, const struct store_block *block);

@@ -267,13 +267,15 @@ static bool flip_journal(struct sim *sim, struct sim_node *node)
     return true;
 }
 
-static void restore_journal(struct sim_node *node, bool all)
+static void restore_journal(struct sim *sim, struct sim_node *node, bool all)
 {
     if (node->backup == NULL)
         return;
     struct sim_disk *restored = node->backup;
     node->backup = NULL;
-    if (!all) {
+    if (all) {
+        sim_oracle_rolled_back(sim, node);
+    } else {
         const struct sign_state *known = &node->disk->sign_truth;
         const struct sign_state *old = &restored->sign_cached;
         node->follower =
@@ -311,10 +313,10 @@ static void damage(struct sim *sim, struct sim_node *node, const struct sim_cala
             free(node->disk->segments[--node->disk->count].bytes);
         break;
     case SIM_CALAMITY_RESTORE_JOURNAL:
-        restore_journal(node, false);
+        restore_journal(sim, node, false);
         break;
     case SIM_CALAMITY_RESTORE_ALL:
-        restore_journal(node, true);
+        restore_journal(sim, node, true);
         break;
     case SIM_CALAMITY_LOST_WRITE:
         lose_write(sim, node);
