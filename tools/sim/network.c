@@ -43,11 +43,30 @@ static bool proof_goes_astray(const struct sim *sim, int to, const struct sim_fr
     return nullification == (to % 2 == 0);
 }
 
+/* Scenario 13: one node hears of views above its own only, never how the others got there. */
+static bool is_of_the_past(const struct sim *sim, int to, const struct sim_frame *frame)
+{
+    static struct message_proposal proposal;
+    static struct certificate certificate;
+    struct vote vote;
+    const struct sim_node *node = &sim->nodes[to];
+    if (to != sim->weather.future_node || !node->up || frame->size == 0)
+        return false;
+    struct bytes_view payload = bytes_view_of(frame->bytes + 1, frame->size - 1);
+    if (frame->bytes[0] == MESSAGE_VOTE && message_decode_vote(&vote, payload))
+        return vote.view <= node->core->view;
+    if (frame->bytes[0] == MESSAGE_CERTIFICATE && message_decode_certificate(&certificate, payload))
+        return certificate.view <= node->core->view;
+    return frame->bytes[0] == MESSAGE_PROPOSAL && message_decode_proposal(&proposal, payload) &&
+           proposal.header.view <= node->core->view;
+}
+
 static bool is_lost(struct sim *sim, int from, int to, const struct sim_frame *frame)
 {
     const struct sim_weather *weather = &sim->weather;
     uint8_t type = frame->size > 0 ? frame->bytes[0] : 0;
-    if (weather->isolated || sim->blocked[from][to] || proof_goes_astray(sim, to, frame))
+    if (weather->isolated || sim->blocked[from][to] || proof_goes_astray(sim, to, frame) ||
+        is_of_the_past(sim, to, frame))
         return true;
     if (weather->isolating_leader) {
         int leader = leader_now(sim);

@@ -254,6 +254,7 @@ struct sim_weather {
     bool splits, one_way, leaders, swizzles, clogs, proofs_split;
     uint64_t bytes_per_ms; /* per link; 0: no limit */
     int slow_node;         /* -1: none */
+    int future_node;       /* hears future views only; -1: none */
     bool isolating_leader;
     bool splitting_proofs;
     bool isolated; /* nobody hears anybody */

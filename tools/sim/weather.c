@@ -168,6 +168,9 @@ void sim_weather_plan(struct sim *sim)
 {
     struct sim_event event = {.node = -1, .peer = -1};
     sim->weather.slow_node = -1;
+    sim->weather.future_node = -1;
+    if (!sim->config.calm && sim->config.seed % 8 == 5)
+        sim->weather.future_node = (int)(sim->config.seed / 8 % sim->config.validators);
     sim->weather.delay_ms_max = SIM_DELTA_MS / 2;
     sim->gst_ms = GST_MS_MIN + sim_below(sim, GST_MS_MORE);
     for (uint32_t i = 0; i < sim->node_count; i++) {

@@ -25,6 +25,7 @@ static struct sim *new_sim(uint64_t seed)
     sim->gst_ms = 1000;
     sim->weather.delay_ms_max = 50;
     sim->weather.slow_node = -1;
+    sim->weather.future_node = -1;
     return sim;
 }
 
