@@ -12,4 +12,4 @@ sim-mutants: $(SIM) ## switch off rules one by one: each must be caught within 2
 sim-test: $(SIM) ## the tier of `make test`: seeds, regressions, determinism, mutants
 	@tests/sim/run_seeds.sh $(SIM) $(SEEDS)
 	@tests/sim/run_regress.sh $(SIM)
-	@tests/sim/run_mutants.sh $(SIM) 800
+	@tests/sim/run_mutants.sh $(SIM) 2000
