@@ -16,8 +16,8 @@
  *   RANGE           u32 count x (header, sized body), u32 count   answer: blocks in height order,
  *                   x header, certificate                         headers up to the finalized one,
  *                                                                 its finalization
- *   STATUS          u64 epoch, current view, last final view,     on every (re)connect and when
- *                   last final height                             finality moves; to all peers
+ *   STATUS          u64 epoch, current view, last final view,     on every (re)connect and at a
+ *                   last final height                             standstill; to all peers
  *   GET_HIGH_VOTE   validator key                                 after every start (rolled-back
  *   HIGH_VOTE       validator key, u8 flag + vote                 disk rule), and its answer
  *   TRANSACTION     signed transaction envelope (opaque here)     gossip */
