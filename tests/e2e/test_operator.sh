@@ -6,7 +6,8 @@ set -uo pipefail
 bin=$(cd "$1/bin" && pwd)
 root=$PWD
 dir=$(mktemp -d /tmp/flex-e2e-operator-XXXXXX)
-base=$((20000 + RANDOM % 20000))
+# Below the range that the kernel gives to outgoing connections.
+base=$((20000 + RANDOM % 12000))
 failed=0
 pids=()
 PATH=$bin:$PATH
