@@ -76,6 +76,30 @@ bool devnet_offset_read(int64_t *offset_ms, const char *directory)
 
 /* --- ports -------------------------------------------------------------------------------- */
 
+/* Below the range that the kernel takes outgoing connections from: a port in there may be a dialling
+ * node's when the node that listens on it starts again. */
+enum { PORT_FIRST = 15000, PORT_COUNT = 17000, PORT_TRIES = 1000 };
+
+/* A socket bound to a random free port; -1 if there is none. */
+static int bind_free_port(uint16_t *port)
+{
+    int bound = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    for (int i = 0; bound >= 0 && i < PORT_TRIES; i++) {
+        uint16_t chance;
+        random_bytes(&chance, sizeof chance);
+        *port = (uint16_t)(PORT_FIRST + chance % PORT_COUNT);
+        struct sockaddr_in address = {
+            .sin_family = AF_INET, .sin_port = htons(*port), .sin_addr = {htonl(INADDR_LOOPBACK)}};
+        if (bind(bound, (struct sockaddr *)&address, sizeof address) == 0) {
+            return bound;
+        }
+    }
+    if (bound >= 0) {
+        close(bound);
+    }
+    return -1;
+}
+
 /* Ports that are free now. All are held until all are found, so that no two are the same; somebody
  * else may take one before flexd does, which devnet start answers with new ones. */
 static bool free_ports(uint16_t *ports, uint32_t count)
@@ -84,13 +108,8 @@ static bool free_ports(uint16_t *ports, uint32_t count)
     bool ok = true;
     MUST(count <= 2 * DEVNET_NODES_MAX);
     for (uint32_t i = 0; i < count; i++) {
-        struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
-        socklen_t size = sizeof address;
-        sockets[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        ok = ok && sockets[i] >= 0 &&
-             bind(sockets[i], (struct sockaddr *)&address, sizeof address) == 0 &&
-             getsockname(sockets[i], (struct sockaddr *)&address, &size) == 0;
-        ports[i] = ntohs(address.sin_port);
+        sockets[i] = bind_free_port(&ports[i]);
+        ok = ok && sockets[i] >= 0;
     }
     for (uint32_t i = 0; i < count; i++) {
         if (sockets[i] >= 0) {
