@@ -229,6 +229,14 @@ bool tally_vote(struct bft *core, const struct vote *vote)
     return true;
 }
 
+/* A finalization may carry the window past an own vote that still waits, and however far: what is
+ * under the window has no slot any more, so a walk over own votes starts within it. */
+static uint64_t window_from(const struct bft *core, uint64_t view)
+{
+    uint64_t base = bft_window_base(core);
+    return view > base ? view : base;
+}
+
 void tally_own_expect(struct bft *core, uint64_t view)
 {
     if (!core->uncounted || view < core->uncounted_low)
@@ -244,7 +252,8 @@ void tally_own_persisted(struct bft *core)
     if (!core->unsynced)
         return;
     core->unsynced = false;
-    for (uint64_t view = core->unsynced_low; view <= core->unsynced_high; view++) {
+    uint64_t view = window_from(core, core->unsynced_low);
+    for (; view <= core->unsynced_high; view++) {
         struct bft_slot *slot = bft_slot_find(core, view);
         for (uint8_t kind = 0; slot != NULL && kind < VOTE_KIND_COUNT; kind++) {
             if (slot->own[kind] != BFT_OWN_UNSYNCED)
@@ -258,7 +267,7 @@ void tally_own_persisted(struct bft *core)
 void tally_own_count(struct bft *core)
 {
     while (core->uncounted && bft_has_room(core)) {
-        uint64_t view = core->uncounted_low;
+        uint64_t view = window_from(core, core->uncounted_low);
         core->uncounted = view < core->uncounted_high;
         core->uncounted_low = view + 1;
         struct bft_slot *slot = bft_slot_find(core, view);
