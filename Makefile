@@ -30,7 +30,7 @@ INTEGER_ONLY := -mgeneral-regs-only -Wconversion -Wno-sign-conversion
 
 # Modules from the ground floor up. A module may use those before it; scripts/check_layers.sh
 # holds the exact rule and `make check-source` enforces it.
-MODULES := base crypto consensus contracts storage p2p solver node tools
+MODULES := base crypto consensus contracts verify storage p2p solver node tools
 
 include $(foreach m,$(MODULES),$(wildcard $(m)/module.mk))
 include tests/module.mk
@@ -60,16 +60,18 @@ LINK_base := $(LIB_base)
 LINK_crypto := $(LIB_crypto) $(LINK_base)
 LINK_consensus := $(LIB_consensus) $(LINK_crypto)
 LINK_contracts := $(LIB_contracts) $(LINK_crypto)
+LINK_verify := $(LIB_verify) $(LIB_consensus) $(LINK_contracts)
 LINK_storage := $(LIB_storage) $(LIB_consensus) $(LINK_contracts)
 LINK_p2p := $(LIB_p2p) $(LIB_consensus) $(LINK_contracts)
 LINK_solver := $(LIB_solver) $(LINK_contracts)
-LINK_node := $(LIB_node) $(LIB_p2p) $(LIB_solver) $(LINK_storage)
+LINK_node := $(LIB_node) $(LIB_verify) $(LIB_p2p) $(LIB_solver) $(LINK_storage)
 LINK_tools := $(LIB_tools) $(LINK_node)
 
 EXT_base := -lcjson
 EXT_crypto := -lsecp256k1 -lsodium $(EXT_base)
 EXT_consensus := $(EXT_crypto)
 EXT_contracts := $(EXT_crypto)
+EXT_verify := $(EXT_crypto)
 EXT_storage := -llmdb $(EXT_crypto)
 EXT_p2p := -lnng -lmbedtls -lmbedx509 -lmbedcrypto -lpthread $(EXT_crypto)
 EXT_solver := $(EXT_crypto)

@@ -17,7 +17,7 @@
 enum {
     PROOF_BYTES_MAX = 2 + STATE_TREE_DEPTH_MAX * HASH_SIZE + 1 + 2 * HASH_SIZE,
     KEY_TEXT_MAX = 512,
-    /* Some 7 KiB each in a file of at most 8 MiB (tools/proof.h). */
+    /* Some 7 KiB each in a file of at most 8 MiB (verify/proof.h). */
     PROOF_EPOCHS_MAX = 1024
 };
 

@@ -10,11 +10,12 @@ declare -A may=(
     [crypto]="crypto base"
     [consensus]="consensus crypto base"
     [contracts]="contracts crypto base"
+    [verify]="verify consensus contracts crypto base"
     [storage]="storage consensus contracts crypto base"
     [p2p]="p2p consensus contracts crypto base"
     [solver]="solver contracts crypto base"
-    [node]="node p2p storage solver consensus contracts crypto base"
-    [tools]="tools node p2p storage solver consensus contracts crypto base"
+    [node]="node p2p storage solver verify consensus contracts crypto base"
+    [tools]="tools node p2p storage solver verify consensus contracts crypto base"
 )
 # What must not be known where: I/O, clocks, threads and floating point in the pure layers, and each
 # library only in the layer that is its keeper.
@@ -23,6 +24,7 @@ declare -A forbidden=(
     [crypto]='lmdb|nng/|mbedtls|microhttpd|curl/|glpk|math\.h|float\.h|cjson|pthread|sys/socket|time\.h'
     [consensus]='sodium|secp256k1|lmdb|nng/|mbedtls|microhttpd|curl/|glpk|math\.h|float\.h|cjson|stdio\.h|time\.h|pthread|unistd|fcntl|sys/|locale\.h'
     [contracts]='sodium|secp256k1|lmdb|nng/|mbedtls|microhttpd|curl/|glpk|math\.h|float\.h|time\.h|pthread|unistd|fcntl|sys/|locale\.h'
+    [verify]='secp256k1|lmdb|nng/|mbedtls|microhttpd|curl/|glpk|math\.h|float\.h|time\.h|pthread|unistd|fcntl|sys/|locale\.h'
     [storage]='sodium|secp256k1|nng/|mbedtls|microhttpd|curl/|glpk|cjson'
     [p2p]='secp256k1|lmdb|microhttpd|curl/|glpk|cjson|nng/supplemental/http'
     [solver]='lmdb|nng/|mbedtls|microhttpd|curl/|secp256k1'

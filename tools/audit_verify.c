@@ -24,7 +24,7 @@
 #include "base/fatal.h"
 #include "contracts/body.h"
 #include "node/chain.h"
-#include "tools/proof.h"
+#include "verify/proof.h"
 #include "tools/wait.h"
 
 enum { THREADS_MAX = 16 };

@@ -1,7 +1,7 @@
 /* HTTP to a node (docs/spec/api.md), on libcurl.
  *
  * Every answer is bounded in size and time. Nothing that a node says is believed here: what has to
- * be true is checked with proofs (tools/proof.h). A client belongs to one thread. */
+ * be true is checked with proofs (verify/proof.h). A client belongs to one thread. */
 #ifndef FLEX_TOOLS_CLIENT_H
 #define FLEX_TOOLS_CLIENT_H
 

@@ -9,7 +9,7 @@
 #include "contracts/genesis.h"
 #include "tools/cli.h"
 #include "tools/client.h"
-#include "tools/proof.h"
+#include "verify/proof.h"
 
 struct session {
     struct cli *cli;

@@ -1,4 +1,4 @@
-/* Proof files (tools/proof.h; fault scenario 82). The trusted chain has one finalized block (and a
+/* Proof files (verify/proof.h; fault scenario 82). The trusted chain has one finalized block (and a
  * descendant), so whatever is accepted must say what is true in it: accepting anything else is a
  * forgery, and aborts.
  *

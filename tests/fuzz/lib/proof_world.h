@@ -4,7 +4,7 @@
 #ifndef FLEX_TESTS_FUZZ_PROOF_WORLD_H
 #define FLEX_TESTS_FUZZ_PROOF_WORLD_H
 
-#include "tools/proof.h"
+#include "verify/proof.h"
 
 enum { PROOF_WORLD_PROOFS = 4, PROOF_WORLD_TEXT_MAX = 16384 };
 

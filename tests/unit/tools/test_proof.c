@@ -12,7 +12,7 @@
 
 #include "base/json.h"
 #include "tests/lib/tools/little_chain.h"
-#include "tools/proof.h"
+#include "verify/proof.h"
 
 struct suite {
     struct little_chain *chain;

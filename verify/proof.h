@@ -4,8 +4,8 @@
  * chain; a quorum of the genesis validators has finalized it; and either the state tree's path leads
  * from the header's state root to the record (or to its absence), or the receipt is under the
  * header's receipt root. Pure: no files, no network, no clock. */
-#ifndef FLEX_TOOLS_PROOF_H
-#define FLEX_TOOLS_PROOF_H
+#ifndef FLEX_VERIFY_PROOF_H
+#define FLEX_VERIFY_PROOF_H
 
 #include "consensus/vote.h"
 #include "contracts/ledger.h"

@@ -1,4 +1,4 @@
-/* Offline verification of proofs (tools/proof.h; interfaces: `flex proof verify`).
+/* Offline verification of proofs (verify/proof.h; interfaces: `flex proof verify`).
  *
  * Invariants: nothing from the file is used before it has been bound, by a hash or a signature, to
  * the genesis that the caller trusts; kind and id in the file are what the proven key says, so a
@@ -13,7 +13,7 @@
  * The checksum that proof_seal adds protects copies against accidents. Whoever forges can make a
  * new one, and gains nothing by it. It matters for `count`, which RFC 6962 paths pin down only
  * roughly: the same path fits trees of several sizes. */
-#include "tools/proof.h"
+#include "verify/proof.h"
 
 #include <cjson/cJSON.h>
 #include <sodium.h>

@@ -1,0 +1,2 @@
+verify_SOURCES := $(wildcard verify/*.c)
+verify_CFLAGS := $(INTEGER_ONLY)
