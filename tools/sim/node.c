@@ -196,7 +196,8 @@ void sim_node_stop(struct sim *sim, struct sim_node *node, uint64_t down_ms)
     sim_disk_crash(sim, node);
     sim_node_free(node);
     struct sim_event event = {.kind = SIM_EVENT_START, .node = node->slot, .peer = -1};
-    sim_at(sim, sim->now_ms + down_ms, &event);
+    if (!node->gone)
+        sim_at(sim, sim->now_ms + down_ms, &event);
 }
 
 bool sim_node_dies(struct sim *sim, struct sim_node *node, const char *where)

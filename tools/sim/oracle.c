@@ -269,7 +269,7 @@ void sim_oracle_commit(struct sim *sim, struct sim_node *node, const struct stor
 /* Does this node have to get there? */
 static bool must_progress(const struct sim_node *node)
 {
-    return sim_node_is_honest(node) && !node->differs;
+    return sim_node_is_honest(node) && !node->differs && !node->gone;
 }
 
 bool sim_oracle_reached(const struct sim *sim)

@@ -1,6 +1,7 @@
 /* A leader whose blocks stand on the wrong parent (scenarios 43, 44): a view skipped that nobody
  * nullified, a parent below the final one, a parent view that is not below its own, views at the end
- * of the numbers. What its parent's state must be is worked out right wherever that can be. */
+ * of the numbers; or the block of the next view stands beside the one that is being voted on, before
+ * its time. What its parent's state must be is worked out right wherever that can be. */
 #include <string.h>
 
 #include "tools/sim/persona.h"
@@ -38,12 +39,47 @@ static bool skip_views(struct sim *sim, struct sim_node *node, struct message_pr
     return sim_persona_rebuild(sim, node, proposal, false, 1);
 }
 
+/* The block of a view has come: before the others can finish with it they get one for the next view
+ * that stands beside it, on the same parent, and a finalizing vote for that. Who does not ask for the
+ * nullification in between notarizes both, and whichever reaches more validators first is final. */
+static bool stand_beside(struct sim *sim, struct sim_node *node, int from, struct bytes_view frame)
+{
+    static struct message_proposal proposal;
+    (void)from;
+    if (frame.size == 0 || frame.data[0] != MESSAGE_PROPOSAL ||
+        !message_decode_proposal(&proposal, bytes_view_of(frame.data + 1, frame.size - 1)))
+        return false;
+    uint64_t view = proposal.header.view + 1;
+    bool mine = (int)validator_set_leader(&sim->set, 0, view) == node->validator;
+    if (!mine || view <= node->ahead_view || view <= node->core->view || sim_chance(sim, 300))
+        return false;
+    proposal.header.view = view;
+    if (!sim_persona_rebuild(sim, node, &proposal, false, 1))
+        return false;
+    node->ahead_view = view;
+    sim_persona_scatter(sim, node, sim_persona_encode(sim, &proposal), 1000);
+    sim_persona_send_vote(sim, node, VOTE_FINALIZE, view, &proposal.vote.block_id, 1000);
+    return false;
+}
+
+/* It keeps its finalizing vote for the block that the other one is to replace. */
+static bool is_against_its_plan(const struct sim_node *node, const struct sim_send *send)
+{
+    struct vote vote;
+    struct bytes_view payload = bytes_view_of(send->frame->bytes + 1, send->frame->size - 1);
+    return sim_send_type(send) == MESSAGE_VOTE && message_decode_vote(&vote, payload) &&
+           (vote.view == node->ahead_view ||
+            (vote.kind == VOTE_FINALIZE && vote.view + 1 == node->ahead_view));
+}
+
 static bool misplace(struct sim *sim, struct sim_node *node, const struct sim_send *send)
 {
     static struct message_proposal proposal;
     if (!sim_persona_proposal(send, &proposal))
-        return false;
+        return is_against_its_plan(node, send);
     struct block_header *header = &proposal.header;
+    if (header->view == node->ahead_view)
+        return true;
     switch (sim_below(sim, 8)) {
     case 0:
     case 1:
@@ -71,5 +107,7 @@ static bool misplace(struct sim *sim, struct sim_node *node, const struct sim_se
     return true;
 }
 
-const struct sim_persona sim_persona_ancestry = {
-    .name = "bad-ancestry", .text = "as a leader builds on the wrong parents", .send = misplace};
+const struct sim_persona sim_persona_ancestry = {.name = "bad-ancestry",
+                                                 .text = "as a leader builds on the wrong parents",
+                                                 .send = misplace,
+                                                 .hear = stand_beside};

@@ -78,7 +78,7 @@ static void handle(struct sim *sim, const struct sim_event *event)
         sim_node_event(sim, event);
         break;
     case SIM_EVENT_START:
-        if (!sim->nodes[event->node].up)
+        if (!sim->nodes[event->node].up && !sim->nodes[event->node].gone)
             sim_node_start(sim, &sim->nodes[event->node]);
         break;
     case SIM_EVENT_KILL:

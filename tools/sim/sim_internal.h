@@ -192,6 +192,8 @@ struct sim_node {
     bool rolled_back;                  /* with its whole disk, and peers know its latest vote */
     bool has_voted;
     struct vote latest_vote;
+    bool doomed; /* is gone for good once the power fails everywhere */
+    bool gone;
     bool differs; /* executes differently from some height on */
     uint64_t differs_from;
     bool up;
@@ -214,7 +216,8 @@ struct sim_node {
     struct sim_store store;
     /* Oracles: what its key has said in public or made durable. */
     struct sim_ballot (*ballots)[VOTE_KIND_COUNT]; /* SIM_VIEWS_MAX */
-    uint32_t side_mask; /* twin: validators that this instance talks with */
+    uint32_t side_mask;  /* twin: validators that this instance talks with */
+    uint64_t ahead_view; /* bad-ancestry: the view that it has proposed for before its time */
 };
 
 /* --- the run --------------------------------------------------------------------------------- */

@@ -109,16 +109,34 @@ static void plan_calamities(struct sim *sim)
     }
 }
 
+/* As many as may still fail for good never come back from the power cut: then every one of the others
+ * is needed, each with the votes that it has in its journal and nowhere else. */
+static void plan_losses(struct sim *sim)
+{
+    uint32_t n = sim->config.validators;
+    uint32_t spare = (n - 1) / 3;
+    for (uint32_t i = 0; i < n; i++)
+        spare -= sim->nodes[i].faulty && spare > 0;
+    uint32_t at = (uint32_t)sim_below(sim, n);
+    for (uint32_t i = 0; i < n && spare > 0; i++) {
+        struct sim_node *node = &sim->nodes[(at + i) % n];
+        node->doomed = !node->faulty;
+        spare -= node->doomed;
+    }
+}
+
 static void plan_power(struct sim *sim)
 {
     struct sim_event event = {.kind = SIM_EVENT_POWER, .node = -1, .peer = -1};
     uint64_t at = sim_between(sim, sim->gst_ms / 2, sim->gst_ms - 1);
-    if (sim_chance(sim, 500)) /* every vote durable, none delivered */
+    if (sim_chance(sim, 500)) { /* every vote durable, none delivered */
         for (uint64_t before = 1500; before > 0; before -= 100) {
             event.number = 1;
             if (at > before)
                 sim_at(sim, at - before, &event);
         }
+        plan_losses(sim);
+    }
     event.number = 0;
     sim_at(sim, at, &event);
 }
@@ -408,9 +426,13 @@ void sim_weather_power(struct sim *sim, uint64_t number)
     }
     sim_story(sim, NULL, "power cut everywhere");
     sim->weather.isolated = false;
-    for (uint32_t i = 0; i < sim->node_count; i++)
-        if (sim->nodes[i].up && sim_node_is_honest(&sim->nodes[i]))
-            sim_node_stop(sim, &sim->nodes[i], 20 + sim_below(sim, 1000));
+    for (uint32_t i = 0; i < sim->node_count; i++) {
+        struct sim_node *node = &sim->nodes[i];
+        node->gone = node->doomed;
+        node->faulty = node->faulty || node->gone;
+        if (node->up && sim_node_is_honest(node))
+            sim_node_stop(sim, node, 20 + sim_below(sim, 1000));
+    }
 }
 
 void sim_weather_heal(struct sim *sim)
@@ -423,7 +445,7 @@ void sim_weather_heal(struct sim *sim)
         node->store.full = false;
         node->sync_fails = false;
         node->jump_ms = 0;
-        if (node->up && !sim_chance(sim, 500))
+        if (node->gone || (node->up && !sim_chance(sim, 500)))
             continue;
         /* A link that came back, or a node. */
         struct sim_event event = {.kind = SIM_EVENT_START, .node = node->slot, .peer = -1};
