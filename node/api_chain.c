@@ -13,6 +13,7 @@
 #include "base/json.h"
 #include "contracts/body.h"
 #include "node/api_internal.h"
+#include "verify/show.h"
 
 static void fault(struct api_reply *reply)
 {
@@ -34,42 +35,6 @@ bool api_receipt_at(struct bytes_view receipts, uint32_t index, struct receipt *
     return !reader.failed && codec_decode_all(&receipt_record, out, bytes);
 }
 
-/* Appends the events of one receipt to `list`; false if they are not what they must be. */
-static bool add_events(cJSON *list, struct bytes_view events)
-{
-    struct byte_reader reader;
-    byte_reader_init(&reader, events.data, events.size);
-    while (reader.at < reader.size) {
-        uint8_t type = byte_read_u8(&reader);
-        uint16_t size = byte_read_u16(&reader);
-        struct bytes_view bytes = byte_read_view(&reader, size);
-        const struct codec_record *codec = event_codec(type);
-        if (reader.failed || codec == NULL)
-            return false;
-        void *record = calloc(1, codec->struct_size);
-        cJSON *body = record != NULL && codec_decode_all(codec, record, bytes)
-                          ? codec_to_json(codec, record)
-                          : NULL;
-        free(record);
-        if (body == NULL)
-            return false;
-        /* A record's own "type" would be taken for the event's, so the record is a member. */
-        cJSON *event = cJSON_CreateObject();
-        cJSON_AddStringToObject(event, "type", codec->name);
-        cJSON *field = body->child;
-        while (field != NULL) {
-            cJSON *next = field->next;
-            cJSON *part = cJSON_DetachItemViaPointer(body, field);
-            cJSON_AddItemToObject(event, strcmp(part->string, "type") == 0 ? "kind" : part->string,
-                                  part);
-            field = next;
-        }
-        cJSON_Delete(body);
-        cJSON_AddItemToArray(list, event);
-    }
-    return true;
-}
-
 /* In one pass: a full block has 8192 receipts, and many streams may ask for its events. */
 static void add_events_of_block(cJSON *list, struct bytes_view receipts)
 {
@@ -80,7 +45,7 @@ static void add_events_of_block(cJSON *list, struct bytes_view receipts)
     for (uint32_t i = 0; !reader.failed && i < count && i <= LIMIT_TX_PER_BLOCK; i++) {
         struct bytes_view bytes = byte_read_sized(&reader, receipts.size);
         if (reader.failed || !codec_decode_all(&receipt_record, &receipt, bytes) ||
-            !add_events(list, receipt.events))
+            !show_events(list, receipt.events))
             return;
     }
 }
@@ -161,7 +126,7 @@ static cJSON *receipt_json(const struct hash *tx_id, uint64_t height, uint32_t i
     cJSON_AddNumberToObject(root, "index", index);
     json_add_i64(root, "fee_ueur", money_ueur(receipt->fee));
     cJSON *events = cJSON_AddArrayToObject(root, "events");
-    if (!add_events(events, receipt->events)) {
+    if (!show_events(events, receipt->events)) {
         cJSON_Delete(root);
         return NULL;
     }

@@ -24,8 +24,8 @@
 #include "base/fatal.h"
 #include "contracts/body.h"
 #include "node/chain.h"
-#include "verify/proof.h"
 #include "tools/wait.h"
+#include "verify/proof.h"
 
 enum { THREADS_MAX = 16 };
 

@@ -19,44 +19,25 @@ struct get {
 
 static const struct cli_option get_options[] = {
     {"KIND", CLI_TEXT, offsetof(struct get, kind),
-     "account, deal, order, asset, market, participant, batch, digest, supply, transaction ...",
+     "account, deal, order, asset, market, participant, batch, digest, supply, transaction, block, "
+     "log ...",
      CLI_POSITIONAL, NULL, NULL, 0},
-    {"ID", CLI_TEXT, offsetof(struct get, id), "a name, number or hash; parts joined by '/'",
-     CLI_POSITIONAL, NULL, NULL, 0},
+    {"ID", CLI_TEXT, offsetof(struct get, id),
+     "a name, number, hash or height; parts joined by '/', as in log OLD/NEW", CLI_POSITIONAL, NULL,
+     NULL, 0},
     {"out", CLI_FILE, offsetof(struct get, out), "the file to write", CLI_REQUIRED, NULL, NULL, 0},
 };
 
 /* Adds what a verified proof states to the result. */
 static int state_proof(struct cli *cli, const struct proof *proof)
 {
-    static _Alignas(16) uint8_t record[16384];
-    char hex[2 * HASH_SIZE + 1];
-    cJSON_AddBoolToObject(cli->result, "ok", true);
-    cJSON_AddStringToObject(cli->result, "kind",
-                            proof->kind != NULL ? proof->kind->name : "transaction");
-    cJSON_AddStringToObject(cli->result, "id", proof->id);
-    json_add_u64(cli->result, "height", proof->header.height);
-    json_add_i64(cli->result, "time_ms", timestamp_ms(proof->header.time));
-    hex_encode(hex, proof->block_id.bytes, HASH_SIZE);
-    cJSON_AddStringToObject(cli->result, "block", hex);
-    if (proof->kind == NULL) {
-        const char *name = contract_error_name((enum contract_error)proof->receipt.status);
-        cJSON_AddStringToObject(cli->result, "status", name != NULL ? name : "unknown");
-        json_add_i64(cli->result, "fee_ueur", money_ueur(proof->receipt.fee));
-        return CLI_DONE;
-    }
-    cJSON_AddBoolToObject(cli->result, "present", proof->present);
-    if (!proof->present || proof->kind->codec == NULL) {
-        return CLI_DONE;
-    }
-    MUST(proof->kind->codec->struct_size <= sizeof record);
-    if (!codec_decode_all(proof->kind->codec, record, proof->value)) {
+    struct cJSON *said = proof_to_json(proof);
+    if (said == NULL) {
         return cli_fail(cli, CLI_UNPROVEN, "proof_failed",
                         "the record is proven, but this version does not know its form");
     }
-    struct cJSON *fields = codec_to_json(proof->kind->codec, record);
-    MUST(fields != NULL);
-    cJSON_AddItemToObject(cli->result, "record", fields);
+    cJSON_AddBoolToObject(cli->result, "ok", true);
+    noun_merge(cli->result, said);
     return CLI_DONE;
 }
 
@@ -70,7 +51,9 @@ static int run_get(struct cli *cli, void *arguments)
     bool account = strcmp(wanted->kind, "account") == 0;
     const char *kind = account ? "pot" : wanted->kind;
     const struct state_kind_info *info = state_kind_by_name(kind);
-    if (info == NULL && strcmp(kind, "transaction") != 0) {
+    bool other =
+        strcmp(kind, "transaction") == 0 || strcmp(kind, "block") == 0 || strcmp(kind, "log") == 0;
+    if (info == NULL && !other) {
         return cli_fail(cli, CLI_USAGE, "unknown_kind", "there is no kind '%s'", kind);
     }
     kind = info != NULL ? info->name : kind;

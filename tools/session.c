@@ -149,7 +149,7 @@ int session_check_node_time(struct session *session, int64_t node_ms)
 static void warn_if_stale(const struct session *session, const struct proof *proof)
 {
     int64_t age_ms = session_age_ms(&session->genesis, proof->header.time, own_time_ms());
-    if (proof->kind != NULL && age_ms > FRESH_MS) {
+    if (proof->type == PROOF_STATE && age_ms > FRESH_MS) {
         fprintf(session->cli->err,
                 "flex: warning: proven as of block %" PRIu64 ", %" PRId64
                 " s ago; the chain stands still, or the node is behind or hides what is newer\n",
@@ -283,7 +283,7 @@ static int try_proof(struct session *session, const char *path, struct proof *ou
         free(text);
         return cli_fail(cli, CLI_UNPROVEN, "proof_failed", "%s %s: %s", kind, id, problem);
     }
-    const char *proven = out->kind != NULL ? out->kind->name : "transaction";
+    const char *proven = proof_kind_name(out);
     if (strcmp(out->id, id) != 0 || strcmp(proven, kind) != 0) {
         status = cli_fail(cli, CLI_UNPROVEN, "proof_failed", "asked for %s %s, got %s %s", kind, id,
                           proven, out->id);

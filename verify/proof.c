@@ -5,59 +5,24 @@
  * true proof of one record can't be shown as one of another; the text is canonical to the byte, so
  * that no two files differ and yet say the same.
  *
- * A header of a later epoch is believed only behind a chain of boundary blocks from the genesis set
- * on: each finalized by a quorum of the set before, each naming the hash of the set after
- * (docs/spec/consensus.md, "Epochs"). Finalized headers above a boundary block, in its epoch, are
- * not of the chain; so one whose next_set is not its own epoch's shows its parent, too.
- *
  * The checksum that proof_seal adds protects copies against accidents. Whoever forges can make a
  * new one, and gains nothing by it. It matters for `count`, which RFC 6962 paths pin down only
  * roughly: the same path fits trees of several sizes. */
 #include "verify/proof.h"
 
 #include <cjson/cJSON.h>
+#include <inttypes.h>
 #include <sodium.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/fatal.h"
 #include "base/json.h"
 #include "crypto/merkle.h"
 
-enum { CHECKSUM_SIZE = 16, DESCENDANTS_MAX = LIMIT_VIEW_WINDOW, EPOCHS_MAX = 1024 };
+enum { CHECKSUM_SIZE = 16, DESCENDANTS_MAX = LIMIT_VIEW_WINDOW };
 enum { STATE_PROOF_BYTES_MAX = 2 + STATE_TREE_DEPTH_MAX * HASH_SIZE + 1 + 2 * HASH_SIZE };
-
-bool proof_trust_from_genesis(struct proof_trust *out, const struct genesis *genesis)
-{
-    memset(out, 0, sizeof *out);
-    if (genesis_problem(genesis) != NULL || !genesis_hash(&out->genesis, genesis)) {
-        return false;
-    }
-    out->set.count = genesis->params.validator_count;
-    for (uint32_t i = 0; i < out->set.count; i++) {
-        out->set.validators[i].key = genesis->params.validators[i].key;
-        out->set.validators[i].operator_name = genesis->params.validators[i].operator_name;
-    }
-    return validator_set_is_valid(&out->set);
-}
-
-const char *proof_certificate_problem(const struct proof_trust *trust,
-                                      const struct block_header *header,
-                                      const struct certificate *certificate)
-{
-    struct hash id;
-    block_header_id(&id, header);
-    if (certificate->kind != VOTE_FINALIZE) {
-        return "the certificate is not a finalization";
-    }
-    if (certificate->epoch != header->epoch || certificate->view != header->view ||
-        !hash_equal(&certificate->block_id, &id)) {
-        return "the certificate is for another block";
-    }
-    if (!certificate_verify(certificate, &trust->genesis, &trust->set)) {
-        return "the certificate is not signed by a quorum of the validators of its epoch";
-    }
-    return NULL;
-}
 
 /* --- reading ------------------------------------------------------------------------------ */
 
@@ -67,9 +32,7 @@ struct reading {
     struct byte_writer storage; /* decoded hex */
     struct proof *out;
     char *problem;
-    struct proof_trust current; /* the set of the epoch that has been reached */
-    uint64_t epoch;
-    uint64_t boundary; /* height of the last boundary block */
+    struct trust_walk walk;
 };
 
 static bool refuse(struct reading *reading, const char *why)
@@ -117,11 +80,12 @@ static bool follow_descendants(struct reading *reading, const struct cJSON *obje
     {
         struct bytes_view bytes;
         if (++count > DESCENDANTS_MAX || !cJSON_IsString(item) ||
-            !take_hex_text(reading, &bytes, item->valuestring) || bytes.size != BLOCK_HEADER_SIZE) {
+            !take_hex_text(reading, &bytes, item->valuestring)) {
             return refuse(reading, "a header behind the proven one is malformed");
         }
-        if (!finality_follow(last, bytes)) {
-            return refuse(reading, "a header behind the proven one is not its successor");
+        const char *problem = trust_walk_descend(last, bytes);
+        if (problem != NULL) {
+            return refuse(reading, problem);
         }
     }
     return true;
@@ -132,15 +96,12 @@ static bool check_final_header(struct reading *reading, const struct cJSON *obje
                                struct block_header *out)
 {
     struct bytes_view bytes;
-    if (!take_hex_of(reading, &bytes, object, "header") || !block_header_decode(out, bytes)) {
+    if (!take_hex_of(reading, &bytes, object, "header")) {
         return refuse(reading, "the header is malformed");
     }
-    if (!hash_equal(&out->genesis, &reading->trust->genesis)) {
-        return refuse(reading, "the header belongs to another chain");
-    }
-    if (out->version != BLOCK_HEADER_VERSION || out->epoch != reading->epoch ||
-        out->height <= reading->boundary) {
-        return refuse(reading, "the header has a version or epoch that is not known here");
+    const char *problem = trust_walk_header(&reading->walk, out, bytes);
+    if (problem != NULL) {
+        return refuse(reading, problem);
     }
     struct block_header last = *out;
     if (!follow_descendants(reading, object, &last)) {
@@ -151,15 +112,8 @@ static bool check_final_header(struct reading *reading, const struct cJSON *obje
         !certificate_decode(&certificate, bytes)) {
         return refuse(reading, "the certificate is malformed");
     }
-    const char *problem = proof_certificate_problem(&reading->current, &last, &certificate);
+    problem = trust_walk_final(&reading->walk, &last, &certificate);
     return problem == NULL || refuse(reading, problem);
-}
-
-static bool names_own_set(const struct reading *reading, const struct block_header *header)
-{
-    struct hash set;
-    validator_set_hash(&set, &reading->current.set);
-    return hash_equal(&header->next_set, &set);
 }
 
 /* From the genesis set over each boundary block to the set of the proven header's epoch. */
@@ -168,33 +122,22 @@ static bool walk_epochs(struct reading *reading)
     static const char *const keys[] = {"header", "set", "descendants", "certificate", NULL};
     const struct cJSON *list = json_array(reading->object, "epochs");
     const struct cJSON *entry;
-    size_t count = 0;
     cJSON_ArrayForEach(entry, list)
     {
         struct block_header header;
-        struct bytes_view bytes;
-        struct hash set;
-        if (++count > EPOCHS_MAX || !cJSON_IsObject(entry) ||
-            json_unknown_key(entry, keys) != NULL) {
+        struct bytes_view set;
+        if (!cJSON_IsObject(entry) || json_unknown_key(entry, keys) != NULL) {
             return refuse(reading, "an epoch's boundary is malformed");
         }
         if (!check_final_header(reading, entry, &header)) {
             return false;
         }
-        if (names_own_set(reading, &header)) {
-            return refuse(reading, "a block that ends no epoch stands where one should");
+        const char *problem = take_hex_of(reading, &set, entry, "set")
+                                  ? trust_walk_step(&reading->walk, &header, set)
+                                  : "a validator set is malformed";
+        if (problem != NULL) {
+            return refuse(reading, problem);
         }
-        if (!take_hex_of(reading, &bytes, entry, "set") ||
-            !codec_decode_all(&validator_set_record, &reading->current.set, bytes) ||
-            !validator_set_is_valid(&reading->current.set)) {
-            return refuse(reading, "a validator set is malformed");
-        }
-        validator_set_hash(&set, &reading->current.set);
-        if (!hash_equal(&set, &header.next_set)) {
-            return refuse(reading, "a validator set is not the one that its header names");
-        }
-        reading->epoch++;
-        reading->boundary = header.height;
     }
     return true;
 }
@@ -204,26 +147,19 @@ static bool check_on_chain(struct reading *reading, const struct block_header *h
 {
     struct bytes_view bytes;
     struct block_header parent;
-    struct hash id;
-    if (names_own_set(reading, header) || header->height == 1) {
-        return true;
+    bool given = json_string(reading->object, "parent") != NULL;
+    if (given && (!take_hex(reading, &bytes, "parent") || !block_header_decode(&parent, bytes))) {
+        return refuse(reading, "the parent's header is malformed");
     }
-    if (!take_hex(reading, &bytes, "parent") || !block_header_decode(&parent, bytes)) {
-        return refuse(reading, "the block ends an epoch, and its parent's header is not there");
-    }
-    block_header_id(&id, &parent);
-    if (!hash_equal(&id, &header->parent_id)) {
-        return refuse(reading, "the parent's header is another block's");
-    }
-    return parent.epoch < header->epoch || names_own_set(reading, &parent) ||
-           refuse(reading, "the block stands above the end of its epoch");
+    const char *problem = trust_walk_on_chain(&reading->walk, header, given ? &parent : NULL);
+    return problem == NULL || refuse(reading, problem);
 }
 
 static bool check_header(struct reading *reading)
 {
     struct proof *out = reading->out;
     uint64_t height;
-    reading->current = *reading->trust;
+    trust_walk_begin(&reading->walk, reading->trust);
     if (!walk_epochs(reading) || !check_final_header(reading, reading->object, &out->header)) {
         return false;
     }
@@ -288,6 +224,82 @@ static bool check_receipt(struct reading *reading)
     receipt_leaf(&leaf, &out->receipt);
     if (!merkle_verify(&proof, &leaf, index, count, &out->header.receipt_root)) {
         return refuse(reading, "the path does not lead to the header's receipt root");
+    }
+    return true;
+}
+
+static bool text_is_u64(uint64_t *out, const char *text)
+{
+    *out = 0;
+    for (size_t i = 0; text[i] != '\0'; i++) {
+        unsigned digit = (unsigned)(uint8_t)text[i] - '0';
+        if (digit > 9 || (i == 1 && text[0] == '0') || *out > (UINT64_MAX - digit) / 10) {
+            return false;
+        }
+        *out = *out * 10 + digit;
+    }
+    return text[0] != '\0';
+}
+
+/* The header's log covers the blocks before it: leaf i is block i, and there are `height` of them. */
+static bool check_block(struct reading *reading)
+{
+    static const char *const keys[] = {"format",      "kind",        "id",    "height", "header",
+                                       "certificate", "descendants", "block", "proof",  "checksum",
+                                       "epochs",      "parent",      NULL};
+    struct proof *out = reading->out;
+    struct bytes_view bytes, path;
+    struct merkle_proof proof;
+    struct hash leaf;
+    uint64_t height;
+    if (json_unknown_key(reading->object, keys) != NULL) {
+        return refuse(reading, "the proof has a key that none has");
+    }
+    if (!take_hex(reading, &bytes, "block") || !block_header_decode(&out->earlier, bytes)) {
+        return refuse(reading, "the earlier block's header is malformed");
+    }
+    if (!text_is_u64(&height, out->id) || height != out->earlier.height) {
+        return refuse(reading, "the id is not the earlier block's height");
+    }
+    if (!take_hex(reading, &path, "proof") || !take_siblings(&proof, path)) {
+        return refuse(reading, "the path to the log root is malformed");
+    }
+    block_header_id(&out->earlier_id, &out->earlier);
+    hash_bytes(&leaf, HASH_DOMAIN_LOG_LEAF, out->earlier_id.bytes, HASH_SIZE);
+    if (!merkle_verify(&proof, &leaf, height, out->header.height, &out->header.log_root)) {
+        return refuse(reading, "the path does not lead to the header's log root");
+    }
+    return true;
+}
+
+static bool check_log(struct reading *reading)
+{
+    static const char *const keys[] = {
+        "format",   "kind",  "id",       "height", "header", "certificate", "descendants",
+        "old_root", "proof", "checksum", "epochs", "parent", NULL};
+    struct proof *out = reading->out;
+    struct bytes_view root, path;
+    struct merkle_proof proof;
+    char wanted[PROOF_ID_SIZE];
+    if (json_unknown_key(reading->object, keys) != NULL) {
+        return refuse(reading, "the proof has a key that none has");
+    }
+    char old[PROOF_ID_SIZE];
+    size_t length = strcspn(out->id, "/");
+    memcpy(old, out->id, length);
+    old[length] = '\0';
+    snprintf(wanted, sizeof wanted, "%.20s/%" PRIu64, old, out->header.height);
+    if (!text_is_u64(&out->old_size, old) || out->old_size == 0 || strcmp(wanted, out->id) != 0) {
+        return refuse(reading, "the id does not name two sizes of the log, this header's last");
+    }
+    if (!take_hex(reading, &root, "old_root") || root.size != HASH_SIZE ||
+        !take_hex(reading, &path, "proof") || !take_siblings(&proof, path)) {
+        return refuse(reading, "the proof of consistency is malformed");
+    }
+    memcpy(out->old_root.bytes, root.data, HASH_SIZE);
+    if (!merkle_verify_consistency(&proof, out->old_size, &out->old_root, out->header.height,
+                                   &out->header.log_root)) {
+        return refuse(reading, "the proof of consistency does not lead to the header's log root");
     }
     return true;
 }
@@ -399,6 +411,25 @@ char *proof_seal(const char *text, size_t size)
     return sealed;
 }
 
+static const char *const type_names[] = {
+    [PROOF_RECEIPT] = "transaction", [PROOF_BLOCK] = "block", [PROOF_LOG] = "log"};
+
+/* Any other word is a kind of record, or none. */
+static enum proof_type type_of(const char *kind)
+{
+    for (int type = PROOF_RECEIPT; type <= PROOF_LOG; type++) {
+        if (strcmp(kind, type_names[type]) == 0) {
+            return (enum proof_type)type;
+        }
+    }
+    return PROOF_STATE;
+}
+
+const char *proof_kind_name(const struct proof *proof)
+{
+    return proof->type == PROOF_STATE ? proof->kind->name : type_names[proof->type];
+}
+
 static bool verify_object(struct reading *reading)
 {
     const char *format = json_string(reading->object, "format");
@@ -412,15 +443,25 @@ static bool verify_object(struct reading *reading)
         return refuse(reading, "kind or id is missing or too long");
     }
     memcpy(out->id, id, strlen(id) + 1);
-    bool receipt = strcmp(kind, "transaction") == 0;
-    out->kind = receipt ? NULL : state_kind_by_name(kind);
-    if (!receipt && (out->kind == NULL || strcmp(out->kind->name, kind) != 0)) {
+    out->type = type_of(kind);
+    out->kind = out->type == PROOF_STATE ? state_kind_by_name(kind) : NULL;
+    if (out->type == PROOF_STATE && (out->kind == NULL || strcmp(out->kind->name, kind) != 0)) {
         return refuse(reading, "there is no such kind of record");
     }
     if (!check_header(reading)) {
         return false;
     }
-    return receipt ? check_receipt(reading) : check_state(reading);
+    switch (out->type) {
+    case PROOF_STATE:
+        return check_state(reading);
+    case PROOF_RECEIPT:
+        return check_receipt(reading);
+    case PROOF_BLOCK:
+        return check_block(reading);
+    case PROOF_LOG:
+        return check_log(reading);
+    }
+    MUST(false);
 }
 
 bool proof_verify(struct proof *out, const struct proof_trust *trust, const char *text, size_t size,

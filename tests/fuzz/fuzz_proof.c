@@ -14,7 +14,7 @@
 static bool is_true(const struct proof_world *world, const struct proof *proof)
 {
     static const char *const present[] = {"balance/alice", "balance/bob", "fees"};
-    if (proof->kind == NULL)
+    if (proof->type == PROOF_RECEIPT)
         return proof->receipt.status == world->receipt.status &&
                money_compare(proof->receipt.fee, world->receipt.fee) == 0 &&
                proof->receipt.events.size == 0 &&
