@@ -25,7 +25,7 @@ static const char domain_tags[HASH_DOMAIN_COUNT][TAG_SIZE] = {
     [HASH_DOMAIN_TX_SIGN] = "flex/tx-sign/1",       [HASH_DOMAIN_HANDSHAKE] = "flex/handshake/1",
     [HASH_DOMAIN_READING] = "flex/reading/1",       [HASH_DOMAIN_READING_SIGN] = "flex/read-sign/1",
     [HASH_DOMAIN_SCHEDULE] = "flex/schedule/1",     [HASH_DOMAIN_ORDER_TIE] = "flex/ord-tie/1",
-    [HASH_DOMAIN_KEY_PROOF] = "flex/key-proof/1",
+    [HASH_DOMAIN_KEY_PROOF] = "flex/key-proof/1",   [HASH_DOMAIN_SNAPSHOT] = "flex/snapshot/1",
 };
 
 _Static_assert(sizeof(crypto_generichash_blake2b_state) <= sizeof(struct hash_state),

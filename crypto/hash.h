@@ -35,6 +35,7 @@ enum hash_domain {
     HASH_DOMAIN_SCHEDULE,      /* salted declared schedule */
     HASH_DOMAIN_ORDER_TIE,     /* order of equals inside a batch */
     HASH_DOMAIN_KEY_PROOF,     /* proof of possession of a new key */
+    HASH_DOMAIN_SNAPSHOT,      /* what all nodes' manifests of one snapshot agree on */
     HASH_DOMAIN_COUNT
 };
 

@@ -59,7 +59,7 @@ static struct hash key_across(const struct hash *key, unsigned depth)
     return other;
 }
 
-static void node_hash(struct hash *out, const struct state_tree_node *node)
+void state_tree_node_hash(struct hash *out, const struct state_tree_node *node)
 {
     switch (node->kind) {
     case STATE_TREE_EMPTY:
@@ -89,7 +89,7 @@ static bool node_read(const struct state_tree_store *store, struct state_tree_no
     if (!store->get(store->context, out, &path)) {
         return false;
     }
-    node_hash(&found, out);
+    state_tree_node_hash(&found, out);
     return hash_equal(&found, expected);
 }
 
@@ -188,7 +188,7 @@ static bool join_children(const struct state_tree_store *store, struct state_tre
             hashes[i] = children[i].before_hash;
             continue;
         }
-        node_hash(&hashes[i], &children[i].after);
+        state_tree_node_hash(&hashes[i], &children[i].after);
         if (!child_write(store, &children[i], depth + 1, &children[i].after)) {
             return false;
         }
@@ -264,7 +264,7 @@ bool state_tree_update(const struct state_tree_store *store, struct hash *root_o
     if (!node_equal(&before, &after) && !store->put(store->context, &root_path, &after)) {
         return false;
     }
-    node_hash(root_out, &after);
+    state_tree_node_hash(root_out, &after);
     return true;
 }
 
@@ -324,13 +324,13 @@ bool state_tree_verify(const struct state_tree_proof *proof, const struct hash *
     }
     struct state_tree_node node = {proof->end, proof->end_key, proof->end_value};
     struct hash hash;
-    node_hash(&hash, &node);
+    state_tree_node_hash(&hash, &node);
     for (unsigned depth = proof->count; depth-- > 0;) {
         const struct hash *sibling = &proof->siblings[depth];
         bool right = key_bit(key, depth) == 1;
         node = (struct state_tree_node){STATE_TREE_BRANCH, right ? *sibling : hash,
                                         right ? hash : *sibling};
-        node_hash(&hash, &node);
+        state_tree_node_hash(&hash, &node);
     }
     return hash_equal(&hash, root);
 }

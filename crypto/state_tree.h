@@ -32,6 +32,9 @@ struct state_tree_node {
     struct hash b;
 };
 
+/* The hash by which a parent knows the node; 32 zero bytes for an empty one. */
+void state_tree_node_hash(struct hash *out, const struct state_tree_node *node);
+
 /* The caller's node store. `get` returns false on a fault of the store (an absent node is kind
  * EMPTY and true); put with kind EMPTY deletes. A false from either ends the call with false. */
 struct state_tree_store {

@@ -21,7 +21,11 @@
  *  D7 the map grows only while no transaction is live in the process: snapshots are counted, new
  *     ones wait, and one that stays open for longer than GROW_WAIT_SECONDS makes the commit FULL.
  *
- * Deliberately absent: MDB_NOSYNC, MDB_WRITEMAP, deleting of old blocks, and any second writer. */
+ *  D8 bodies and receipts begin at the floor (meta "floor": u64 headers from, u64 bodies from), which
+ *     the same transaction moves that removes them (store_prune.c). A store without a tip is empty:
+ *     what an unfinished load (store_load.c) left behind is thrown away at the opening.
+ *
+ * Deliberately absent: MDB_NOSYNC, MDB_WRITEMAP, and any second writer. */
 #include "storage/store.h"
 
 #include <errno.h>
@@ -175,10 +179,17 @@ static enum store_result load_tip(struct store *store)
     }
     enum store_result result = store_reader_tip(&store->reader, &store->tip);
     if (result == STORE_ABSENT) {
-        return STORE_OK;
+        return store_load_discard(store);
+    }
+    if (result == STORE_OK) {
+        result = store_reader_floor(&store->reader, &store->floor);
     }
     if (result == STORE_OK) {
         result = store_reader_block(&store->reader, store->tip.height, &block);
+    }
+    /* The tip of a store that was loaded has no body until the next block is the tip. */
+    if (result == STORE_PRUNED && block.header.size > 0) {
+        result = STORE_OK;
     }
     if (result == STORE_OK && store->tip.height > 0) {
         MUST(block_header_decode(&header, block.header));
@@ -201,6 +212,7 @@ enum store_result store_open(struct store **out, const struct store_config *conf
     store->directory_fd = -1;
     store->lock_fd = -1;
     store->genesis = config->genesis;
+    store->floor = (struct store_floor){.headers = 1, .bodies = 1};
     store->map_bytes = config->map_bytes != 0 ? config->map_bytes : map_bytes_default;
     store->map_bytes_max =
         config->map_bytes_max != 0 ? config->map_bytes_max : map_bytes_max_default;
@@ -250,6 +262,11 @@ void store_close(struct store *store)
 const struct store_tip *store_tip(const struct store *store)
 {
     return &store->tip;
+}
+
+struct store_floor store_floor(const struct store *store)
+{
+    return store->floor;
 }
 
 const struct state_base *store_state_base(struct store *store)
@@ -346,18 +363,25 @@ static bool commit_everything(struct commit *commit, const struct store_block *b
 }
 
 /* One try: all of it, synced, or nothing. LMDB's code. */
-static int commit_once(struct store *store, const struct store_block *block)
+static int write_once(struct store *store, store_write_fn write, void *context)
 {
-    struct commit commit = {.store = store};
-    const int code = mdb_txn_begin(store->env, NULL, 0, &commit.txn);
+    MDB_txn *txn = NULL;
+    int code = mdb_txn_begin(store->env, NULL, 0, &txn);
     if (code != MDB_SUCCESS) {
         return code;
     }
-    if (!commit_everything(&commit, block)) {
-        mdb_txn_abort(commit.txn);
-        return commit.code;
+    code = write(store, txn, context);
+    if (code != MDB_SUCCESS) {
+        mdb_txn_abort(txn);
+        return code;
     }
-    return mdb_txn_commit(commit.txn);
+    return mdb_txn_commit(txn);
+}
+
+static int write_block(struct store *store, MDB_txn *txn, void *context)
+{
+    struct commit commit = {.store = store, .txn = txn};
+    return commit_everything(&commit, context) ? MDB_SUCCESS : commit.code;
 }
 
 /* With the mutex held. False if snapshots are still open when the time is up. */
@@ -433,31 +457,43 @@ static void check_block(const struct store *store, const struct store_block *blo
     }
 }
 
-enum store_result store_commit(struct store *store, const struct store_block *block)
+enum store_result store_write(struct store *store, const char *what, store_write_fn write,
+                              void *context)
 {
     if (store->faulted) {
         return STORE_FAULT;
     }
-    check_block(store, block);
     if (!disk_has_room(store)) {
-        log_line(LOG_UNUSUAL, "store: less than %llu MiB free on the disk -> commit waits",
-                 (unsigned long long)(store->disk_reserve >> 20));
+        log_line(LOG_UNUSUAL, "store: less than %llu MiB free on the disk -> %s waits",
+                 (unsigned long long)(store->disk_reserve >> 20), what);
         return STORE_FULL;
     }
-    int code = commit_once(store, block);
+    int code = write_once(store, write, context);
     /* Ends: each round doubles the map, up to its largest. */
     while (code == MDB_MAP_FULL && grow_map(store)) {
-        code = commit_once(store, block);
+        code = write_once(store, write, context);
     }
     const int renewed = store->faulted ? EIO : store_reader_renew(&store->reader);
     if (renewed != MDB_SUCCESS || (code != MDB_SUCCESS && store_result_of(code) != STORE_FULL)) {
-        (void)complain("a commit", code != MDB_SUCCESS ? code : renewed);
+        (void)complain(what, code != MDB_SUCCESS ? code : renewed);
         store->faulted = true;
         return STORE_FAULT;
     }
-    if (code != MDB_SUCCESS) {
-        return complain("a commit", code);
+    return code != MDB_SUCCESS ? complain(what, code) : STORE_OK;
+}
+
+enum store_result store_commit(struct store *store, const struct store_block *block)
+{
+    union {
+        const struct store_block *block;
+        void *context;
+    } given = {.block = block}; /* write_block only reads it */
+    if (!store->faulted) {
+        check_block(store, block);
     }
-    store->tip = block->tip;
-    return STORE_OK;
+    const enum store_result result = store_write(store, "a commit", write_block, given.context);
+    if (result == STORE_OK) {
+        store->tip = block->tip;
+    }
+    return result;
 }

@@ -9,6 +9,10 @@
  *  D4 a fault is reported once and sticks: the node must stop (STORE_FAULT), except map full and
  *     disk full, which leave the store as it was (STORE_FULL).
  *
+ *  D8 bodies and receipts go away from the oldest on (store_prune), and a store that began with a
+ *     loaded state never had those below it: store_floor says where they begin. Asking for what is
+ *     below is PRUNED, never CORRUPT, and what is above is never missing.
+ *
  * The owner thread commits; any thread may read through a snapshot of its own. */
 #ifndef FLEX_STORAGE_STORE_H
 #define FLEX_STORAGE_STORE_H
@@ -23,6 +27,7 @@ struct store_snapshot;
 enum store_result {
     STORE_OK,
     STORE_ABSENT,   /* no such record */
+    STORE_PRUNED,   /* was there once, or is below where this store begins: see store_floor */
     STORE_FULL,     /* disk or map full; nothing changed; make room and try again */
     STORE_CORRUPT,  /* a record does not match its hash */
     STORE_MISMATCH, /* another chain's store, or a version that this binary doesn't know */
@@ -71,6 +76,41 @@ struct store_block {
 };
 enum store_result store_commit(struct store *store, const struct store_block *block);
 
+/* The lowest heights, from 1 on, of which this store still has headers, and bodies with receipts: all
+ * from there on to the tip. */
+struct store_floor {
+    uint64_t headers;
+    uint64_t bodies;
+};
+/* The owner thread's view. */
+struct store_floor store_floor(const struct store *store);
+enum { STORE_PRUNE_BLOCKS_MAX = 256 };
+/* Removes bodies and receipts below height `bodies_from`, the oldest first, at most
+ * STORE_PRUNE_BLOCKS_MAX of them, in one transaction; headers, certificates, ids and the index of
+ * transactions stay. The tip's own body never goes. *more: there are more to remove. */
+enum store_result store_prune(struct store *store, uint64_t bodies_from, bool *more);
+
+/* --- loading a state instead of executing up to it (docs/spec/snapshot.md) ------------------- */
+
+struct store_entry {
+    struct bytes_view key;
+    struct bytes_view value;
+};
+/* Into a store that holds nothing, not even genesis, in any number of calls and in this order.
+ * Nothing counts before store_load_finish: a store that is opened with a load half done is empty. */
+/* Ascending keys or not; the same key twice is our bug. */
+enum store_result store_load_entries(struct store *store, const struct store_entry *entries,
+                                     size_t count);
+/* A header below the tip, with what made it final (may be empty). */
+enum store_result store_load_header(struct store *store, struct bytes_view header,
+                                    struct bytes_view certificate);
+/* The tip's header and its own certificate (may be empty); bodies begin above it. CORRUPT, and nothing
+ * changed: the root over all that was loaded is not tip->state_root. */
+enum store_result store_load_finish(struct store *store, const struct store_tip *tip,
+                                    struct bytes_view header, struct bytes_view certificate);
+/* Throws away what was loaded and not finished. */
+enum store_result store_load_discard(struct store *store);
+
 /* The owner thread's base for overlays: always the last commit. Its answers live until the next
  * commit. */
 const struct state_base *store_state_base(struct store *store);
@@ -82,9 +122,17 @@ void store_snapshot_end(struct store_snapshot *snapshot);
 const struct store_tip *store_snapshot_tip(const struct store_snapshot *snapshot);
 const struct state_base *store_snapshot_base(struct store_snapshot *snapshot);
 /* Fills header, body, receipts, certificate, height of *out, and zeroes the rest. Checked against
- * checksums and the block id. */
+ * checksums and the block id. PRUNED: the body is gone; header and certificate are filled if they are
+ * here. */
 enum store_result store_snapshot_block(struct store_snapshot *snapshot, uint64_t height,
                                        struct store_block *out);
+/* Header, certificate and height alone; all heights from floor.headers on have them, and below it the
+ * last block of each epoch and the one before that. */
+enum store_result store_snapshot_header(struct store_snapshot *snapshot, uint64_t height,
+                                        struct store_block *out);
+/* The store waits for snapshots to end before it can grow: whoever holds one for long must let go. */
+bool store_snapshot_is_in_the_way(struct store_snapshot *snapshot);
+struct store_floor store_snapshot_floor(struct store_snapshot *snapshot);
 enum store_result store_snapshot_height_of(struct store_snapshot *snapshot,
                                            const struct hash *block_id, uint64_t *height);
 enum store_result store_snapshot_transaction(struct store_snapshot *snapshot,

@@ -41,6 +41,7 @@ struct store {
     uint64_t disk_reserve;
     struct hash genesis;
     struct store_tip tip;
+    struct store_floor floor;
     struct store_reader reader; /* the owner thread's, always at the last commit */
     bool faulted;
     /* Growing the map needs that no transaction is live. */
@@ -61,6 +62,7 @@ enum store_result store_result_of(int code);
 struct bytes_view store_height_key(uint8_t out[STORE_HEIGHT_KEY_SIZE], uint64_t height);
 extern const struct bytes_view store_tip_key;
 extern const struct bytes_view store_format_key;
+extern const struct bytes_view store_floor_key;
 
 /* Puts parts `a` then `b` and their checksum under `key`. Returns LMDB's code. */
 int store_put(MDB_txn *txn, MDB_dbi table, struct bytes_view key, struct bytes_view a,
@@ -75,8 +77,19 @@ void store_reader_end(struct store_reader *reader);
 /* The owner's reader again at the newest commit. */
 int store_reader_renew(struct store_reader *reader);
 enum store_result store_reader_tip(const struct store_reader *reader, struct store_tip *out);
+/* All from 1 on if the store never said otherwise. */
+enum store_result store_reader_floor(const struct store_reader *reader, struct store_floor *out);
+enum store_result store_reader_header(const struct store_reader *reader, uint64_t height,
+                                      struct store_block *out);
 enum store_result store_reader_block(const struct store_reader *reader, uint64_t height,
                                      struct store_block *out);
+
+/* A write of the owner thread that is not a block's: all of `write` in one synced transaction, or
+ * nothing. It may run again on a grown map. `write` returns LMDB's code. */
+typedef int (*store_write_fn)(struct store *store, MDB_txn *txn, void *context);
+enum store_result store_write(struct store *store, const char *what, store_write_fn write,
+                              void *context);
+int store_put_floor(struct store *store, MDB_txn *txn, const struct store_floor *floor);
 
 size_t store_tip_encode(uint8_t out[STORE_TIP_BYTES_MAX], const struct store_tip *tip);
 bool store_tip_decode(struct store_tip *out, struct bytes_view bytes);

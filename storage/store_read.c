@@ -173,17 +173,39 @@ static enum store_result check_header(const struct store_reader *reader, uint64_
     return result;
 }
 
-enum store_result store_reader_block(const struct store_reader *reader, uint64_t height,
-                                     struct store_block *out)
+enum store_result store_reader_floor(const struct store_reader *reader, struct store_floor *out)
 {
-    const MDB_dbi *tables = reader->store->tables;
+    struct bytes_view bytes;
+    struct byte_reader cursor;
+    const enum store_result result =
+        store_get(reader->txn, reader->store->tables[TABLE_META], store_floor_key, &bytes);
+    *out = (struct store_floor){.headers = 1, .bodies = 1};
+    if (result != STORE_OK) {
+        return result == STORE_ABSENT ? STORE_OK : result;
+    }
+    byte_reader_init(&cursor, bytes.data, bytes.size);
+    out->headers = byte_read_u64(&cursor);
+    out->bodies = byte_read_u64(&cursor);
+    return byte_reader_done(&cursor) && out->headers >= 1 && out->bodies >= 1 ? STORE_OK
+                                                                              : STORE_CORRUPT;
+}
+
+enum store_result store_reader_header(const struct store_reader *reader, uint64_t height,
+                                      struct store_block *out)
+{
     uint8_t key_bytes[STORE_HEIGHT_KEY_SIZE];
     const struct bytes_view key = store_height_key(key_bytes, height);
     const size_t header_size = height == 0 ? 0 : BLOCK_HEADER_SIZE;
     struct bytes_view block;
+    struct store_floor floor;
     memset(out, 0, sizeof *out);
     out->height = height;
-    enum store_result result = store_get(reader->txn, tables[TABLE_BLOCKS], key, &block);
+    enum store_result result =
+        store_get(reader->txn, reader->store->tables[TABLE_BLOCKS], key, &block);
+    if (result == STORE_ABSENT && height > 0) {
+        result = store_reader_floor(reader, &floor);
+        return result != STORE_OK ? result : height < floor.headers ? STORE_PRUNED : STORE_ABSENT;
+    }
     if (result != STORE_OK) {
         return result;
     }
@@ -192,17 +214,31 @@ enum store_result store_reader_block(const struct store_reader *reader, uint64_t
     }
     out->header = bytes_view_of(block.data, header_size);
     out->certificate = bytes_view_of(block.data + header_size, block.size - header_size);
-    if (height > 0) {
-        result = check_header(reader, height, out->header);
+    result = height > 0 ? check_header(reader, height, out->header) : STORE_OK;
+    return result == STORE_ABSENT ? STORE_CORRUPT : result;
+}
+
+enum store_result store_reader_block(const struct store_reader *reader, uint64_t height,
+                                     struct store_block *out)
+{
+    const MDB_dbi *tables = reader->store->tables;
+    uint8_t key_bytes[STORE_HEIGHT_KEY_SIZE];
+    const struct bytes_view key = store_height_key(key_bytes, height);
+    struct store_floor floor;
+    enum store_result result = store_reader_header(reader, height, out);
+    if (result != STORE_OK) {
+        return result;
     }
-    if (result == STORE_OK) {
-        result = store_get(reader->txn, tables[TABLE_BODIES], key, &out->body);
-    }
+    result = store_get(reader->txn, tables[TABLE_BODIES], key, &out->body);
     if (result == STORE_OK) {
         result = store_get(reader->txn, tables[TABLE_RECEIPTS], key, &out->receipts);
     }
-    /* A block has all its parts: one that lacks a part is damaged, not absent. */
-    return result == STORE_ABSENT ? STORE_CORRUPT : result;
+    if (result != STORE_ABSENT) {
+        return result;
+    }
+    /* A block has all its parts, unless they have been pruned: else it is damaged, not absent. */
+    result = store_reader_floor(reader, &floor);
+    return result != STORE_OK ? result : height < floor.bodies ? STORE_PRUNED : STORE_CORRUPT;
 }
 
 /* --- snapshots ------------------------------------------------------------------------------- */
@@ -266,6 +302,30 @@ enum store_result store_snapshot_block(struct store_snapshot *snapshot, uint64_t
                                        struct store_block *out)
 {
     return store_reader_block(&snapshot->reader, height, out);
+}
+
+enum store_result store_snapshot_header(struct store_snapshot *snapshot, uint64_t height,
+                                        struct store_block *out)
+{
+    return store_reader_header(&snapshot->reader, height, out);
+}
+
+struct store_floor store_snapshot_floor(struct store_snapshot *snapshot)
+{
+    struct store_floor floor;
+    if (store_reader_floor(&snapshot->reader, &floor) != STORE_OK) {
+        log_line(LOG_UNUSUAL, "store: the floor cannot be read -> taken for the beginning");
+    }
+    return floor;
+}
+
+bool store_snapshot_is_in_the_way(struct store_snapshot *snapshot)
+{
+    struct store *store = snapshot->reader.store;
+    (void)pthread_mutex_lock(&store->mutex);
+    const bool growing = store->growing;
+    (void)pthread_mutex_unlock(&store->mutex);
+    return growing;
 }
 
 enum store_result store_snapshot_height_of(struct store_snapshot *snapshot,

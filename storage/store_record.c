@@ -15,6 +15,8 @@
 
 static const uint8_t tip_name[] = {'t', 'i', 'p'};
 static const uint8_t format_name[] = {'f', 'o', 'r', 'm', 'a', 't'};
+static const uint8_t floor_name[] = {'f', 'l', 'o', 'o', 'r'};
+const struct bytes_view store_floor_key = {floor_name, sizeof floor_name};
 const struct bytes_view store_tip_key = {tip_name, sizeof tip_name};
 const struct bytes_view store_format_key = {format_name, sizeof format_name};
 
@@ -25,6 +27,8 @@ const char *store_result_text(enum store_result result)
         return "ok";
     case STORE_ABSENT:
         return "absent";
+    case STORE_PRUNED:
+        return "pruned";
     case STORE_FULL:
         return "disk or map full";
     case STORE_CORRUPT:

@@ -1,0 +1,263 @@
+/* Loading a state into an empty store (storage/store.h; docs/spec/snapshot.md).
+ *
+ * The entries come in parts, each part one synced transaction with the tree nodes that it changes;
+ * the tip comes last, in one transaction with the check of the root. So:
+ *
+ * Invariants:
+ *  1. A store has a tip only if the tree over what it holds has the tip's state root.
+ *  2. Without a tip, nothing that is in the tables counts: opening the store throws it away.
+ *
+ * Deliberately absent: any trust in the caller's hashes. The tree is built here from the entries. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/fatal.h"
+#include "base/log.h"
+#include "storage/store_internal.h"
+#include "storage/tree_node.h"
+
+static const struct bytes_view nothing = {NULL, 0};
+/* A body of no transactions, and no receipts: a count of zero, as genesis has them. */
+static const uint8_t no_records[4];
+
+/* --- the tree in one transaction ------------------------------------------------------------- */
+
+struct load_tree {
+    struct store *store;
+    MDB_txn *txn;
+    int code; /* LMDB's, of the first call that failed */
+};
+
+static bool tree_get(void *context, struct state_tree_node *out, const struct state_tree_path *path)
+{
+    struct load_tree *tree = context;
+    struct bytes_view bytes;
+    memset(out, 0, sizeof *out);
+    out->kind = STATE_TREE_EMPTY;
+    const enum store_result result = store_get(tree->txn, tree->store->tables[TABLE_NODES],
+                                               bytes_view_of(path->bytes, path->size), &bytes);
+    if (result == STORE_ABSENT) {
+        return true;
+    }
+    if (result != STORE_OK || !tree_node_decode(out, bytes)) {
+        tree->code = MDB_CORRUPTED;
+        return false;
+    }
+    return true;
+}
+
+static bool tree_put(void *context, const struct state_tree_path *path,
+                     const struct state_tree_node *node)
+{
+    struct load_tree *tree = context;
+    const struct bytes_view key = bytes_view_of(path->bytes, path->size);
+    const MDB_dbi table = tree->store->tables[TABLE_NODES];
+    uint8_t bytes[STATE_TREE_NODE_SIZE];
+    if (node->kind == STATE_TREE_EMPTY) {
+        MDB_val mdb_key = store_val(key);
+        tree->code = mdb_del(tree->txn, table, &mdb_key, NULL);
+    } else {
+        tree_node_encode(bytes, node);
+        tree->code =
+            store_put(tree->txn, table, key, bytes_view_of(bytes, sizeof bytes), nothing, 0);
+    }
+    return tree->code == MDB_SUCCESS;
+}
+
+struct load_entries {
+    const struct store_entry *entries;
+    size_t count;
+    struct state_tree_change *changes; /* count; sorted anew by each try */
+};
+
+static int write_entries(struct store *store, MDB_txn *txn, void *context)
+{
+    const struct load_entries *load = context;
+    struct load_tree tree = {.store = store, .txn = txn};
+    const struct state_tree_store face = {.context = &tree, .get = tree_get, .put = tree_put};
+    struct hash root;
+    for (size_t i = 0; i < load->count; i++) {
+        const struct store_entry *entry = &load->entries[i];
+        const int code = store_put(txn, store->tables[TABLE_STATE], entry->key, entry->value,
+                                   nothing, MDB_NOOVERWRITE);
+        if (code != MDB_SUCCESS) {
+            MUST(code != MDB_KEYEXIST);
+            return code;
+        }
+        struct state_tree_change *change = &load->changes[i];
+        change->absent = false;
+        hash_bytes(&change->key, HASH_DOMAIN_STATE_KEY, entry->key.data, entry->key.size);
+        hash_bytes(&change->value, HASH_DOMAIN_STATE_VALUE, entry->value.data, entry->value.size);
+    }
+    if (!state_tree_update(&face, &root, load->changes, load->count)) {
+        return tree.code != MDB_SUCCESS ? tree.code : MDB_CORRUPTED;
+    }
+    return MDB_SUCCESS;
+}
+
+enum store_result store_load_entries(struct store *store, const struct store_entry *entries,
+                                     size_t count)
+{
+    MUST(!store->tip.has_genesis);
+    if (count == 0) {
+        return STORE_OK;
+    }
+    struct load_entries load = {.entries = entries, .count = count};
+    load.changes = malloc(count * sizeof *load.changes);
+    if (load.changes == NULL) {
+        return STORE_FAULT;
+    }
+    const enum store_result result = store_write(store, "loading entries", write_entries, &load);
+    free(load.changes);
+    return result;
+}
+
+/* --- headers and the tip --------------------------------------------------------------------- */
+
+struct load_header {
+    uint64_t height;
+    struct hash id;
+    struct bytes_view header;
+    struct bytes_view certificate;
+    const struct store_tip *tip; /* NULL: a header below it */
+};
+
+static int put_header(struct store *store, MDB_txn *txn, const struct load_header *load)
+{
+    uint8_t height_bytes[STORE_HEIGHT_KEY_SIZE];
+    const struct bytes_view height = store_height_key(height_bytes, load->height);
+    int code =
+        store_put(txn, store->tables[TABLE_BLOCKS], height, load->header, load->certificate, 0);
+    if (code == MDB_SUCCESS) {
+        code = store_put(txn, store->tables[TABLE_IDS], hash_view(&load->id), height, nothing, 0);
+    }
+    return code;
+}
+
+static int write_header(struct store *store, MDB_txn *txn, void *context)
+{
+    return put_header(store, txn, context);
+}
+
+static bool header_of(struct load_header *load, struct bytes_view bytes)
+{
+    struct block_header header;
+    if (!block_header_decode(&header, bytes)) {
+        return false;
+    }
+    load->height = header.height;
+    load->header = bytes;
+    block_header_id(&load->id, &header);
+    return true;
+}
+
+enum store_result store_load_header(struct store *store, struct bytes_view header,
+                                    struct bytes_view certificate)
+{
+    struct load_header load = {.certificate = certificate};
+    MUST(!store->tip.has_genesis && header_of(&load, header));
+    return store_write(store, "loading a header", write_header, &load);
+}
+
+/* Genesis as every store has it, but for its state, which has gone on. */
+static int put_genesis(struct store *store, MDB_txn *txn)
+{
+    uint8_t height_bytes[STORE_HEIGHT_KEY_SIZE];
+    const struct bytes_view height = store_height_key(height_bytes, 0);
+    const struct bytes_view records = bytes_view_of(no_records, sizeof no_records);
+    const struct load_header genesis = {.height = 0, .id = store->genesis};
+    int code = put_header(store, txn, &genesis);
+    if (code == MDB_SUCCESS) {
+        code = store_put(txn, store->tables[TABLE_BODIES], height, records, nothing, 0);
+    }
+    if (code == MDB_SUCCESS) {
+        code = store_put(txn, store->tables[TABLE_RECEIPTS], height, records, nothing, 0);
+    }
+    return code;
+}
+
+static int write_tip(struct store *store, MDB_txn *txn, void *context)
+{
+    const struct load_header *load = context;
+    const struct store_floor floor = {.headers = load->height, .bodies = load->height + 1};
+    uint8_t bytes[STORE_TIP_BYTES_MAX];
+    int code = put_genesis(store, txn);
+    if (code == MDB_SUCCESS) {
+        code = put_header(store, txn, load);
+    }
+    if (code == MDB_SUCCESS) {
+        code = store_put_floor(store, txn, &floor);
+    }
+    if (code == MDB_SUCCESS) {
+        const size_t size = store_tip_encode(bytes, load->tip);
+        code = store_put(txn, store->tables[TABLE_META], store_tip_key, bytes_view_of(bytes, size),
+                         nothing, 0);
+    }
+    return code;
+}
+
+/* The root over what has been loaded: a batch of no changes says it. */
+static bool loaded_root(struct store *store, struct hash *root)
+{
+    const struct state_base *base = &store->reader.base;
+    struct state_tree_path path = {.size = 2};
+    struct state_tree_node node;
+    if (!base->node_get(base->context, &node, &path)) {
+        return false;
+    }
+    state_tree_node_hash(root, &node);
+    return true;
+}
+
+enum store_result store_load_finish(struct store *store, const struct store_tip *tip,
+                                    struct bytes_view header, struct bytes_view certificate)
+{
+    struct load_header load = {.certificate = certificate, .tip = tip};
+    struct hash root;
+    MUST(!store->tip.has_genesis && header_of(&load, header));
+    MUST(load.height == tip->height && hash_equal(&load.id, &tip->block_id) && tip->has_genesis &&
+         tip->log.count == tip->height + 1);
+    if (!loaded_root(store, &root)) {
+        return STORE_FAULT;
+    }
+    if (!hash_equal(&root, &tip->state_root)) {
+        return STORE_CORRUPT;
+    }
+    const enum store_result result = store_write(store, "finishing a load", write_tip, &load);
+    if (result == STORE_OK) {
+        store->tip = *tip;
+        store->floor = (struct store_floor){.headers = load.height, .bodies = load.height + 1};
+    }
+    return result;
+}
+
+/* --- throwing away --------------------------------------------------------------------------- */
+
+static int write_empty(struct store *store, MDB_txn *txn, void *context)
+{
+    (void)context;
+    for (int table = 0; table < STORE_TABLES; table++) {
+        const int code = table == TABLE_META ? MDB_SUCCESS : mdb_drop(txn, store->tables[table], 0);
+        if (code != MDB_SUCCESS) {
+            return code;
+        }
+    }
+    return MDB_SUCCESS;
+}
+
+enum store_result store_load_discard(struct store *store)
+{
+    MUST(!store->tip.has_genesis);
+    for (int table = 0; table < STORE_TABLES; table++) {
+        MDB_stat stat;
+        const int code = mdb_stat(store->reader.txn, store->tables[table], &stat);
+        if (code != MDB_SUCCESS) {
+            return store_result_of(code);
+        }
+        if (table != TABLE_META && stat.ms_entries > 0) {
+            log_line(LOG_INFO, "store: a load was not finished -> thrown away");
+            return store_write(store, "throwing a load away", write_empty, NULL);
+        }
+    }
+    return STORE_OK;
+}
