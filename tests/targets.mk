@@ -41,10 +41,17 @@ $(BUILD)/tests/bench/%: $(BUILD)/obj/tests/bench/%.o $(LINK_contracts)
 	@mkdir -p $(@D)
 	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(EXT_contracts)
 
-.PHONY: bench bench-clear
-bench: bench-clear ## what things cost, as ratios that hold on any machine
+$(BUILD)/tests/bench/bench_audit: $(BUILD)/obj/tests/bench/bench_audit.o $(TESTLIB_tools) $(TEST_LIB_OBJECTS) $(LINK_tools)
+	@mkdir -p $(@D)
+	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(EXT_tools)
+
+.PHONY: bench bench-clear bench-audit
+bench: bench-clear bench-audit ## what things cost, as ratios that hold on any machine
 bench-clear: $(BUILD)/tests/bench/bench_clear
 	@$<
+
+bench-audit: $(BUILD)/tests/bench/bench_audit ## flex audit verify against the bound that signatures set; COUNT=n transactions
+	@$< $(or $(COUNT),40000)
 
 compilers: all ## the whole tree once more under clang, warnings as errors
 	@$(MAKE) --no-print-directory -j2 BUILD=$(BUILD)/clang CC=clang all $(patsubst $(BUILD)/%,$(BUILD)/clang/%,$(UNIT_TESTS))
