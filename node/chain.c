@@ -154,7 +154,6 @@ static bool signatures_are_good(struct bytes_view body)
 bool chain_add_body(struct chain *chain, const struct block_header *header, struct bytes_view body,
                     bool verified)
 {
-    struct cached_block *block;
     struct hash root;
     /* The root first: a body that isn't the header's costs hashes alone. */
     if (!body_tx_root(&root, body, chain->tx_leaves) || !hash_equal(&root, &header->tx_root)) {
@@ -163,6 +162,13 @@ bool chain_add_body(struct chain *chain, const struct block_header *header, stru
     if (!verified && !signatures_are_good(body)) {
         return false;
     }
+    return chain_add_checked_body(chain, header, body);
+}
+
+bool chain_add_checked_body(struct chain *chain, const struct block_header *header,
+                            struct bytes_view body)
+{
+    struct cached_block *block;
     return header->height <= chain_tip(chain)->height || chain_cache(chain, header, body, &block);
 }
 

@@ -45,6 +45,10 @@ void chain_close(struct chain *chain);
  * at or below the committed height is checked but not kept. */
 bool chain_add_body(struct chain *chain, const struct block_header *header, struct bytes_view body,
                     bool verified);
+/* The same for a body that the caller has found to be the header's and whose every transaction and
+ * signature it has found good: the offline audit does that on many threads, ahead of this call. */
+bool chain_add_checked_body(struct chain *chain, const struct block_header *header,
+                            struct bytes_view body);
 /* Would a body of that size, not known yet, find room? If not, chain_add_body's refusal says nothing
  * against whoever sent it. */
 bool chain_has_room(const struct chain *chain, size_t body_size);

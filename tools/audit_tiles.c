@@ -78,6 +78,83 @@ void audit_tile_close(struct audit_tile *tile)
     memset(tile, 0, sizeof *tile);
 }
 
+/* --- every block in order ------------------------------------------------------------------ */
+
+void audit_reader_open(struct audit_reader *out, const char *directory, uint64_t height,
+                       uint64_t wanted)
+{
+    memset(out, 0, sizeof *out);
+    out->directory = directory;
+    out->wanted = wanted;
+    out->next = height + 1;
+}
+
+void audit_reader_close(struct audit_reader *reader)
+{
+    audit_tile_close(&reader->tiles[0]);
+    audit_tile_close(&reader->tiles[1]);
+}
+
+/* Opens the tile of `next` in place of the one before the last, and stands at `next` in it. */
+static bool enter_tile(struct audit_reader *reader)
+{
+    uint64_t number = audit_tile_of(reader->next);
+    struct audit_tile *tile = &reader->tiles[number % 2];
+    struct audit_block passed;
+    audit_tile_close(tile);
+    if (!audit_tile_open(tile, reader->directory, number)) {
+        reader->fault = "the block's tile is missing or can't be read";
+        return false;
+    }
+    byte_reader_init(&reader->reader, tile->data, tile->size);
+    for (uint64_t i = (reader->next - 1) % AUDIT_TILE_BLOCKS; i > 0; i--) {
+        if (!audit_block_read(&passed, &reader->reader)) {
+            reader->fault = "a record before the block is cut off or too long";
+            return false;
+        }
+    }
+    return true;
+}
+
+/* A tile beyond the last block is no part of what export.json names. */
+static void look_behind(struct audit_reader *reader)
+{
+    struct audit_tile extra;
+    uint64_t number = reader->wanted == 0 ? 0 : audit_tile_of(reader->wanted) + 1;
+    if (audit_tile_open(&extra, reader->directory, number)) {
+        audit_tile_close(&extra);
+        reader->fault = "there is a tile beyond the height of export.json";
+    }
+}
+
+bool audit_reader_next(struct audit_reader *reader, struct audit_block *out)
+{
+    bool begins = reader->reader.data == NULL || (reader->next - 1) % AUDIT_TILE_BLOCKS == 0;
+    if (reader->fault != NULL) {
+        return false;
+    }
+    if (reader->next > reader->wanted) {
+        look_behind(reader);
+        return false;
+    }
+    if (begins && !enter_tile(reader)) {
+        return false;
+    }
+    if (!audit_block_read(out, &reader->reader)) {
+        reader->fault = "a record is cut off or too long";
+        return false;
+    }
+    reader->next++;
+    bool ends = reader->next > reader->wanted || (reader->next - 1) % AUDIT_TILE_BLOCKS == 0;
+    if (ends && !byte_reader_done(&reader->reader)) {
+        /* The block is whole: this is told when the next one is asked for. */
+        reader->fault = "there are bytes behind the last block";
+    }
+    return true;
+}
+
+/* --- export.json --------------------------------------------------------------------------- */
+
 /* The one text that a manifest of that chain and height can have; the caller frees. */
 static char *manifest_text(const struct genesis *genesis, uint64_t height)
 {

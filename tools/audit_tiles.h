@@ -37,6 +37,24 @@ struct audit_tile {
 bool audit_tile_open(struct audit_tile *out, const char *directory, uint64_t tile);
 void audit_tile_close(struct audit_tile *tile);
 
+/* Every block of an export in order. What is read stays mapped until a block two tiles later has been
+ * read: AUDIT_TILE_BLOCKS blocks at least. */
+struct audit_reader {
+    const char *directory;
+    uint64_t wanted; /* height that export.json names */
+    uint64_t next;   /* height of the next block */
+    struct audit_tile tiles[2];
+    struct byte_reader reader; /* over the tile that holds `next`, once it is open */
+    const char *fault;         /* why there is no next block, though there should be */
+};
+/* Starts with the block behind `height`. */
+void audit_reader_open(struct audit_reader *out, const char *directory, uint64_t height,
+                       uint64_t wanted);
+/* False at the end, and on a fault (then `fault` says what is wrong at height `next`). Faults are also
+ * bytes behind a tile's last block, and a tile beyond the last block. */
+bool audit_reader_next(struct audit_reader *reader, struct audit_block *out);
+void audit_reader_close(struct audit_reader *reader);
+
 /* export.json. Reading checks that the text is exactly what writing makes, so no byte of it can
  * change unseen. `problem` says why on false. */
 bool audit_manifest_write(const char *directory, const struct genesis *genesis, uint64_t height,

@@ -8,7 +8,7 @@
 #include <stdio.h>
 
 #include "contracts/genesis.h"
-#include "storage/overlay.h"
+#include "storage/store.h"
 #include "tools/audit_tiles.h"
 
 struct audit;
@@ -22,9 +22,27 @@ struct audit_outcome {
     char reason[AUDIT_PROBLEM_SIZE]; /* if not ok */
 };
 
-/* Verifies the export in `directory`. `progress` (may be NULL) gets a line that is rewritten with the
- * height and the rate. The audit holds the state afterwards; close it. NULL only if the genesis has
- * a problem: then outcome->reason says so. */
+/* A block that has been found good, in the moment before its state replaces the one before. */
+struct audit_seen {
+    const struct block_header *header;
+    const struct store_block *block; /* body, receipts, transactions' ids */
+    const struct state_base *before; /* the state that the block ran on */
+};
+typedef void (*audit_watch_fn)(void *context, const struct audit_seen *seen);
+
+/* All zero is a plain verification from genesis. */
+struct audit_options {
+    FILE *progress;       /* gets a line that is rewritten with height and rate; may be NULL */
+    audit_watch_fn watch; /* is shown every block; may be NULL */
+    void *watch_context;
+    const char *checkpoint; /* file of a verified checkpoint to start from; NULL: from genesis */
+};
+
+/* Verifies the export in `directory`. The audit holds the state afterwards; close it. NULL only if
+ * genesis or checkpoint have a problem: then outcome->reason says so. */
+struct audit *audit_run(struct audit_outcome *outcome, const char *directory,
+                        const struct genesis *genesis, const struct audit_options *options);
+/* The same from genesis; `progress` may be NULL. */
 struct audit *audit_verify(struct audit_outcome *outcome, const char *directory,
                            const struct genesis *genesis, FILE *progress);
 /* The state that the re-execution ended in. */
