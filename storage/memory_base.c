@@ -1,6 +1,6 @@
 /* A base in memory: what the simulator, tests and the offline audit commit blocks into.
  *
- * Two ordered maps, one of state entries and one of tree nodes. A map's arena gives no room back
+ * An ordered map of state entries, and a table of tree nodes. The map's arena gives no room back
  * until it is cleared, so a full one is copied into a larger one; what was replaced or removed
  * stays behind. Copying at a doubling of the live bytes costs each byte a constant number of
  * copies.
@@ -11,6 +11,7 @@
 
 #include "base/fatal.h"
 #include "base/ordered_map.h"
+#include "storage/node_table.h"
 #include "storage/overlay.h"
 #include "storage/tree_node.h"
 
@@ -24,7 +25,7 @@ struct growing_map {
 struct memory_base {
     struct state_base face;
     struct growing_map state;
-    struct growing_map nodes;
+    struct node_table *nodes;
 };
 
 static bool growing_init(struct growing_map *growing)
@@ -122,13 +123,7 @@ static bool memory_node_get(void *context, struct state_tree_node *out,
                             const struct state_tree_path *path)
 {
     const struct memory_base *memory = context;
-    struct bytes_view bytes;
-    if (!ordered_map_get(memory->nodes.map, bytes_view_of(path->bytes, path->size), &bytes)) {
-        memset(out, 0, sizeof *out);
-        out->kind = STATE_TREE_EMPTY;
-        return true;
-    }
-    return tree_node_decode(out, bytes);
+    return node_table_get(memory->nodes, out, path);
 }
 
 struct memory_base *memory_base_create(void)
@@ -139,7 +134,8 @@ struct memory_base *memory_base_create(void)
     }
     memory->face = (struct state_base){
         .context = memory, .get = memory_get, .next = memory_next, .node_get = memory_node_get};
-    if (!growing_init(&memory->state) || !growing_init(&memory->nodes)) {
+    memory->nodes = node_table_create();
+    if (!growing_init(&memory->state) || memory->nodes == NULL) {
         memory_base_destroy(memory);
         return NULL;
     }
@@ -154,9 +150,7 @@ void memory_base_destroy(struct memory_base *memory)
     if (memory->state.map != NULL) {
         ordered_map_destroy(memory->state.map);
     }
-    if (memory->nodes.map != NULL) {
-        ordered_map_destroy(memory->nodes.map);
-    }
+    node_table_destroy(memory->nodes);
     free(memory);
 }
 
@@ -179,14 +173,7 @@ static bool commit_node(void *context, const struct state_tree_path *path,
                         const struct state_tree_node *node)
 {
     struct memory_base *memory = context;
-    const struct bytes_view key = bytes_view_of(path->bytes, path->size);
-    uint8_t bytes[STATE_TREE_NODE_SIZE];
-    if (node->kind == STATE_TREE_EMPTY) {
-        (void)ordered_map_remove(memory->nodes.map, key);
-        return true;
-    }
-    tree_node_encode(bytes, node);
-    return growing_put(&memory->nodes, key, bytes_view_of(bytes, sizeof bytes));
+    return node_table_put(memory->nodes, path, node);
 }
 
 bool memory_base_commit(struct memory_base *memory, const struct overlay *overlay)
