@@ -28,7 +28,7 @@ struct options {
 struct totals {
     uint64_t seeds, safety, liveness, crash;
     uint64_t events, heights, transactions, crashes, evidence, healed_ms_max;
-    uint64_t deals, refunds, cancelled, expired;
+    uint64_t deals, settled, partial, refunds, cancelled, expired;
     struct hash_state digest;
     char first_failure[SIM_FAILURE_SIZE];
     uint64_t first_seed;
@@ -190,6 +190,8 @@ static void count(struct totals *totals, const struct options *options, uint64_t
     totals->crashes += result->crashes;
     totals->evidence += result->evidence;
     totals->deals += result->deals;
+    totals->settled += result->settled;
+    totals->partial += result->partial;
     totals->refunds += result->refunds;
     totals->cancelled += result->cancelled;
     totals->expired += result->expired;
@@ -234,8 +236,10 @@ static void print_json(const struct options *options, const struct totals *total
            (unsigned long long)totals->events, (unsigned long long)totals->heights,
            (unsigned long long)totals->transactions, (unsigned long long)totals->crashes,
            (unsigned long long)totals->evidence, (unsigned long long)totals->healed_ms_max);
-    printf(",\"deals\":%llu,\"refunds\":%llu,\"cancelled\":%llu,\"expired\":%llu",
-           (unsigned long long)totals->deals, (unsigned long long)totals->refunds,
+    printf(",\"deals\":%llu,\"settled\":%llu,\"partial\":%llu,\"refunds\":%llu"
+           ",\"cancelled\":%llu,\"expired\":%llu",
+           (unsigned long long)totals->deals, (unsigned long long)totals->settled,
+           (unsigned long long)totals->partial, (unsigned long long)totals->refunds,
            (unsigned long long)totals->cancelled, (unsigned long long)totals->expired);
     if (totals->first_failure[0] != '\0') {
         printf(",\"first_failure\":{\"seed\":%llu,\"what\":",

@@ -53,8 +53,8 @@ for arguments in "--seed 7 --seeds 20" "--nodes 7 --seed 3 --seeds 5 --json"; do
     fi
 done
 # The market is alive under faults: nothing below may be zero.
-market=$("$sim" --seed 1 --seeds 60 --json 2>/dev/null | head -n 1)
-for what in deals refunds cancelled expired; do
+market=$("$sim" --seed 241 --seeds 100 --json 2>/dev/null | head -n 1)
+for what in deals settled partial refunds cancelled expired; do
     if ! grep -qE "\"$what\":[1-9]" <<<"$market"; then
         printf 'flexsim: no %s on the ledger\n' "$what"
         failed=1

@@ -44,6 +44,8 @@ static void count_market(struct sim *sim, struct state_view *view, enum state_ki
             MUST(codec_decode_all(&deal_record_codec, &deal, value));
             sim->result->deals++;
             sim->result->refunds += deal.state == DEAL_REFUNDED;
+            sim->result->settled += deal.state == DEAL_SETTLED;
+            sim->result->partial += deal.state == DEAL_PARTIAL;
         } else {
             struct order_record order;
             MUST(codec_decode_all(&order_record_codec, &order, value));

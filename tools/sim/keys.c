@@ -16,6 +16,8 @@ static struct {
     struct public_key keys[LIMIT_VALIDATORS];
 } ring;
 
+enum { PROOFS = SIM_DEALS_MAX * SIM_WALLETS * SIM_PERIODS };
+
 struct signed_transaction {
     size_t size;
     struct hash id;
@@ -28,6 +30,8 @@ static struct {
     struct genesis genesis;
     struct hash id;
     struct signed_transaction signed_once[SIM_WALLETS + 1][SIM_WALLET_NONCES];
+    /* The DSO's, by deal, device and period; NULL until a run needs it. */
+    struct signed_transaction *proofs[SIM_WALLET_NONCES][PROOFS];
 } world;
 
 static void ring_prepare(void)
@@ -78,9 +82,13 @@ static void add_participant(struct genesis *genesis, uint32_t wallet, uint32_t r
 
 static void make_world(uint32_t validators)
 {
-    static const uint32_t roles[SIM_WALLETS] = {ROLE_MARKET_OPERATOR, ROLE_DSO, ROLE_AGGREGATOR,
+    static const uint32_t roles[SIM_WALLETS] = {ROLE_MARKET_OPERATOR | ROLE_METER_OPERATOR,
+                                                ROLE_DSO, ROLE_AGGREGATOR | ROLE_DSO,
                                                 ROLE_AGGREGATOR};
     struct genesis *genesis = &world.genesis;
+    for (uint32_t nonce = 0; nonce < SIM_WALLET_NONCES; nonce++)
+        for (uint32_t p = 0; p < PROOFS; p++)
+            free(world.proofs[nonce][p]);
     memset(&world, 0, sizeof world);
     world.validators = validators;
     genesis->chain = name_of("flexsim");
@@ -178,7 +186,8 @@ int64_t sim_minted(uint64_t nonce)
     return 5000000 + (int64_t)nonce;
 }
 
-static void sign_once(struct signed_transaction *out, uint32_t wallet, uint64_t nonce)
+static void sign_once(struct signed_transaction *out, uint32_t wallet, uint64_t nonce,
+                      const struct sim_delivery *proof)
 {
     struct transaction_draft draft;
     struct byte_writer writer;
@@ -203,7 +212,7 @@ static void sign_once(struct signed_transaction *out, uint32_t wallet, uint64_t 
         draft.actions[0].type = ACTION_TOKEN_MINT;
         draft.actions[0].record = &mint;
     } else {
-        sim_market_actions(&draft, &actions, wallet, nonce);
+        sim_market_actions(&draft, &actions, wallet, nonce, proof);
     }
     byte_writer_init(&writer, out->bytes, sizeof out->bytes);
     MUST(transaction_sign(&writer, &draft, &secret));
@@ -213,25 +222,62 @@ static void sign_once(struct signed_transaction *out, uint32_t wallet, uint64_t 
     out->id = decoded.id;
 }
 
+/* Once said, it stays: a wallet signs one transaction per nonce. */
+static const struct sim_delivery *choose_proof(struct sim *sim, uint64_t nonce)
+{
+    if (!sim->proofs[nonce - 1].chosen) {
+        sim->proofs[nonce - 1].chosen = true;
+        if (!sim_meter_find(sim, nonce / 2, &sim->proofs[nonce - 1].of))
+            sim->proofs[nonce - 1].of.deal = 0;
+    }
+    return &sim->proofs[nonce - 1].of;
+}
+
+static struct signed_transaction *proof_of(uint64_t nonce, const struct sim_delivery *proof)
+{
+    MUST(proof->deal <= SIM_DEALS_MAX && proof->device < SIM_WALLETS &&
+         proof->period <= SIM_PERIODS);
+    uint32_t at =
+        ((proof->deal - 1) * SIM_WALLETS + proof->device) * SIM_PERIODS + proof->period - 1;
+    struct signed_transaction **kept = &world.proofs[nonce - 1][at];
+    if (*kept == NULL)
+        *kept = calloc(1, sizeof **kept);
+    MUST(*kept != NULL);
+    return *kept;
+}
+
 struct bytes_view sim_transaction(struct sim *sim, uint32_t wallet, uint64_t nonce)
 {
     MUST(wallet <= SIM_WALLETS && nonce >= 1 && nonce <= SIM_WALLET_NONCES);
     MUST(sim->genesis == &world.genesis);
+    static const struct sim_delivery nothing;
+    const struct sim_delivery *proof = &nothing;
+    if (sim_market_may_prove(wallet, nonce))
+        proof = choose_proof(sim, nonce);
     struct signed_transaction *kept = &world.signed_once[wallet][nonce - 1];
+    if (proof->deal != 0)
+        kept = proof_of(nonce, proof);
     if (kept->size == 0)
-        sign_once(kept, wallet, nonce);
+        sign_once(kept, wallet, nonce, proof);
     return bytes_view_of(kept->bytes, kept->size);
+}
+
+static bool is_signed(const struct signed_transaction *kept, struct bytes_view envelope)
+{
+    return kept != NULL && kept->size > 0 &&
+           bytes_view_equal(bytes_view_of(kept->bytes, kept->size), envelope);
 }
 
 bool sim_signature_is_good(const struct transaction *transaction)
 {
     if (transaction->nonce >= 1 && transaction->nonce <= SIM_WALLET_NONCES) {
-        for (uint32_t w = 0; w <= SIM_WALLETS; w++) {
-            const struct signed_transaction *kept = &world.signed_once[w][transaction->nonce - 1];
-            if (kept->size > 0 &&
-                bytes_view_equal(bytes_view_of(kept->bytes, kept->size), transaction->envelope))
+        uint64_t at = transaction->nonce - 1;
+        for (uint32_t w = 0; w <= SIM_WALLETS; w++)
+            if (is_signed(&world.signed_once[w][at], transaction->envelope))
                 return true;
-        }
+        for (uint32_t p = 0; p < PROOFS && transaction->witness.size > 0; p++)
+            if (is_signed(world.proofs[at][p], transaction->envelope))
+                return true;
     }
     return transaction_signature_is_valid(transaction);
 }

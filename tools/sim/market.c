@@ -1,22 +1,32 @@
 /* What the simulated wallets do on the ledger: a market operator, a DSO and two aggregators with a
- * device each. A transaction's actions follow from its wallet and nonce alone, so that each is signed
+ * device each, of which one may admit its own and so trades early. A transaction's actions follow from its wallet and nonce alone, so that each is signed
  * once per process; steps that need another wallet's to come first (a device must be registered before
  * it is prequalified, prequalified before it is enrolled) come round again, because faults may turn
  * their order.
  *
  * Gates of the markets close some seconds after genesis, one after the other; everybody's clock may
- * leap over the rest of the delivery (SIM_EVENT_LEAP), behind which every deal is refunded.
- *
- * Deliberately absent: meters and proofs of delivery, whose witnesses are too dear for this loop. */
+ * leap over the rest of a delivery (SIM_EVENT_LEAP), and past the time for its proof or not: behind it
+ * the meters' fingerprints are posted, and deals are proven (meter.c) or refunded. The one thing that
+ * does not follow from wallet and nonce is which deal the DSO proves: a run chooses it by its ledger. */
 #include <stdio.h>
 #include <string.h>
 
 #include "base/fatal.h"
 #include "tools/sim/sim_internal.h"
 
-enum { OPERATOR = 0, DSO = 1, MARKETS = 3, PERIOD_MS = 900000, STEP_WH = 20, ROUND = 8 };
+enum {
+    OPERATOR = SIM_METER_OPERATOR,
+    DSO = SIM_DSO,
+    BATTERY = 2,
+    OTHER = 3,
+    MARKETS = 3,
+    STEP_WH = 20,
+    ROUND = 8
+};
 
-static struct name label(const char *kind, uint32_t number)
+enum { PROOF_MS_MAX = 600000, PROOF_MS_MIN = 1000 }; /* one market leaves hardly any time */
+
+struct name sim_label(const char *kind, uint32_t number)
 {
     char text[NAME_SIZE];
     struct name name;
@@ -40,14 +50,14 @@ static void create_markets(struct transaction_draft *draft, struct sim_actions *
 {
     for (uint32_t i = 0; i < MARKETS; i++) {
         struct market_create *terms = &add(draft, kept, ACTION_MARKET_CREATE)->market_create;
-        terms->id = label("market", i);
-        terms->zone = label("zone", 0);
-        terms->mtu = duration_of(PERIOD_MS);
+        terms->id = sim_label("market", i);
+        terms->zone = sim_label("zone", 0);
+        terms->mtu = duration_of(SIM_PERIOD_MS);
         terms->mtus_per_period = 1;
         terms->opens = timestamp_of(SIM_GENESIS_MS);
         terms->closes = timestamp_of(SIM_GENESIS_MS + MS_PER_DAY);
-        terms->gate_closure = duration_of(PERIOD_MS - 4000 - 2500 * (int64_t)i);
-        terms->proof_deadline = duration_of(1000);
+        terms->gate_closure = duration_of(SIM_PERIOD_MS - 4000 - 2500 * (int64_t)i);
+        terms->proof_deadline = duration_of(i == 1 ? PROOF_MS_MIN : PROOF_MS_MAX);
         terms->quantity_step = energy_of(STEP_WH);
         terms->quantity_min = energy_of(STEP_WH);
         terms->quantity_max = energy_of(1000);
@@ -61,24 +71,30 @@ static void register_device(struct transaction_draft *draft, struct sim_actions 
                             uint32_t wallet)
 {
     struct device_register *device = &add(draft, kept, ACTION_DEVICE_REGISTER)->device_register;
-    struct secret_key secret = {{(uint8_t)wallet, 0x33}};
-    device->id = label("device", wallet);
+    device->id = sim_label("device", wallet);
     device->type = DEVICE_STORAGE;
     device->max_power = power_of(50000);
     device->capacity = energy_of(13500);
     device->connection = power_of(60000);
-    device->node = label("node", wallet);
-    device->feeder = label("feeder", 0);
-    device->zone = label("zone", 0);
-    MUST(schnorr_public_key(&device->meter_key, &secret));
+    device->node = sim_label("node", wallet);
+    device->feeder = sim_label("feeder", 0);
+    device->zone = sim_label("zone", 0);
+    sim_meter_key(wallet, &device->meter_key);
+}
+
+static void admit_device(struct transaction_draft *draft, struct sim_actions *kept, uint32_t device)
+{
+    struct device_status *status = &add(draft, kept, ACTION_DEVICE_STATUS)->device_status;
+    status->device = sim_label("device", device);
+    status->status = STATUS_ACTIVE;
 }
 
 static void enrol_device(struct transaction_draft *draft, struct sim_actions *kept, uint32_t wallet)
 {
     for (uint32_t i = 0; i < MARKETS; i++) {
         struct device_enrol *enrol = &add(draft, kept, ACTION_DEVICE_ENROL)->device_enrol;
-        enrol->device = label("device", wallet);
-        enrol->market = label("market", i);
+        enrol->device = sim_label("device", wallet);
+        enrol->market = sim_label("market", i);
         enrol->enrolled = 1;
     }
 }
@@ -87,14 +103,14 @@ static void place_orders(struct transaction_draft *draft, struct sim_actions *ke
                          uint64_t nonce)
 {
     for (uint32_t i = 0; i < MARKETS; i++) {
-        struct timestamp start =
-            timestamp_of(SIM_GENESIS_MS + PERIOD_MS * (int64_t)(1 + (nonce + i) % 3));
+        uint32_t period = 1 + (uint32_t)(nonce + i) % 4 % SIM_PERIODS;
+        struct timestamp start = timestamp_of(SIM_GENESIS_MS + SIM_PERIOD_MS * (int64_t)period);
         struct energy quantity = energy_of(STEP_WH * (int64_t)(1 + (nonce * 7 + i) % 5));
         struct energy_price price = energy_price_of(100000 + (int64_t)(nonce % 16) * 1000);
         uint8_t direction = nonce % 5 == 0 ? DIRECTION_DOWN : DIRECTION_UP;
         if (wallet == DSO) {
             add(draft, kept, ACTION_REQUEST_PLACE)->request_place =
-                (struct request_place){.market = label("market", i),
+                (struct request_place){.market = sim_label("market", i),
                                        .direction = direction,
                                        .period_start = start,
                                        .quantity = quantity,
@@ -102,13 +118,13 @@ static void place_orders(struct transaction_draft *draft, struct sim_actions *ke
             continue;
         }
         struct offer_place *offer = &add(draft, kept, ACTION_OFFER_PLACE)->offer_place;
-        *offer = (struct offer_place){.market = label("market", i),
+        *offer = (struct offer_place){.market = sim_label("market", i),
                                       .direction = direction,
                                       .period_start = start,
                                       .quantity = quantity,
                                       .price = price,
-                                      .device = label("device", wallet)};
-        memset(offer->schedule_hash.bytes, 0x5c, HASH_SIZE);
+                                      .device = sim_label("device", wallet)};
+        sim_meter_schedule(wallet, period, &offer->schedule_hash);
     }
 }
 
@@ -116,25 +132,42 @@ static void transfer(struct transaction_draft *draft, struct sim_actions *kept, 
                      uint64_t nonce)
 {
     struct token_transfer *record = &add(draft, kept, ACTION_TOKEN_TRANSFER)->token_transfer;
-    record->to = label("wallet", (wallet + 1 + (uint32_t)nonce % (SIM_WALLETS - 1)) % SIM_WALLETS);
+    record->to =
+        sim_label("wallet", (wallet + 1 + (uint32_t)nonce % (SIM_WALLETS - 1)) % SIM_WALLETS);
     record->amount = money_of(1000 + (int64_t)nonce);
 }
 
-void sim_market_actions(struct transaction_draft *draft, struct sim_actions *kept, uint32_t wallet,
-                        uint64_t nonce)
+bool sim_market_may_prove(uint32_t wallet, uint64_t nonce)
 {
     uint64_t step = (nonce - 1) % ROUND;
-    if (wallet == OPERATOR && nonce == 1) {
+    return wallet == DSO && step > 2;
+}
+
+void sim_market_actions(struct transaction_draft *draft, struct sim_actions *kept, uint32_t wallet,
+                        uint64_t nonce, const struct sim_delivery *proof)
+{
+    uint64_t step = (nonce - 1) % ROUND;
+    if (proof->deal != 0) {
+        add(draft, kept, ACTION_DELIVERY_PROVE)->delivery_prove.deal = proof->deal;
+        draft->witness = sim_meter_witness(proof->device, proof->period);
+    } else if (wallet == OPERATOR && nonce == 1) {
         create_markets(draft, kept);
+    } else if (wallet == OPERATOR && nonce % 4 != 1) {
+        sim_meter_batch(&add(draft, kept, ACTION_METER_BATCH)->meter_batch,
+                        1 + (uint32_t)nonce % 2);
     } else if (wallet == OPERATOR || step == ROUND - 1) {
         transfer(draft, kept, wallet, nonce);
-    } else if (wallet == DSO && step < 2) {
-        struct device_status *status = &add(draft, kept, ACTION_DEVICE_STATUS)->device_status;
-        status->device = label("device", 2 + (uint32_t)step);
-        status->status = STATUS_ACTIVE;
+    } else if (wallet == DSO && step == 2) {
+        admit_device(draft, kept, OTHER);
+    } else if (wallet == BATTERY && nonce <= 2) {
+        register_device(draft, kept, wallet);
+        admit_device(draft, kept, wallet);
+        enrol_device(draft, kept, wallet);
+    } else if (wallet == BATTERY && step < 4) {
+        place_orders(draft, kept, wallet, nonce);
     } else if (wallet != DSO && nonce == 1) {
         register_device(draft, kept, wallet);
-    } else if (wallet != DSO && (step == 1 || step == 2)) {
+    } else if (wallet != DSO && (step == 2 || step == 3)) {
         enrol_device(draft, kept, wallet);
     } else if (step == ROUND - 2) {
         /* Ids count from 1 in the chain's order, which a wallet that signs beforehand can't know:

@@ -163,7 +163,7 @@ static void credit_wallets(struct sim *sim, struct bytes_view body)
         MUST(transaction_decode(&transaction, envelope) == CONTRACT_OK);
         for (uint32_t w = 0; w <= SIM_WALLETS; w++) {
             uint64_t nonce = transaction.nonce;
-            if (nonce > SIM_WALLET_NONCES ||
+            if (nonce > sim->wallets[w].offered ||
                 !bytes_view_equal(sim_transaction(sim, w, nonce), envelope))
                 continue;
             sim->wallets[w].committed = nonce;

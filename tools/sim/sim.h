@@ -43,7 +43,9 @@ struct sim_result {
     uint64_t events;
     uint32_t evidence;
     uint32_t crashes;
-    uint64_t deals; /* on the final ledger; those refunded, orders cancelled and expired */
+    uint64_t deals; /* on the final ledger; those that have ended, by how; orders likewise */
+    uint64_t settled;
+    uint64_t partial;
     uint64_t refunds;
     uint64_t cancelled;
     uint64_t expired;

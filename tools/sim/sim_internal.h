@@ -9,13 +9,14 @@
  *   audit.c    re-execution by a node apart       persona*.c Byzantine validators
  *   keys.c     keys, genesis, signatures          guard.c    assertions become verdicts
  *   mutant.c   rules switched off on purpose      trace.c    the digest, the story
- *   market.c   what wallets do on the ledger
+ *   market.c   what wallets do on the ledger     meter.c    readings, and proofs of delivery
  *
  * Times: `now_ms` is the simulation's; a node's monotonic and wall clocks are derived from it. */
 #ifndef FLEX_TOOLS_SIM_INTERNAL_H
 #define FLEX_TOOLS_SIM_INTERNAL_H
 
 #include "consensus/bft_internal.h"
+#include "contracts/delivery.h"
 #include "node/chain.h"
 #include "node/mempool.h"
 #include "storage/journal_internal.h"
@@ -42,7 +43,12 @@ enum {
     SIM_CLOG_MAX = 128,                   /* frames that a clogged link holds */
     SIM_WALLETS = 4,
     SIM_WALLET_NONCES = 96,
-    SIM_ENVELOPE_MAX = 1024
+    SIM_ENVELOPE_MAX = 1024,
+    SIM_PERIOD_MS = 900000, /* of a delivery; deals are for the periods 1 to SIM_PERIODS */
+    SIM_PERIODS = 3,
+    SIM_DSO = 1, /* its wallet; the market operator's, who reads the meters too, is 0 */
+    SIM_METER_OPERATOR = 0,
+    SIM_DEALS_MAX = 24 /* that are ever proven */
 };
 
 /* 2026-01-05 00:00 UTC. */
@@ -264,6 +270,13 @@ struct sim_weather {
     bool healed;
 };
 
+/* What a proof is about; deal 0: none. */
+struct sim_delivery {
+    uint32_t deal;
+    uint32_t device;
+    uint32_t period;
+};
+
 struct sim_wallet {
     uint64_t committed; /* highest nonce in the final chain */
     uint64_t offered;   /* highest nonce ever submitted */
@@ -299,7 +312,11 @@ struct sim {
     struct bft_signing signing;
     /* Wallets. */
     struct sim_wallet wallets[SIM_WALLETS + 1]; /* the last one is the treasurer's */
-    uint64_t probe_nonce;                       /* of the treasurer; 0: not given yet */
+    struct {                                    /* what the DSO's transactions prove */
+        bool chosen;
+        struct sim_delivery of;
+    } proofs[SIM_WALLET_NONCES];
+    uint64_t probe_nonce; /* of the treasurer; 0: not given yet */
     uint64_t probe_ms;
     uint32_t probe_slots; /* honest leaders' final blocks since the probe was given */
     bool probe_done;
@@ -336,7 +353,7 @@ void sim_frame_release(struct sim_frame *frame);
 /* keys.c */
 void sim_keys_prepare(struct sim *sim);
 /* The signed transaction of a wallet (SIM_WALLETS: the treasurer's); valid until the next run with
- * another number of validators. */
+ * another number of validators. What it proves is chosen when it is first asked for in a run. */
 struct bytes_view sim_transaction(struct sim *sim, uint32_t wallet, uint64_t nonce);
 /* Is this envelope one of those, byte by byte, so that its signature is known to be good? */
 bool sim_signature_is_good(const struct transaction *transaction);
@@ -346,9 +363,21 @@ int64_t sim_minted(uint64_t nonce);
 struct sim_actions {
     union action_record records[LIMIT_ACTIONS_PER_TX];
 };
-/* Adds the actions of a wallet's transaction; `kept` must outlive the draft. */
+struct name sim_label(const char *kind, uint32_t number);
+/* Is this one of those that prove a delivery, if there is one to prove? */
+bool sim_market_may_prove(uint32_t wallet, uint64_t nonce);
+/* Adds the actions of a wallet's transaction, and its witness; `kept` must outlive the draft. */
 void sim_market_actions(struct transaction_draft *draft, struct sim_actions *kept, uint32_t wallet,
-                        uint64_t nonce);
+                        uint64_t nonce, const struct sim_delivery *proof);
+
+/* meter.c: devices are named by the wallet that owns them */
+void sim_meter_key(uint32_t device, struct public_key *out);
+void sim_meter_schedule(uint32_t device, uint32_t period, struct hash *out);
+void sim_meter_batch(struct meter_batch *out, uint32_t period);
+/* Valid until the next call. */
+struct bytes_view sim_meter_witness(uint32_t device, uint32_t period);
+/* A deal whose delivery is over and can be proven by the final ledger; another one each round. */
+bool sim_meter_find(struct sim *sim, uint64_t round, struct sim_delivery *out);
 
 /* network.c */
 void sim_network_send(struct sim *sim, int from, int to, struct sim_frame *frame,

@@ -12,7 +12,7 @@
 #include "tools/sim/persona.h"
 #include "tools/sim/sim_internal.h"
 
-enum { GST_MS_MIN = 1500, GST_MS_MORE = 4500 };
+enum { GST_MS_MIN = 1500, GST_MS_MORE = 4500, LEAP_MS_LATE = 1000 };
 
 /* --- planning ------------------------------------------------------------------------------------ */
 
@@ -204,10 +204,10 @@ void sim_weather_plan(struct sim *sim)
         event.kind = SIM_EVENT_WEATHER;
         sim_at(sim, 100 + sim_below(sim, 800), &event);
     }
-    if (sim_chance(sim, 400)) { /* the first deliveries are over, and the time for their proofs */
+    if (sim_chance(sim, 500)) { /* the first deliveries are over, and the time for their proofs */
         event.kind = SIM_EVENT_LEAP;
-        event.number = sim_between(sim, 1850000, 3000000);
-        sim_at(sim, sim_between(sim, sim->gst_ms / 2, sim->gst_ms - 1), &event);
+        event.number = sim_between(sim, 1810000, 2900000);
+        sim_at(sim, sim_between(sim, sim->gst_ms * 3 / 4, sim->gst_ms + LEAP_MS_LATE), &event);
         event.number = 0;
     }
     event.kind = SIM_EVENT_HEAL;
