@@ -9,8 +9,9 @@ list=${1:-packages.txt}
 missing=()
 while read -r package _; do
     case $package in '' | '#'*) continue ;; esac
-    status=$(dpkg-query -W -f '${Status}' "$package" 2>/dev/null || true)
-    [ "$status" = "install ok installed" ] || missing+=("$package")
+    # One line per architecture that dpkg knows it for.
+    dpkg-query -W -f '${Status}\n' "$package" 2>/dev/null | grep -qx "install ok installed" ||
+        missing+=("$package")
 done <"$list"
 [ ${#missing[@]} -gt 0 ] || exit 0
 
