@@ -36,7 +36,7 @@ static bool key_shares_prefix(const struct hash *a, const struct hash *b, unsign
     return rest == 0 || (a->bytes[whole] ^ b->bytes[whole]) >> (8 - rest) == 0;
 }
 
-static struct state_tree_path path_of(const struct hash *key, unsigned depth)
+struct state_tree_path state_tree_path_of(const struct hash *key, unsigned depth)
 {
     struct state_tree_path path = {0};
     unsigned whole = depth / 8, rest = depth % 8;
@@ -84,7 +84,7 @@ static bool node_equal(const struct state_tree_node *a, const struct state_tree_
 static bool node_read(const struct state_tree_store *store, struct state_tree_node *out,
                       const struct hash *key, unsigned depth, const struct hash *expected)
 {
-    struct state_tree_path path = path_of(key, depth);
+    struct state_tree_path path = state_tree_path_of(key, depth);
     struct hash found;
     if (!store->get(store->context, out, &path)) {
         return false;
@@ -124,7 +124,7 @@ static bool child_write(const struct state_tree_store *store, const struct child
     if (same) {
         return true;
     }
-    struct state_tree_path path = path_of(&child->key, depth);
+    struct state_tree_path path = state_tree_path_of(&child->key, depth);
     return store->put(store->context, &path, node);
 }
 
@@ -246,7 +246,7 @@ bool state_tree_update(const struct state_tree_store *store, struct hash *root_o
                        struct state_tree_change *changes, size_t count)
 {
     static const struct hash any_key;
-    struct state_tree_path root_path = path_of(&any_key, 0);
+    struct state_tree_path root_path = state_tree_path_of(&any_key, 0);
     struct state_tree_node before, after;
     if (!store->get(store->context, &before, &root_path)) {
         return false;
@@ -272,7 +272,7 @@ bool state_tree_prove(const struct state_tree_store *store, struct state_tree_pr
                       const struct hash *key)
 {
     struct state_tree_node node;
-    struct state_tree_path root_path = path_of(key, 0);
+    struct state_tree_path root_path = state_tree_path_of(key, 0);
     out->count = 0;
     if (!store->get(store->context, &node, &root_path)) {
         return false;

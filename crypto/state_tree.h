@@ -54,6 +54,10 @@ struct state_tree_change {
 MUST_USE bool state_tree_update(const struct state_tree_store *store, struct hash *root_out,
                                 struct state_tree_change *changes, size_t count);
 
+/* Where the node of depth `depth`, at most STATE_TREE_DEPTH_MAX, above a key stands: for those who walk
+ * a store node by node. */
+struct state_tree_path state_tree_path_of(const struct hash *key, unsigned depth);
+
 /* Proof of presence or absence of one key. */
 struct state_tree_proof {
     uint32_t count; /* siblings, from the root downwards */

@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "node/check.h"
 #include "node/config.h"
 #include "node/options.h"
 #include "p2p/certificate.h"
@@ -179,7 +180,10 @@ static bool chain_texts(const struct node_config *config, char chain[NAME_SIZE +
     return good;
 }
 
-static void report(const struct node_config *config, const struct public_key *key, bool json)
+/* `data`, unless NULL: what a check found, with the members of `data_json` for programs; both are
+ * this call's to print, the second to free. */
+static void report(const struct node_config *config, const struct public_key *key, bool json,
+                   const struct node_check *data, cJSON *data_json)
 {
     char chain[NAME_SIZE + 1] = "";
     char hash[2 * HASH_SIZE + 1] = "";
@@ -204,13 +208,16 @@ static void report(const struct node_config *config, const struct public_key *ke
                config->listen_p2p, config->listen_api, config->peer_count);
         if (genesis)
             printf("chain     %s\ngenesis   %s\n", chain, hash);
+        if (data != NULL)
+            node_check_print(data);
         for (int i = 0; i < steps; i++)
             printf("next      %s\n", next[i]);
         if (steps == 0)
             printf("next      flexd start --home %s\n", config->home);
+        cJSON_Delete(data_json);
         return;
     }
-    cJSON *root = cJSON_CreateObject();
+    cJSON *root = data_json != NULL ? data_json : cJSON_CreateObject();
     cJSON_AddStringToObject(root, "home", config->home);
     cJSON_AddStringToObject(root, "name", node_config_name(name, config));
     cJSON_AddStringToObject(root, "role", node_role_name(config->role));
@@ -303,7 +310,7 @@ int flexd_init(int count, char **arguments)
     if ((options.genesis != NULL && !install_genesis(&config, options.genesis, problem)) ||
         !merge_peers(&config, &options, &key, problem) || !node_config_save(&config, problem))
         return failed(&options, "init", problem);
-    report(&config, &key, options.json);
+    report(&config, &key, options.json, NULL, NULL);
     return FLEXD_DONE;
 }
 
@@ -352,7 +359,7 @@ int flexd_join(int count, char **arguments)
     if ((options.genesis != NULL && !install_genesis(&config, options.genesis, problem)) ||
         !merge_peers(&config, &options, &key, problem) || !node_config_save(&config, problem))
         return failed(&options, "join", problem);
-    report(&config, &key, options.json);
+    report(&config, &key, options.json, NULL, NULL);
     return FLEXD_DONE;
 }
 
@@ -411,42 +418,76 @@ static bool tls_is_good(const struct node_config *config, const struct public_ke
     return good;
 }
 
+/* The data of a home whose configuration is in order. */
+static int check_data(const struct flexd_options *options, const struct node_config *config,
+                      const struct public_key *key, const struct genesis *genesis,
+                      const struct hash *genesis_hash)
+{
+    struct node_check *check = calloc(1, sizeof *check);
+    cJSON *json = options->json ? cJSON_CreateObject() : NULL;
+    if (check == NULL)
+        return failed(options, "check", "out of memory");
+    check->config = config;
+    check->genesis = genesis;
+    check->genesis_hash = *genesis_hash;
+    const bool progress = !options->json && isatty(STDERR_FILENO) == 1;
+    const int code = node_check_data(check, json, options->quick, progress);
+    if (code == FLEXD_DONE || code == FLEXD_DAMAGED) {
+        report(config, key, options->json, check, json);
+        if (code == FLEXD_DAMAGED)
+            fprintf(stderr, "flexd check: %s\n", check->problem);
+    } else {
+        cJSON_Delete(json);
+        flexd_say_fault("check", options->json, "failed", check->problem);
+    }
+    free(check);
+    return code;
+}
+
+/* Everything but the data; an exit code other than 0 on failure. */
+static int check_configuration(const struct flexd_options *options, struct node_config *config,
+                               struct public_key *key, struct genesis *genesis, struct hash *hash)
+{
+    char path[NODE_PATH_MAX];
+    char problem[NODE_PROBLEM_SIZE] = "";
+    int code = open_home("check", config, key, options);
+    if (code != FLEXD_DONE)
+        return code;
+    if (!exists(config, config->genesis))
+        return bad(options, "check",
+                   "there is no genesis yet: flexd join --genesis FILE, once it names every key");
+    if (!node_config_path(path, config, config->genesis) ||
+        !node_genesis_load(genesis, hash, NULL, NULL, path, problem))
+        return bad(options, "check", problem);
+    /* Whether the role fits is for the start to say: the set may have changed since the genesis. */
+    if (config->clock_offset_file[0] != '\0' && genesis->simulated_time != 1)
+        return bad(options, "check", "clock_offset_file needs a genesis with simulated_time 1");
+    if (!exists(config, config->tls_ca) || !exists(config, config->tls_certificate) ||
+        !exists(config, config->tls_key))
+        return bad(
+            options, "check",
+            "a TLS file is missing: put ca.pem, node.pem and node.key into HOME/tls, or flexd "
+            "join --ca-certificate FILE --ca-key FILE");
+    if (!tls_is_good(config, key, problem))
+        return bad(options, "check", problem);
+    return FLEXD_DONE;
+}
+
 int flexd_check(int count, char **arguments)
 {
-    static const char *const allowed[] = {"home", "json", NULL};
+    static const char *const allowed[] = {"home", "json", "quick", NULL};
     struct flexd_options options;
     struct node_config config;
     struct public_key key;
     struct hash hash;
-    char path[NODE_PATH_MAX];
-    char problem[NODE_PROBLEM_SIZE] = "";
     if (!flexd_options_parse(&options, "check", allowed, count, arguments))
         return FLEXD_BAD_USAGE;
-    int code = open_home("check", &config, &key, &options);
-    if (code != FLEXD_DONE)
-        return code;
-    if (!exists(&config, config.genesis))
-        return bad(&options, "check",
-                   "there is no genesis yet: flexd join --genesis FILE, once it names every key");
     struct genesis *genesis = malloc(sizeof *genesis);
-    if (genesis == NULL || !node_config_path(path, &config, config.genesis) ||
-        !node_genesis_load(genesis, &hash, NULL, NULL, path, problem)) {
-        free(genesis);
-        return bad(&options, "check", problem);
-    }
-    /* Whether the role fits is for the start to say: the set may have changed since the genesis. */
-    bool simulated = genesis->simulated_time == 1;
+    if (genesis == NULL)
+        return failed(&options, "check", "out of memory");
+    int code = check_configuration(&options, &config, &key, genesis, &hash);
+    if (code == FLEXD_DONE)
+        code = check_data(&options, &config, &key, genesis, &hash);
     free(genesis);
-    if (config.clock_offset_file[0] != '\0' && !simulated)
-        return bad(&options, "check", "clock_offset_file needs a genesis with simulated_time 1");
-    if (!exists(&config, config.tls_ca) || !exists(&config, config.tls_certificate) ||
-        !exists(&config, config.tls_key))
-        return bad(
-            &options, "check",
-            "a TLS file is missing: put ca.pem, node.pem and node.key into HOME/tls, or flexd "
-            "join --ca-certificate FILE --ca-key FILE");
-    if (!tls_is_good(&config, &key, problem))
-        return bad(&options, "check", problem);
-    report(&config, &key, options.json);
-    return FLEXD_DONE;
+    return code;
 }

@@ -5,9 +5,10 @@
 
 enum {
     FLEXD_DONE = 0,
-    FLEXD_FAILED = 1,      /* refused or failed; the reason is on stderr */
-    FLEXD_BAD_USAGE = 2,   /* usage, configuration, genesis or key file */
-    FLEXD_ALREADY_RUNS = 3 /* another process runs this home */
+    FLEXD_FAILED = 1,       /* refused or failed; the reason is on stderr */
+    FLEXD_BAD_USAGE = 2,    /* usage, configuration, genesis or key file */
+    FLEXD_ALREADY_RUNS = 3, /* another process runs this home */
+    FLEXD_DAMAGED = 4       /* data or journal is not what it was when it was written */
 };
 
 int flexd_init(int count, char **arguments);

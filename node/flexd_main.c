@@ -32,13 +32,14 @@ static const char usage[] =
     "      complete a home with what the others have sent\n"
     "  flexd certificate --ca-certificate FILE --ca-key FILE --node-key HEX --out DIR [--json]\n"
     "      issue a TLS certificate for another operator's node\n"
-    "  flexd check --home DIR [--json]\n"
-    "      read everything that start reads, change nothing\n"
+    "  flexd check --home DIR [--quick] [--json]\n"
+    "      read everything that start reads, verify the whole database and the journals, change "
+    "nothing\n"
     "  flexd start --home DIR\n"
     "      run in the foreground; SIGTERM or SIGINT stops it cleanly\n"
     "\n"
     "Exit codes: 0 done, 1 refused or failed, 2 bad usage or configuration, 3 this home runs "
-    "already.\n"
+    "already,\n4 its data is damaged.\n"
     "docs/spec/config.md describes the files.\n";
 
 int flexd_start(int count, char **arguments)

@@ -34,6 +34,14 @@ static const struct {
     {"out", offsetof(struct flexd_options, out)},
 };
 
+static const struct {
+    const char *name;
+    size_t offset;
+} flag_options[] = {
+    {"json", offsetof(struct flexd_options, json)},
+    {"quick", offsetof(struct flexd_options, quick)},
+};
+
 void flexd_say_fault(const char *command, bool json, const char *code, const char *problem)
 {
     fprintf(stderr, "flexd %s: %s\n", command, problem);
@@ -119,6 +127,17 @@ static bool store_value(struct flexd_options *options, const char *command, cons
     return false;
 }
 
+static bool set_flag(struct flexd_options *options, const char *name)
+{
+    for (size_t i = 0; i < sizeof flag_options / sizeof flag_options[0]; i++) {
+        if (strcmp(flag_options[i].name, name) == 0) {
+            *((bool *)((char *)options + flag_options[i].offset)) = true;
+            return true;
+        }
+    }
+    return false;
+}
+
 bool flexd_options_parse(struct flexd_options *options, const char *command,
                          const char *const *allowed, int count, char **arguments)
 {
@@ -136,9 +155,8 @@ bool flexd_options_parse(struct flexd_options *options, const char *command,
         if (!is_allowed(allowed, name, length)) {
             return fault(options, command, "unknown option %s; see flexd --help", argument);
         }
-        if (length == 4 && memcmp(name, "json", 4) == 0 && name[length] == '\0') {
+        if (set_flag(options, name))
             continue;
-        }
         const char *value = name[length] == '=' ? name + length + 1 : NULL;
         if (value == NULL && i + 1 < count)
             value = arguments[++i];

@@ -23,6 +23,7 @@ struct flexd_options {
     uint32_t peer_count;
     struct p2p_peer_config peers[P2P_PEERS_MAX];
     bool json;
+    bool quick;
 };
 
 /* The reason on stderr; with `json` also the one object {"error":{"code","reason"}} on stdout. */

@@ -201,7 +201,9 @@ static void drop_pruned_leftovers(struct journal *journal)
            journal->segments[dropped].number < journal->sign.first_segment) {
         char name[JOURNAL_NAME_SIZE];
         journal_segment_name(name, journal->segments[dropped].number);
-        (void)unlinkat(journal->directory_fd, name, 0);
+        if (!journal->read_only) {
+            (void)unlinkat(journal->directory_fd, name, 0);
+        }
         dropped++;
     }
     journal->segment_count -= dropped;
@@ -209,11 +211,22 @@ static void drop_pruned_leftovers(struct journal *journal)
             journal->segment_count * sizeof *journal->segments);
 }
 
+/* A reader shares the lock with other readers, and does without one where none was ever made. */
+static bool take_lock(struct journal *journal)
+{
+    const int flags = journal->read_only ? O_RDONLY : O_RDWR | O_CREAT;
+    journal->lock_fd = openat(journal->directory_fd, "lock", flags | O_CLOEXEC, 0600);
+    if (journal->lock_fd < 0) {
+        return journal->read_only && errno == ENOENT;
+    }
+    return flock(journal->lock_fd, (journal->read_only ? LOCK_SH : LOCK_EX) | LOCK_NB) == 0;
+}
+
 static enum journal_result prepare(struct journal *journal, char problem[160])
 {
     const char *path = journal->config.directory;
-    const bool made = mkdir(path, 0700) == 0;
-    if (!made && errno != EEXIST) {
+    const bool made = !journal->read_only && mkdir(path, 0700) == 0;
+    if (!made && !journal->read_only && errno != EEXIST) {
         (void)snprintf(problem, 160, "the directory cannot be made: %s", strerror(errno));
         return JOURNAL_FAULT;
     }
@@ -229,14 +242,14 @@ static enum journal_result prepare(struct journal *journal, char problem[160])
         }
         (void)close(parent);
     }
-    journal->lock_fd = openat(journal->directory_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (journal->lock_fd < 0 || flock(journal->lock_fd, LOCK_EX | LOCK_NB) != 0) {
+    if (!take_lock(journal)) {
         (void)snprintf(problem, 160, "another process has the journal open, or no lock: %s",
                        strerror(errno));
         return JOURNAL_FAULT;
     }
-    const enum journal_result result = sign_state_load(&journal->sign, journal->directory_fd,
-                                                       &journal->config.genesis, &journal->sign_fd);
+    const enum journal_result result =
+        sign_state_load(&journal->sign, journal->directory_fd, &journal->config.genesis,
+                        journal->read_only, &journal->sign_fd);
     if (result != JOURNAL_OK) {
         (void)snprintf(problem, 160, "sign-state is %s",
                        result == JOURNAL_MISMATCH  ? "another chain's"
@@ -319,7 +332,8 @@ static enum journal_result replay_segment(struct journal *journal, uint32_t inde
     scan->good_bytes = 0;
     scan->view_max = 0;
     journal_segment_name(name, scan->number);
-    const int fd = openat(journal->directory_fd, name, O_RDWR | O_CLOEXEC);
+    const int fd =
+        openat(journal->directory_fd, name, (journal->read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC);
     uint8_t *bytes = fd >= 0 ? read_segment(fd, &size) : NULL;
     if (bytes == NULL) {
         (void)snprintf(problem, 160, "%s cannot be read: %s", name, strerror(errno));
@@ -338,7 +352,8 @@ static enum journal_result replay_segment(struct journal *journal, uint32_t inde
     if (scan->has_own_vote && (!had_vote || journal_vote_is_later(&scan->own_vote, &before))) {
         journal->vote_segment = scan->number;
     }
-    if (result == JOURNAL_OK && scan->is_last) {
+    journal->torn = scan->torn;
+    if (result == JOURNAL_OK && scan->is_last && !journal->read_only) {
         if (scan->torn) {
             cut_tail(journal, fd, scan->good_bytes);
         }
@@ -396,14 +411,11 @@ static enum journal_result open_newest(struct journal *journal, char problem[160
     return JOURNAL_OK;
 }
 
-enum journal_result journal_open(struct journal **out, const struct journal_config *config,
-                                 journal_replay_fn replay, void *context, char problem[160])
+static struct journal *journal_create(const struct journal_config *config)
 {
     struct journal *journal = calloc(1, sizeof *journal);
-    *out = NULL;
-    problem[0] = '\0';
     if (journal == NULL) {
-        return JOURNAL_FAULT;
+        return NULL;
     }
     journal->config = *config;
     journal->segment_bytes =
@@ -411,15 +423,21 @@ enum journal_result journal_open(struct journal **out, const struct journal_conf
     journal->directory_fd = journal->lock_fd = journal->fd = journal->sign_fd = -1;
     journal->segments = calloc(JOURNAL_SEGMENTS_MAX, sizeof *journal->segments);
     journal->buffer = malloc(JOURNAL_BUFFER_BYTES);
-    enum journal_result result = JOURNAL_FAULT;
-    if (journal->segments != NULL && journal->buffer != NULL) {
-        result = prepare(journal, problem);
+    if (journal->segments == NULL || journal->buffer == NULL) {
+        journal_close(journal);
+        return NULL;
     }
-    if (result == JOURNAL_OK || result == JOURNAL_DAMAGED) {
-        if (!list_segments(journal)) {
-            (void)snprintf(problem, 160, "the directory cannot be read, or has too many segments");
-            result = JOURNAL_FAULT;
-        }
+    return journal;
+}
+
+/* All that is read before anything is appended. */
+static enum journal_result read_all(struct journal *journal, journal_replay_fn replay,
+                                    void *context, char problem[160])
+{
+    enum journal_result result = prepare(journal, problem);
+    if ((result == JOURNAL_OK || result == JOURNAL_DAMAGED) && !list_segments(journal)) {
+        (void)snprintf(problem, 160, "the directory cannot be read, or has too many segments");
+        result = JOURNAL_FAULT;
     }
     if (result == JOURNAL_OK) {
         drop_pruned_leftovers(journal);
@@ -428,6 +446,19 @@ enum journal_result journal_open(struct journal **out, const struct journal_conf
     if (result == JOURNAL_OK) {
         result = replay_all(journal, replay, context, problem);
     }
+    return result;
+}
+
+enum journal_result journal_open(struct journal **out, const struct journal_config *config,
+                                 journal_replay_fn replay, void *context, char problem[160])
+{
+    struct journal *journal = journal_create(config);
+    *out = NULL;
+    problem[0] = '\0';
+    if (journal == NULL) {
+        return JOURNAL_FAULT;
+    }
+    enum journal_result result = read_all(journal, replay, context, problem);
     if (result != JOURNAL_MISMATCH && result != JOURNAL_FAULT) {
         journal->refused = result != JOURNAL_OK;
         const enum journal_result opened = open_newest(journal, problem);
@@ -438,6 +469,35 @@ enum journal_result journal_open(struct journal **out, const struct journal_conf
         return result;
     }
     *out = journal;
+    return result;
+}
+
+static bool count_record(void *context, const struct journal_entry *entry)
+{
+    (void)entry;
+    ((struct journal_report *)context)->records++;
+    return true;
+}
+
+enum journal_result journal_check(struct journal_report *report,
+                                  const struct journal_config *config, char problem[160])
+{
+    memset(report, 0, sizeof *report);
+    problem[0] = '\0';
+    if (access(config->directory, F_OK) != 0 && errno == ENOENT) {
+        (void)snprintf(problem, 160, "there is no journal");
+        return JOURNAL_MISSING;
+    }
+    struct journal *journal = journal_create(config);
+    if (journal == NULL) {
+        return JOURNAL_FAULT;
+    }
+    journal->read_only = true;
+    const enum journal_result result = read_all(journal, count_record, report, problem);
+    report->segments = journal->segment_count;
+    report->bytes = journal_bytes(journal);
+    report->torn = journal->torn;
+    journal_close(journal);
     return result;
 }
 

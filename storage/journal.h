@@ -57,6 +57,17 @@ enum journal_result journal_open(struct journal **out, const struct journal_conf
                                  journal_replay_fn replay, void *context, char problem[160]);
 void journal_close(struct journal *journal);
 
+struct journal_report {
+    uint32_t segments;
+    uint64_t records;
+    uint64_t bytes;
+    bool torn; /* the newest segment has a torn tail, which the next start will cut: no damage */
+};
+/* Reads a whole journal as journal_open does, and changes nothing. FAULT with a sentence in `problem`
+ * if a node has it open; MISSING also if there is no directory. */
+enum journal_result journal_check(struct journal_report *report,
+                                  const struct journal_config *config, char problem[160]);
+
 /* Appending only fills a buffer; nothing counts before journal_sync returns. */
 void journal_append_vote(struct journal *journal, const struct vote *vote);
 void journal_append_peer_vote(struct journal *journal, const struct vote *vote);

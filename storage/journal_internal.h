@@ -54,6 +54,8 @@ struct journal {
     uint32_t segment_count;
     uint8_t *buffer; /* of JOURNAL_BUFFER_BYTES: appended, not yet written */
     size_t buffered;
+    bool read_only;        /* journal_check's: nothing is made, cut, synced or deleted */
+    bool torn;             /* a torn tail was found at opening */
     bool refused;          /* opened with a finding: no own votes, and nothing is deleted */
     bool unsynced;         /* something was appended since the last sync */
     uint32_t turn_start;   /* offset in the newest segment where this turn's records begin */
@@ -72,7 +74,7 @@ bool journal_vote_is_later(const struct vote *a, const struct vote *b);
 
 /* sign_state.c */
 enum journal_result sign_state_load(struct sign_state *out, int directory_fd,
-                                    const struct hash *genesis, int *fd);
+                                    const struct hash *genesis, bool read_only, int *fd);
 /* Writes the next slot; no sync. Aborts the process on failure. */
 void sign_state_write(struct sign_state *state, int *fd, int directory_fd,
                       const struct hash *genesis);

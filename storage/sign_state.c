@@ -63,10 +63,10 @@ static bool slot_decode(struct sign_state *out, struct hash *genesis,
 }
 
 enum journal_result sign_state_load(struct sign_state *out, int directory_fd,
-                                    const struct hash *genesis, int *fd)
+                                    const struct hash *genesis, bool read_only, int *fd)
 {
     memset(out, 0, sizeof *out);
-    *fd = openat(directory_fd, file_name, O_RDWR | O_CLOEXEC);
+    *fd = openat(directory_fd, file_name, (read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC);
     if (*fd < 0) {
         return errno == ENOENT ? JOURNAL_OK : JOURNAL_FAULT;
     }

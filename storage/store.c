@@ -43,17 +43,6 @@
 #include "storage/store_internal.h"
 #include "storage/tree_node.h"
 
-static const char *const table_names[STORE_TABLES] = {
-    [TABLE_META] = "meta",
-    [TABLE_STATE] = "state",
-    [TABLE_NODES] = "nodes",
-    [TABLE_BLOCKS] = "blocks",
-    [TABLE_BODIES] = "bodies",
-    [TABLE_RECEIPTS] = "receipts",
-    [TABLE_TRANSACTIONS] = "transactions",
-    [TABLE_IDS] = "ids",
-};
-
 static const size_t map_bytes_default = (size_t)64 << 30;
 static const size_t map_bytes_max_default = (size_t)1 << 40;
 static const uint64_t disk_reserve_default = (uint64_t)64 << 20;
@@ -126,13 +115,9 @@ static enum store_result open_environment(struct store *store, const char *direc
 
 static enum store_result check_format(struct store *store, MDB_txn *txn)
 {
-    uint8_t expected[4 + HASH_SIZE];
-    struct byte_writer writer;
+    uint8_t expected[STORE_FORMAT_BYTES];
     struct bytes_view found;
-    byte_writer_init(&writer, expected, sizeof expected);
-    byte_write_u32(&writer, STORE_VERSION);
-    byte_write_raw(&writer, store->genesis.bytes, HASH_SIZE);
-    MUST(!writer.failed && writer.size == sizeof expected);
+    store_format_encode(expected, &store->genesis);
     const struct bytes_view mine = bytes_view_of(expected, sizeof expected);
     const enum store_result result =
         store_get(txn, store->tables[TABLE_META], store_format_key, &found);
@@ -155,7 +140,8 @@ static enum store_result open_tables(struct store *store)
         return complain("beginning", code);
     }
     for (int i = 0; i < STORE_TABLES && code == MDB_SUCCESS; i++) {
-        code = mdb_dbi_open(txn, table_names[i], MDB_CREATE, &store->tables[i]);
+        code =
+            mdb_dbi_open(txn, store_table_name((enum store_table)i), MDB_CREATE, &store->tables[i]);
     }
     enum store_result result =
         code == MDB_SUCCESS ? check_format(store, txn) : complain("opening a table", code);

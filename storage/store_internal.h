@@ -63,6 +63,10 @@ struct bytes_view store_height_key(uint8_t out[STORE_HEIGHT_KEY_SIZE], uint64_t 
 extern const struct bytes_view store_tip_key;
 extern const struct bytes_view store_format_key;
 extern const struct bytes_view store_floor_key;
+const char *store_table_name(enum store_table table);
+/* The value under store_format_key. */
+enum { STORE_FORMAT_BYTES = 4 + HASH_SIZE };
+void store_format_encode(uint8_t out[STORE_FORMAT_BYTES], const struct hash *genesis);
 
 /* Puts parts `a` then `b` and their checksum under `key`. Returns LMDB's code. */
 int store_put(MDB_txn *txn, MDB_dbi table, struct bytes_view key, struct bytes_view a,

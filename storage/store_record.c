@@ -20,6 +20,32 @@ const struct bytes_view store_floor_key = {floor_name, sizeof floor_name};
 const struct bytes_view store_tip_key = {tip_name, sizeof tip_name};
 const struct bytes_view store_format_key = {format_name, sizeof format_name};
 
+static const char *const table_names[STORE_TABLES] = {
+    [TABLE_META] = "meta",
+    [TABLE_STATE] = "state",
+    [TABLE_NODES] = "nodes",
+    [TABLE_BLOCKS] = "blocks",
+    [TABLE_BODIES] = "bodies",
+    [TABLE_RECEIPTS] = "receipts",
+    [TABLE_TRANSACTIONS] = "transactions",
+    [TABLE_IDS] = "ids",
+};
+
+const char *store_table_name(enum store_table table)
+{
+    MUST(table < STORE_TABLES);
+    return table_names[table];
+}
+
+void store_format_encode(uint8_t out[STORE_FORMAT_BYTES], const struct hash *genesis)
+{
+    struct byte_writer writer;
+    byte_writer_init(&writer, out, STORE_FORMAT_BYTES);
+    byte_write_u32(&writer, STORE_VERSION);
+    byte_write_raw(&writer, genesis->bytes, HASH_SIZE);
+    MUST(!writer.failed && writer.size == STORE_FORMAT_BYTES);
+}
+
 const char *store_result_text(enum store_result result)
 {
     switch (result) {
