@@ -80,10 +80,10 @@ static void test_every_commit_is_found_whole(void **state)
     for (int i = 0; i < 200; i++) {
         /* Now and then a snapshot stays open for a while, so that free pages pile up. */
         struct store_snapshot *held = i % 5 == 0 ? store_snapshot_begin(store) : NULL;
-        assert_int_equal(store_commit(store, blocks_next(&blocks, store_tip(store),
-                                                         store_state_base(store),
-                                                         i % 3 == 0 ? 3000 : 90)),
-                         STORE_OK);
+        assert_int_equal(
+            store_commit(store, blocks_next(&blocks, store_tip(store), store_state_base(store),
+                                            i % 3 == 0 ? 3000 : 90)),
+            STORE_OK);
         if (held != NULL) {
             store_snapshot_end(held);
         }
