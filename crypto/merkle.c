@@ -66,16 +66,30 @@ void merkle_root(struct hash *out, const struct hash *leaves, size_t count)
 }
 
 /* The largest power of two below `count`, which is at least 2. */
-static size_t left_count(size_t count)
+static uint64_t left_count(uint64_t count)
 {
     MUST(count >= 2);
-    return (size_t)1 << (63 - __builtin_clzll(count - 1));
+    return (uint64_t)1 << (63 - __builtin_clzll(count - 1));
 }
 
-static void proof_push(struct merkle_proof *proof, const struct hash *leaves, size_t count)
+/* Where the subtrees' roots come from, and what has been collected. */
+struct prover {
+    struct merkle_proof *out;
+    merkle_range_fn root;
+    void *context;
+};
+
+static bool proof_push(const struct prover *prover, uint64_t from, uint64_t count)
 {
-    MUST(proof->count < MERKLE_DEPTH_MAX);
-    merkle_root(&proof->siblings[proof->count++], leaves, count);
+    MUST(prover->out->count < MERKLE_DEPTH_MAX);
+    return prover->root(prover->context, &prover->out->siblings[prover->out->count++], from, count);
+}
+
+static bool range_of_leaves(void *context, struct hash *out, uint64_t from, uint64_t count)
+{
+    const struct hash *leaves = context;
+    merkle_root(out, leaves + from, count);
+    return true;
 }
 
 /* Siblings are found from the root downwards and wanted from the leaf upwards. */
@@ -88,23 +102,31 @@ static void proof_reverse(struct merkle_proof *proof)
     }
 }
 
-void merkle_prove(struct merkle_proof *out, const struct hash *leaves, size_t count, size_t index)
+bool merkle_prove_ranges(struct merkle_proof *out, merkle_range_fn root, void *context,
+                         uint64_t count, uint64_t index)
 {
+    const struct prover prover = {out, root, context};
+    uint64_t from = 0;
     MUST(index < count);
     out->count = 0;
     while (count > 1) {
-        size_t left = left_count(count);
-        if (index < left) {
-            proof_push(out, leaves + left, count - left);
-            count = left;
-        } else {
-            proof_push(out, leaves, left);
-            leaves += left;
-            count -= left;
-            index -= left;
+        uint64_t left = left_count(count);
+        bool in_left = index - from < left;
+        if (!(in_left ? proof_push(&prover, from + left, count - left)
+                      : proof_push(&prover, from, left))) {
+            return false;
         }
+        from += in_left ? 0 : left;
+        count = in_left ? left : count - left;
     }
     proof_reverse(out);
+    return true;
+}
+
+void merkle_prove(struct merkle_proof *out, const struct hash *leaves, size_t count, size_t index)
+{
+    bool made = merkle_prove_ranges(out, range_of_leaves, (void *)(uintptr_t)leaves, count, index);
+    MUST(made);
 }
 
 /* Walks up from a leaf as RFC 9162 2.1.3.2 says: `index` and `last` are the positions of the node
@@ -147,33 +169,43 @@ bool merkle_verify(const struct merkle_proof *proof, const struct hash *leaf, ui
     return last == 0 && hash_equal(&node, root);
 }
 
-void merkle_prove_consistency(struct merkle_proof *out, const struct hash *leaves, size_t count,
-                              size_t old_count)
+bool merkle_prove_consistency_ranges(struct merkle_proof *out, merkle_range_fn root, void *context,
+                                     uint64_t count, uint64_t old_count)
 {
+    const struct prover prover = {out, root, context};
+    uint64_t from = 0;
     MUST(old_count <= count);
     out->count = 0;
     if (old_count == 0 || old_count == count) {
-        return;
+        return true;
     }
     /* RFC 6962 2.1.2, SUBPROOF(m, D[n], b) as a loop: `whole` is its b. */
     bool whole = true;
     while (old_count != count) {
-        size_t left = left_count(count);
-        if (old_count <= left) {
-            proof_push(out, leaves + left, count - left);
-            count = left;
-        } else {
-            proof_push(out, leaves, left);
-            leaves += left;
-            count -= left;
-            old_count -= left;
-            whole = false;
+        uint64_t left = left_count(count);
+        bool in_left = old_count <= left;
+        if (!(in_left ? proof_push(&prover, from + left, count - left)
+                      : proof_push(&prover, from, left))) {
+            return false;
         }
+        whole = whole && in_left;
+        from += in_left ? 0 : left;
+        old_count -= in_left ? 0 : left;
+        count = in_left ? left : count - left;
     }
-    if (!whole) {
-        proof_push(out, leaves, count);
+    if (!whole && !proof_push(&prover, from, count)) {
+        return false;
     }
     proof_reverse(out);
+    return true;
+}
+
+void merkle_prove_consistency(struct merkle_proof *out, const struct hash *leaves, size_t count,
+                              size_t old_count)
+{
+    bool made = merkle_prove_consistency_ranges(out, range_of_leaves, (void *)(uintptr_t)leaves,
+                                                count, old_count);
+    MUST(made);
 }
 
 /* RFC 9162 2.1.4.2 for 0 < old_count < count: rebuilds both roots from the same hashes. */

@@ -3,6 +3,7 @@
 #ifndef FLEX_CRYPTO_MERKLE_H
 #define FLEX_CRYPTO_MERKLE_H
 
+#include "base/checked.h"
 #include "crypto/hash.h"
 
 enum { MERKLE_DEPTH_MAX = 64 };
@@ -19,6 +20,15 @@ void merkle_prove(struct merkle_proof *out, const struct hash *leaves, size_t co
 /* Also false if the proof's length is not the one that (index, count) demands. */
 bool merkle_verify(const struct merkle_proof *proof, const struct hash *leaf, uint64_t index,
                    uint64_t count, const struct hash *root);
+
+/* The same for a tree whose leaves are not at hand: `root` gives the root over leaves [from, from +
+ * count), each of which is a subtree of the tree, complete or its right edge; a false of it ends the
+ * call with false. At most 2 * MERKLE_DEPTH_MAX calls. */
+typedef bool (*merkle_range_fn)(void *context, struct hash *out, uint64_t from, uint64_t count);
+MUST_USE bool merkle_prove_ranges(struct merkle_proof *out, merkle_range_fn root, void *context,
+                                  uint64_t count, uint64_t index);
+MUST_USE bool merkle_prove_consistency_ranges(struct merkle_proof *out, merkle_range_fn root,
+                                              void *context, uint64_t count, uint64_t old_count);
 
 /* The append-only log's right edge: roots of its complete subtrees, largest first. Its size is
  * logarithmic, so it is part of a block's own context. */

@@ -134,6 +134,22 @@ bool api_receipt_at(struct bytes_view receipts, uint32_t index, struct receipt *
                     uint32_t *count);
 /* api_proofs.c */
 void api_read_proof(const struct api_request *request, struct api_reply *reply);
+/* A proof file's first fields, and what finalizes its block, from the genesis set on. */
+struct cJSON *api_proof_begin(const char *kind, const char *id, uint64_t height,
+                              const struct store_block *block);
+/* False if the certificate is not here yet, or the store can't be read. */
+bool api_proof_add_finality(struct cJSON *root, struct store_snapshot *snapshot,
+                            const struct store_block *block);
+/* Visits the boundary blocks of the epochs before `epoch`, in order; header and certificate are
+ * filled. False if one is not here or the visitor says so. */
+typedef bool (*api_boundary_fn)(void *context, const struct store_block *block,
+                                const struct finality *finality);
+bool api_each_boundary(struct store_snapshot *snapshot, uint64_t epoch, api_boundary_fn visit,
+                       void *context);
+/* api_log.c: proofs of kind "block" and "log", and digests as notes. */
+void api_read_log_proof(const struct api_request *request, struct api_reply *reply, bool of_block,
+                        const char *id);
+void api_read_note(const struct api_request *request, struct api_reply *reply);
 
 /* api_events.c: the streams of one daemon. */
 struct api_streams;

@@ -67,7 +67,7 @@ static bool add_certificate(cJSON *root, struct store_snapshot *snapshot,
     cJSON *descendants = cJSON_AddArrayToObject(root, "descendants");
     for (uint32_t i = 1; i <= LIMIT_VIEW_WINDOW && block->height + i <= tip; i++) {
         struct store_block next;
-        if (store_snapshot_block(snapshot, block->height + i, &next) != STORE_OK ||
+        if (store_snapshot_header(snapshot, block->height + i, &next) != STORE_OK ||
             next.header.size != BLOCK_HEADER_SIZE)
             return false;
         add_header(descendants, next.header.data);
@@ -117,22 +117,37 @@ static bool find_boundaries(struct boundaries *out, struct store_snapshot *snaps
     return true;
 }
 
-static bool add_epoch(cJSON *list, struct store_snapshot *snapshot, uint64_t height)
+bool api_each_boundary(struct store_snapshot *snapshot, uint64_t epoch, api_boundary_fn visit,
+                       void *context)
 {
-    struct store_block block;
-    struct finality finality;
+    if (epoch == 0)
+        return true;
+    struct boundaries *boundaries = calloc(1, sizeof *boundaries);
+    bool good =
+        boundaries != NULL && find_boundaries(boundaries, snapshot) && boundaries->count >= epoch;
+    for (uint32_t i = 0; good && i < epoch; i++) {
+        struct store_block block;
+        struct finality finality;
+        good = store_snapshot_header(snapshot, boundaries->heights[i], &block) == STORE_OK &&
+               finality_decode(&finality, block.certificate) && finality.ends_epoch &&
+               visit(context, &block, &finality);
+    }
+    free(boundaries);
+    return good;
+}
+
+static bool add_epoch(void *context, const struct store_block *block,
+                      const struct finality *finality)
+{
     uint8_t set[VALIDATOR_SET_BYTES_MAX];
     struct byte_writer writer;
-    if (store_snapshot_block(snapshot, height, &block) != STORE_OK ||
-        !finality_decode(&finality, block.certificate) || !finality.ends_epoch)
-        return false;
     byte_writer_init(&writer, set, sizeof set);
-    codec_encode(&validator_set_record, &finality.next_set, &writer);
+    codec_encode(&validator_set_record, &finality->next_set, &writer);
     cJSON *entry = cJSON_CreateObject();
-    cJSON_AddItemToArray(list, entry);
-    api_add_hex(entry, "header", block.header.data, block.header.size);
+    cJSON_AddItemToArray(context, entry);
+    api_add_hex(entry, "header", block->header.data, block->header.size);
     api_add_hex(entry, "set", set, writer.size);
-    return add_finality(entry, NULL, block.certificate);
+    return add_finality(entry, NULL, block->certificate);
 }
 
 /* Adds "epochs", the boundary blocks before this one, if there are any; and "parent", the header
@@ -149,25 +164,23 @@ static bool add_epochs(cJSON *root, struct store_snapshot *snapshot,
         if (!finality_decode(&finality, block->certificate))
             return false;
         if (finality.ends_epoch) {
-            if (store_snapshot_block(snapshot, header.height - 1, &parent) != STORE_OK)
+            if (store_snapshot_header(snapshot, header.height - 1, &parent) != STORE_OK)
                 return false;
             api_add_hex(root, "parent", parent.header.data, parent.header.size);
         }
     }
-    if (header.epoch == 0)
-        return true;
-    struct boundaries *boundaries = calloc(1, sizeof *boundaries);
-    bool good = boundaries != NULL && find_boundaries(boundaries, snapshot) &&
-                boundaries->count >= header.epoch;
-    cJSON *list = good ? cJSON_AddArrayToObject(root, "epochs") : NULL;
-    for (uint32_t i = 0; good && i < header.epoch; i++)
-        good = add_epoch(list, snapshot, boundaries->heights[i]);
-    free(boundaries);
-    return good;
+    return header.epoch == 0 || api_each_boundary(snapshot, header.epoch, add_epoch,
+                                                  cJSON_AddArrayToObject(root, "epochs"));
 }
 
-static cJSON *proof_json(const char *kind, const char *id, uint64_t height,
-                         const struct store_block *block)
+bool api_proof_add_finality(cJSON *root, struct store_snapshot *snapshot,
+                            const struct store_block *block)
+{
+    return add_certificate(root, snapshot, block) && add_epochs(root, snapshot, block);
+}
+
+cJSON *api_proof_begin(const char *kind, const char *id, uint64_t height,
+                       const struct store_block *block)
 {
     cJSON *root = cJSON_CreateObject();
     cJSON_AddStringToObject(root, "format", "flexproof/1");
@@ -234,8 +247,8 @@ static cJSON *record_proof(struct store_snapshot *snapshot, const char *kind, co
     if (proof != NULL && state_prove(snapshot, key, proof)) {
         byte_writer_init(&writer, bytes, sizeof bytes);
         state_tree_proof_encode(&proof->proof, &writer);
-        root = proof_json(kind, id, store_snapshot_tip(snapshot)->height, block);
-        if (!add_certificate(root, snapshot, block) || !add_epochs(root, snapshot, block)) {
+        root = api_proof_begin(kind, id, store_snapshot_tip(snapshot)->height, block);
+        if (!api_proof_add_finality(root, snapshot, block)) {
             cJSON_Delete(root);
             free(proof);
             return NULL;
@@ -265,7 +278,7 @@ static void read_record_proof(const struct api_request *request, struct api_repl
     struct store_block block;
     const uint64_t height = store_snapshot_tip(snapshot)->height;
     enum store_result result =
-        height == 0 ? STORE_ABSENT : store_snapshot_block(snapshot, height, &block);
+        height == 0 ? STORE_ABSENT : store_snapshot_header(snapshot, height, &block);
     cJSON *root = NULL;
     bool ready = result == STORE_OK && block.certificate.size > 0;
     if (ready)
@@ -320,7 +333,7 @@ static cJSON *receipt_proof(const struct store_block *block, const char *id, uin
             if (bytes != NULL) {
                 byte_writer_init(&writer, bytes, LIMIT_EVENTS_BYTES_PER_TX + 256);
                 codec_encode(&receipt_record, &receipt, &writer);
-                root = proof_json("transaction", id, height, block);
+                root = api_proof_begin("transaction", id, height, block);
                 api_add_hex(root, "receipt", bytes, writer.failed ? 0 : writer.size);
                 cJSON_AddNumberToObject(root, "index", index);
                 cJSON_AddNumberToObject(root, "count", count);
@@ -356,8 +369,7 @@ static void read_receipt_proof(const struct api_request *request, struct api_rep
     if (result == STORE_OK)
         result = store_snapshot_block(snapshot, height, &block);
     cJSON *root = result == STORE_OK ? receipt_proof(&block, id, height, index) : NULL;
-    bool ready = root != NULL && add_certificate(root, snapshot, &block) &&
-                 add_epochs(root, snapshot, &block);
+    bool ready = root != NULL && api_proof_add_finality(root, snapshot, &block);
     store_snapshot_end(snapshot);
     if (root != NULL && !ready) {
         cJSON_Delete(root);
@@ -378,6 +390,10 @@ void api_read_proof(const struct api_request *request, struct api_reply *reply)
     const char *id = request->arguments[1] != NULL ? request->arguments[1] : "";
     if (strcmp(kind, "transaction") == 0 || strcmp(kind, "transactions") == 0) {
         read_receipt_proof(request, reply, id);
+        return;
+    }
+    if (strcmp(kind, "block") == 0 || strcmp(kind, "log") == 0) {
+        api_read_log_proof(request, reply, strcmp(kind, "block") == 0, id);
         return;
     }
     const struct state_kind_info *info = state_kind_by_name(kind);

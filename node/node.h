@@ -3,7 +3,7 @@
  * Who may touch what:
  *   the loop thread alone   core, chain, mempool, journal, shell, serve, set, epoch,
  *                           validator_peer
- *   any thread              inbox, workers, cache, clock, board, metrics, p2p_send, snapshots of
+ *   any thread              inbox, workers, cache, clock, board, history, metrics, p2p_send, snapshots of
  *                           store, the atomics, and all that is set before the threads start and
  *                           never again (config, genesis, key) */
 #ifndef FLEX_NODE_NODE_H
@@ -15,6 +15,7 @@
 #include "node/clock.h"
 #include "node/config.h"
 #include "node/evidence.h"
+#include "node/history.h"
 #include "node/inbox.h"
 #include "node/mempool.h"
 #include "node/metrics.h"
@@ -56,6 +57,7 @@ struct node {
     struct node_clock clock;
     struct node_board board;
     struct node_evidence evidence;
+    struct node_history history;
     struct node_metrics metrics;
     struct verify_cache cache;
     struct inbox inbox;

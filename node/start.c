@@ -162,6 +162,7 @@ int node_start(struct node *node, const char *home)
     node_clock_open(&node->clock, node->config.clock_offset_file);
     node_board_open(&node->board);
     node_evidence_open(&node->evidence);
+    node_history_open(&node->history);
     inbox_open(&node->inbox);
     if (code != FLEXD_DONE)
         return code;
@@ -222,6 +223,7 @@ void node_stop(struct node *node)
         verify_cache_close(&node->cache);
     node_board_close(&node->board);
     node_evidence_close(&node->evidence);
+    node_history_close(&node->history);
     node_clock_close(&node->clock);
     secret_key_wipe(&node->seed);
     free(node->genesis);

@@ -2,7 +2,6 @@
  *
  * verify and report use no node and trust nothing but the genesis file. */
 #include <cjson/cJSON.h>
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -11,8 +10,8 @@
 #include "base/json.h"
 #include "tools/audit_export.h"
 #include "tools/audit_verify.h"
+#include "tools/digest.h"
 #include "tools/nouns.h"
-#include "tools/value.h"
 
 struct directory {
     const char *dir;
@@ -141,64 +140,6 @@ static int run_report(struct cli *cli, void *arguments)
     return status;
 }
 
-struct digest {
-    int64_t day_ms;
-    const char *out;
-};
-
-static const struct cli_option digest_options[] = {
-    {"DAY", CLI_TIME, offsetof(struct digest, day_ms), "a date like 2025-01-15", CLI_POSITIONAL,
-     NULL, NULL, 0},
-    {"out", CLI_FILE, offsetof(struct digest, out), "keep record and proof in this file",
-     CLI_OPTIONAL, NULL, NULL, 0},
-};
-
-static int run_digest(struct cli *cli, void *arguments)
-{
-    const struct digest *wanted = arguments;
-    struct session session;
-    struct proof proof = {0};
-    struct digest_record digest;
-    char *sealed = NULL;
-    char id[INT128_TEXT_SIZE];
-    int64_t day = wanted->day_ms / MS_PER_DAY;
-    int128_to_text(id, day);
-    int status = session_open(&session, cli);
-    if (status == CLI_DONE) {
-        status = session_proof(&session, "digest", id, &proof, &sealed);
-    }
-    session_close(&session);
-    if (status != CLI_DONE) {
-        return status;
-    }
-    if (!proof.present) {
-        status = cli_fail(cli, CLI_REFUSED, "no_digest",
-                          "there is no digest of that day yet, and that is proven");
-    } else if (!codec_decode_all(proof.kind->codec, &digest, proof.value)) {
-        status = cli_fail(cli, CLI_UNPROVEN, "proof_failed", "the digest's record is malformed");
-    } else {
-        char date[VALUE_TEXT_SIZE];
-        value_time_text(date, day * MS_PER_DAY);
-        date[strcspn(date, "T")] = '\0';
-        cJSON_AddStringToObject(cli->result, "date", date);
-        json_add_i64(cli->result, "day", day);
-        noun_add_record(cli, proof.kind->codec, &digest);
-        cJSON_AddBoolToObject(cli->result, "proof_verified", true);
-    }
-    if (status == CLI_DONE && wanted->out != NULL) {
-        cJSON_AddStringToObject(cli->result, "file", wanted->out);
-        if (!files_write(wanted->out, sealed, strlen(sealed), 0644)) {
-            status = cli_fail(cli, CLI_USAGE, "unwritable", "%s: %s", wanted->out, strerror(errno));
-        }
-    }
-    if (status == CLI_DONE) {
-        noun_say_result(cli);
-    }
-    proof_release(&proof);
-    free(sealed);
-    return status;
-}
-
 static const struct cli_command commands[] = {
     {.verb = "export",
      .summary = "fetch the chain from a node, or what is new of it",
@@ -222,13 +163,16 @@ static const struct cli_command commands[] = {
      .arguments_size = sizeof(struct directory),
      .run = run_report},
     {.verb = "digest",
-     .summary = "the digest of a day's end, proven, for anchoring elsewhere",
-     .teach = "One hash stands for the whole history up to that day (D5.5 3.2.6).\n"
-              "  flex audit digest 2025-01-15 --out digest.proof",
+     .summary = "the digest of a day's end: get and verify the signed note",
+     .teach =
+         "One hash stands for the whole history up to that day (D5.5 3.2.6). The note verifies\n"
+         "offline, and can be kept by anybody who is to say later what the history was.\n"
+         "  flex audit digest get 2025-01-15 --out 2025-01-15.note\n"
+         "  flex audit digest verify 2025-01-15.note --genesis genesis.json",
      .options = digest_options,
-     .option_count = sizeof digest_options / sizeof digest_options[0],
-     .arguments_size = sizeof(struct digest),
-     .run = run_digest},
+     .option_count = DIGEST_OPTIONS,
+     .arguments_size = sizeof(struct digest_command),
+     .run = digest_run},
 };
 
 const struct cli_noun audit_noun = {"audit", "export, offline verification, totals, digests",

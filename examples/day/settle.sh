@@ -50,7 +50,7 @@ end_the_day() {
     say "Midnight: fees to the validators, the daily digest"
     clock_to "${next_day}T00:05:00Z"
     does operator token transfer --to meters --amount 0.000001
-    wallet regulator audit digest "$day" --out "$dir/digest.json" >"$dir/digest.said.json" ||
+    wallet regulator audit digest get "$day" --out "$dir/digest.note" >"$dir/digest.said.json" ||
         broken "no digest of $day"
     note "digest of $day: $(field '.log_root' <"$dir/digest.said.json") up to height $(field .height <"$dir/digest.said.json")"
 }
