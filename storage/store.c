@@ -81,9 +81,23 @@ static enum store_result take_lock(struct store *store, const char *directory)
     return STORE_OK;
 }
 
-static enum store_result open_environment(struct store *store, const char *directory)
+/* A process that read this database and was killed leaves its slot behind, and no page that was in use
+ * then is ever used again: the file would grow with each block. Slots of our own process and of
+ * living ones stay; a few system calls, beside two syncs. */
+static void free_dead_readers(struct store *store)
 {
     int dead = 0;
+    const int code = mdb_reader_check(store->env, &dead);
+    if (code != MDB_SUCCESS) {
+        log_line(LOG_UNUSUAL, "store: readers cannot be checked: %s -> the file may grow",
+                 mdb_strerror(code));
+    } else if (dead > 0) {
+        log_line(LOG_INFO, "store: %d reader slots of dead processes -> freed", dead);
+    }
+}
+
+static enum store_result open_environment(struct store *store, const char *directory)
+{
     int code = mdb_env_create(&store->env);
     if (code == MDB_SUCCESS) {
         code = mdb_env_set_maxdbs(store->env, STORE_TABLES);
@@ -97,15 +111,10 @@ static enum store_result open_environment(struct store *store, const char *direc
     if (code == MDB_SUCCESS) {
         code = mdb_env_open(store->env, directory, MDB_NOTLS, 0600);
     }
-    if (code == MDB_SUCCESS) {
-        code = mdb_reader_check(store->env, &dead);
-    }
     if (code != MDB_SUCCESS) {
         return complain("opening", code);
     }
-    if (dead > 0) {
-        log_line(LOG_INFO, "store: %d reader slots of dead processes -> freed", dead);
-    }
+    free_dead_readers(store);
     /* A new file's directory entry is not durable before its directory is. */
     if (fsync(store->directory_fd) != 0) {
         return complain("syncing the directory", errno);
@@ -449,6 +458,7 @@ enum store_result store_write(struct store *store, const char *what, store_write
     if (store->faulted) {
         return STORE_FAULT;
     }
+    free_dead_readers(store);
     if (!disk_has_room(store)) {
         log_line(LOG_UNUSUAL, "store: less than %llu MiB free on the disk -> %s waits",
                  (unsigned long long)(store->disk_reserve >> 20), what);
