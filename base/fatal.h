@@ -11,5 +11,7 @@ _Noreturn void fatal_assertion(const char *condition, const char *file, int line
                                const char *function);
 /* For faults of the environment that must stop the node (a failed sync): prints and aborts. */
 _Noreturn void fatal_environment(const char *what) __attribute__((cold));
+/* The same with the reason that the system gave, an errno. */
+_Noreturn void fatal_system(const char *what, int code) __attribute__((cold));
 
 #endif

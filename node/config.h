@@ -64,6 +64,10 @@ char *node_file_read(const char *path, size_t limit, size_t *size, char problem[
 bool node_file_write(const char *path, const void *data, size_t size, unsigned mode,
                      char problem[NODE_PROBLEM_SIZE]);
 
+/* Whether home, data/ and journal/ with their files may be read and written, as far as they are there;
+ * false with the first that may not, why, and what to do. Changes nothing. */
+bool node_home_check(const struct node_config *config, char problem[NODE_PROBLEM_SIZE]);
+
 enum { GENESIS_JSON_BYTES_MAX = 256 * 1024 };
 /* Reads, parses and checks the genesis; *text (may be NULL) gets the file's bytes, malloc'ed. */
 bool node_genesis_load(struct genesis *genesis, struct hash *hash, char **text, size_t *size,

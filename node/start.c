@@ -168,6 +168,9 @@ int node_start(struct node *node, const char *home)
         return code;
     log_open(stderr, node_config_name(name, &node->config), node->config.log_level,
              node->config.log_json);
+    char problem[NODE_PROBLEM_SIZE] = "";
+    if (!node_home_check(&node->config, problem))
+        return refuse(FLEXD_FAILED, "", problem);
     if (!verify_cache_open(&node->cache))
         return refuse(FLEXD_FAILED, "", "out of memory");
     code = open_chain(node);

@@ -95,7 +95,8 @@ static void write_all(int fd, const uint8_t *data, size_t size, uint64_t offset)
         const ssize_t wrote =
             storage_file_io->pwrite(fd, data + done, size - done, (off_t)(offset + done));
         if (wrote <= 0) {
-            fatal_environment("journal: a write failed");
+            /* A write of nothing is how some file systems say that there is no room. */
+            fatal_system("journal: a write failed", wrote < 0 ? errno : ENOSPC);
         }
         done += (size_t)wrote;
     }
@@ -104,14 +105,14 @@ static void write_all(int fd, const uint8_t *data, size_t size, uint64_t offset)
 static void sync_data(int fd)
 {
     if (storage_file_io->fdatasync(fd) != 0) {
-        fatal_environment("journal: fdatasync failed");
+        fatal_system("journal: fdatasync failed", errno);
     }
 }
 
 static void sync_directory(const struct journal *journal)
 {
     if (storage_file_io->fsync(journal->directory_fd) != 0) {
-        fatal_environment("journal: syncing the directory failed");
+        fatal_system("journal: syncing the directory failed", errno);
     }
 }
 
@@ -129,7 +130,7 @@ static void segment_create(struct journal *journal, uint64_t number)
     journal_segment_name(name, number);
     journal->fd = openat(journal->directory_fd, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (journal->fd < 0) {
-        fatal_environment("journal: a segment cannot be made");
+        fatal_system("journal: a segment cannot be made", errno);
     }
     journal_segment_header(header, &journal->config, number, journal->floor_view);
     write_all(journal->fd, header, sizeof header, 0);
@@ -238,7 +239,7 @@ static enum journal_result prepare(struct journal *journal, char problem[160])
     if (made) {
         const int parent = openat(journal->directory_fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (parent < 0 || storage_file_io->fsync(parent) != 0) {
-            fatal_environment("journal: syncing the directory's parent failed");
+            fatal_system("journal: syncing the directory's parent failed", errno);
         }
         (void)close(parent);
     }
@@ -310,13 +311,13 @@ static void cut_tail(struct journal *journal, int fd, uint64_t good_bytes)
              (unsigned long long)number, (unsigned long long)good_bytes);
     if (good_bytes > 0) {
         if (ftruncate(fd, (off_t)good_bytes) != 0) {
-            fatal_environment("journal: a torn tail cannot be cut");
+            fatal_system("journal: a torn tail cannot be cut", errno);
         }
         return;
     }
     journal_segment_name(name, number);
     if (unlinkat(journal->directory_fd, name, 0) != 0) {
-        fatal_environment("journal: a torn segment cannot be deleted");
+        fatal_system("journal: a torn segment cannot be deleted", errno);
     }
     sync_directory(journal);
     journal->segment_count--;

@@ -102,7 +102,7 @@ void sign_state_write(struct sign_state *state, int *fd, int directory_fd,
     if (*fd < 0) {
         *fd = openat(directory_fd, file_name, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
         if (*fd < 0 || storage_file_io->fsync(directory_fd) != 0) {
-            fatal_environment("journal: sign-state cannot be created");
+            fatal_system("journal: sign-state cannot be created", errno);
         }
     }
     state->sequence++;
