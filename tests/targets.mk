@@ -92,7 +92,7 @@ tsan-units:
 	@tests/run_units.sh $(UNIT_p2p) $(UNIT_node)
 
 # What the end-to-end tests put beside and under the programs.
-E2E_HELPERS := $(BUILD)/tests/e2e/faults.so $(BUILD)/tests/e2e/journal_votes $(BUILD)/tests/e2e/spoil_state $(BUILD)/tests/e2e/hostile
+E2E_HELPERS := $(BUILD)/tests/e2e/faults.so $(BUILD)/tests/e2e/journal_votes $(BUILD)/tests/e2e/spoil_state $(BUILD)/tests/e2e/hostile $(BUILD)/tests/e2e/hold_reader
 $(BUILD)/tests/e2e/faults.so: tests/e2e/helpers/faults.c
 	@mkdir -p $(@D)
 	@$(CC) -std=c11 $(OPT) -g -D_GNU_SOURCE $(WARNINGS) -fPIC -shared -o $@ $< -ldl -lpthread

@@ -22,8 +22,9 @@ import time
 import ledger
 from proxy import Network
 
-WORDS = ["kill_kind", "kill_countdown", "eio_syncs", "slow_sync_ms", "enospc_journal",
-         "enospc_store", "no_disk_left", "clock_offset_ms", "injected"]
+WORDS = ["kill_kind", "kill_countdown", "eio_syncs", "slow_sync_ms", "journal_errno",
+         "store_errno", "no_disk_left", "clock_offset_ms", "injected", "monotonic_lag_ms",
+         "map_full_puts", "map_full_commits"]
 KILLS = {"before_append": 1, "torn_append": 2, "after_append": 3, "after_sync": 4, "after_send": 5}
 CLIENTS = ["load0", "load1", "load2", "load3"]
 FDS_MAX, RSS_KB_MAX, JOURNAL_BYTES_MAX, LOG_BYTES_MAX = 256, 600_000, 64 << 20, 8 << 20
@@ -68,6 +69,7 @@ class Node:
         self.name = home.name
         self.process = None
         self.expected_down = False
+        self.log_to = None  # a file for its log other than its own
         self.injected_before = 0
         self.log_path = cluster.dir / f"{self.name}.log"
         self.control_path = cluster.dir / f"{self.name}.control"
@@ -95,10 +97,21 @@ class Node:
         if self.cluster.plain:
             environment = dict(os.environ)
         with open(self.log_path, "ab") as log:
+            to = log if self.log_to is None else self.log_to
             self.process = subprocess.Popen(
-                [self.cluster.bin / "flexd", "start", "--home", self.home], stderr=log,
-                stdout=log, env=environment)
+                [self.cluster.bin / "flexd", "start", "--home", self.home], stderr=to, stdout=to,
+                env=environment)
         self.expected_down = False
+
+    def try_start(self, wrapper=()):
+        """For a start that must fail by itself: (exit code, what it said)."""
+        try:
+            done = subprocess.run(
+                [*wrapper, self.cluster.bin / "flexd", "start", "--home", self.home],
+                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=20, check=False)
+        except subprocess.TimeoutExpired as late:
+            raise Failure(f"{self.name} was to refuse its start and runs: {late.stdout}") from None
+        return done.returncode, done.stdout
 
     def is_up(self):
         return self.process is not None and self.process.poll() is None
@@ -151,6 +164,11 @@ class Node:
         _, text = self.request("/metrics")
         found = re.search(rf"^flexd_{name} (\d+)$", text.decode(), re.M)
         return int(found.group(1)) if found else 0
+
+    def anonymous_kb(self):
+        """Memory of its own; what it maps of its database is the kernel's to take back."""
+        text = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(re.search(r"RssAnon:\s+(\d+)", text).group(1))
 
     def log_lines(self, pattern):
         text = self.log_path.read_text(errors="replace") if self.log_path.exists() else ""

@@ -19,6 +19,7 @@ loopback interface. Links are cut by a proxy and not by tc netem, because netem 
 that is missing on many machines (this test must not depend on it).
 """
 import argparse
+import errno
 import http.client
 import json
 import shutil
@@ -29,25 +30,11 @@ import sys
 import time
 
 from cluster import KILLS, Cluster, Failure, Node, wait_until
-
-SCENARIOS = {}
-
-
-def scenario(function):
-    SCENARIOS[function.__name__] = function
-    return function
-
-
-def settle(cluster, low=0.3, high=1.5):
-    time.sleep(cluster.random.uniform(low, high))
-
-
-def dies_of_fault(node, seconds=30):
-    node.expected_down = True
-    code = node.exit_code(seconds)
-    if code != -signal.SIGKILL:
-        raise Failure(f"{node.name} was to kill itself and ended with {code}")
-
+from nemesis_base import (SCENARIOS, NotHere, dies_of_fault, newest_segment, refuses_to_vote,
+                          scenario, settle)
+import nemesis_clocks
+import nemesis_disks
+import nemesis_links
 
 # --- crashes ---------------------------------------------------------------------------------------
 
@@ -152,13 +139,13 @@ def rolling_restart(c):
 
 @scenario
 def pause(c):
-    """22: SIGSTOP for 15 s: stale timers, dead links, then all at once."""
+    """22: SIGSTOP for 6 s (pause_minute: for 60): stale timers, dead links, then all at once."""
     c.start()
     node = c.random.choice(c.nodes)
     node.signal(signal.SIGSTOP)
     others = [other for other in c.nodes if other is not node]
     c.progress("while one is stopped", nodes=others)
-    time.sleep(15)
+    time.sleep(6)
     node.signal(signal.SIGCONT)
     c.wait_ready([node])
     for node in c.nodes:  # all stop: nobody may think that time has been standing still
@@ -280,7 +267,7 @@ def journal_disk_full(c):
     node = c.random.choice(c.nodes)
     c.allowed_broken += ["journal"]
     node.expected_down = True
-    node.set_faults(enospc_journal=1)
+    node.set_faults(journal_errno=errno.ENOSPC)
     code = node.exit_code(20)
     if code != -signal.SIGABRT:
         raise Failure(f"{node.name}: a journal without room ended with {code}, not an abort")
@@ -336,7 +323,7 @@ def store_write_fails(c):
     c.start()
     node = c.random.choice(c.nodes)
     c.allowed_broken += ["commit of block"]
-    node.set_faults(enospc_store=1)
+    node.set_faults(store_errno=errno.ENOSPC)
     node.expected_down = True
     wait_until(20, "the failing write", lambda: node.get_fault("injected") > 0)
     settle(c)
@@ -381,20 +368,6 @@ def small_disk(c):
         node.start()
     c.wait_ready([node])
     c.finish()
-
-
-def refuses_to_vote(c, node, why):
-    """It follows the chain and says why it does not vote; voting for good needs a new key."""
-    c.allowed_broken.append(f" {node.name} .*alarm: .*voting has stopped")
-    wait_until(20, f"{node.name} refuses to vote", lambda: node.status().get("voting") is False and
-               why in node.status().get("refusal", ""))
-    c.progress(f"with {node.name} as an observer")
-    if node.status().get("voting"):
-        raise Failure(f"{node.name} votes again")
-
-
-def newest_segment(node):
-    return max((node.home / "journal").glob("journal-*"))
 
 
 @scenario
@@ -775,10 +748,6 @@ def half_open_clients(c):
         for one in held:
             one.close()
     c.finish()
-
-
-class NotHere(Exception):
-    """The machine does not permit what the scenario needs; said aloud, never counted as passed."""
 
 
 def run(build, name, seed, keep, plain):

@@ -1,17 +1,23 @@
 """A network that can be broken: one TCP proxy per ordered pair of nodes, in one thread.
 
 Node i dials node j through a port that stands for (i, j). Rules are per direction of a pair, whoever
-dialled: blocked (bytes wait, as they do in TCP when packets are lost), delayed, refused (connections
-are reset). This works on any kernel; tc netem does not exist on all of them.
+dialled: blocked (bytes wait, as they do in TCP when packets are lost), delayed, narrow (so many bytes
+a second and a small buffer, so that a sender feels it), refused (connections are reset). This works
+on any kernel; tc netem does not exist on all of them.
 
 Deliberately absent: changing bytes. TLS would only drop the link, which `reset` does as well.
 """
 import asyncio
+import collections
+import socket
 import threading
 import time
 
 CHUNK = 16384
+NARROW_CHUNK = 1024
 WAITING_CHUNKS_MAX = 256  # per direction; then the sender is slowed down, as by a full socket
+NARROW_CHUNKS_MAX = 4  # the buffer of a narrow link
+RECEIVE_BYTES = 16384  # of our sockets: what a node has sent is either in here or with the other one
 
 
 class Network:
@@ -19,6 +25,9 @@ class Network:
         self.loop = asyncio.new_event_loop()
         self.blocked = set()  # (from, to)
         self.delay_s = {}  # (from, to) -> seconds
+        self.bytes_per_s = {}  # (from, to) -> what a narrow link carries
+        self.free_at = {}  # (from, to) -> when a narrow link has carried all that was put on it
+        self.carried = collections.Counter()  # (from, to) -> bytes so far
         self.refused = set()  # (from, to), both directions of a pair
         self.open = {}  # writer -> (a, b)
         self.changed = None
@@ -41,20 +50,36 @@ class Network:
             await self._serve(dialler, target, target_port, reader, writer)
 
         async def begin():
-            await asyncio.start_server(accepted, "127.0.0.1", port)
+            listener = socket.socket()
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BYTES)
+            listener.bind(("127.0.0.1", port))
+            await asyncio.start_server(accepted, sock=listener, limit=CHUNK)
         self._call(begin())
 
     async def _until_open(self, direction):
         async with self.changed:
             await self.changed.wait_for(lambda: direction not in self.blocked)
 
+    async def _carry(self, direction, size):
+        """Returns when the link has carried that many bytes more; at once if it is not narrow."""
+        self.carried[direction] += size
+        rate = self.bytes_per_s.get(direction)
+        if rate is not None:
+            now = time.monotonic()
+            self.free_at[direction] = max(now, self.free_at.get(direction, now)) + size / rate
+            await asyncio.sleep(self.free_at[direction] - now)
+
     async def _pump(self, direction, reader, writer):
         waiting = asyncio.Queue(WAITING_CHUNKS_MAX)
 
         async def take():
             while True:
+                while direction in self.bytes_per_s and waiting.qsize() >= NARROW_CHUNKS_MAX:
+                    await asyncio.sleep(0.02)
                 try:
-                    chunk = await reader.read(CHUNK)
+                    chunk = await reader.read(
+                        NARROW_CHUNK if direction in self.bytes_per_s else CHUNK)
                 except OSError:  # reset: for the other side the same as an end
                     chunk = b""
                 await waiting.put((time.monotonic() + self.delay_s.get(direction, 0), chunk))
@@ -70,6 +95,7 @@ class Network:
                     await self._until_open(direction)
                 if not chunk:
                     return
+                await self._carry(direction, len(chunk))
                 writer.write(chunk)
                 await writer.drain()
         finally:
@@ -86,7 +112,11 @@ class Network:
             for direction in (pair, pair[::-1]):
                 if direction in self.blocked:
                     await self._until_open(direction)
-            far_reader, far_writer = await asyncio.open_connection("127.0.0.1", target_port)
+            near = socket.socket()
+            near.setblocking(False)
+            near.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BYTES)
+            await self.loop.sock_connect(near, ("127.0.0.1", target_port))
+            far_reader, far_writer = await asyncio.open_connection(sock=near, limit=CHUNK)
             ends.append(far_writer)
             pumps = [asyncio.ensure_future(self._pump(pair, reader, far_writer)),
                      asyncio.ensure_future(self._pump(pair[::-1], far_reader, writer))]
@@ -125,6 +155,15 @@ class Network:
                     self.delay_s[(node, other)] = self.delay_s[(other, node)] = seconds
         self._update(change)
 
+    def set_rate(self, bytes_per_s, nodes):
+        """What each link between those carries, each way."""
+        def change():
+            for a in nodes:
+                for b in nodes:
+                    if a != b:
+                        self.bytes_per_s[(a, b)] = bytes_per_s
+        self._update(change)
+
     def reset(self, a, b):
         """Cuts what is open between the two, in the middle of whatever is on the way."""
         def change():
@@ -141,6 +180,8 @@ class Network:
         def change():
             self.blocked.clear()
             self.delay_s.clear()
+            self.bytes_per_s.clear()
+            self.free_at.clear()
             self.refused.clear()
         self._update(change)
 

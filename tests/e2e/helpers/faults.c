@@ -14,6 +14,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <lmdb.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -31,15 +32,18 @@
 #include <unistd.h>
 
 enum control_word {
-    KILL_KIND,       /* enum kill_kind; 0: none */
-    KILL_COUNTDOWN,  /* boundaries of that kind still to be crossed */
-    EIO_SYNCS,       /* so many syncs of the journal fail with EIO */
-    SLOW_SYNC_MS,    /* every sync takes that much longer */
-    ENOSPC_JOURNAL,  /* writes to the journal fail */
-    ENOSPC_STORE,    /* writes to the chain database fail */
-    NO_DISK_LEFT,    /* fstatvfs says that nothing is free */
-    CLOCK_OFFSET_MS, /* added to the wall clock, signed */
-    INJECTED,        /* faults so far, counted by us */
+    KILL_KIND,        /* enum kill_kind; 0: none */
+    KILL_COUNTDOWN,   /* boundaries of that kind still to be crossed */
+    EIO_SYNCS,        /* so many syncs of the journal fail with EIO */
+    SLOW_SYNC_MS,     /* every sync takes that much longer */
+    JOURNAL_ERRNO,    /* writes to the journal fail with it */
+    STORE_ERRNO,      /* writes to the chain database fail with it */
+    NO_DISK_LEFT,     /* fstatvfs says that nothing is free */
+    CLOCK_OFFSET_MS,  /* added to the wall clock, signed */
+    INJECTED,         /* faults so far, counted by us */
+    MONOTONIC_LAG_MS, /* how far the monotonic clock has fallen behind; the test lets it only grow */
+    MAP_FULL_PUTS,    /* so many mdb_put say MDB_MAP_FULL */
+    MAP_FULL_COMMITS, /* so many mdb_txn_commit say so and undo */
     CONTROL_WORDS = 64
 };
 
@@ -133,10 +137,19 @@ static int fail(int code)
     return -1;
 }
 
-static bool has_no_room(enum file_kind kind)
+/* The error that writes to such a file end with; 0: none. */
+static int write_error(enum file_kind kind)
 {
-    return ((kind == FILE_SEGMENT || kind == FILE_JOURNAL_OTHER) && word(ENOSPC_JOURNAL) != 0) ||
-           (kind == FILE_STORE && word(ENOSPC_STORE) != 0);
+    switch (kind) {
+    case FILE_SEGMENT:
+    case FILE_JOURNAL_OTHER:
+        return (int)word(JOURNAL_ERRNO);
+    case FILE_STORE:
+        return (int)word(STORE_ERRNO);
+    case FILE_OTHER:
+        break;
+    }
+    return 0;
 }
 
 ssize_t pwrite(int fd, const void *data, size_t size, off_t offset)
@@ -146,8 +159,8 @@ ssize_t pwrite(int fd, const void *data, size_t size, off_t offset)
         find_real(&real, sizeof real, "pwrite");
     }
     const enum file_kind kind = kind_of(fd);
-    if (has_no_room(kind)) {
-        return fail(ENOSPC);
+    if (write_error(kind) != 0) {
+        return fail(write_error(kind));
     }
     if (kind == FILE_SEGMENT && kill_is_due(KILL_BEFORE_APPEND)) {
         die();
@@ -169,7 +182,8 @@ ssize_t writev(int fd, const struct iovec *parts, int count)
     if (real == NULL) {
         find_real(&real, sizeof real, "writev");
     }
-    return has_no_room(kind_of(fd)) ? fail(ENOSPC) : real(fd, parts, count);
+    const int code = write_error(kind_of(fd));
+    return code != 0 ? fail(code) : real(fd, parts, count);
 }
 
 static void be_slow(void)
@@ -237,7 +251,48 @@ int fstatvfs(int fd, struct statvfs *out)
     return result;
 }
 
-/* --- the wall clock; the monotonic one stays true, as it does on a real machine ---------------- */
+/* --- a full map, at the calls that LMDB documents it for ------------------------------------------ */
+
+/* True as often as the word says. */
+static bool take_one(enum control_word which)
+{
+    int64_t left = word(which);
+    while (left > 0) {
+        if (atomic_compare_exchange_weak(&control[which], &left, left - 1)) {
+            count_fault();
+            return true;
+        }
+    }
+    return false;
+}
+
+int mdb_put(MDB_txn *txn, MDB_dbi table, MDB_val *key, MDB_val *value, unsigned flags)
+{
+    static int (*real)(MDB_txn *, MDB_dbi, MDB_val *, MDB_val *, unsigned);
+    if (real == NULL) {
+        find_real(&real, sizeof real, "mdb_put");
+    }
+    return take_one(MAP_FULL_PUTS) ? MDB_MAP_FULL : real(txn, table, key, value, flags);
+}
+
+/* As in LMDB, a commit that fails has undone and freed the transaction. */
+int mdb_txn_commit(MDB_txn *txn)
+{
+    static int (*real)(MDB_txn *);
+    static void (*undo)(MDB_txn *);
+    if (real == NULL) {
+        find_real(&undo, sizeof undo, "mdb_txn_abort");
+        find_real(&real, sizeof real, "mdb_txn_commit");
+    }
+    if (take_one(MAP_FULL_COMMITS)) {
+        undo(txn);
+        return MDB_MAP_FULL;
+    }
+    return real(txn);
+}
+
+/* --- the clocks: the wall clock jumps; the monotonic one only ever falls behind, as it does when a
+ * virtual machine moves ------------------------------------------------------------------------- */
 
 static void shift(struct timespec *time, int64_t by_ms)
 {
@@ -253,6 +308,27 @@ static void shift(struct timespec *time, int64_t by_ms)
     time->tv_nsec = (long)nanoseconds;
 }
 
+/* The lag grows in steps while time flows: what was shown before is the least that is shown. */
+static void fall_behind(struct timespec *time)
+{
+    static _Atomic int64_t shown_ns;
+    static _Atomic int64_t lag_seen_ns;
+    const int64_t lag_ns = word(MONOTONIC_LAG_MS) * 1000000;
+    if (lag_ns == 0) {
+        return;
+    }
+    if (atomic_exchange(&lag_seen_ns, lag_ns) != lag_ns) {
+        count_fault();
+    }
+    const int64_t now_ns = time->tv_sec * INT64_C(1000000000) + time->tv_nsec - lag_ns;
+    int64_t before_ns = atomic_load(&shown_ns);
+    while (before_ns < now_ns && !atomic_compare_exchange_weak(&shown_ns, &before_ns, now_ns)) {
+    }
+    const int64_t show_ns = before_ns < now_ns ? now_ns : before_ns;
+    time->tv_sec = show_ns / 1000000000;
+    time->tv_nsec = show_ns % 1000000000;
+}
+
 int clock_gettime(clockid_t clock, struct timespec *out)
 {
     static int (*real)(clockid_t, struct timespec *);
@@ -262,6 +338,9 @@ int clock_gettime(clockid_t clock, struct timespec *out)
     const int result = real(clock, out);
     if (result == 0 && (clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE)) {
         shift(out, word(CLOCK_OFFSET_MS));
+    }
+    if (result == 0 && clock == CLOCK_MONOTONIC) {
+        fall_behind(out);
     }
     return result;
 }
@@ -283,6 +362,7 @@ int pthread_cond_timedwait(pthread_cond_t *condition, pthread_mutex_t *mutex,
 {
     struct timespec deadline = *until;
     if (deadline.tv_sec < 500000000) {
+        shift(&deadline, word(MONOTONIC_LAG_MS));
         return pthread_cond_clockwait(condition, mutex, CLOCK_MONOTONIC, &deadline);
     }
     shift(&deadline, -word(CLOCK_OFFSET_MS));

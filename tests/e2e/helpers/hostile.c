@@ -1,14 +1,18 @@
-/* hostile HOME SECONDS SEED: a validator that has turned on its peers. It holds a real node's key,
+/* hostile HOME SECONDS SEED [liar]: a validator that has turned on its peers. It holds a real node's key,
  * certificate and links, speaks the real protocol, and says what no honest node says (fault scenarios
- * 45, 46, 49, 50):
+ * 36, 45, 46, 49, 50):
  *
  *   proposals   as the leader of a view, on a true parent, signed well: wrong roots, impossible times
- *               and heights, bodies of another block, two different blocks for one view
+ *               and heights, bodies of another block, bodies larger than any may be, two different
+ *               blocks for one view
  *   votes       both kinds that exclude each other, views far ahead, unknown blocks
  *   certificates  q - 1 signers, one signer twice, an index outside the set, its own signature in others'
  *               names
  *   sync        heights that nobody has, ranges and blocks that are junk or not the ones asked for
  *   floods      questions by the hundred, frames of random bytes under every type
+ *
+ * A liar does none of that: it claims to be far ahead, passes questions for blocks on to others, and
+ * hands their true answers back with a bit flipped, cut short, or not at all.
  *
  * Prints how much it said. It stops by itself. Deliberately absent: any judgement of the others; the
  * nemesis asks them how they fared. */
@@ -36,6 +40,9 @@ static struct {
     uint64_t dice;
     uint64_t said;
     uint64_t asked; /* questions by others, which were answered with lies */
+    bool liar;
+    uint32_t asker[P2P_PEERS_MAX]; /* liar: whose question each peer was passed last, + 1 */
+    uint64_t spoilt;               /* liar: true answers passed on with a flaw */
     /* What the others said last. */
     bool has_proposal;
     struct message_proposal proposal;
@@ -154,6 +161,13 @@ static void say_certificate(void)
     scatter(&writer);
 }
 
+/* A body of junk that no limit allows, in the place of a true one. */
+static struct bytes_view oversized_body(void)
+{
+    static uint8_t body[LIMIT_BLOCK_BODY_BYTES + 65536];
+    return bytes_view_of(body, LIMIT_BLOCK_BODY_BYTES + 1 + roll(65535));
+}
+
 /* On the block that was notarized last, if that is the one whose header was seen. */
 static void say_proposal(void)
 {
@@ -179,7 +193,7 @@ static void say_proposal(void)
     lie.has_parent_certificate = true;
     lie.parent_certificate = hostile.certificate;
     lie.nullification_count = 0;
-    lie.body = bytes_view_of(hostile.body, hostile.body_size);
+    lie.body = roll(4) == 0 ? oversized_body() : bytes_view_of(hostile.body, hostile.body_size);
     lie.vote = (struct vote){.kind = VOTE_NOTARIZE, .view = header->view};
     block_header_id(&lie.vote.block_id, header);
     sign_vote(&lie.vote);
@@ -278,6 +292,39 @@ static void lie_to(uint32_t peer)
     }
 }
 
+/* A true answer to a question of ours goes to who asked us, with a bit flipped or its end missing. */
+static void pass_on_spoilt(uint32_t to, struct bytes_view frame)
+{
+    memcpy(frame_bytes, frame.data, frame.size);
+    size_t size = frame.size;
+    if (roll(3) == 0) {
+        size -= roll(size);
+    } else {
+        frame_bytes[1 + roll(size - 1)] ^= (uint8_t)(1u << roll(8));
+    }
+    say(to, bytes_view_of(frame_bytes, size));
+    hostile.spoilt++;
+}
+
+/* Asks somebody else what `peer` asks us; now and then it stays silent instead. */
+static void hear_as_liar(uint32_t peer, struct bytes_view frame)
+{
+    const uint8_t type = frame.data[0];
+    if (type == MESSAGE_GET_RANGE || type == MESSAGE_GET_BLOCK) {
+        hostile.asked++;
+        const uint32_t others = hostile.config.peer_count - 1;
+        const uint32_t other = (peer + 1 + (uint32_t)roll(others)) % hostile.config.peer_count;
+        if (roll(4) != 0) {
+            hostile.asker[other] = peer + 1;
+            say(other, frame);
+        }
+    } else if ((type == MESSAGE_RANGE || type == MESSAGE_BLOCK) && frame.size > 1 &&
+               hostile.asker[peer] != 0) {
+        pass_on_spoilt(hostile.asker[peer] - 1, frame);
+        hostile.asker[peer] = 0;
+    }
+}
+
 static bool hear(void *context, const struct p2p_event *event)
 {
     (void)context;
@@ -287,7 +334,9 @@ static bool hear(void *context, const struct p2p_event *event)
     MUST(pthread_mutex_lock(&hostile.lock) == 0);
     const uint8_t type = event->frame.data[0];
     learn((enum message_type)type, bytes_view_of(event->frame.data + 1, event->frame.size - 1));
-    if ((type == MESSAGE_GET_RANGE || type == MESSAGE_GET_BLOCK) && hostile.p2p != NULL) {
+    if (hostile.liar && hostile.p2p != NULL) {
+        hear_as_liar(event->peer, event->frame);
+    } else if ((type == MESSAGE_GET_RANGE || type == MESSAGE_GET_BLOCK) && hostile.p2p != NULL) {
         lie_to(event->peer);
     }
     MUST(pthread_mutex_unlock(&hostile.lock) == 0);
@@ -334,10 +383,29 @@ static bool start(const char *home)
     return p2p != NULL;
 }
 
-static void act(void)
+static void claim(void)
+{
+    const struct message_status status = {
+        .view = view_now(), .final_view = view_now() - 1, .final_height = UINT64_MAX / 3};
+    struct byte_writer writer = begin();
+    message_encode_status(&writer, &status);
+    scatter(&writer);
+}
+
+/* The first moments belong to double votes: later it is often shut out. */
+enum { OPENING_ACTS = 100 };
+
+static void act(long turn)
 {
     MUST(pthread_mutex_lock(&hostile.lock) == 0);
-    switch (roll(8)) {
+    if (hostile.liar) {
+        if (roll(10) == 0) {
+            claim();
+        }
+        MUST(pthread_mutex_unlock(&hostile.lock) == 0);
+        return;
+    }
+    switch (turn < OPENING_ACTS ? 0 : roll(8)) {
     case 0:
     case 1:
         say_vote();
@@ -366,9 +434,10 @@ static void act(void)
 
 int main(int argc, char **argv)
 {
-    if (argc != 4 || !crypto_init()) {
+    if ((argc != 4 && argc != 5) || !crypto_init()) {
         return 2;
     }
+    hostile.liar = argc == 5 && strcmp(argv[4], "liar") == 0;
     const long seconds = strtol(argv[2], NULL, 10);
     hostile.dice = strtoull(argv[3], NULL, 10) * 2654435761u + 88172645463325252u;
     log_open(stderr, "hostile", LOG_UNUSUAL, false);
@@ -377,10 +446,11 @@ int main(int argc, char **argv)
     }
     const struct timespec breath = {.tv_nsec = 20000000};
     for (long i = 0; i < seconds * 50; i++) {
-        act();
+        act(i);
         (void)nanosleep(&breath, NULL);
     }
     p2p_stop(hostile.p2p);
-    printf("%llu %llu\n", (unsigned long long)hostile.said, (unsigned long long)hostile.asked);
+    printf("%llu %llu %llu\n", (unsigned long long)hostile.said, (unsigned long long)hostile.asked,
+           (unsigned long long)hostile.spoilt);
     return 0;
 }
