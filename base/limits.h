@@ -57,6 +57,12 @@ enum {
 
     /* Intervals of one delivery period: a day of quarter hours, with the long day's 100. */
     LIMIT_INTERVALS_PER_PERIOD = 100,
+    /* Readings that one proof of delivery reveals: a day of quarter hours, or an hour of them on 15
+     * days with the window of a baseline's adjustment. With paths of depth 9 they fill a witness. */
+    LIMIT_READINGS_PER_PROOF = 256,
+    /* Candidate days of a baseline that the ledger computes, and how far back it looks for them: as
+     * long as fingerprints stay open to correction. */
+    LIMIT_PROOF_DAYS = 60,
     /* Days from which a baseline may be computed: a year of them. */
     LIMIT_BASELINE_DAYS = 366,
     /* Depth of a batch tree of readings: 2^24 meters. */

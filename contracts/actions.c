@@ -21,9 +21,10 @@ const char *const role_names[ROLE_COUNT] = {"dso",
                                             "treasurer"};
 const char *const status_names[4] = {"registered", "active", "suspended", "retired"};
 const char *const device_type_names[5] = {"storage", "generation", "load", "ev", "heat_pump"};
+const char *const order_kind_names[ORDER_KIND_COUNT] = {"limit", "all_or_none", "fill_and_kill"};
 const char *const direction_names[2] = {"up", "down"};
-const char *const proposal_kind_names[PROPOSAL_KIND_COUNT] = {"add_validator", "remove_validator",
-                                                              "replace_validator", "set_fees"};
+const char *const proposal_kind_names[PROPOSAL_KIND_COUNT] = {
+    "add_validator", "remove_validator", "replace_validator", "set_fees", "set_market"};
 const char *const market_state_names[3] = {"open", "suspended", "closed"};
 
 static const struct codec_field participant_register_record_fields[] = {
@@ -101,6 +102,10 @@ static const struct codec_field device_register_record_fields[] = {
     {.name = "zone", .offset = offsetof(struct device_register, zone), .type = CODEC_NAME},
     {.name = "meter_key",
      .offset = offsetof(struct device_register, meter_key),
+     .type = CODEC_FIXED,
+     .limit = PUBLIC_KEY_SIZE},
+    {.name = "submeter_key",
+     .offset = offsetof(struct device_register, submeter_key),
      .type = CODEC_FIXED,
      .limit = PUBLIC_KEY_SIZE},
     {.name = "address_hash",
@@ -234,51 +239,17 @@ static const struct codec_record token_transfer_record = {
     .field_count = sizeof token_transfer_record_fields / sizeof token_transfer_record_fields[0],
 };
 
-static const struct codec_field market_create_record_fields[] = {
-    {.name = "id", .offset = offsetof(struct market_create, id), .type = CODEC_NAME},
-    {.name = "zone", .offset = offsetof(struct market_create, zone), .type = CODEC_NAME},
-    {.name = "mtu_ms", .offset = offsetof(struct market_create, mtu), .type = CODEC_I64},
-    {.name = "mtus_per_period",
-     .offset = offsetof(struct market_create, mtus_per_period),
-     .type = CODEC_U16},
-    {.name = "opens_ms", .offset = offsetof(struct market_create, opens), .type = CODEC_I64},
-    {.name = "closes_ms", .offset = offsetof(struct market_create, closes), .type = CODEC_I64},
-    {.name = "gate_closure_ms",
-     .offset = offsetof(struct market_create, gate_closure),
-     .type = CODEC_I64},
-    {.name = "proof_deadline_ms",
-     .offset = offsetof(struct market_create, proof_deadline),
-     .type = CODEC_I64},
-    {.name = "quantity_step_wh",
-     .offset = offsetof(struct market_create, quantity_step),
-     .type = CODEC_I64},
-    {.name = "quantity_min_wh",
-     .offset = offsetof(struct market_create, quantity_min),
-     .type = CODEC_I64},
-    {.name = "quantity_max_wh",
-     .offset = offsetof(struct market_create, quantity_max),
-     .type = CODEC_I64},
-    {.name = "price_step_ueur_per_kwh",
-     .offset = offsetof(struct market_create, price_step),
-     .type = CODEC_I64},
-    {.name = "price_min_ueur_per_kwh",
-     .offset = offsetof(struct market_create, price_min),
-     .type = CODEC_I64},
-    {.name = "price_max_ueur_per_kwh",
-     .offset = offsetof(struct market_create, price_max),
-     .type = CODEC_I64},
-    {.name = "tolerance_permille",
-     .offset = offsetof(struct market_create, tolerance_permille),
-     .type = CODEC_U16},
-    {.name = "floor_permille",
-     .offset = offsetof(struct market_create, floor_permille),
-     .type = CODEC_U16},
+static const struct codec_field market_update_record_fields[] = {
+    {.name = "terms",
+     .offset = offsetof(struct market_update, terms),
+     .type = CODEC_RECORD,
+     .record = &market_create_record},
 };
-const struct codec_record market_create_record = {
-    .name = "market_create",
-    .struct_size = sizeof(struct market_create),
-    .fields = market_create_record_fields,
-    .field_count = sizeof market_create_record_fields / sizeof market_create_record_fields[0],
+static const struct codec_record market_update_record = {
+    .name = "market_update",
+    .struct_size = sizeof(struct market_update),
+    .fields = market_update_record_fields,
+    .field_count = sizeof market_update_record_fields / sizeof market_update_record_fields[0],
 };
 
 static const struct codec_field market_set_state_record_fields[] = {
@@ -296,6 +267,27 @@ static const struct codec_record market_set_state_record = {
     .field_count = sizeof market_set_state_record_fields / sizeof market_set_state_record_fields[0],
 };
 
+static const struct codec_field order_options_record_fields[] = {
+    {.name = "kind",
+     .offset = offsetof(struct order_options, kind),
+     .type = CODEC_ENUM,
+     .limit = ORDER_KIND_COUNT,
+     .names = order_kind_names},
+    {.name = "indivisible",
+     .offset = offsetof(struct order_options, indivisible),
+     .type = CODEC_BOOL},
+    {.name = "rank", .offset = offsetof(struct order_options, rank), .type = CODEC_U16},
+    {.name = "min_quantity_wh",
+     .offset = offsetof(struct order_options, min_quantity),
+     .type = CODEC_I64},
+};
+const struct codec_record order_options_record = {
+    .name = "order_options",
+    .struct_size = sizeof(struct order_options),
+    .fields = order_options_record_fields,
+    .field_count = sizeof order_options_record_fields / sizeof order_options_record_fields[0],
+};
+
 static const struct codec_field request_place_record_fields[] = {
     {.name = "market", .offset = offsetof(struct request_place, market), .type = CODEC_NAME},
     {.name = "direction",
@@ -310,6 +302,11 @@ static const struct codec_field request_place_record_fields[] = {
     {.name = "price_ueur_per_kwh",
      .offset = offsetof(struct request_place, price),
      .type = CODEC_I64},
+    {.name = "device", .offset = offsetof(struct request_place, device), .type = CODEC_NAME_EMPTY},
+    {.name = "options",
+     .offset = offsetof(struct request_place, options),
+     .type = CODEC_RECORD,
+     .record = &order_options_record},
 };
 static const struct codec_record request_place_record = {
     .name = "request_place",
@@ -337,6 +334,11 @@ static const struct codec_field offer_place_record_fields[] = {
      .offset = offsetof(struct offer_place, schedule_hash),
      .type = CODEC_FIXED,
      .limit = HASH_SIZE},
+    {.name = "reservation", .offset = offsetof(struct offer_place, reservation), .type = CODEC_U64},
+    {.name = "options",
+     .offset = offsetof(struct offer_place, options),
+     .type = CODEC_RECORD,
+     .record = &order_options_record},
 };
 static const struct codec_record offer_place_record = {
     .name = "offer_place",
@@ -419,6 +421,14 @@ static const struct codec_field governance_propose_record_fields[] = {
     {.name = "fee_per_deal_ueur",
      .offset = offsetof(struct governance_propose, fee_per_deal),
      .type = CODEC_I64},
+    {.name = "market",
+     .offset = offsetof(struct governance_propose, market),
+     .type = CODEC_NAME_EMPTY},
+    {.name = "draft",
+     .offset = offsetof(struct governance_propose, draft),
+     .type = CODEC_FIXED,
+     .limit = HASH_SIZE},
+    {.name = "height", .offset = offsetof(struct governance_propose, height), .type = CODEC_U64},
 };
 const struct codec_record governance_propose_record = {
     .name = "governance_propose",
@@ -501,6 +511,7 @@ static const struct codec_record *const codecs[ACTION_TYPE_LIMIT] = {
     [ACTION_TOKEN_TRANSFER] = &token_transfer_record,
     [ACTION_MARKET_CREATE] = &market_create_record,
     [ACTION_MARKET_STATE] = &market_set_state_record,
+    [ACTION_MARKET_UPDATE] = &market_update_record,
     [ACTION_REQUEST_PLACE] = &request_place_record,
     [ACTION_OFFER_PLACE] = &offer_place_record,
     [ACTION_ORDER_CANCEL] = &order_cancel_record,

@@ -6,6 +6,7 @@
 #include "base/codec.h"
 #include "base/name.h"
 #include "base/units.h"
+#include "contracts/terms.h"
 #include "crypto/sign.h"
 #include "crypto/vote_message.h"
 
@@ -25,6 +26,7 @@ enum action_type {
     ACTION_TOKEN_TRANSFER = 22,
     ACTION_MARKET_CREATE = 30,
     ACTION_MARKET_STATE = 31,
+    ACTION_MARKET_UPDATE = 32,
     ACTION_REQUEST_PLACE = 40,
     ACTION_OFFER_PLACE = 41,
     ACTION_ORDER_CANCEL = 42,
@@ -97,8 +99,9 @@ struct device_register {
     struct name node;
     struct name feeder;
     struct name zone;
-    struct public_key meter_key; /* BIP340 key that signs its readings */
-    struct hash address_hash;    /* salted hash of personal data, kept off the chain */
+    struct public_key meter_key;    /* BIP340 key that signs its certified readings */
+    struct public_key submeter_key; /* of a meter at the device itself; zero: there is none */
+    struct hash address_hash;       /* salted hash of personal data, kept off the chain */
 };
 /* By the owner: offers management for [from, until); binds once the manager accepts. */
 struct device_delegate {
@@ -145,30 +148,31 @@ struct token_transfer {
     struct name to;
     struct money amount;
 };
-/* By a market operator. All quantities of an order are over its whole delivery period. */
-struct market_create {
-    struct name id;
-    struct name zone;
-    struct duration mtu;      /* market time unit, 900000 = 15 min */
-    uint16_t mtus_per_period; /* a delivery period is that many units; starts at multiples
-                                           of its length since the Unix epoch */
-    struct timestamp opens;
-    struct timestamp closes;        /* no orders at or after it */
-    struct duration gate_closure;   /* before delivery starts; orders are refused after it */
-    struct duration proof_deadline; /* after delivery ends; then the escrow goes back */
-    struct energy quantity_step;    /* a multiple of mtus_per_period Wh */
-    struct energy quantity_min;
-    struct energy quantity_max;
-    struct energy_price price_step;
-    struct energy_price price_min;
-    struct energy_price price_max;
-    uint16_t tolerance_permille; /* 1 to 1000, market-rules 9 */
-    uint16_t floor_permille;     /* 0 to tolerance */
+/* By a market operator: other terms for a market (contracts/terms.h, enum market_change). What only
+ * decides which orders are let in takes effect at once; the rest becomes the market's draft, which the
+ * validators put in force at a height (PROPOSAL_SET_MARKET). The terms that stand take a draft back. */
+struct market_update {
+    struct market_create terms;
 };
+/* By a market operator. Open and suspended follow each other; closed is for good. */
 struct market_set_state {
     struct name id;
     uint8_t state;
 };
+/* Market-rules 4 and 5. all_or_none: whole at once on arrival, else cancelled; fill_and_kill: what
+ * fits on arrival, the rest cancelled. */
+enum order_kind { ORDER_LIMIT = 0, ORDER_ALL_OR_NONE = 1, ORDER_FILL_AND_KILL = 2 };
+enum { ORDER_KIND_COUNT = 3 };
+extern const char *const order_kind_names[ORDER_KIND_COUNT];
+/* What an order asks for beyond quantity and price; all zero: a limit order, divisible in steps. A
+ * market refuses what its mechanism does not carry out (UNSUPPORTED_ORDER). */
+struct order_options {
+    uint8_t kind;
+    uint8_t indivisible;        /* trades whole or is passed over */
+    uint16_t rank;              /* ordered demand: its place among its agent's bids */
+    struct energy min_quantity; /* the least that its first fill must be; 0: a step */
+};
+extern const struct codec_record order_options_record;
 /* By a DSO: buys regulation in the market's zone. Locks price x quantity, rounded up. */
 struct request_place {
     struct name market;
@@ -176,6 +180,8 @@ struct request_place {
     struct timestamp period_start;
     struct energy quantity;
     struct energy_price price; /* the most that it pays */
+    struct name device;        /* for which it buys grid capacity or local energy; else empty */
+    struct order_options options;
 };
 /* By a device's owner or manager. The declared schedule stays off the chain until the proof: hash =
  * H(SCHEDULE, salt, device, period start, net consumption in Wh of each unit). */
@@ -186,7 +192,9 @@ struct offer_place {
     struct energy quantity;
     struct energy_price price; /* the least that it takes */
     struct name device;
-    struct hash schedule_hash;
+    struct hash schedule_hash; /* zero where the market's method needs none */
+    uint64_t reservation;      /* the deal that it answers for in the parent market; 0: none */
+    struct order_options options;
 };
 /* By the order's participant. */
 struct order_cancel {
@@ -213,9 +221,10 @@ enum proposal_kind {
     PROPOSAL_ADD_VALIDATOR = 0,     /* new_key, operator, proof */
     PROPOSAL_REMOVE_VALIDATOR = 1,  /* old_key */
     PROPOSAL_REPLACE_VALIDATOR = 2, /* old_key, new_key, operator, proof; also a key's rotation */
-    PROPOSAL_SET_FEES = 3           /* the three fees */
+    PROPOSAL_SET_FEES = 3,          /* the three fees */
+    PROPOSAL_SET_MARKET = 4         /* market, draft, height */
 };
-enum { PROPOSAL_KIND_COUNT = 4 };
+enum { PROPOSAL_KIND_COUNT = 5 };
 extern const char *const proposal_kind_names[PROPOSAL_KIND_COUNT];
 /* By an operator of a validator, who thereby votes for it. What the kind does not use is zero. */
 struct governance_propose {
@@ -228,6 +237,9 @@ struct governance_propose {
     struct money fee_per_tx;
     struct money fee_per_action;
     struct money fee_per_deal;
+    struct name market;
+    struct hash draft; /* H(STATE_VALUE, draft_record as it stands): what exactly is voted on */
+    uint64_t height;   /* from that block on */
 };
 /* By an operator, for all validators that it operates; a later vote replaces the earlier one. */
 struct governance_vote {
@@ -266,6 +278,7 @@ union action_record {
     struct token_burn token_burn;
     struct token_transfer token_transfer;
     struct market_create market_create;
+    struct market_update market_update;
     struct market_set_state market_set_state;
     struct request_place request_place;
     struct offer_place offer_place;
@@ -277,8 +290,6 @@ union action_record {
     struct governance_evidence governance_evidence;
 };
 
-/* A market's terms, which the market's own record nests. */
-extern const struct codec_record market_create_record;
 /* A proposal's content, which its record nests; and the votes of evidence, likewise. */
 extern const struct codec_record governance_propose_record;
 extern const struct codec_record evidence_vote_record;

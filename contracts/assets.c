@@ -88,7 +88,11 @@ static enum contract_error register_apply(struct contract_call *call, const void
         return CONTRACT_BAD_PARAMETER;
     if (read_device(call, &action->id, &device))
         return CONTRACT_EXISTS_ALREADY;
-    if (!schnorr_key_is_valid(&action->meter_key))
+    static const struct public_key none;
+    bool submetered = !public_key_equal(&action->submeter_key, &none);
+    if (!schnorr_key_is_valid(&action->meter_key) ||
+        (submetered && (!schnorr_key_is_valid(&action->submeter_key) ||
+                        public_key_equal(&action->submeter_key, &action->meter_key))))
         return CONTRACT_BAD_KEY;
     memset(&device, 0, sizeof device);
     device.owner = call->sender;
@@ -100,6 +104,7 @@ static enum contract_error register_apply(struct contract_call *call, const void
     device.feeder = action->feeder;
     device.zone = action->zone;
     device.meter_key = action->meter_key;
+    device.submeter_key = action->submeter_key;
     device.address_hash = action->address_hash;
     device.status = STATUS_REGISTERED;
     write_device(call, &action->id, &device);

@@ -18,8 +18,8 @@ enum { BOOK_DEADLINES_PER_BLOCK_MAX = 4096 };
 /* Bytes of events that the calls leave for whatever ends the block after them. */
 enum { BOOK_EVENTS_RESERVE = 64 * 1024 };
 
-/* Most bytes that one deal adds to the block's events: the deal, and two movements of money. */
-enum { BOOK_TRADE_EVENT_BYTES = CONTRACT_EVENT_BYTES_MAX + 2 * 96 };
+/* Most bytes that one deal adds to the block's events: the deal, and four movements of money. */
+enum { BOOK_TRADE_EVENT_BYTES = CONTRACT_EVENT_BYTES_MAX + 4 * 96 };
 
 _Static_assert((int)LIMIT_OPEN_ORDERS_PER_BOOK *(int)BOOK_TRADE_EVENT_BYTES +
                        (int)BOOK_EVENTS_RESERVE <=
@@ -29,6 +29,7 @@ _Static_assert((int)LIMIT_OPEN_ORDERS_PER_BOOK *(int)BOOK_TRADE_EVENT_BYTES +
 /* Length of a delivery period, and when orders for one that starts at `start` are no longer taken,
  * when it ends, and until when its deals can be proven. False if a time does not exist. */
 struct book_times {
+    struct timestamp opening; /* orders for the period are taken from then on */
     struct timestamp gate;
     struct timestamp end;
     struct timestamp proof;
@@ -55,7 +56,9 @@ void book_call_touched(struct contract_call *call);
 bool book_read(const struct contract_call *call, const struct state_key *key,
                const struct codec_record *codec, void *record);
 
-/* Exactly what the pot of an open request holds: price x open quantity, rounded up. */
+/* What an order locks per kWh: a request its price, an offer its deposit. */
+struct energy_price book_rate(const struct order_record *order);
+/* Exactly what the pot of an open order holds: rate x open quantity, rounded up. */
 struct money book_escrow(struct energy_price price, struct energy quantity);
 
 /* Working memory of one call, sized for LIMIT_OPEN_ORDERS_PER_BOOK; the ledger owns it. NULL if

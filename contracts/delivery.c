@@ -206,7 +206,7 @@ static enum contract_error open_proof(const struct contract_call *call, uint64_t
 static struct timestamp unit_start(const struct proof *proof, uint32_t unit)
 {
     struct timestamp start;
-    struct duration offset = duration_of(duration_ms(proof->terms.mtu) * unit);
+    struct duration offset = duration_of(duration_ms(proof->terms.times.mtu) * unit);
     MUST(timestamp_add(&start, proof->ended.deal.period_start, offset));
     return start;
 }
@@ -215,7 +215,7 @@ static enum contract_error check_schedule(const struct proof *proof,
                                           const struct delivery_witness *witness)
 {
     const struct deal_record *deal = &proof->ended.deal;
-    if (witness->unit_count != proof->terms.mtus_per_period) {
+    if (witness->unit_count != proof->terms.times.mtus_per_period) {
         return CONTRACT_BAD_SCHEDULE;
     }
     struct energy units[LIMIT_INTERVALS_PER_PERIOD];
@@ -235,9 +235,11 @@ static enum contract_error check_reading(const struct contract_call *call,
 {
     const struct meter_reading *reading = &revealed->reading;
     struct timestamp start = unit_start(proof, unit);
+    bool sub = proof->terms.delivery.method == DELIVERY_SUBMETER;
     if (name_compare(&reading->device, &proof->ended.deal.device) != 0 ||
+        reading->meter != (sub ? METER_SUB : METER_CERTIFIED) ||
         timestamp_compare(reading->interval_start, start) != 0 ||
-        duration_ms(reading->interval) != duration_ms(proof->terms.mtu)) {
+        duration_ms(reading->interval) != duration_ms(proof->terms.times.mtu)) {
         return CONTRACT_BAD_READING;
     }
     struct batch_record batch;
@@ -259,7 +261,8 @@ static enum contract_error check_reading(const struct contract_call *call,
         return CONTRACT_BAD_PROOF;
     }
     meter_reading_message(&hash, reading);
-    return schnorr_verify(&reading->signature, &proof->device.meter_key, &hash)
+    return schnorr_verify(&reading->signature,
+                          sub ? &proof->device.submeter_key : &proof->device.meter_key, &hash)
                ? CONTRACT_OK
                : CONTRACT_BAD_METER_SIGNATURE;
 }
@@ -306,12 +309,13 @@ static enum contract_error measure(const struct contract_call *call, struct proo
                                    struct settlement_terms *terms)
 {
     struct deal_record *deal = &proof->ended.deal;
-    int64_t per_unit = energy_wh(deal->contracted) / proof->terms.mtus_per_period;
-    *terms = (struct settlement_terms){.price = deal->price,
-                                       .escrow = deal->escrow,
-                                       .tolerance_permille = proof->terms.tolerance_permille,
-                                       .floor_permille = proof->terms.floor_permille,
-                                       .count = proof->terms.mtus_per_period};
+    int64_t per_unit = energy_wh(deal->contracted) / proof->terms.times.mtus_per_period;
+    *terms =
+        (struct settlement_terms){.price = deal->price,
+                                  .escrow = deal->escrow,
+                                  .tolerance_permille = proof->terms.delivery.tolerance_permille,
+                                  .floor_permille = proof->terms.delivery.floor_permille,
+                                  .count = proof->terms.times.mtus_per_period};
     deal->delivered = energy_of(0);
     for (uint32_t i = 0; i < terms->count; i++) {
         struct energy *delivered = &terms->delivered[i];
@@ -365,7 +369,7 @@ static enum contract_error delivery_prove(struct contract_call *call, const void
     if (error != CONTRACT_OK) {
         return error;
     }
-    if (witness.reading_count != proof.terms.mtus_per_period) {
+    if (witness.reading_count != proof.terms.times.mtus_per_period) {
         return CONTRACT_BAD_READING;
     }
     for (uint32_t i = 0; i < witness.reading_count; i++) {

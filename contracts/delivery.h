@@ -10,9 +10,16 @@
 
 enum { READING_SALT_SIZE = 16, SCHEDULE_SALT_SIZE = 32 };
 
+/* The certified meter of the connection, or a sub-meter at the device itself: kept apart by their keys
+ * and by what they sign. */
+enum meter_kind { METER_CERTIFIED = 0, METER_SUB = 1 };
+enum { METER_KIND_COUNT = 2 };
+extern const char *const meter_kind_names[METER_KIND_COUNT];
+
 /* Net consumption of one device over one interval: import positive. */
 struct meter_reading {
     struct name device;
+    uint8_t meter; /* enum meter_kind */
     struct timestamp interval_start;
     struct duration interval;
     struct energy net;
@@ -46,26 +53,19 @@ struct declared_unit {
     struct energy net;
 };
 
-/* The witness of ACTION_DELIVERY_PROVE: one reading per market time unit, in order. */
+/* The witness of ACTION_DELIVERY_PROVE: one reading per market time unit, in order; under a baseline
+ * then the window of the adjustment, and for each candidate day, the earliest first, its units and its
+ * window. Salt and units of a schedule where the market's method has one, else zeros and none. */
 struct delivery_witness {
     uint8_t schedule_salt[SCHEDULE_SALT_SIZE];
     uint32_t unit_count;
     struct declared_unit units[LIMIT_INTERVALS_PER_PERIOD];
     uint32_t reading_count;
-    struct revealed_reading readings[LIMIT_INTERVALS_PER_PERIOD];
+    struct revealed_reading readings[LIMIT_READINGS_PER_PROOF];
 };
 extern const struct codec_record delivery_witness_record;
 
 /* --- settlement arithmetic, pure ---------------------------------------------------------- */
-
-/* How it is found out what was delivered (market-rules 9). The ledger's own deals use the first. */
-enum delivery_method {
-    DELIVERY_SCHEDULE,       /* against what was declared before gate closure */
-    DELIVERY_BASELINE,       /* against contracts/baseline.h */
-    DELIVERY_CAPACITY_CAP,   /* import at most the limit, in every interval; no reference */
-    DELIVERY_CAPACITY_FLOOR, /* import at least the limit, in every interval; no reference */
-    DELIVERY_SUBMETER        /* against a schedule, measured at the device itself */
-};
 
 struct settlement_terms {
     struct energy_price price;

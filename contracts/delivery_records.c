@@ -9,8 +9,15 @@
 #include "base/fatal.h"
 #include "contracts/delivery.h"
 
+const char *const meter_kind_names[METER_KIND_COUNT] = {"certified", "sub"};
+
 static const struct codec_field meter_reading_fields[] = {
     {.name = "device", .type = CODEC_NAME, .offset = offsetof(struct meter_reading, device)},
+    {.name = "meter",
+     .type = CODEC_ENUM,
+     .limit = METER_KIND_COUNT,
+     .names = meter_kind_names,
+     .offset = offsetof(struct meter_reading, meter)},
     {.name = "interval_start_ms",
      .type = CODEC_I64,
      .offset = offsetof(struct meter_reading, interval_start)},
@@ -92,7 +99,7 @@ static const struct codec_field delivery_witness_fields[] = {
      .count_offset = offsetof(struct delivery_witness, unit_count)},
     {.name = "readings",
      .type = CODEC_ARRAY,
-     .limit = LIMIT_INTERVALS_PER_PERIOD,
+     .limit = LIMIT_READINGS_PER_PROOF,
      .record = &revealed_reading_record,
      .offset = offsetof(struct delivery_witness, readings),
      .count_offset = offsetof(struct delivery_witness, reading_count)},
@@ -113,6 +120,7 @@ void meter_reading_message(struct hash *out, const struct meter_reading *reading
     struct byte_writer writer;
     byte_writer_init(&writer, bytes, sizeof bytes);
     byte_write_raw(&writer, reading->device.text, NAME_SIZE);
+    byte_write_u8(&writer, reading->meter);
     byte_write_i64(&writer, timestamp_ms(reading->interval_start));
     byte_write_i64(&writer, duration_ms(reading->interval));
     byte_write_i64(&writer, energy_wh(reading->net));

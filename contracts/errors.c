@@ -102,6 +102,94 @@ static const struct error_text texts[CONTRACT_ERROR_COUNT] = {
     [CONTRACT_BAD_EVIDENCE] = {"bad_evidence",
                                "The two votes do not exclude each other, or are not signed by that "
                                "key."},
+    [CONTRACT_BAD_TERM_MTU] =
+        {"bad_term_mtu",
+         "The market time unit is not 15, 30 or 60 minutes, or a period not 1 to 100 of them."},
+    [CONTRACT_BAD_TERM_HOURS] =
+        {"bad_term_hours", "The market opens before 1970, or closes when it opens or earlier."},
+    [CONTRACT_BAD_TERM_GATE] =
+        {"bad_term_gate", "Gates close 0 to 366 days before delivery, and open before they close."},
+    [CONTRACT_BAD_TERM_DEADLINE] =
+        {"bad_term_deadline",
+         "Deadlines for proof, correction or dispute are out of range or order."},
+    [CONTRACT_BAD_TERM_QUANTITY] =
+        {"bad_term_quantity", "Quantity step, least and most do not fit each other or the period."},
+    [CONTRACT_BAD_TERM_PRICE] = {"bad_term_price",
+                                 "Price step, least and most do not fit each other."},
+    [CONTRACT_BAD_TERM_ORDER_LIMIT] =
+        {"bad_term_order_limit",
+         "A participant may have 1 to 20000 orders in a book, and no negative budget."},
+    [CONTRACT_BAD_TERM_DIRECTIONS] = {"bad_term_directions",
+                                      "A cap is always up, a floor always down."},
+    [CONTRACT_BAD_TERM_MECHANISM] = {"bad_term_mechanism",
+                                     "This mechanism does not clear this product."},
+    [CONTRACT_BAD_TERM_TIE] = {"bad_term_tie",
+                               "This mechanism has no use for a tie rule; leave it at pro_rata."},
+    [CONTRACT_BAD_TERM_TRADE_PRICE] =
+        {"bad_term_trade_price", "Only a sequential book has a trade price; leave it at resting."},
+    [CONTRACT_BAD_TERM_SHARING] =
+        {"bad_term_sharing",
+         "Only the capacity mechanism has a sharing rule; leave it at premium."},
+    [CONTRACT_BAD_TERM_PAYMENT] = {"bad_term_payment", "This mechanism cannot pay by this rule."},
+    [CONTRACT_BAD_TERM_RESERVE] =
+        {"bad_term_reserve",
+         "A VCG market names an account with a reserve, and no other market does."},
+    [CONTRACT_BAD_TERM_METHOD] = {"bad_term_method",
+                                  "This product is not delivered by this method."},
+    [CONTRACT_BAD_TERM_CREDIT] =
+        {"bad_term_credit",
+         "The tolerance is 1 to 1000 permille, the floor at most the tolerance."},
+    [CONTRACT_BAD_TERM_PENALTY] =
+        {"bad_term_penalty", "The penalty price is out of range, or missing beside a deposit."},
+    [CONTRACT_BAD_TERM_DEPOSIT] =
+        {"bad_term_deposit",
+         "The deposit is out of range, given twice, or missing beside a penalty."},
+    [CONTRACT_BAD_TERM_BASELINE] = {"bad_term_baseline",
+                                    "The baseline is out of range, asks for more readings than a "
+                                    "proof holds, or has no use here."},
+    [CONTRACT_BAD_TERM_LINKS] =
+        {"bad_term_links",
+         "Parent, lead time or obligation have no use for this product or are out of range."},
+    [CONTRACT_BAD_TERM_SEALING] = {"bad_term_sealing",
+                                   "The gate of sealed bids is out of range, or bids are open."},
+    [CONTRACT_UNSUPPORTED_PRODUCT] = {"unsupported_product",
+                                      "The engine does not trade this product yet."},
+    [CONTRACT_UNSUPPORTED_MECHANISM] = {"unsupported_mechanism",
+                                        "The engine does not clear by this mechanism yet."},
+    [CONTRACT_UNSUPPORTED_PAYMENT] = {"unsupported_payment",
+                                      "The engine does not pay by this rule yet."},
+    [CONTRACT_UNSUPPORTED_DISPUTES] =
+        {"unsupported_disputes",
+         "The engine has no disputes and correction deadlines yet; leave both at 0."},
+    [CONTRACT_UNSUPPORTED_LINKS] =
+        {"unsupported_links", "The engine does not link markets yet; leave the parent empty."},
+    [CONTRACT_UNSUPPORTED_NETWORK] =
+        {"unsupported_network",
+         "The engine does not check grid limits yet; leave the network empty."},
+    [CONTRACT_UNSUPPORTED_SEALING] = {"unsupported_sealing", "The engine has no sealed bids yet."},
+    [CONTRACT_UNSUPPORTED_ORDER] =
+        {"unsupported_order",
+         "This market does not carry out what the order asks for beyond quantity and price."},
+    [CONTRACT_TERM_IS_FIXED] =
+        {"term_is_fixed", "One of these terms never changes; that takes a market of its own."},
+    [CONTRACT_NOTHING_TO_CHANGE] = {"nothing_to_change",
+                                    "The terms are the ones in force, and there is no draft."},
+    [CONTRACT_CHANGE_PENDING] =
+        {"change_pending", "A vote has decided on other terms from a height on; wait for it."},
+    [CONTRACT_BAD_DRAFT] =
+        {"bad_draft", "The market has no such draft, or it was drawn up against other terms."},
+    [CONTRACT_GATE_NOT_OPEN] = {"gate_not_open",
+                                "Orders for that delivery period are not taken yet."},
+    [CONTRACT_WRONG_DIRECTION] = {"wrong_direction", "The market has no orders of this direction."},
+    [CONTRACT_TOO_MANY_ORDERS] =
+        {"too_many_orders", "You have as many orders open in this book as the market allows."},
+    [CONTRACT_OVER_BUDGET] =
+        {"over_budget", "Your open orders in this book would lock more than the market allows."},
+    [CONTRACT_NO_BASELINE] =
+        {"no_baseline", "Too few comparable days without an activation lie before the delivery."},
+    [CONTRACT_OVER_CONNECTION] =
+        {"over_connection",
+         "The limit that this promises lies outside the connection of the device."},
 };
 
 const char *contract_error_name(enum contract_error error)

@@ -10,14 +10,14 @@
 #include "base/fatal.h"
 #include "contracts/ledger.h"
 
-static const char *const event_pot_kind_names[5] = {"balance", "order_escrow", "deal_escrow",
-                                                    "fees", "outside"};
+static const char *const event_pot_kind_names[POT_OUTSIDE + 1] = {
+    "balance", "order_escrow", "deal_escrow", "fees", "deal_deposit", "market_reserve", "outside"};
 
 static const struct codec_field pot_id_codec_fields[] = {
     {.name = "kind",
      .offset = offsetof(struct pot_id, kind),
      .type = CODEC_ENUM,
-     .limit = 5,
+     .limit = POT_OUTSIDE + 1,
      .names = event_pot_kind_names},
     {.name = "participant",
      .offset = offsetof(struct pot_id, participant),
@@ -194,6 +194,26 @@ static const struct codec_record event_epoch_codec = {
     .field_count = sizeof event_epoch_codec_fields / sizeof event_epoch_codec_fields[0],
 };
 
+static const struct codec_field event_market_codec_fields[] = {
+    {.name = "market", .offset = offsetof(struct event_market, market), .type = CODEC_NAME},
+    {.name = "state",
+     .offset = offsetof(struct event_market, state),
+     .type = CODEC_ENUM,
+     .limit = 3,
+     .names = market_state_names},
+    {.name = "version", .offset = offsetof(struct event_market, version), .type = CODEC_U32},
+    {.name = "drafted", .offset = offsetof(struct event_market, drafted), .type = CODEC_BOOL},
+    {.name = "change_height",
+     .offset = offsetof(struct event_market, change_height),
+     .type = CODEC_U64},
+};
+static const struct codec_record event_market_codec = {
+    .name = "market",
+    .struct_size = sizeof(struct event_market),
+    .fields = event_market_codec_fields,
+    .field_count = sizeof event_market_codec_fields / sizeof event_market_codec_fields[0],
+};
+
 static const struct codec_record *const codecs[EVENT_TYPE_LIMIT] = {
     [EVENT_ORDER_PLACED] = &event_order_placed_codec,
     [EVENT_ORDER_CANCELLED] = &event_order_cancelled_codec,
@@ -205,6 +225,7 @@ static const struct codec_record *const codecs[EVENT_TYPE_LIMIT] = {
     [EVENT_DIGEST] = &event_digest_codec,
     [EVENT_PROPOSAL] = &event_proposal_codec,
     [EVENT_EPOCH] = &event_epoch_codec,
+    [EVENT_MARKET] = &event_market_codec,
 };
 
 const struct codec_record *event_codec(uint8_t type)

@@ -18,17 +18,18 @@ enum event_type {
     EVENT_DIGEST = 8,          /* event_digest */
     EVENT_PROPOSAL = 9,        /* event_proposal: made, or its status changed */
     EVENT_EPOCH = 10,          /* event_epoch: this block is the last of an epoch */
-    EVENT_TYPE_LIMIT = 16
+    EVENT_MARKET = 11,         /* event_market: created, or state, terms or draft changed */
+    EVENT_TYPE_LIMIT = 32
 };
 
 /* One pot: which kind, and whose. Unused parts are empty and zero. */
 struct pot_id {
     uint8_t kind;            /* enum pot_kind, or POT_OUTSIDE in an event */
-    struct name participant; /* POT_BALANCE */
-    uint64_t id;             /* the escrows */
+    struct name participant; /* POT_BALANCE; of POT_MARKET_RESERVE the market */
+    uint64_t id;             /* escrows and deposits */
 };
 /* Where minted money comes from and burned money goes to: only ever in an event. */
-enum { POT_OUTSIDE = POT_FEES + 1 };
+enum { POT_OUTSIDE = POT_KIND_COUNT };
 extern const struct codec_record pot_id_codec;
 
 struct event_order_placed {
@@ -64,6 +65,14 @@ struct event_proposal {
 struct event_epoch {
     uint64_t epoch; /* of the next block */
     uint32_t validators;
+};
+
+struct event_market {
+    struct name market;
+    uint8_t state;
+    uint32_t version;       /* of the terms in force */
+    uint8_t drafted;        /* a draft waits for a vote or a height */
+    uint64_t change_height; /* 0: no vote has named one */
 };
 
 /* NULL if there is none. */

@@ -22,6 +22,7 @@
 
 #include "base/fatal.h"
 #include "contracts/genesis.h"
+#include "contracts/market.h"
 #include "contracts/module.h"
 
 enum { EVIDENCE_MAX = 64 };
@@ -155,6 +156,10 @@ static bool is_canonical(const struct governance_propose *terms)
     bool proven = memcmp(terms->proof.bytes, no_proof.bytes, SIGNATURE_SIZE) != 0;
     bool fees = money_ueur(terms->fee_per_tx) != 0 || money_ueur(terms->fee_per_action) != 0 ||
                 money_ueur(terms->fee_per_deal) != 0;
+    bool market =
+        !name_is_empty(&terms->market) || !hash_is_zero(&terms->draft) || terms->height != 0;
+    if (market != (terms->kind == PROPOSAL_SET_MARKET))
+        return false;
     switch ((enum proposal_kind)terms->kind) {
     case PROPOSAL_ADD_VALIDATOR:
         return !leaves && comes && named && proven && !fees;
@@ -164,6 +169,8 @@ static bool is_canonical(const struct governance_propose *terms)
         return leaves && comes && named && proven && !fees;
     case PROPOSAL_SET_FEES:
         return !leaves && !comes && !named && !proven;
+    case PROPOSAL_SET_MARKET:
+        return !leaves && !comes && !named && !proven && !fees && !name_is_empty(&terms->market);
     }
     return false;
 }
@@ -209,6 +216,8 @@ static enum contract_error work_out(const struct contract_call *call,
         set_remove(params, (uint32_t)old);
     if (comes)
         set_insert(params, &terms->new_key, &terms->operator_name);
+    if (terms->kind == PROPOSAL_SET_MARKET)
+        return market_draft_check(call, &terms->market, &terms->draft, terms->height);
     if (terms->kind == PROPOSAL_SET_FEES) {
         params->fee_per_tx = terms->fee_per_tx;
         params->fee_per_action = terms->fee_per_action;
@@ -314,7 +323,9 @@ static enum contract_error decide(const struct contract_call *call,
             return error;
         close_proposal(call, governance, at, proposal, PROPOSAL_PASSED);
         write_params(call, &after);
-        if (proposal->terms.kind != PROPOSAL_SET_FEES)
+        if (proposal->terms.kind == PROPOSAL_SET_MARKET)
+            market_draft_schedule(call, &proposal->terms.market, proposal->terms.height);
+        else if (proposal->terms.kind != PROPOSAL_SET_FEES)
             begin_epoch(call, governance, &proposal->terms, params, &after);
     } else {
         write_proposal(call, id, proposal);

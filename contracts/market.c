@@ -8,112 +8,25 @@
  * Invariants:
  * 1. Every quantity is a multiple of the market's step and so of the units of a period: it splits
  *    into equal whole watt-hours per unit.
- * 2. Every price is at least 0, so only buyers pay and only buyers hold escrow.
- * 3. No price x quantity of an admitted order overflows: market_create bounds both.
+ * 2. Every price is at least 0: a buyer locks the most that it would pay, a seller its deposit.
+ * 3. No price x quantity of an admitted order overflows: the market's terms bound both.
  * 4. A refused action is refused for the first reason in the order of docs/spec/market.md.
  *
- * Deliberately absent: auctions with a gate of their own, order kinds, fees (settlement takes them),
- * negative prices, which would make sellers the payers. */
+ * Deliberately absent: terms and states (market_terms.c), auctions with a gate of their own, order
+ * kinds, fees (settlement takes them), negative prices, which would make sellers the payers. */
+#include "contracts/market.h"
 #include "base/fatal.h"
 #include "contracts/book.h"
 
 static bool price_fits_steps(const struct market_create *terms, struct energy_price price)
 {
-    return energy_price_ueur_per_kwh(price) % energy_price_ueur_per_kwh(terms->price_step) == 0;
+    return energy_price_ueur_per_kwh(price) % energy_price_ueur_per_kwh(terms->limits.price_step) ==
+           0;
 }
 
 static bool quantity_fits_steps(const struct market_create *terms, struct energy quantity)
 {
-    return energy_wh(quantity) % energy_wh(terms->quantity_step) == 0;
-}
-
-static bool duration_within(struct duration span, int64_t least, int64_t most)
-{
-    return duration_ms(span) >= least && duration_ms(span) <= most;
-}
-
-static bool times_make_sense(const struct market_create *terms)
-{
-    return assets_mtu_is_supported(terms->mtu) && terms->mtus_per_period >= 1 &&
-           terms->mtus_per_period <= LIMIT_INTERVALS_PER_PERIOD &&
-           timestamp_ms(terms->opens) >= 0 && timestamp_compare(terms->opens, terms->closes) < 0 &&
-           duration_within(terms->gate_closure, 0, limit_gate_closure_ms) &&
-           duration_within(terms->proof_deadline, 1, limit_proof_deadline_ms);
-}
-
-static bool quantities_make_sense(const struct market_create *terms)
-{
-    int64_t step = energy_wh(terms->quantity_step);
-    int64_t least = energy_wh(terms->quantity_min);
-    int64_t most = energy_wh(terms->quantity_max);
-    return step > 0 && step % terms->mtus_per_period == 0 && least > 0 && least <= most &&
-           most <= limit_order_wh && quantity_fits_steps(terms, terms->quantity_min) &&
-           quantity_fits_steps(terms, terms->quantity_max);
-}
-
-static bool prices_make_sense(const struct market_create *terms)
-{
-    int64_t step = energy_price_ueur_per_kwh(terms->price_step);
-    int64_t least = energy_price_ueur_per_kwh(terms->price_min);
-    int64_t most = energy_price_ueur_per_kwh(terms->price_max);
-    return step > 0 && least >= 0 && least <= most && most <= limit_price_ueur_per_kwh &&
-           price_fits_steps(terms, terms->price_min) && price_fits_steps(terms, terms->price_max);
-}
-
-static bool too_many_markets(const struct contract_call *call)
-{
-    struct state_key prefix = state_key_single(STATE_MARKET);
-    struct state_key at = {.size = 0};
-    struct bytes_view value;
-    for (uint32_t count = 0; count < LIMIT_MARKETS; count++) {
-        if (!contract_next(call, bytes_view_of(prefix.bytes, prefix.size),
-                           bytes_view_of(at.bytes, at.size), &at, &value)) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static enum contract_error market_create(struct contract_call *call, const void *record)
-{
-    const struct market_create *terms = record;
-    if (!contract_has_role(call, ROLE_MARKET_OPERATOR)) {
-        return CONTRACT_NOT_PERMITTED;
-    }
-    struct state_key key = state_key_name(STATE_MARKET, &terms->id);
-    if (contract_exists(call, &key)) {
-        return CONTRACT_EXISTS_ALREADY;
-    }
-    if (!times_make_sense(terms) || !quantities_make_sense(terms) || !prices_make_sense(terms) ||
-        terms->tolerance_permille < 1 || terms->tolerance_permille > 1000 ||
-        terms->floor_permille > terms->tolerance_permille || too_many_markets(call)) {
-        return CONTRACT_BAD_PARAMETER;
-    }
-    struct market_record market = {
-        .terms = *terms, .state = MARKET_OPEN, .operator_name = call->sender};
-    contract_write(call, &key, &market_record_codec, &market);
-    return CONTRACT_OK;
-}
-
-/* Open and suspended follow each other at will; closed is for good. Orders stay in their books and
- * can be cancelled, and deals go on to settlement, whatever the state. */
-static enum contract_error market_set_state(struct contract_call *call, const void *record)
-{
-    const struct market_set_state *wanted = record;
-    if (!contract_has_role(call, ROLE_MARKET_OPERATOR)) {
-        return CONTRACT_NOT_PERMITTED;
-    }
-    struct state_key key = state_key_name(STATE_MARKET, &wanted->id);
-    struct market_record market;
-    if (!contract_read(call, &key, &market_record_codec, &market)) {
-        return CONTRACT_UNKNOWN_MARKET;
-    }
-    if (market.state == MARKET_CLOSED) {
-        return CONTRACT_MARKET_NOT_OPEN;
-    }
-    market.state = wanted->state;
-    contract_write(call, &key, &market_record_codec, &market);
-    return CONTRACT_OK;
+    return energy_wh(quantity) % energy_wh(terms->limits.quantity_step) == 0;
 }
 
 /* What requests and offers have in common. */
@@ -121,6 +34,8 @@ struct order_terms {
     struct energy quantity;
     struct energy_price price;
     struct timestamp period_start;
+    uint8_t direction;
+    const struct order_options *options;
 };
 
 static enum contract_error open_market(const struct contract_call *call, const struct name *id,
@@ -132,22 +47,51 @@ static enum contract_error open_market(const struct contract_call *call, const s
         return CONTRACT_UNKNOWN_MARKET;
     }
     *terms = market.terms;
-    bool opened = timestamp_compare(call->context->time, terms->opens) >= 0;
-    bool closed = timestamp_compare(call->context->time, terms->closes) >= 0;
+    bool opened = timestamp_compare(call->context->time, terms->times.opens) >= 0;
+    bool closed = timestamp_compare(call->context->time, terms->times.closes) >= 0;
     return market.state == MARKET_OPEN && opened && !closed ? CONTRACT_OK
                                                             : CONTRACT_MARKET_NOT_OPEN;
+}
+
+static bool takes_direction(const struct market_create *terms, uint8_t direction)
+{
+    switch ((enum market_directions)terms->directions) {
+    case DIRECTIONS_BOTH:
+        return true;
+    case DIRECTIONS_UP:
+        return direction == DIRECTION_UP;
+    case DIRECTIONS_DOWN:
+        return direction == DIRECTION_DOWN;
+    }
+    return false;
+}
+
+/* The batch trades limit orders that are divisible in steps, and nothing else. */
+static bool options_are_plain(const struct order_options *options)
+{
+    return options->kind == ORDER_LIMIT && options->indivisible == 0 && options->rank == 0 &&
+           energy_wh(options->min_quantity) == 0;
 }
 
 static enum contract_error check_order(const struct contract_call *call,
                                        const struct market_create *terms,
                                        const struct order_terms *order)
 {
-    int64_t length_ms = duration_ms(terms->mtu) * terms->mtus_per_period;
+    int64_t length_ms = duration_ms(terms->times.mtu) * terms->times.mtus_per_period;
     int64_t start_ms = timestamp_ms(order->period_start);
     struct book_times times;
     if (start_ms < 0 || start_ms % length_ms != 0 ||
         !book_times_of(&times, terms, order->period_start)) {
         return CONTRACT_BAD_PERIOD;
+    }
+    if (!takes_direction(terms, order->direction)) {
+        return CONTRACT_WRONG_DIRECTION;
+    }
+    if (!options_are_plain(order->options)) {
+        return CONTRACT_UNSUPPORTED_ORDER;
+    }
+    if (timestamp_compare(call->context->time, times.opening) < 0) {
+        return CONTRACT_GATE_NOT_OPEN;
     }
     if (timestamp_compare(call->context->time, times.gate) >= 0) {
         return CONTRACT_GATE_CLOSED;
@@ -158,10 +102,10 @@ static enum contract_error check_order(const struct contract_call *call,
     if (!quantity_fits_steps(terms, order->quantity) || !price_fits_steps(terms, order->price)) {
         return CONTRACT_BAD_GRANULARITY;
     }
-    if (energy_compare(order->quantity, terms->quantity_min) < 0 ||
-        energy_compare(order->quantity, terms->quantity_max) > 0 ||
-        energy_price_compare(order->price, terms->price_min) < 0 ||
-        energy_price_compare(order->price, terms->price_max) > 0) {
+    if (energy_compare(order->quantity, terms->limits.quantity_min) < 0 ||
+        energy_compare(order->quantity, terms->limits.quantity_max) > 0 ||
+        energy_price_compare(order->price, terms->limits.price_min) < 0 ||
+        energy_price_compare(order->price, terms->limits.price_max) > 0) {
         return CONTRACT_OUT_OF_RANGE;
     }
     return CONTRACT_OK;
@@ -185,8 +129,13 @@ static enum contract_error request_place(struct contract_call *call, const void 
     if (error != CONTRACT_OK) {
         return error;
     }
-    struct order_terms asked = {request->quantity, request->price, request->period_start};
+    struct order_terms asked = {request->quantity, request->price, request->period_start,
+                                request->direction, &request->options};
     error = check_order(call, &terms, &asked);
+    /* A DSO buys for its grid and not for a device of its own. */
+    if (error == CONTRACT_OK && !name_is_empty(&request->device)) {
+        error = CONTRACT_UNSUPPORTED_ORDER;
+    }
     if (error != CONTRACT_OK) {
         return error;
     }
@@ -202,14 +151,8 @@ static enum contract_error request_place(struct contract_call *call, const void 
     if (error != CONTRACT_OK) {
         return error;
     }
-    struct money escrow = book_escrow(request->price, request->quantity);
-    if (money_ueur(escrow) > 0) {
-        error = token_move(call, pot_balance(&call->sender), pot_order_escrow(id), escrow);
-    }
-    if (error == CONTRACT_OK) {
-        report_order(call, id, &order);
-    }
-    return error;
+    report_order(call, id, &order);
+    return CONTRACT_OK;
 }
 
 /* The device must be free for the whole period, units and all. */
@@ -226,9 +169,25 @@ static enum contract_error commit_device(const struct contract_call *call,
     if (error != CONTRACT_OK) {
         return error;
     }
-    struct energy per_unit = energy_of(energy_wh(offer->quantity) / terms->mtus_per_period);
+    struct energy per_unit = energy_of(energy_wh(offer->quantity) / terms->times.mtus_per_period);
     return assets_commit(call, &offer->device, &device, (enum direction)offer->direction,
-                         offer->period_start, terms->mtu, terms->mtus_per_period, per_unit);
+                         offer->period_start, terms->times.mtu, terms->times.mtus_per_period,
+                         per_unit);
+}
+
+/* Who offers against a schedule declares one, and nobody else does. */
+static bool schedule_fits_method(const struct market_create *terms, const struct hash *schedule)
+{
+    switch ((enum delivery_method)terms->delivery.method) {
+    case DELIVERY_SCHEDULE:
+    case DELIVERY_SUBMETER:
+        return true; /* a hash that nothing opens harms nobody but its sender */
+    case DELIVERY_BASELINE:
+    case DELIVERY_CAPACITY_CAP:
+    case DELIVERY_CAPACITY_FLOOR:
+        return hash_is_zero(schedule);
+    }
+    return false;
 }
 
 static enum contract_error offer_place(struct contract_call *call, const void *record)
@@ -239,8 +198,15 @@ static enum contract_error offer_place(struct contract_call *call, const void *r
     if (error != CONTRACT_OK) {
         return error;
     }
-    struct order_terms asked = {offer->quantity, offer->price, offer->period_start};
+    struct order_terms asked = {offer->quantity, offer->price, offer->period_start,
+                                offer->direction, &offer->options};
     error = check_order(call, &terms, &asked);
+    if (error == CONTRACT_OK && offer->reservation != 0) {
+        error = CONTRACT_UNSUPPORTED_ORDER;
+    }
+    if (error == CONTRACT_OK && !schedule_fits_method(&terms, &offer->schedule_hash)) {
+        error = CONTRACT_BAD_SCHEDULE;
+    }
     if (error == CONTRACT_OK) {
         error = commit_device(call, offer, &terms);
     }
@@ -255,7 +221,8 @@ static enum contract_error offer_place(struct contract_call *call, const void *r
                                  .quantity = offer->quantity,
                                  .price = offer->price,
                                  .device = offer->device,
-                                 .schedule_hash = offer->schedule_hash};
+                                 .schedule_hash = offer->schedule_hash,
+                                 .deposit_price = market_deposit_rate(&terms, offer->price)};
     uint64_t id;
     error = book_insert(call, &id, &order, &terms);
     if (error == CONTRACT_OK) {
@@ -289,14 +256,21 @@ static enum contract_error order_cancel(struct contract_call *call, const void *
 }
 
 static const struct contract_method_entry market_methods[] = {
-    {ACTION_MARKET_CREATE, market_create}, {ACTION_MARKET_STATE, market_set_state},
-    {ACTION_REQUEST_PLACE, request_place}, {ACTION_OFFER_PLACE, offer_place},
-    {ACTION_ORDER_CANCEL, order_cancel},
+    {ACTION_MARKET_CREATE, market_create_apply}, {ACTION_MARKET_UPDATE, market_update_apply},
+    {ACTION_MARKET_STATE, market_state_apply},   {ACTION_REQUEST_PLACE, request_place},
+    {ACTION_OFFER_PLACE, offer_place},           {ACTION_ORDER_CANCEL, order_cancel},
 };
+
+/* Terms change after the calls of the last block before the height that was voted for. */
+static void market_block_end(struct contract_call *call)
+{
+    book_call_touched(call);
+    market_apply_changes(call);
+}
 
 const struct contract_module market_module = {
     .name = "market",
     .methods = market_methods,
     .method_count = sizeof market_methods / sizeof market_methods[0],
-    .block_end = book_call_touched,
+    .block_end = market_block_end,
 };

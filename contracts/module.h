@@ -66,7 +66,7 @@ bool contract_next(const struct contract_call *call, struct bytes_view prefix,
 void contract_event(const struct contract_call *call, uint8_t type, const void *record);
 /* Bytes of events that still fit. */
 size_t contract_event_room(const struct contract_call *call);
-enum { CONTRACT_EVENT_BYTES_MAX = 384 }; /* the largest event with its head */
+enum { CONTRACT_EVENT_BYTES_MAX = 448 }; /* the largest event with its head */
 /* Units of work (limits.h) since the block, or its end, began. A transaction over its limit fails
  * with TOO_MANY_EVENTS after the action that went over; at the end of a block a hook looks here and
  * leaves the rest to the next block. */
@@ -80,6 +80,7 @@ bool contract_has_role(const struct contract_call *call, uint32_t roles);
 struct pot_id pot_balance(const struct name *participant);
 struct pot_id pot_order_escrow(uint64_t order);
 struct pot_id pot_deal_escrow(uint64_t deal);
+struct pot_id pot_deal_deposit(uint64_t deal);
 struct pot_id pot_fees(void);
 MUST_USE enum contract_error token_move(const struct contract_call *call, struct pot_id from,
                                         struct pot_id to, struct money amount);

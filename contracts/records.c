@@ -8,10 +8,12 @@
  * Deliberately absent: what a record's values may be to one another. The modules keep that. */
 #include "contracts/records.h"
 
-const char *const pot_kind_names[4] = {"balance", "order_escrow", "deal_escrow", "fees"};
+const char *const pot_kind_names[POT_KIND_COUNT] = {"balance", "order_escrow", "deal_escrow",
+                                                    "fees",    "deal_deposit", "market_reserve"};
 const char *const order_side_names[2] = {"buy", "sell"};
 const char *const order_status_names[4] = {"open", "filled", "cancelled", "expired"};
-const char *const deal_state_names[4] = {"matched", "settled", "partial", "refunded"};
+const char *const deal_state_names[DEAL_STATE_COUNT] = {"matched",  "settled", "partial",
+                                                        "refunded", "proven",  "disputed"};
 
 static const struct codec_field params_validator_record_fields[] = {
     {.name = "key",
@@ -172,6 +174,10 @@ static const struct codec_field device_record_codec_fields[] = {
      .offset = offsetof(struct device_record, meter_key),
      .type = CODEC_FIXED,
      .limit = PUBLIC_KEY_SIZE},
+    {.name = "submeter_key",
+     .offset = offsetof(struct device_record, submeter_key),
+     .type = CODEC_FIXED,
+     .limit = PUBLIC_KEY_SIZE},
     {.name = "address_hash",
      .offset = offsetof(struct device_record, address_hash),
      .type = CODEC_FIXED,
@@ -225,12 +231,33 @@ static const struct codec_field market_record_codec_fields[] = {
     {.name = "operator",
      .offset = offsetof(struct market_record, operator_name),
      .type = CODEC_NAME},
+    {.name = "version", .offset = offsetof(struct market_record, version), .type = CODEC_U32},
+    {.name = "change_height",
+     .offset = offsetof(struct market_record, change_height),
+     .type = CODEC_U64},
 };
 const struct codec_record market_record_codec = {
     .name = "market",
     .struct_size = sizeof(struct market_record),
     .fields = market_record_codec_fields,
     .field_count = sizeof market_record_codec_fields / sizeof market_record_codec_fields[0],
+};
+
+static const struct codec_field draft_record_codec_fields[] = {
+    {.name = "terms",
+     .offset = offsetof(struct draft_record, terms),
+     .type = CODEC_RECORD,
+     .record = &market_create_record},
+    {.name = "version", .offset = offsetof(struct draft_record, version), .type = CODEC_U32},
+    {.name = "operator",
+     .offset = offsetof(struct draft_record, operator_name),
+     .type = CODEC_NAME},
+};
+const struct codec_record draft_record_codec = {
+    .name = "draft",
+    .struct_size = sizeof(struct draft_record),
+    .fields = draft_record_codec_fields,
+    .field_count = sizeof draft_record_codec_fields / sizeof draft_record_codec_fields[0],
 };
 
 static const struct codec_field order_record_codec_fields[] = {
@@ -268,6 +295,16 @@ static const struct codec_field order_record_codec_fields[] = {
      .limit = HASH_SIZE},
     {.name = "height", .offset = offsetof(struct order_record, height), .type = CODEC_U64},
     {.name = "tie", .offset = offsetof(struct order_record, tie), .type = CODEC_U64},
+    {.name = "options",
+     .offset = offsetof(struct order_record, options),
+     .type = CODEC_RECORD,
+     .record = &order_options_record},
+    {.name = "deposit_price_ueur_per_kwh",
+     .offset = offsetof(struct order_record, deposit_price),
+     .type = CODEC_I64},
+    {.name = "reservation",
+     .offset = offsetof(struct order_record, reservation),
+     .type = CODEC_U64},
 };
 const struct codec_record order_record_codec = {
     .name = "order",
@@ -286,7 +323,7 @@ static const struct codec_field deal_record_codec_fields[] = {
     {.name = "state",
      .offset = offsetof(struct deal_record, state),
      .type = CODEC_ENUM,
-     .limit = 4,
+     .limit = DEAL_STATE_COUNT,
      .names = deal_state_names},
     {.name = "buyer", .offset = offsetof(struct deal_record, buyer), .type = CODEC_NAME},
     {.name = "seller", .offset = offsetof(struct deal_record, seller), .type = CODEC_NAME},
@@ -313,11 +350,18 @@ static const struct codec_field deal_record_codec_fields[] = {
     {.name = "proof_deadline_ms",
      .offset = offsetof(struct deal_record, proof_deadline),
      .type = CODEC_I64},
+    {.name = "version", .offset = offsetof(struct deal_record, version), .type = CODEC_U32},
+    {.name = "deposit_ueur", .offset = offsetof(struct deal_record, deposit), .type = CODEC_I64},
+    {.name = "reservation", .offset = offsetof(struct deal_record, reservation), .type = CODEC_U64},
+    {.name = "dispute_deadline_ms",
+     .offset = offsetof(struct deal_record, dispute_deadline),
+     .type = CODEC_I64},
     {.name = "delivered_wh", .offset = offsetof(struct deal_record, delivered), .type = CODEC_I64},
     {.name = "credited_wh", .offset = offsetof(struct deal_record, credited), .type = CODEC_I64},
     {.name = "paid_ueur", .offset = offsetof(struct deal_record, paid), .type = CODEC_I64},
     {.name = "refunded_ueur", .offset = offsetof(struct deal_record, refunded), .type = CODEC_I64},
     {.name = "fee_ueur", .offset = offsetof(struct deal_record, fee), .type = CODEC_I64},
+    {.name = "penalty_ueur", .offset = offsetof(struct deal_record, penalty), .type = CODEC_I64},
     {.name = "settled_height",
      .offset = offsetof(struct deal_record, settled_height),
      .type = CODEC_U64},
@@ -408,6 +452,19 @@ const struct codec_record book_size_record_codec = {
     .struct_size = sizeof(struct book_size_record),
     .fields = book_size_record_codec_fields,
     .field_count = sizeof book_size_record_codec_fields / sizeof book_size_record_codec_fields[0],
+};
+
+static const struct codec_field book_share_record_codec_fields[] = {
+    {.name = "open", .offset = offsetof(struct book_share_record, open), .type = CODEC_U32},
+    {.name = "locked_ueur",
+     .offset = offsetof(struct book_share_record, locked),
+     .type = CODEC_I64},
+};
+const struct codec_record book_share_record_codec = {
+    .name = "book_share",
+    .struct_size = sizeof(struct book_share_record),
+    .fields = book_share_record_codec_fields,
+    .field_count = sizeof book_share_record_codec_fields / sizeof book_share_record_codec_fields[0],
 };
 
 static const struct codec_field book_late_record_codec_fields[] = {

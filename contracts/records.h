@@ -29,7 +29,15 @@
  *   proposal     u64 id                                          proposal_record
  *   validator    validator key (32)                              validator_record
  *   evidence     validator key (32) | u64 epoch | u64 view       evidence_record
- *   history      u64 height                                      (reserved) */
+ *   terms        market name | u32 version                       market_create (terms that were or
+ *                                                                are in force)
+ *   draft        market name                                     draft_record
+ *   change       u64 height | market name                        (empty) index of drafts that a
+ *                                                                vote puts in force
+ *   book_share   market name | i64 period start | u8 direction   book_share_record
+ *                | participant name
+ * Numbers that are spoken for: 30 auction, 31 grid capacity, 32 reservation, 33 dispute,
+ * 34 reliability of a provider. */
 #ifndef FLEX_CONTRACTS_RECORDS_H
 #define FLEX_CONTRACTS_RECORDS_H
 
@@ -62,7 +70,11 @@ enum state_kind {
     STATE_PROPOSAL = 23,
     STATE_VALIDATOR = 24,
     STATE_EVIDENCE = 25,
-    STATE_KIND_LIMIT = 32
+    STATE_TERMS = 26,
+    STATE_DRAFT = 27,
+    STATE_CHANGE = 28,
+    STATE_BOOK_SHARE = 29,
+    STATE_KIND_LIMIT = 64
 };
 
 struct params_record {
@@ -94,12 +106,15 @@ struct key_record {
 
 /* Every micro-euro stands in exactly one pot. */
 enum pot_kind {
-    POT_BALANCE = 0,      /* id: participant */
-    POT_ORDER_ESCROW = 1, /* id: u64 order, zero-padded to 24 bytes */
-    POT_DEAL_ESCROW = 2,  /* id: u64 deal */
-    POT_FEES = 3          /* id: zero */
+    POT_BALANCE = 0,       /* id: participant */
+    POT_ORDER_ESCROW = 1,  /* id: u64 order, zero-padded to 24 bytes */
+    POT_DEAL_ESCROW = 2,   /* id: u64 deal */
+    POT_FEES = 3,          /* id: zero */
+    POT_DEAL_DEPOSIT = 4,  /* id: u64 deal; the provider's */
+    POT_MARKET_RESERVE = 5 /* id: market; fills the deficit of a payment rule */
 };
-extern const char *const pot_kind_names[4];
+enum { POT_KIND_COUNT = 6 };
+extern const char *const pot_kind_names[POT_KIND_COUNT];
 
 struct pot_record {
     struct money amount; /* never negative; an empty pot has no record, but a participant's has */
@@ -133,6 +148,7 @@ struct device_record {
     struct name feeder;
     struct name zone;
     struct public_key meter_key;
+    struct public_key submeter_key; /* zero if there is none */
     struct hash address_hash;
     uint8_t status;
 };
@@ -152,8 +168,17 @@ struct commitment_record {
 enum { COMMITMENT_SLOT_MS = 900000 };
 
 struct market_record {
-    struct market_create terms;
+    struct market_create terms; /* in force for orders and deals that are made now */
     uint8_t state;
+    struct name operator_name;
+    uint32_t version;       /* of the terms; 1 at first */
+    uint64_t change_height; /* from that block on the draft is in force; 0: no vote has said so */
+};
+
+/* Terms that a market operator proposes and the validators vote on. */
+struct draft_record {
+    struct market_create terms;
+    uint32_t version; /* of the terms that it was drawn up against */
     struct name operator_name;
 };
 
@@ -176,12 +201,24 @@ struct order_record {
     struct hash schedule_hash; /* zero for a request */
     uint64_t height;           /* of the block that took it: its time */
     uint64_t tie;              /* order of equals, from the previous block and the participant */
+    struct order_options options;
+    struct energy_price deposit_price; /* of an offer: its pot holds that x open, rounded up */
+    uint64_t reservation;              /* deal in the parent market; 0: none */
 };
 
-enum deal_state { DEAL_MATCHED = 0, DEAL_SETTLED = 1, DEAL_PARTIAL = 2, DEAL_REFUNDED = 3 };
+enum deal_state {
+    DEAL_MATCHED = 0,
+    DEAL_SETTLED = 1,
+    DEAL_PARTIAL = 2,
+    DEAL_REFUNDED = 3,
+    DEAL_PROVEN = 4,
+    DEAL_DISPUTED = 5
+};
+enum { DEAL_STATE_COUNT = 6 };
 /* matched: escrow held; settled: credited in full; partial: in part; refunded: nothing credited, by
- * proof or for want of one. */
-extern const char *const deal_state_names[4];
+ * proof or for want of one. proven, disputed: escrow held through the market's dispute window; no
+ * market has one yet. */
+extern const char *const deal_state_names[DEAL_STATE_COUNT];
 
 struct deal_record {
     struct name market;
@@ -199,12 +236,18 @@ struct deal_record {
     struct hash schedule_hash;
     uint64_t matched_height;
     struct timestamp proof_deadline;
+    uint32_t version;     /* of the market's terms that it settles by */
+    struct money deposit; /* the provider's, in the deal's deposit pot until it ends */
+    uint64_t reservation; /* deal in the parent market; 0: none */
+    /* Zero until it is proven, in a market with a dispute window. */
+    struct timestamp dispute_deadline;
     /* Zero until the deal ends. */
     struct energy delivered;
     struct energy credited;
     struct money paid;
     struct money refunded;
     struct money fee;
+    struct money penalty; /* from the deposit to the buyer */
     uint64_t settled_height;
 };
 
@@ -311,10 +354,18 @@ extern const struct codec_record clock_record_codec;
 extern const struct codec_record used_record_codec;
 extern const struct codec_record book_size_record_codec;
 extern const struct codec_record book_late_record_codec;
+extern const struct codec_record book_share_record_codec;
+extern const struct codec_record draft_record_codec;
 
 /* Open orders of one book; no record if there are none. */
 struct book_size_record {
     uint32_t open;
+};
+
+/* What one participant has open in one book; no record if that is nothing. */
+struct book_share_record {
+    uint32_t open;
+    struct money locked; /* in the pots of those orders */
 };
 
 /* A book whose call a block had no room for: the next one calls it, and what arrived since then is
@@ -356,6 +407,8 @@ struct state_key state_key_batch(const struct name *operator_name, const struct 
                                  struct timestamp interval_start);
 struct state_key state_key_day(int64_t day);
 struct state_key state_key_evidence(const struct public_key *key, uint64_t epoch, uint64_t view);
+struct state_key state_key_terms(const struct name *market, uint32_t version);
+struct state_key state_key_change(uint64_t height, const struct name *market);
 struct state_key state_key_deadline(struct timestamp time, uint8_t what, uint64_t id);
 /* From text as people write it: parts joined with '/', e.g. "7", "dso", "meters/west/1735689600000",
  * "balance/dso" for a pot. False if it is not an id of that kind. */

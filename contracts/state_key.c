@@ -49,6 +49,20 @@ struct key_of_book_itself {
     struct timestamp period_start;
     uint8_t direction;
 };
+struct key_of_terms {
+    struct name market;
+    uint32_t version;
+};
+struct key_of_change {
+    uint64_t height;
+    struct name market;
+};
+struct key_of_book_share {
+    struct name market;
+    struct timestamp period_start;
+    uint8_t direction;
+    struct name participant;
+};
 struct key_of_deadline {
     struct timestamp time;
     uint8_t what;
@@ -107,7 +121,7 @@ static const struct codec_field key_of_pot_codec_fields[] = {
     {.name = "kind",
      .offset = offsetof(struct key_of_pot, kind),
      .type = CODEC_ENUM,
-     .limit = 4,
+     .limit = POT_KIND_COUNT,
      .names = pot_kind_names},
     {.name = "id",
      .offset = offsetof(struct key_of_pot, id),
@@ -192,6 +206,49 @@ static const struct codec_record key_of_book_itself_codec = {
     .fields = key_of_book_itself_codec_fields,
     .field_count =
         sizeof key_of_book_itself_codec_fields / sizeof key_of_book_itself_codec_fields[0],
+};
+
+static const struct codec_field key_of_terms_codec_fields[] = {
+    {.name = "market", .offset = offsetof(struct key_of_terms, market), .type = CODEC_NAME},
+    {.name = "version", .offset = offsetof(struct key_of_terms, version), .type = CODEC_U32},
+};
+static const struct codec_record key_of_terms_codec = {
+    .name = "terms_key",
+    .struct_size = sizeof(struct key_of_terms),
+    .fields = key_of_terms_codec_fields,
+    .field_count = sizeof key_of_terms_codec_fields / sizeof key_of_terms_codec_fields[0],
+};
+
+static const struct codec_field key_of_change_codec_fields[] = {
+    {.name = "height", .offset = offsetof(struct key_of_change, height), .type = CODEC_U64},
+    {.name = "market", .offset = offsetof(struct key_of_change, market), .type = CODEC_NAME},
+};
+static const struct codec_record key_of_change_codec = {
+    .name = "change_key",
+    .struct_size = sizeof(struct key_of_change),
+    .fields = key_of_change_codec_fields,
+    .field_count = sizeof key_of_change_codec_fields / sizeof key_of_change_codec_fields[0],
+};
+
+static const struct codec_field key_of_book_share_codec_fields[] = {
+    {.name = "market", .offset = offsetof(struct key_of_book_share, market), .type = CODEC_NAME},
+    {.name = "period_start_ms",
+     .offset = offsetof(struct key_of_book_share, period_start),
+     .type = CODEC_I64},
+    {.name = "direction",
+     .offset = offsetof(struct key_of_book_share, direction),
+     .type = CODEC_ENUM,
+     .limit = 2,
+     .names = direction_names},
+    {.name = "participant",
+     .offset = offsetof(struct key_of_book_share, participant),
+     .type = CODEC_NAME},
+};
+static const struct codec_record key_of_book_share_codec = {
+    .name = "book_share_key",
+    .struct_size = sizeof(struct key_of_book_share),
+    .fields = key_of_book_share_codec_fields,
+    .field_count = sizeof key_of_book_share_codec_fields / sizeof key_of_book_share_codec_fields[0],
 };
 
 static const struct codec_field key_of_deadline_codec_fields[] = {
@@ -283,6 +340,11 @@ static const struct state_kind_info kinds[STATE_KIND_LIMIT] = {
                          &key_of_bytes_codec},
     [STATE_EVIDENCE] = {STATE_EVIDENCE, "evidence", "evidence_records", &evidence_record_codec,
                         &key_of_evidence_codec},
+    [STATE_TERMS] = {STATE_TERMS, "terms", "terms", &market_create_record, &key_of_terms_codec},
+    [STATE_DRAFT] = {STATE_DRAFT, "draft", "drafts", &draft_record_codec, &key_of_name_codec},
+    [STATE_CHANGE] = {STATE_CHANGE, "change", "changes", NULL, &key_of_change_codec},
+    [STATE_BOOK_SHARE] = {STATE_BOOK_SHARE, "book_share", "book_shares", &book_share_record_codec,
+                          &key_of_book_share_codec},
 };
 
 const struct state_kind_info *state_kind_info(enum state_kind kind)
@@ -359,11 +421,13 @@ static void pot_id_bytes(uint8_t out[POT_ID_SIZE], enum pot_kind pot,
     byte_writer_init(&writer, out, POT_ID_SIZE);
     switch (pot) {
     case POT_BALANCE:
+    case POT_MARKET_RESERVE:
         MUST(participant != NULL);
         byte_write_raw(&writer, participant->text, NAME_SIZE);
         break;
     case POT_ORDER_ESCROW:
     case POT_DEAL_ESCROW:
+    case POT_DEAL_DEPOSIT:
         byte_write_u64(&writer, id);
         break;
     case POT_FEES:
@@ -435,6 +499,26 @@ struct state_key state_key_evidence(const struct public_key *validator, uint64_t
     byte_write_raw(&writer, validator->bytes, PUBLIC_KEY_SIZE);
     byte_write_u64(&writer, epoch);
     byte_write_u64(&writer, view);
+    key_end(&key, &writer);
+    return key;
+}
+
+struct state_key state_key_terms(const struct name *market, uint32_t version)
+{
+    struct state_key key;
+    struct byte_writer writer = key_begin(&key, STATE_TERMS);
+    byte_write_raw(&writer, market->text, NAME_SIZE);
+    byte_write_u32(&writer, version);
+    key_end(&key, &writer);
+    return key;
+}
+
+struct state_key state_key_change(uint64_t height, const struct name *market)
+{
+    struct state_key key;
+    struct byte_writer writer = key_begin(&key, STATE_CHANGE);
+    byte_write_u64(&writer, height);
+    byte_write_raw(&writer, market->text, NAME_SIZE);
     key_end(&key, &writer);
     return key;
 }

@@ -82,6 +82,11 @@ static bool part_from_text(struct byte_writer *writer, const struct codec_field 
             return false;
         byte_write_u8(writer, (uint8_t)unsigned_value);
         return true;
+    case CODEC_U32:
+        if (!uint64_from_text(&unsigned_value, text) || unsigned_value > UINT32_MAX)
+            return false;
+        byte_write_u32(writer, (uint32_t)unsigned_value);
+        return true;
     case CODEC_ENUM:
         if (!enum_part(bytes, field, text))
             return false;
@@ -94,7 +99,6 @@ static bool part_from_text(struct byte_writer *writer, const struct codec_field 
         byte_write_raw(writer, bytes, sizeof bytes);
         return true;
     case CODEC_U16:
-    case CODEC_U32:
     case CODEC_BOOL:
     case CODEC_FLAGS:
     case CODEC_NAME_EMPTY:
@@ -117,10 +121,11 @@ static bool pot_from_text(struct state_key *out, const struct part *parts, size_
     }
     if (count != 2)
         return false;
-    if (strcmp(parts[0].text, pot_kind_names[POT_BALANCE]) == 0) {
+    bool balance = strcmp(parts[0].text, pot_kind_names[POT_BALANCE]) == 0;
+    if (balance || strcmp(parts[0].text, pot_kind_names[POT_MARKET_RESERVE]) == 0) {
         if (!name_from_text(&name, parts[1].text, strlen(parts[1].text)))
             return false;
-        *out = state_key_pot(POT_BALANCE, &name, 0);
+        *out = state_key_pot(balance ? POT_BALANCE : POT_MARKET_RESERVE, &name, 0);
         return true;
     }
     if (!uint64_from_text(&id, parts[1].text))
@@ -129,6 +134,8 @@ static bool pot_from_text(struct state_key *out, const struct part *parts, size_
         *out = state_key_pot(POT_ORDER_ESCROW, NULL, id);
     else if (strcmp(parts[0].text, pot_kind_names[POT_DEAL_ESCROW]) == 0)
         *out = state_key_pot(POT_DEAL_ESCROW, NULL, id);
+    else if (strcmp(parts[0].text, pot_kind_names[POT_DEAL_DEPOSIT]) == 0)
+        *out = state_key_pot(POT_DEAL_DEPOSIT, NULL, id);
     else
         return false;
     return true;
@@ -191,6 +198,9 @@ static bool part_to_text(struct part *out, const struct codec_field *field,
     case CODEC_U8:
         snprintf(out->text, sizeof out->text, "%u", (unsigned)byte_read_u8(reader));
         return !reader->failed;
+    case CODEC_U32:
+        snprintf(out->text, sizeof out->text, "%u", (unsigned)byte_read_u32(reader));
+        return !reader->failed;
     case CODEC_ENUM:
         bytes[0] = byte_read_u8(reader);
         if (reader->failed || bytes[0] >= field->limit || field->names[bytes[0]] == NULL)
@@ -203,7 +213,6 @@ static bool part_to_text(struct part *out, const struct codec_field *field,
         hex_encode(out->text, bytes, sizeof bytes);
         return !reader->failed;
     case CODEC_U16:
-    case CODEC_U32:
     case CODEC_BOOL:
     case CODEC_FLAGS:
     case CODEC_NAME_EMPTY:
@@ -226,7 +235,7 @@ static bool append(char *text, size_t text_size, const char *separator, const ch
 static bool pot_to_text(char *text, size_t text_size, struct byte_reader *reader)
 {
     static const struct codec_field kind_field = {
-        .name = "kind", .type = CODEC_ENUM, .limit = 4, .names = pot_kind_names};
+        .name = "kind", .type = CODEC_ENUM, .limit = POT_KIND_COUNT, .names = pot_kind_names};
     static const struct codec_field name_field = {.name = "participant", .type = CODEC_NAME};
     static const struct codec_field id_field = {.name = "id", .type = CODEC_U64};
     static const uint8_t zeros[POT_ID_SIZE];
@@ -234,7 +243,7 @@ static bool pot_to_text(char *text, size_t text_size, struct byte_reader *reader
     uint8_t kind = reader->at < reader->size ? reader->data[reader->at] : 0;
     if (!part_to_text(&part, &kind_field, reader) || !append(text, text_size, "", part.text))
         return false;
-    if (kind == POT_BALANCE)
+    if (kind == POT_BALANCE || kind == POT_MARKET_RESERVE)
         return part_to_text(&part, &name_field, reader) && append(text, text_size, "/", part.text);
     if (kind != POT_FEES &&
         (!part_to_text(&part, &id_field, reader) || !append(text, text_size, "/", part.text)))

@@ -29,6 +29,12 @@ struct pot_id pot_deal_escrow(uint64_t deal)
     return pot;
 }
 
+struct pot_id pot_deal_deposit(uint64_t deal)
+{
+    struct pot_id pot = {.kind = POT_DEAL_DEPOSIT, .id = deal};
+    return pot;
+}
+
 struct pot_id pot_fees(void)
 {
     struct pot_id pot = {.kind = POT_FEES};

@@ -66,7 +66,7 @@ struct cli_option {
     size_t name_count;
 };
 
-enum { CLI_OPTIONS_MAX = 24, CLI_WORDS_MAX = 4096, CLI_ARGUMENTS_SIZE = 8192 };
+enum { CLI_OPTIONS_MAX = 64, CLI_WORDS_MAX = 4096, CLI_ARGUMENTS_SIZE = 8192 };
 
 struct cli;
 

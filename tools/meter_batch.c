@@ -147,7 +147,8 @@ static int check_readings(struct cli *cli, const struct cJSON *assets,
             return cli_fail(cli, CLI_USAGE, "reading_twice", "%s at %s is there twice", name, time);
         }
         device = find_device(assets, &readings[i].device);
-        const char *hex = json_string(device, "meter_key");
+        const char *hex =
+            json_string(device, readings[i].meter == METER_SUB ? "submeter_key" : "meter_key");
         if (hex == NULL || !hex_decode(key.bytes, PUBLIC_KEY_SIZE, hex)) {
             return cli_fail(cli, CLI_USAGE, "unknown_device", "no device is called %s", name);
         }

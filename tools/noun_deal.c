@@ -95,14 +95,14 @@ static int build_witness(struct cli *cli, struct delivery_witness *out,
     memset(out, 0, sizeof *out);
     memcpy(out->schedule_salt, schedule->salt, SCHEDULE_SALT_SIZE);
     out->unit_count = schedule->count;
-    out->reading_count = market->terms.mtus_per_period;
+    out->reading_count = market->terms.times.mtus_per_period;
     MUST(out->reading_count <= LIMIT_INTERVALS_PER_PERIOD);
     for (uint32_t i = 0; i < schedule->count; i++) {
         out->units[i].net = schedule->units[i];
     }
     for (uint32_t i = 0; i < out->reading_count && status == CLI_DONE; i++) {
         struct timestamp start;
-        int64_t offset_ms = duration_ms(market->terms.mtu) * (int64_t)i;
+        int64_t offset_ms = duration_ms(market->terms.times.mtu) * (int64_t)i;
         bool in_range = timestamp_add(&start, deal->period_start, duration_of(offset_ms));
         const struct revealed_reading *reading =
             in_range ? find_reading(readings, count, &deal->device, start) : NULL;

@@ -1,42 +1,111 @@
 /* flex market: creating markets and opening and closing them (MFX III.B; market-rules 2, 4).
  *
- * The terms of a market are fixed at creation; `market show` prints them, proven. */
+ * `market show` prints a market's terms, proven; `market update` offers others, and says whether they
+ * are in force or wait for the validators' vote (flex governance set-market). */
 #include "tools/nouns.h"
+
+static const char *const no_yes[] = {"no", "yes"};
 
 static const struct cli_option create_options[] = {
     {"NAME", CLI_NAME, offsetof(struct market_create, id), "the market's name", CLI_POSITIONAL,
      NULL, NULL, 0},
     {"zone", CLI_NAME, offsetof(struct market_create, zone), "where its devices stand",
      CLI_REQUIRED, NULL, NULL, 0},
-    {"mtu", CLI_DURATION, offsetof(struct market_create, mtu), "market time unit", CLI_OPTIONAL,
-     "15m", NULL, 0},
-    {"mtus-per-period", CLI_U16, offsetof(struct market_create, mtus_per_period),
+    {"network", CLI_NAME, offsetof(struct market_create, network),
+     "whose published limits matched sets keep", CLI_OPTIONAL, NULL, NULL, 0},
+    {"product", CLI_CHOICE, offsetof(struct market_create, product), "what is bought", CLI_OPTIONAL,
+     "energy", market_product_names, PRODUCT_COUNT},
+    {"directions", CLI_CHOICE, offsetof(struct market_create, directions), "of its orders",
+     CLI_OPTIONAL, "both", market_directions_names, DIRECTIONS_COUNT},
+    {"mtu", CLI_DURATION, offsetof(struct market_create, times.mtu), "market time unit",
+     CLI_OPTIONAL, "15m", NULL, 0},
+    {"mtus-per-period", CLI_U16, offsetof(struct market_create, times.mtus_per_period),
      "time units in one delivery period", CLI_OPTIONAL, "4", NULL, 0},
-    {"opens", CLI_TIME, offsetof(struct market_create, opens), "orders from then on", CLI_REQUIRED,
-     NULL, NULL, 0},
-    {"closes", CLI_TIME, offsetof(struct market_create, closes), "no orders at or after it",
+    {"opens", CLI_TIME, offsetof(struct market_create, times.opens), "orders from then on",
      CLI_REQUIRED, NULL, NULL, 0},
-    {"gate-closure", CLI_DURATION, offsetof(struct market_create, gate_closure),
+    {"closes", CLI_TIME, offsetof(struct market_create, times.closes), "no orders at or after it",
+     CLI_REQUIRED, NULL, NULL, 0},
+    {"gate-opening", CLI_DURATION, offsetof(struct market_create, times.gate_opening),
+     "how long before delivery its orders are taken; 0: since the market opens", CLI_OPTIONAL, "0s",
+     NULL, 0},
+    {"gate-closure", CLI_DURATION, offsetof(struct market_create, times.gate_closure),
      "how long before delivery the gate closes", CLI_OPTIONAL, "1h", NULL, 0},
-    {"proof-deadline", CLI_DURATION, offsetof(struct market_create, proof_deadline),
+    {"proof-deadline", CLI_DURATION, offsetof(struct market_create, times.proof_deadline),
      "how long after delivery it can be proven", CLI_OPTIONAL, "2d", NULL, 0},
-    {"quantity-step-wh", CLI_I64, offsetof(struct market_create, quantity_step),
+    {"correction-deadline", CLI_DURATION, offsetof(struct market_create, times.correction_deadline),
+     "how long after delivery fingerprints count; 0: until the proof", CLI_OPTIONAL, "0s", NULL, 0},
+    {"dispute-window", CLI_DURATION, offsetof(struct market_create, times.dispute_window),
+     "how long after a proof it can be disputed; 0: it is final", CLI_OPTIONAL, "0s", NULL, 0},
+    {"quantity-step-wh", CLI_I64, offsetof(struct market_create, limits.quantity_step),
      "quantities are multiples of it; itself one of the time units per period", CLI_OPTIONAL,
      "1000", NULL, 0},
-    {"quantity-min-wh", CLI_I64, offsetof(struct market_create, quantity_min), "the least",
+    {"quantity-min-wh", CLI_I64, offsetof(struct market_create, limits.quantity_min), "the least",
      CLI_OPTIONAL, "1000", NULL, 0},
-    {"quantity-max-wh", CLI_I64, offsetof(struct market_create, quantity_max), "the most",
+    {"quantity-max-wh", CLI_I64, offsetof(struct market_create, limits.quantity_max), "the most",
      CLI_OPTIONAL, "10000000", NULL, 0},
-    {"price-step", CLI_EUR, offsetof(struct market_create, price_step),
+    {"price-step", CLI_EUR, offsetof(struct market_create, limits.price_step),
      "prices per kWh are multiples of it", CLI_OPTIONAL, NULL, NULL, 0},
-    {"price-min", CLI_EUR, offsetof(struct market_create, price_min), "per kWh", CLI_OPTIONAL, NULL,
-     NULL, 0},
-    {"price-max", CLI_EUR, offsetof(struct market_create, price_max), "per kWh", CLI_REQUIRED, NULL,
-     NULL, 0},
-    {"tolerance-permille", CLI_U16, offsetof(struct market_create, tolerance_permille),
+    {"price-min", CLI_EUR, offsetof(struct market_create, limits.price_min), "per kWh",
+     CLI_OPTIONAL, NULL, NULL, 0},
+    {"price-max", CLI_EUR, offsetof(struct market_create, limits.price_max), "per kWh",
+     CLI_REQUIRED, NULL, NULL, 0},
+    {"orders-per-participant", CLI_U16,
+     offsetof(struct market_create, limits.orders_per_participant), "open at a time in one book",
+     CLI_OPTIONAL, "500", NULL, 0},
+    {"budget", CLI_EUR, offsetof(struct market_create, limits.budget),
+     "most that a participant locks in one book; 0: no limit", CLI_OPTIONAL, NULL, NULL, 0},
+    {"mechanism", CLI_CHOICE, offsetof(struct market_create, clearing.mechanism),
+     "how orders become deals", CLI_OPTIONAL, "book_batch", market_mechanism_names,
+     MECHANISM_COUNT},
+    {"tie", CLI_CHOICE, offsetof(struct market_create, clearing.tie),
+     "who comes first at the marginal price", CLI_OPTIONAL, "pro_rata", market_tie_names,
+     TIE_COUNT},
+    {"trade-price", CLI_CHOICE, offsetof(struct market_create, clearing.trade_price),
+     "whose price a trade has in a sequential book", CLI_OPTIONAL, "resting",
+     market_trade_price_names, TRADE_PRICE_COUNT},
+    {"payment", CLI_CHOICE, offsetof(struct market_create, clearing.payment),
+     "payment rule of an auction", CLI_OPTIONAL, "uniform", market_payment_names, PAYMENT_COUNT},
+    {"sharing", CLI_CHOICE, offsetof(struct market_create, clearing.sharing),
+     "who is served first in a capacity market", CLI_OPTIONAL, "premium", market_sharing_names,
+     SHARING_COUNT},
+    {"reserve-account", CLI_NAME, offsetof(struct market_create, clearing.reserve_account),
+     "who fills the deficit of a VCG market", CLI_OPTIONAL, NULL, NULL, 0},
+    {"reserve", CLI_EUR, offsetof(struct market_create, clearing.reserve),
+     "the most that it locks for that", CLI_OPTIONAL, NULL, NULL, 0},
+    {"method", CLI_CHOICE, offsetof(struct market_create, delivery.method),
+     "how delivery is measured", CLI_OPTIONAL, "schedule", delivery_method_names,
+     DELIVERY_METHOD_COUNT},
+    {"tolerance-permille", CLI_U16, offsetof(struct market_create, delivery.tolerance_permille),
      "delivered at least that much of an interval counts as all", CLI_OPTIONAL, "950", NULL, 0},
-    {"floor-permille", CLI_U16, offsetof(struct market_create, floor_permille),
+    {"floor-permille", CLI_U16, offsetof(struct market_create, delivery.floor_permille),
      "delivered less than that counts as nothing", CLI_OPTIONAL, "0", NULL, 0},
+    {"penalty-price", CLI_EUR, offsetof(struct market_create, delivery.penalty_price),
+     "per kWh not credited, from the deposit to the buyer", CLI_OPTIONAL, NULL, NULL, 0},
+    {"deposit-price", CLI_EUR, offsetof(struct market_create, delivery.deposit_price),
+     "per kWh offered, locked with the offer", CLI_OPTIONAL, NULL, NULL, 0},
+    {"deposit-permille", CLI_U16, offsetof(struct market_create, delivery.deposit_permille),
+     "the same as a share of the offer's own price", CLI_OPTIONAL, "0", NULL, 0},
+    {"baseline-days", CLI_U16, offsetof(struct market_create, delivery.baseline_days),
+     "comparable days that are looked at (10 is common)", CLI_OPTIONAL, "0", NULL, 0},
+    {"baseline-highest", CLI_U16, offsetof(struct market_create, delivery.baseline_highest),
+     "how many of them make the mean (5 is common)", CLI_OPTIONAL, "0", NULL, 0},
+    {"baseline-adjustment-permille", CLI_U16,
+     offsetof(struct market_create, delivery.baseline_adjustment_permille),
+     "how far the same day moves it (200 is common)", CLI_OPTIONAL, "0", NULL, 0},
+    {"baseline-window", CLI_U16, offsetof(struct market_create, delivery.baseline_window),
+     "intervals that the adjustment looks at: 8, or 0 without one", CLI_OPTIONAL, "0", NULL, 0},
+    {"baseline-gap", CLI_U16, offsetof(struct market_create, delivery.baseline_gap),
+     "intervals from there to delivery: 4, or 0 without one", CLI_OPTIONAL, "0", NULL, 0},
+    {"parent", CLI_NAME, offsetof(struct market_create, links.parent),
+     "the reservation market that this one activates", CLI_OPTIONAL, NULL, NULL, 0},
+    {"activation-lead", CLI_DURATION, offsetof(struct market_create, links.activation_lead),
+     "of a reservation: from activation to delivery at least", CLI_OPTIONAL, "0s", NULL, 0},
+    {"must-offer", CLI_CHOICE, offsetof(struct market_create, links.must_offer),
+     "of a reservation: who is reserved must offer when asked", CLI_OPTIONAL, "no", no_yes, 2},
+    {"bids", CLI_CHOICE, offsetof(struct market_create, sealing.bids), "open or sealed",
+     CLI_OPTIONAL, "open", market_bids_names, BIDS_COUNT},
+    {"sealing-gate", CLI_DURATION, offsetof(struct market_create, sealing.gate),
+     "of sealed bids: how long before gate closure they open", CLI_OPTIONAL, "0s", NULL, 0},
 };
 
 enum { PRICE_STEP_DEFAULT_UEUR = 100 };
@@ -45,8 +114,8 @@ static int run_create(struct cli *cli, void *arguments)
 {
     struct market_create *terms = arguments;
     /* A fallback would be read as EUR or as ueur depending on --ueur, so it is set here. */
-    if (energy_price_ueur_per_kwh(terms->price_step) == 0) {
-        terms->price_step = energy_price_of(PRICE_STEP_DEFAULT_UEUR);
+    if (energy_price_ueur_per_kwh(terms->limits.price_step) == 0) {
+        terms->limits.price_step = energy_price_of(PRICE_STEP_DEFAULT_UEUR);
     }
     return submit_one(cli, ACTION_MARKET_CREATE, terms);
 }
@@ -85,7 +154,7 @@ static int run_show(struct cli *cli, void *arguments)
 static int run_list(struct cli *cli, void *arguments)
 {
     (void)arguments;
-    return noun_list(cli, "markets", "id zone state mtu_ms mtus_per_period opens_ms closes_ms");
+    return noun_list(cli, "markets", "id zone state version operator");
 }
 
 static const struct cli_command commands[] = {

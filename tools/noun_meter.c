@@ -55,6 +55,7 @@ struct read {
     const char *net_wh;
     const char *profile;
     const char *out;
+    uint8_t meter;
 };
 
 static const struct cli_option read_options[] = {
@@ -71,6 +72,9 @@ static const struct cli_option read_options[] = {
     {"profile", CLI_FILE, offsetof(struct read, profile),
      "file with the net Wh of intervals in a row, instead of --net-wh", CLI_OPTIONAL, NULL, NULL,
      0},
+    {"meter", CLI_CHOICE, offsetof(struct read, meter),
+     "the certified meter of the connection, or one at the device itself", CLI_OPTIONAL,
+     "certified", meter_kind_names, METER_KIND_COUNT},
     {"out", CLI_FILE, offsetof(struct read, out), "readings file to make or to add to",
      CLI_REQUIRED, NULL, NULL, 0},
 };
@@ -101,6 +105,7 @@ static int sign_readings(struct cli *cli, const struct read *wanted, const struc
         int64_t offset;
         struct meter_reading *reading = &readings[i];
         *reading = (struct meter_reading){.device = wanted->device,
+                                          .meter = wanted->meter,
                                           .interval = duration_of(wanted->interval_ms),
                                           .net = values->units[i]};
         if (!checked_mul_i64(&offset, wanted->interval_ms, i) ||

@@ -61,10 +61,10 @@ static int check_count(struct cli *cli, const struct offer *offer, const struct 
     session_close(&session);
     if (status == CLI_DONE && absent) {
         status = cli_fail(cli, CLI_REFUSED, "unknown_market", "there is no market %s", name);
-    } else if (status == CLI_DONE && schedule->count != market.terms.mtus_per_period) {
+    } else if (status == CLI_DONE && schedule->count != market.terms.times.mtus_per_period) {
         status = cli_fail(cli, CLI_USAGE, "bad_schedule",
                           "the schedule has %u numbers, a delivery period of %s has %u time units",
-                          schedule->count, name, market.terms.mtus_per_period);
+                          schedule->count, name, market.terms.times.mtus_per_period);
     }
     proof_release(&proof);
     return status;

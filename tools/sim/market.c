@@ -52,18 +52,19 @@ static void create_markets(struct transaction_draft *draft, struct sim_actions *
         struct market_create *terms = &add(draft, kept, ACTION_MARKET_CREATE)->market_create;
         terms->id = sim_label("market", i);
         terms->zone = sim_label("zone", 0);
-        terms->mtu = duration_of(SIM_PERIOD_MS);
-        terms->mtus_per_period = 1;
-        terms->opens = timestamp_of(SIM_GENESIS_MS);
-        terms->closes = timestamp_of(SIM_GENESIS_MS + MS_PER_DAY);
-        terms->gate_closure = duration_of(SIM_PERIOD_MS - 4000 - 2500 * (int64_t)i);
-        terms->proof_deadline = duration_of(i == 1 ? PROOF_MS_MIN : PROOF_MS_MAX);
-        terms->quantity_step = energy_of(STEP_WH);
-        terms->quantity_min = energy_of(STEP_WH);
-        terms->quantity_max = energy_of(1000);
-        terms->price_step = energy_price_of(1);
-        terms->price_max = energy_price_of(1000000);
-        terms->tolerance_permille = 950;
+        terms->times.mtu = duration_of(SIM_PERIOD_MS);
+        terms->times.mtus_per_period = 1;
+        terms->times.opens = timestamp_of(SIM_GENESIS_MS);
+        terms->times.closes = timestamp_of(SIM_GENESIS_MS + MS_PER_DAY);
+        terms->times.gate_closure = duration_of(SIM_PERIOD_MS - 4000 - 2500 * (int64_t)i);
+        terms->times.proof_deadline = duration_of(i == 1 ? PROOF_MS_MIN : PROOF_MS_MAX);
+        terms->limits.quantity_step = energy_of(STEP_WH);
+        terms->limits.quantity_min = energy_of(STEP_WH);
+        terms->limits.quantity_max = energy_of(1000);
+        terms->limits.price_step = energy_price_of(1);
+        terms->limits.price_max = energy_price_of(1000000);
+        terms->limits.orders_per_participant = 1000;
+        terms->delivery.tolerance_permille = 950;
     }
 }
 

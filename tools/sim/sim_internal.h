@@ -43,7 +43,7 @@ enum {
     SIM_CLOG_MAX = 128,                   /* frames that a clogged link holds */
     SIM_WALLETS = 4,
     SIM_WALLET_NONCES = 96,
-    SIM_ENVELOPE_MAX = 1024,
+    SIM_ENVELOPE_MAX = 2048,
     SIM_PERIOD_MS = 900000, /* of a delivery; deals are for the periods 1 to SIM_PERIODS */
     SIM_PERIODS = 3,
     SIM_DSO = 1, /* its wallet; the market operator's, who reads the meters too, is 0 */

@@ -17,20 +17,21 @@ void market_terms(struct market_create *terms)
     memset(terms, 0, sizeof *terms);
     terms->id = fixture_name("flex");
     terms->zone = fixture_name("z1");
-    terms->mtu = duration_of(MARKET_MTU_MS);
-    terms->mtus_per_period = MARKET_UNITS;
-    terms->opens = timestamp_of(FIXTURE_TIME_MS);
-    terms->closes = timestamp_of(FIXTURE_TIME_MS + 30 * (int64_t)MS_PER_DAY);
-    terms->gate_closure = duration_of(MARKET_GATE_MS);
-    terms->proof_deadline = duration_of(MARKET_PROOF_MS);
-    terms->quantity_step = energy_of(MARKET_STEP_WH);
-    terms->quantity_min = energy_of(MARKET_STEP_WH);
-    terms->quantity_max = energy_of(4000);
-    terms->price_step = energy_price_of(1);
-    terms->price_min = energy_price_of(0);
-    terms->price_max = energy_price_of(1000000);
-    terms->tolerance_permille = 950;
-    terms->floor_permille = 0;
+    terms->times.mtu = duration_of(MARKET_MTU_MS);
+    terms->times.mtus_per_period = MARKET_UNITS;
+    terms->times.opens = timestamp_of(FIXTURE_TIME_MS);
+    terms->times.closes = timestamp_of(FIXTURE_TIME_MS + 30 * (int64_t)MS_PER_DAY);
+    terms->times.gate_closure = duration_of(MARKET_GATE_MS);
+    terms->times.proof_deadline = duration_of(MARKET_PROOF_MS);
+    terms->limits.quantity_step = energy_of(MARKET_STEP_WH);
+    terms->limits.quantity_min = energy_of(MARKET_STEP_WH);
+    terms->limits.quantity_max = energy_of(4000);
+    terms->limits.price_step = energy_price_of(1);
+    terms->limits.price_min = energy_price_of(0);
+    terms->limits.price_max = energy_price_of(1000000);
+    terms->limits.orders_per_participant = LIMIT_OPEN_ORDERS_PER_BOOK;
+    terms->delivery.tolerance_permille = 950;
+    terms->delivery.floor_permille = 0;
 }
 
 static void enrol(struct fixture *fixture, const char *owner)

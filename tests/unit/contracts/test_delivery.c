@@ -697,12 +697,12 @@ static void test_sweep_stops_at_its_work(void **state)
     struct market_create terms;
     market_terms(&terms);
     terms.id = fixture_name("long");
-    terms.mtu = duration_of(MS_PER_HOUR);
-    terms.mtus_per_period = HOURS;
-    terms.closes = timestamp_of(FIXTURE_TIME_MS + 1000 * (int64_t)MS_PER_DAY);
-    terms.quantity_step = energy_of(HOURS);
-    terms.quantity_min = terms.quantity_step;
-    terms.quantity_max = energy_of(40 * HOURS);
+    terms.times.mtu = duration_of(MS_PER_HOUR);
+    terms.times.mtus_per_period = HOURS;
+    terms.times.closes = timestamp_of(FIXTURE_TIME_MS + 1000 * (int64_t)MS_PER_DAY);
+    terms.limits.quantity_step = energy_of(HOURS);
+    terms.limits.quantity_min = terms.limits.quantity_step;
+    terms.limits.quantity_max = energy_of(40 * HOURS);
     assert_error(CONTRACT_OK, fixture_act(&fixture, "operator", ACTION_MARKET_CREATE, &terms));
     struct device_enrol enrol = {
         .device = fixture_name("dev-alice"), .market = fixture_name("long"), .enrolled = 1};

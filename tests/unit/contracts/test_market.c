@@ -36,93 +36,93 @@ struct spoiled {
 };
 static void spoil_mtu(struct market_create *terms)
 {
-    terms->mtu = duration_of(1200000);
+    terms->times.mtu = duration_of(1200000);
 }
 static void spoil_units(struct market_create *terms)
 {
-    terms->mtus_per_period = 0;
+    terms->times.mtus_per_period = 0;
 }
 static void spoil_many_units(struct market_create *terms)
 {
-    terms->mtus_per_period = LIMIT_INTERVALS_PER_PERIOD + 1;
-    terms->quantity_step = energy_of(LIMIT_INTERVALS_PER_PERIOD + 1);
-    terms->quantity_min = terms->quantity_step;
-    terms->quantity_max = terms->quantity_step;
+    terms->times.mtus_per_period = LIMIT_INTERVALS_PER_PERIOD + 1;
+    terms->limits.quantity_step = energy_of(LIMIT_INTERVALS_PER_PERIOD + 1);
+    terms->limits.quantity_min = terms->limits.quantity_step;
+    terms->limits.quantity_max = terms->limits.quantity_step;
 }
 static void spoil_hours(struct market_create *terms)
 {
-    terms->closes = terms->opens;
+    terms->times.closes = terms->times.opens;
 }
 static void spoil_gate(struct market_create *terms)
 {
-    terms->gate_closure = duration_of(-1);
+    terms->times.gate_closure = duration_of(-1);
 }
 static void spoil_far_gate(struct market_create *terms)
 {
-    terms->gate_closure = duration_of(limit_gate_closure_ms + 1);
+    terms->times.gate_closure = duration_of(limit_gate_closure_ms + 1);
 }
 static void spoil_deadline(struct market_create *terms)
 {
-    terms->proof_deadline = duration_of(0);
+    terms->times.proof_deadline = duration_of(0);
 }
 static void spoil_far_deadline(struct market_create *terms)
 {
-    terms->proof_deadline = duration_of(limit_proof_deadline_ms + 1);
+    terms->times.proof_deadline = duration_of(limit_proof_deadline_ms + 1);
 }
 static void spoil_step(struct market_create *terms)
 {
-    terms->quantity_step = energy_of(MARKET_UNITS * 10 + 1);
-    terms->quantity_min = terms->quantity_step;
-    terms->quantity_max = terms->quantity_step;
+    terms->limits.quantity_step = energy_of(MARKET_UNITS * 10 + 1);
+    terms->limits.quantity_min = terms->limits.quantity_step;
+    terms->limits.quantity_max = terms->limits.quantity_step;
 }
 static void spoil_zero_step(struct market_create *terms)
 {
-    terms->quantity_step = energy_of(0);
+    terms->limits.quantity_step = energy_of(0);
 }
 static void spoil_min(struct market_create *terms)
 {
-    terms->quantity_min = energy_of(0);
+    terms->limits.quantity_min = energy_of(0);
 }
 static void spoil_max(struct market_create *terms)
 {
-    terms->quantity_max = energy_of(0);
+    terms->limits.quantity_max = energy_of(0);
 }
 static void spoil_max_step(struct market_create *terms)
 {
-    terms->quantity_max = energy_of(MARKET_STEP_WH + 1);
+    terms->limits.quantity_max = energy_of(MARKET_STEP_WH + 1);
 }
 static void spoil_huge(struct market_create *terms)
 {
-    terms->quantity_max = energy_of(limit_order_wh + MARKET_STEP_WH);
+    terms->limits.quantity_max = energy_of(limit_order_wh + MARKET_STEP_WH);
 }
 static void spoil_price_step(struct market_create *terms)
 {
-    terms->price_step = energy_price_of(0);
+    terms->limits.price_step = energy_price_of(0);
 }
 static void spoil_price_min(struct market_create *terms)
 {
-    terms->price_min = energy_price_of(-1);
+    terms->limits.price_min = energy_price_of(-1);
 }
 static void spoil_price_max(struct market_create *terms)
 {
-    terms->price_min = energy_price_of(2);
-    terms->price_max = energy_price_of(1);
+    terms->limits.price_min = energy_price_of(2);
+    terms->limits.price_max = energy_price_of(1);
 }
 static void spoil_dear(struct market_create *terms)
 {
-    terms->price_max = energy_price_of(limit_price_ueur_per_kwh + 1);
+    terms->limits.price_max = energy_price_of(limit_price_ueur_per_kwh + 1);
 }
 static void spoil_tolerance(struct market_create *terms)
 {
-    terms->tolerance_permille = 0;
+    terms->delivery.tolerance_permille = 0;
 }
 static void spoil_high_tolerance(struct market_create *terms)
 {
-    terms->tolerance_permille = 1001;
+    terms->delivery.tolerance_permille = 1001;
 }
 static void spoil_floor(struct market_create *terms)
 {
-    terms->floor_permille = 951;
+    terms->delivery.floor_permille = 951;
 }
 static void spoil_nothing(struct market_create *terms)
 {
@@ -130,27 +130,27 @@ static void spoil_nothing(struct market_create *terms)
 }
 
 static const struct spoiled spoiled[] = {
-    {"unit that commitments can't count", spoil_mtu, CONTRACT_BAD_PARAMETER},
-    {"period without units", spoil_units, CONTRACT_BAD_PARAMETER},
-    {"period of too many units", spoil_many_units, CONTRACT_BAD_PARAMETER},
-    {"closes when it opens", spoil_hours, CONTRACT_BAD_PARAMETER},
-    {"gate after delivery starts", spoil_gate, CONTRACT_BAD_PARAMETER},
-    {"gate years ahead", spoil_far_gate, CONTRACT_BAD_PARAMETER},
-    {"no time for proofs", spoil_deadline, CONTRACT_BAD_PARAMETER},
-    {"proofs after readings are closed", spoil_far_deadline, CONTRACT_BAD_PARAMETER},
-    {"step that units can't share", spoil_step, CONTRACT_BAD_PARAMETER},
-    {"no step", spoil_zero_step, CONTRACT_BAD_PARAMETER},
-    {"least quantity of nothing", spoil_min, CONTRACT_BAD_PARAMETER},
-    {"most below least", spoil_max, CONTRACT_BAD_PARAMETER},
-    {"most off the step", spoil_max_step, CONTRACT_BAD_PARAMETER},
-    {"over a terawatt-hour", spoil_huge, CONTRACT_BAD_PARAMETER},
-    {"no price step", spoil_price_step, CONTRACT_BAD_PARAMETER},
-    {"negative prices", spoil_price_min, CONTRACT_BAD_PARAMETER},
-    {"highest price below lowest", spoil_price_max, CONTRACT_BAD_PARAMETER},
-    {"over 1,000 euro per kWh", spoil_dear, CONTRACT_BAD_PARAMETER},
-    {"no tolerance", spoil_tolerance, CONTRACT_BAD_PARAMETER},
-    {"tolerance over one", spoil_high_tolerance, CONTRACT_BAD_PARAMETER},
-    {"floor over tolerance", spoil_floor, CONTRACT_BAD_PARAMETER},
+    {"unit that commitments can't count", spoil_mtu, CONTRACT_BAD_TERM_MTU},
+    {"period without units", spoil_units, CONTRACT_BAD_TERM_MTU},
+    {"period of too many units", spoil_many_units, CONTRACT_BAD_TERM_MTU},
+    {"closes when it opens", spoil_hours, CONTRACT_BAD_TERM_HOURS},
+    {"gate after delivery starts", spoil_gate, CONTRACT_BAD_TERM_GATE},
+    {"gate years ahead", spoil_far_gate, CONTRACT_BAD_TERM_GATE},
+    {"no time for proofs", spoil_deadline, CONTRACT_BAD_TERM_DEADLINE},
+    {"proofs after readings are closed", spoil_far_deadline, CONTRACT_BAD_TERM_DEADLINE},
+    {"step that units can't share", spoil_step, CONTRACT_BAD_TERM_QUANTITY},
+    {"no step", spoil_zero_step, CONTRACT_BAD_TERM_QUANTITY},
+    {"least quantity of nothing", spoil_min, CONTRACT_BAD_TERM_QUANTITY},
+    {"most below least", spoil_max, CONTRACT_BAD_TERM_QUANTITY},
+    {"most off the step", spoil_max_step, CONTRACT_BAD_TERM_QUANTITY},
+    {"over a terawatt-hour", spoil_huge, CONTRACT_BAD_TERM_QUANTITY},
+    {"no price step", spoil_price_step, CONTRACT_BAD_TERM_PRICE},
+    {"negative prices", spoil_price_min, CONTRACT_BAD_TERM_PRICE},
+    {"highest price below lowest", spoil_price_max, CONTRACT_BAD_TERM_PRICE},
+    {"over 1,000 euro per kWh", spoil_dear, CONTRACT_BAD_TERM_PRICE},
+    {"no tolerance", spoil_tolerance, CONTRACT_BAD_TERM_CREDIT},
+    {"tolerance over one", spoil_high_tolerance, CONTRACT_BAD_TERM_CREDIT},
+    {"floor over tolerance", spoil_floor, CONTRACT_BAD_TERM_CREDIT},
     {"a good one", spoil_nothing, CONTRACT_OK},
     {"the same again", spoil_nothing, CONTRACT_EXISTS_ALREADY},
 };

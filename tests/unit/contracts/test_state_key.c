@@ -46,6 +46,12 @@ static const struct {
     {STATE_PROPOSAL, "3"},
     {STATE_VALIDATOR, HEX32},
     {STATE_EVIDENCE, HEX32 "/2/17"},
+    {STATE_POT, "deal_deposit/7"},
+    {STATE_POT, "market_reserve/local"},
+    {STATE_TERMS, "local/4294967295"},
+    {STATE_DRAFT, "local"},
+    {STATE_CHANGE, "18446744073709551615/local"},
+    {STATE_BOOK_SHARE, "local/1735689600000/up/dso"},
 };
 
 static void test_text_there_and_back(void **state)
@@ -122,7 +128,13 @@ static void test_no_such_id(void **state)
         {STATE_BOOK, "a/1/up/buy/1/1/1/1/1"},
         {(enum state_kind)0, "x"},
         {(enum state_kind)STATE_KIND_LIMIT, "x"},
-        {(enum state_kind)31, "x"},
+        {STATE_POT, "market_reserve/1/2"},
+        {STATE_POT, "market_reserve"},
+        {STATE_TERMS, "west/4294967296"},
+        {STATE_TERMS, "west"},
+        {STATE_CHANGE, "west/1"},
+        {STATE_BOOK_SHARE, "west/1/up"},
+        {(enum state_kind)63, "x"},
     };
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         struct state_key key;
@@ -157,6 +169,11 @@ static void test_makers_agree_with_text(void **state)
         {STATE_POT, "order_escrow/7", state_key_pot(POT_ORDER_ESCROW, NULL, 7)},
         {STATE_POT, "deal_escrow/7", state_key_pot(POT_DEAL_ESCROW, NULL, 7)},
         {STATE_POT, "fees", state_key_pot(POT_FEES, NULL, 0)},
+        {STATE_POT, "deal_deposit/7", state_key_pot(POT_DEAL_DEPOSIT, NULL, 7)},
+        {STATE_POT, "market_reserve/west", state_key_pot(POT_MARKET_RESERVE, &west, 0)},
+        {STATE_TERMS, "west/3", state_key_terms(&west, 3)},
+        {STATE_DRAFT, "west", state_key_name(STATE_DRAFT, &west)},
+        {STATE_CHANGE, "77/west", state_key_change(77, &west)},
         {STATE_ENROLMENT, "battery.1/local", state_key_pair(STATE_ENROLMENT, &battery, &local)},
         {STATE_COMMITMENT, "battery.1/1735689600000/down",
          state_key_unit(STATE_COMMITMENT, &battery, time, DIRECTION_DOWN)},

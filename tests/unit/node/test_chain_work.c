@@ -107,16 +107,17 @@ static void open_market(void)
     const struct energy step = energy_of(PERIOD_HOURS);
     const struct market_create terms = {.id = world_name("long"),
                                         .zone = world_name("z1"),
-                                        .mtu = duration_of(MS_PER_HOUR),
-                                        .mtus_per_period = PERIOD_HOURS,
-                                        .closes = timestamp_of(INT64_MAX),
-                                        .proof_deadline = duration_of(MS_PER_DAY),
-                                        .quantity_step = step,
-                                        .quantity_min = step,
-                                        .quantity_max = step,
-                                        .price_step = energy_price_of(1),
-                                        .price_max = energy_price_of(1000),
-                                        .tolerance_permille = 950};
+                                        .times = {.mtu = duration_of(MS_PER_HOUR),
+                                                  .mtus_per_period = PERIOD_HOURS,
+                                                  .closes = timestamp_of(INT64_MAX),
+                                                  .proof_deadline = duration_of(MS_PER_DAY)},
+                                        .limits = {.quantity_step = step,
+                                                   .quantity_min = step,
+                                                   .quantity_max = step,
+                                                   .price_step = energy_price_of(1),
+                                                   .price_max = energy_price_of(1000),
+                                                   .orders_per_participant = 1000},
+                                        .delivery = {.tolerance_permille = 950}};
     act("operator", 1, ACTION_MARKET_CREATE, &terms);
     const struct device_register device = {.id = world_name("dev"),
                                            .type = DEVICE_LOAD,

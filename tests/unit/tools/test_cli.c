@@ -305,7 +305,8 @@ static void test_dry_runs(void **state)
          "--quantity-wh 4000 --price -0.01",
          "{\"actions\":[{\"type\":\"request_place\",\"market\":\"west\",\"direction\":\"down\","
          "\"period_start_ms\":\"1736935200000\",\"quantity_wh\":\"4000\","
-         "\"price_ueur_per_kwh\":\"-10000\"}]}\n"},
+         "\"price_ueur_per_kwh\":\"-10000\",\"device\":\"\",\"options\":{\"kind\":\"limit\","
+         "\"indivisible\":false,\"rank\":0,\"min_quantity_wh\":\"0\"}}]}\n"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         char line[512];

@@ -1,0 +1,33 @@
+/* Markets on the ledger: the records behind their terms, shared by whoever deals in them.
+ *
+ * A market's terms have versions, counted from 1. market_record holds the ones in force, STATE_TERMS
+ * all that ever were; a deal names the version that it was made under and settles by no other. */
+#ifndef FLEX_CONTRACTS_MARKET_H
+#define FLEX_CONTRACTS_MARKET_H
+
+#include "contracts/module.h"
+
+/* The methods of contracts/market_terms.c; see struct contract_method_entry. */
+enum contract_error market_create_apply(struct contract_call *call, const void *record);
+enum contract_error market_update_apply(struct contract_call *call, const void *record);
+enum contract_error market_state_apply(struct contract_call *call, const void *record);
+
+/* At the end of a block: what votes have put in force from the next block on. */
+void market_apply_changes(struct contract_call *call);
+
+/* The terms of a version that some order or deal names: false only under a fault of the view. */
+bool market_terms_read(const struct contract_call *call, const struct name *market,
+                       uint32_t version, struct market_create *out);
+
+/* Whether a vote could put this draft in force from `height` on, as things stand: UNKNOWN_MARKET,
+ * BAD_DRAFT (none, another one, or drawn up against other terms), CHANGE_PENDING, or BAD_PARAMETER if
+ * that block is not to come. */
+enum contract_error market_draft_check(const struct contract_call *call, const struct name *market,
+                                       const struct hash *draft, uint64_t height);
+/* Puts it in force from `height` on; market_draft_check has said yes in this very call. */
+void market_draft_schedule(const struct contract_call *call, const struct name *market,
+                           uint64_t height);
+/* H(STATE_VALUE, draft): what the vote is about, and what a proof of the draft shows. */
+void market_draft_hash(struct hash *out, const struct draft_record *draft);
+
+#endif
