@@ -1,4 +1,5 @@
-/* flexsim: runs a whole cluster under faults, seed by seed (docs/simulator.md).
+/* flexsim: runs a whole cluster under faults, seed by seed, or scenario by scenario of the twins
+ * campaign (docs/simulator.md).
  *
  * Exit codes: 0 every oracle held; 1 a safety oracle fired; 3 no progress after healing; 4 crash;
  * 2 usage. Crash outweighs safety, safety outweighs liveness. */
@@ -23,6 +24,16 @@ struct options {
     bool has_seed;
     bool json;
     const char *persona;
+    bool has_from; /* of the twins campaign */
+    bool has_count;
+    uint64_t from;
+    uint64_t count;
+};
+
+/* What of the twins campaign is run. */
+struct plan {
+    uint64_t total;
+    uint64_t runs;
 };
 
 struct totals {
@@ -48,8 +59,10 @@ _Noreturn void fatal_environment(const char *what)
 
 static const char usage[] =
     "usage: flexsim [--seed S] [--seeds COUNT] [--nodes N] [--persona NAME|random|none]\n"
-    "               [--byzantine COUNT] [--mutant NAME] [--ed25519] [--calm] [--trace] [--json] "
-    "[--list]\n";
+    "               [--byzantine COUNT] [--mutant NAME] [--ed25519] [--calm] [--trace] [--json]\n"
+    "       flexsim --twins ROUNDS [--from I] [--count K] [--nodes N] [--byzantine COUNT]\n"
+    "               [--seed S] [--mutant NAME] [--ed25519] [--trace] [--json]\n"
+    "       flexsim --list | --help\n";
 
 static int bad_usage(const char *what, const char *value)
 {
@@ -90,6 +103,30 @@ static bool parse_persona(struct options *options, const char *name)
     return options->config.persona != -1 || strcmp(name, "random") == 0;
 }
 
+static bool parse_campaign(struct options *options, const char *option, const char *value,
+                           bool *known)
+{
+    uint64_t number = 0;
+    bool good = parse_number(&number, value);
+    if (strcmp(option, "--twins") == 0) {
+        good = good && number >= 1 && number <= SIM_TWINS_ROUNDS_MAX;
+        options->config.twins_rounds = good ? (uint32_t)number : 0;
+        return good;
+    }
+    if (strcmp(option, "--from") == 0) {
+        options->has_from = true;
+        options->from = number;
+        return good;
+    }
+    if (strcmp(option, "--count") == 0) {
+        options->has_count = true;
+        options->count = number;
+        return good && number > 0;
+    }
+    *known = false;
+    return false;
+}
+
 /* An option with a value. False: the value is not good; *known says whether the option is. */
 static bool parse_valued(struct options *options, const char *option, const char *value,
                          bool *known)
@@ -119,8 +156,7 @@ static bool parse_valued(struct options *options, const char *option, const char
         options->config.mutant = sim_mutant_by_name(value);
         return options->config.mutant != 0;
     }
-    *known = false;
-    return false;
+    return parse_campaign(options, option, value, known);
 }
 
 static bool parse_flag(struct options *options, const char *option)
@@ -159,21 +195,28 @@ static int parse(struct options *options, int count, char **arguments)
 }
 
 /* The line that brings this very run back. */
-static void print_reproduction(const struct options *options, uint64_t seed)
+static void print_reproduction(const struct options *options, uint64_t seed, uint64_t index)
 {
-    char byzantine[32] = "";
+    char byzantine[32] = "", what[96];
     if (options->config.byzantine >= 0)
         (void)snprintf(byzantine, sizeof byzantine, " --byzantine %d", options->config.byzantine);
-    fprintf(stderr, "  reproduce: flexsim --seed %llu --nodes %u --persona %s%s%s%s%s%s --trace\n",
-            (unsigned long long)seed, options->config.validators, options->persona, byzantine,
+    if (options->config.twins_rounds > 0)
+        (void)snprintf(what, sizeof what, "--twins %u --from %llu --count 1",
+                       options->config.twins_rounds, (unsigned long long)index);
+    else
+        (void)snprintf(what, sizeof what, "--persona %s", options->persona);
+    fprintf(stderr, "  reproduce: flexsim --seed %llu --nodes %u %s%s%s%s%s%s --trace\n",
+            (unsigned long long)seed, options->config.validators, what, byzantine,
             options->config.mutant != 0 ? " --mutant " : "",
             options->config.mutant != 0 ? sim_mutant_name(options->config.mutant) : "",
             options->config.ed25519 ? " --ed25519" : "", options->config.calm ? " --calm" : "");
 }
 
-static void count(struct totals *totals, const struct options *options, uint64_t seed,
-                  const struct sim_result *result)
+static void count(struct totals *totals, const struct options *options,
+                  const struct sim_config *config, const struct sim_result *result)
 {
+    bool campaign = config->twins_rounds > 0;
+    unsigned long long number = campaign ? config->twins_index : config->seed;
     static const char *const names[] = {
         [SIM_HELD] = "held",
         [SIM_SAFETY] = "safety",
@@ -200,11 +243,11 @@ static void count(struct totals *totals, const struct options *options, uint64_t
     hash_update(&totals->digest, result->digest.bytes, HASH_SIZE);
     if (result->outcome == SIM_HELD)
         return;
-    fprintf(stderr, "seed %llu: %s: %s\n", (unsigned long long)seed, names[result->outcome],
-            result->failure);
-    print_reproduction(options, seed);
+    fprintf(stderr, "%s %llu: %s: %s\n", campaign ? "scenario" : "seed", number,
+            names[result->outcome], result->failure);
+    print_reproduction(options, config->seed, config->twins_index);
     if (totals->first_failure[0] == '\0') {
-        totals->first_seed = seed;
+        totals->first_seed = number;
         memcpy(totals->first_failure, result->failure, SIM_FAILURE_SIZE);
     }
 }
@@ -250,21 +293,66 @@ static void print_json(const struct options *options, const struct totals *total
     printf(",\"digest\":\"%s\"}\n", digest);
 }
 
-static int run(const struct options *options)
+/* --- the twins campaign ------------------------------------------------------------------------ */
+
+/* False: there is no such campaign. */
+static bool plan_campaign(struct options *options, struct plan *out)
+{
+    struct sim_config *config = &options->config;
+    if (config->byzantine == SIM_BYZANTINE_RANDOM)
+        config->byzantine = (int)(config->validators - 1) / 3;
+    if (config->validators > SIM_TWINS_NODES_MAX || config->calm ||
+        config->persona != SIM_PERSONA_RANDOM || options->seeds != 1 ||
+        config->byzantine >= (int)config->validators)
+        return false;
+    struct sim_twins twins = {.validators = config->validators,
+                              .twinned = (uint32_t)config->byzantine,
+                              .rounds = config->twins_rounds};
+    if (!sim_twins_count(&twins, &out->total) || options->from >= out->total)
+        return false;
+    uint64_t left = out->total - options->from;
+    out->runs = options->has_count && options->count < left ? options->count : left;
+    return true;
+}
+
+static uint64_t plan_index(const struct options *options, const struct plan *plan, uint64_t i)
+{
+    if (options->has_count && !options->has_from)
+        return sim_twins_sample(plan->total, i);
+    return options->from + i;
+}
+
+static void print_plan(const struct options *options, const struct plan *plan, uint64_t run_count)
+{
+    printf("twins: %llu scenarios of %u validators, %d twinned, %u rounds; %llu run, %s\n",
+           (unsigned long long)plan->total, options->config.validators, options->config.byzantine,
+           options->config.twins_rounds, (unsigned long long)run_count,
+           run_count == plan->total                   ? "which is all"
+           : options->has_count && !options->has_from ? "evenly spread"
+                                                      : "in order");
+}
+
+static int run(const struct options *options, const struct plan *plan)
 {
     static struct totals totals;
     static struct sim_result result;
     struct hash digest;
     char hex[2 * HASH_SIZE + 1];
     hash_begin(&totals.digest, HASH_DOMAIN_LOG_LEAF);
-    for (uint64_t i = 0; i < options->seeds; i++) {
+    uint64_t runs = options->config.twins_rounds > 0 ? plan->runs : options->seeds;
+    for (uint64_t i = 0; i < runs; i++) {
         struct sim_config config = options->config;
-        config.seed += i;
+        if (config.twins_rounds > 0)
+            config.twins_index = plan_index(options, plan, i);
+        else
+            config.seed += i;
         sim_run(&config, &result);
-        count(&totals, options, config.seed, &result);
+        count(&totals, options, &config, &result);
         if (config.mutant != 0 && result.outcome != SIM_HELD)
             break;
     }
+    if (options->config.twins_rounds > 0)
+        print_plan(options, plan, totals.seeds);
     hash_end(&totals.digest, &digest);
     hex_encode(hex, digest.bytes, HASH_SIZE);
     if (options->json)
@@ -288,6 +376,8 @@ int main(int argument_count, char **arguments)
                               .persona = "random"};
     if (argument_count == 2 && strcmp(arguments[1], "--list") == 0)
         return list();
+    if (argument_count == 2 && strcmp(arguments[1], "--help") == 0)
+        return fputs(usage, stdout) < 0 ? EXIT_CRASH : EXIT_HELD;
     int mistake = parse(&options, argument_count, arguments);
     if (mistake != 0)
         return mistake;
@@ -295,7 +385,17 @@ int main(int argument_count, char **arguments)
         (options.config.persona == SIM_PERSONA_NONE ||
          options.config.byzantine >= (int)options.config.validators))
         return bad_usage("--byzantine wants a persona, and at least one honest validator", NULL);
-    if (!options.has_seed) {
+    struct plan plan = {0, 0};
+    bool campaign = options.config.twins_rounds > 0;
+    if (!campaign && (options.has_from || options.has_count))
+        return bad_usage("--from and --count are of --twins", NULL);
+    if (campaign && !plan_campaign(&options, &plan))
+        return bad_usage("--twins wants 4 to 10 validators, one of them whole, a number below the "
+                         "count after --from, and no persona, --calm or --seeds",
+                         NULL);
+    if (!options.has_seed && campaign) {
+        options.config.seed = 1;
+    } else if (!options.has_seed) {
         options.config.seed = (uint64_t)time(NULL);
         fprintf(stderr, "flexsim: --seed %llu\n", (unsigned long long)options.config.seed);
     }
@@ -308,7 +408,7 @@ int main(int argument_count, char **arguments)
     /* Large blocks always as fresh pages: most of what a node reserves it never touches. */
     (void)mallopt(M_MMAP_THRESHOLD, 64 * 1024);
     log_open(nowhere, "flexsim", LOG_BROKEN, false);
-    int code = run(&options);
+    int code = run(&options, &plan);
     if (fflush(stdout) != 0)
         code = code == EXIT_HELD ? EXIT_CRASH : code;
     fclose(nowhere);

@@ -2,14 +2,18 @@
 SEEDS ?= 1000
 SIM := $(BUILD)/bin/flexsim
 
-.PHONY: sim sim-mutants sim-test
+.PHONY: sim sim-mutants sim-twins sim-test
 sim: $(SIM) ## simulate SEEDS=1000 clusters of 4 validators, a fifth as many of 7, on both cores
 	@tests/sim/run_seeds.sh $(SIM) $(SEEDS)
 
-sim-mutants: $(SIM) ## switch off rules one by one: each must be caught within 2000 seeds
-	@tests/sim/run_mutants.sh $(SIM) 2000
+sim-mutants: $(SIM) ## switch off rules one by one: each must be caught within 800 seeds
+	@tests/sim/run_mutants.sh $(SIM) 800
 
-sim-test: $(SIM) ## the tier of `make test`: seeds, regressions, determinism, mutants
+sim-twins: $(SIM) ## the twins campaign: n=4 in 3 rounds whole, more rounds and validators in samples
+	@tests/sim/run_twins.sh $(SIM) whole
+
+sim-test: $(SIM) ## the tier of `make test`: seeds, regressions, determinism, twins, mutants
 	@tests/sim/run_seeds.sh $(SIM) $(SEEDS)
 	@tests/sim/run_regress.sh $(SIM)
-	@tests/sim/run_mutants.sh $(SIM) 2000
+	@tests/sim/run_twins.sh $(SIM) tier
+	@tests/sim/run_mutants.sh $(SIM) 800

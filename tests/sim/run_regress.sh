@@ -52,6 +52,21 @@ for arguments in "--seed 7 --seeds 20" "--nodes 7 --seed 3 --seeds 5 --json"; do
         failed=1
     fi
 done
+expect 2 --from 3
+expect 2 --twins 6
+expect 2 --twins 3 --nodes 11
+expect 2 --twins 3 --from 9216
+expect 2 --twins 3 --calm
+# What the usage names, the manual page and the guide explain; the page's hyphens stand behind backslashes.
+for text in docs/man/flexsim.1 docs/simulator.md; do
+    said=$(tr -d '\\' <"$here/../../$text")
+    while read -r option; do
+        if ! grep -qe "$option" <<<"$said"; then
+            printf '%s does not name %s\n' "$text" "$option"
+            failed=1
+        fi
+    done < <("$sim" --help | grep -oE -e '--[a-z0-9]+' | sort -u)
+done
 # The market is alive under faults: nothing below may be zero.
 market=$("$sim" --seed 241 --seeds 100 --json 2>/dev/null | head -n 1)
 for what in deals settled partial refunds cancelled expired; do

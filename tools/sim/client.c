@@ -79,7 +79,8 @@ void sim_client_act(struct sim *sim, uint32_t wallet)
 void sim_client_probe(struct sim *sim)
 {
     struct sim_wallet *state = &sim->wallets[TREASURER];
-    if (sim->probe_nonce != 0 || sim->now_ms < sim->gst_ms + 2 * SIM_STORE_RETRY_MS)
+    uint64_t pause = sim_campaign_is_on(sim) ? 0 : 2 * SIM_STORE_RETRY_MS; /* no store is full */
+    if (sim->probe_nonce != 0 || sim->now_ms < sim->gst_ms + pause)
         return;
     sim->probe_nonce =
         state->offered + 1 > state->committed + 1 ? state->offered + 1 : state->committed + 1;

@@ -66,7 +66,7 @@ static bool is_lost(struct sim *sim, int from, int to, const struct sim_frame *f
     const struct sim_weather *weather = &sim->weather;
     uint8_t type = frame->size > 0 ? frame->bytes[0] : 0;
     if (weather->isolated || sim->blocked[from][to] || proof_goes_astray(sim, to, frame) ||
-        is_of_the_past(sim, to, frame))
+        is_of_the_past(sim, to, frame) || sim_campaign_cuts(sim, from, to, frame))
         return true;
     if (weather->isolating_leader) {
         int leader = leader_now(sim);

@@ -1,5 +1,5 @@
 /* Two hosts run the same key (scenarios 25, 47): each is an honest core of its own, each talks with a
- * part of the others, and the parts change. */
+ * part of the others, and the parts change; in a campaign the rounds say who hears whom (campaign.c). */
 #include "tools/sim/persona.h"
 
 static bool is_mine(const struct sim_node *node, const struct sim_node *peer)
@@ -27,7 +27,7 @@ static bool from_my_side(struct sim *sim, struct sim_node *node, int from, struc
 
 static void change_sides(struct sim *sim, struct sim_node *node)
 {
-    if (sim_chance(sim, 200))
+    if (!sim_campaign_is_on(sim) && sim_chance(sim, 200))
         node->side_mask = (uint32_t)sim_random_u64(&sim->random);
 }
 

@@ -10,13 +10,16 @@
 
 static void open_nodes(struct sim *sim)
 {
-    bool observer = sim_chance(sim, 250);
+    bool observer = !sim_campaign_is_on(sim) && sim_chance(sim, 250);
     sim->node_count = sim->config.validators + (observer ? 1 : 0);
     for (uint32_t i = 0; i < sim->node_count; i++) {
         sim->nodes[i].slot = (int)i;
         sim->nodes[i].validator = i < sim->config.validators ? (int)i : -1;
     }
-    sim_weather_plan(sim);
+    if (sim_campaign_is_on(sim))
+        sim_campaign_plan(sim);
+    else
+        sim_weather_plan(sim);
     for (uint32_t i = 0; i < sim->node_count; i++) {
         struct sim_node *node = &sim->nodes[i];
         node->disk = sim_disk_new();
@@ -32,7 +35,9 @@ static struct sim *open_run(const struct sim_config *config, struct sim_result *
     MUST(sim != NULL);
     sim->config = *config;
     sim->result = result;
-    sim_random_seed(&sim->random, config->seed);
+    /* Equal seeds of different scenarios mean different delays. */
+    sim_random_seed(&sim->random,
+                    config->seed + config->twins_index * UINT64_C(0x9E3779B97F4A7C15));
     sim_keys_prepare(sim);
     hash_begin(&sim->digest, HASH_DOMAIN_LOG_LEAF);
     sim->certificates = calloc(SIM_VIEWS_MAX, sizeof *sim->certificates);
@@ -102,7 +107,8 @@ static void handle(struct sim *sim, const struct sim_event *event)
         sim->leap_ms = (int64_t)event->number;
         break;
     case SIM_EVENT_HEAL:
-        sim_weather_heal(sim);
+        if (!sim->weather.healed)
+            sim_weather_heal(sim);
         break;
     }
 }
@@ -124,7 +130,6 @@ static void say_what_is_stuck(struct sim *sim)
 
 static void loop(struct sim *sim)
 {
-    uint64_t end = sim->gst_ms + sim_oracle_bound_ms(sim);
     uint64_t height = 0;
     struct sim_event event;
     while (!sim_failed(sim) && sim_next(sim, &event)) {
@@ -132,6 +137,7 @@ static void loop(struct sim *sim)
         sim->result->events++;
         handle(sim, &event);
         sim_frame_release(event.frame);
+        sim_campaign_watch(sim);
         if (sim->weather.healed && sim->final_count > height) {
             height = sim->final_count;
             sim_client_probe(sim);
@@ -140,7 +146,7 @@ static void loop(struct sim *sim)
             sim->result->healed_ms = sim->now_ms - sim->gst_ms;
             return;
         }
-        if (sim->now_ms > end)
+        if (sim->now_ms > sim->gst_ms + sim_oracle_bound_ms(sim))
             say_what_is_stuck(sim);
         else if (sim->result->events > SIM_EVENTS_MAX)
             sim_fail(sim, SIM_LIVENESS, "a storm: %llu events", (unsigned long long)SIM_EVENTS_MAX);

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "crypto/hash.h"
+#include "tools/sim/twins.h"
 
 enum {
     SIM_FAILURE_SIZE = 240,
@@ -25,13 +26,15 @@ enum sim_outcome { SIM_HELD, SIM_SAFETY, SIM_LIVENESS, SIM_CRASH };
 
 struct sim_config {
     uint64_t seed;
-    uint32_t validators; /* LIMIT_VALIDATORS_MIN to LIMIT_VALIDATORS */
-    int persona;         /* an index of sim_persona_by_name, or one of the two above */
-    int byzantine;       /* how many; SIM_BYZANTINE_RANDOM: as the persona says, at most f */
-    uint32_t mutant;     /* 0 none, else from sim_mutant_by_name */
-    bool ed25519;        /* real signatures of votes instead of a keyed hash */
-    bool calm;           /* no faults of network, disk, clock or power */
-    bool trace;          /* tell the story on standard output */
+    uint32_t validators;   /* LIMIT_VALIDATORS_MIN to LIMIT_VALIDATORS */
+    int persona;           /* an index of sim_persona_by_name, or one of the two above */
+    int byzantine;         /* how many; SIM_BYZANTINE_RANDOM: as the persona says, at most f */
+    uint32_t mutant;       /* 0 none, else from sim_mutant_by_name */
+    bool ed25519;          /* real signatures of votes instead of a keyed hash */
+    bool calm;             /* no faults of network, disk, clock or power */
+    bool trace;            /* tell the story on standard output */
+    uint32_t twins_rounds; /* above 0: a scenario of the twins campaign, `byzantine` are twinned */
+    uint64_t twins_index;
 };
 
 struct sim_result {

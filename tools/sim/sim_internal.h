@@ -9,6 +9,7 @@
  *   audit.c    re-execution by a node apart       persona*.c Byzantine validators
  *   keys.c     keys, genesis, signatures          guard.c    assertions become verdicts
  *   mutant.c   rules switched off on purpose      trace.c    the digest, the story
+ *   twins.c    numbered scenarios of twins        campaign.c one of them in a cluster
  *   market.c   what wallets do on the ledger     meter.c    readings, and proofs of delivery
  *
  * Times: `now_ms` is the simulation's; a node's monotonic and wall clocks are derived from it. */
@@ -222,7 +223,10 @@ struct sim_node {
     struct sim_store store;
     /* Oracles: what its key has said in public or made durable. */
     struct sim_ballot (*ballots)[VOTE_KIND_COUNT]; /* SIM_VIEWS_MAX */
-    uint32_t side_mask;  /* twin: validators that this instance talks with */
+    uint32_t side_mask; /* twin: validators that this instance talks with */
+    uint8_t sides;      /* in the twins campaign: bit r, the side in round r */
+    uint64_t seen_view; /* that it was last seen in, and since when */
+    uint64_t seen_view_ms;
     uint64_t ahead_view; /* bad-ancestry: the view that it has proposed for before its time */
 };
 
@@ -393,6 +397,14 @@ void sim_weather_change(struct sim *sim);
 void sim_weather_calamity(struct sim *sim, const struct sim_event *event);
 void sim_weather_power(struct sim *sim, uint64_t number);
 void sim_weather_heal(struct sim *sim);
+
+/* campaign.c */
+bool sim_campaign_is_on(const struct sim *sim);
+void sim_campaign_plan(struct sim *sim);
+/* Does the sender's side of the frame's round not include that host? */
+bool sim_campaign_cuts(struct sim *sim, int from, int to, const struct sim_frame *frame);
+/* Heals once all hosts have left the last round. */
+void sim_campaign_watch(struct sim *sim);
 
 /* disk.c */
 struct sim_disk *sim_disk_new(void);

@@ -374,6 +374,68 @@ static void only_a_finalized_range_is_taken(void **state)
     assert_false(bft_takes_range(core, &range));
 }
 
+/* The id of a finalization that is known, with signatures of the answering peer's own making: what is
+ * decided, kept and shown to others is the finalization that was verified. */
+static void a_range_is_decided_with_the_verified_finalization(void **state)
+{
+    (void)state;
+    static struct message_range range;
+    start_trusted();
+    struct block_header header = header_of(1, wall_ms);
+    struct hash id;
+    block_header_id(&id, &header);
+    struct certificate known = certificate_of(VOTE_FINALIZE, 1, &id);
+    step((struct bft_input){
+        .kind = BFT_INPUT_CERTIFICATE, .from = 1, .reply_to = 1, .certificate = &known});
+    assert_null(effect(BFT_DECIDE)); /* the block is not here */
+    memset(&range, 0, sizeof range);
+    range.block_count = 1;
+    range.blocks[0].header = header;
+    range.finalization = known;
+    range.finalization.entries[1].signature.bytes[7] ^= 1;
+    step((struct bft_input){.kind = BFT_INPUT_RANGE, .from = 1, .reply_to = 1, .range = &range});
+    const struct bft_effect *decided = effect(BFT_DECIDE);
+    assert_non_null(decided);
+    assert_non_null(decided->certificate);
+    for (uint32_t i = 0; i < known.count; i++)
+        assert_memory_equal(decided->certificate->entries[i].signature.bytes,
+                            known.entries[i].signature.bytes, SIGNATURE_SIZE);
+}
+
+/* More than f lie: a final block stands on another block of view 1 than the notarized one, and this
+ * node has the header of both. It says so, and decides nothing through that view. */
+static void a_path_through_another_notarized_block_decides_nothing(void **state)
+{
+    (void)state;
+    static struct message_proposal proposal;
+    enum { NEXT_LEADER = 2 };
+    start_trusted();
+    struct block_header below = header_of(1, wall_ms);
+    struct hash below_id = propose(&below), other = below_id, id;
+    other.bytes[0] ^= 1;
+    struct certificate notarized = certificate_of(VOTE_NOTARIZE, 1, &other);
+    step((struct bft_input){
+        .kind = BFT_INPUT_CERTIFICATE, .from = 1, .reply_to = 1, .certificate = &notarized});
+    struct block_header header = header_of(2, wall_ms + 1);
+    header.height = 2;
+    header.parent_view = 1;
+    header.parent_id = below_id;
+    block_header_id(&id, &header);
+    memset(&proposal, 0, sizeof proposal);
+    proposal.header = header;
+    proposal.vote = vote_of(VOTE_NOTARIZE, 2, &id, NEXT_LEADER);
+    step((struct bft_input){.kind = BFT_INPUT_PROPOSAL,
+                            .from = NEXT_LEADER,
+                            .reply_to = NEXT_LEADER,
+                            .proposal = &proposal});
+    assert_null(effect(BFT_ALARM));
+    struct certificate final = certificate_of(VOTE_FINALIZE, 2, &id);
+    step((struct bft_input){
+        .kind = BFT_INPUT_CERTIFICATE, .from = 1, .reply_to = 1, .certificate = &final});
+    assert_non_null(effect(BFT_ALARM));
+    assert_null(effect(BFT_DECIDE));
+}
+
 /* Any numbers, any flags, from anybody: no crash, no own vote that excludes another. */
 static void hostile_inputs(void **state)
 {
@@ -453,6 +515,8 @@ int main(void)
         cmocka_unit_test(nullify_with_f_plus_one),
         cmocka_unit_test(contradicting_certificates_stop_the_vote),
         cmocka_unit_test(only_a_finalized_range_is_taken),
+        cmocka_unit_test(a_range_is_decided_with_the_verified_finalization),
+        cmocka_unit_test(a_path_through_another_notarized_block_decides_nothing),
         cmocka_unit_test(hostile_inputs),
     };
     return cmocka_run_group_tests(tests, NULL, finish);

@@ -1,5 +1,6 @@
-/* The simulator's own machinery, without a cluster in it: equal seeds give equal chance, virtual time
- * is in order, and a power cut takes from a disk what no sync had made safe, and nothing else. */
+/* The simulator's own machinery: equal seeds give equal chance, virtual time is in order, a power cut
+ * takes from a disk what no sync had made safe, and nothing else; the scenarios of the twins campaign
+ * are as many as a count by hand finds, and all different. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -212,6 +213,223 @@ static void a_copy_of_a_disk_stays_as_it_was(void **state)
     free_sim(sim);
 }
 
+/* --- one node with its disks, and no peers ------------------------------------------------------- */
+
+static void open_node(struct sim *sim, struct sim_node *node)
+{
+    sim->node_count = 1;
+    node->disk = sim_disk_new();
+    node->ballots = calloc(SIM_VIEWS_MAX, sizeof *node->ballots);
+    assert_non_null(node->ballots);
+    sim_store_open(sim, &node->store, 0);
+    sim_node_start(sim, node);
+    assert_true(node->up);
+}
+
+static void close_node(struct sim_node *node)
+{
+    if (node->up)
+        sim_node_free(node);
+    sim_disk_free(node->disk);
+    sim_store_free(&node->store);
+    free(node->ballots);
+}
+
+/* As if a quorum had answered and view 1 had brought nothing for long. */
+static void give_up_view_1(struct sim *sim, struct sim_node *node)
+{
+    struct bft_input tick = sim_input(BFT_INPUT_TICK);
+    node->core->trusted = true;
+    sim->now_ms += 5000;
+    sim_feed(sim, node, &tick);
+    sim_settle(sim, node);
+}
+
+/* Until a sync returns, a crash can make a vote unsaid: it is nobody's, and another one may follow. */
+static void a_vote_whose_sync_fails_is_nobodys(void **state)
+{
+    struct sim *sim = new_sim(17);
+    struct sim_node *node = &sim->nodes[0];
+    (void)state;
+    open_node(sim, node);
+    node->sync_fails = true;
+    give_up_view_1(sim, node);
+    assert_false(node->up);
+    assert_false(node->ballots[1][VOTE_NULLIFY].has);
+    sim_disk_free(node->disk); /* of the unsynced turn nothing reached it */
+    node->disk = sim_disk_new();
+    sim_node_start(sim, node);
+    give_up_view_1(sim, node);
+    assert_true(node->up);
+    assert_true(node->ballots[1][VOTE_NULLIFY].has);
+    assert_false(sim_failed(sim));
+    close_node(node);
+    free_sim(sim);
+}
+
+/* A database that is full from the first moment still takes the genesis state, with which the node's
+ * home was made; what it refuses is blocks. */
+static void a_full_chain_database_has_its_genesis(void **state)
+{
+    struct sim *sim = new_sim(19);
+    struct sim_store store;
+    struct store_block block;
+    char problem[160];
+    (void)state;
+    sim_store_open(sim, &store, 0);
+    store.full = true;
+    struct chain_backend backend = sim_store_face(&store);
+    struct chain *chain = chain_open(sim->genesis, &backend, problem);
+    assert_non_null(chain);
+    assert_true(store.tip.has_genesis);
+    memset(&block, 0, sizeof block);
+    block.height = 1;
+    assert_int_equal(backend.commit(backend.context, &block), STORE_FULL);
+    chain_close(chain);
+    sim_store_free(&store);
+    free_sim(sim);
+}
+
+/* --- the twins campaign ---------------------------------------------------------------------------- */
+
+enum { VALIDATORS = 4, HOSTS = VALIDATORS + 1, ROUNDS = 2, COLUMNS = 1 << ROUNDS };
+
+/* The scenario's one name, whatever its sides and its twin's hosts are called: the least of all numbers
+ * that renaming gives. With two rounds, led by validators 2 and 3, validators 0 and 1 are alike. */
+static uint32_t canonical(const struct sim_twins_scenario *scenario)
+{
+    static const uint8_t orders[][VALIDATORS] = {{0, 1, 2, 3}, {1, 0, 2, 3}};
+    uint32_t least = UINT32_MAX;
+    for (uint32_t names = 0; names < 2 * 2 * COLUMNS; names++) {
+        const uint8_t *order = orders[names & 1];
+        bool swapped = (names & 2) != 0;
+        uint8_t sides = (uint8_t)(names >> 2);
+        uint32_t number = 0;
+        uint8_t second = 0;
+        for (uint32_t i = 0; i < VALIDATORS; i++) {
+            bool twinned = scenario->is_twinned[order[i]];
+            uint8_t mine = scenario->sides[order[i]], other = scenario->sides[VALIDATORS];
+            number = number * 2 + twinned;
+            number = number * COLUMNS + ((twinned && swapped ? other : mine) ^ sides);
+            if (twinned)
+                second = (uint8_t)((swapped ? mine : other) ^ sides);
+        }
+        number = number * COLUMNS + second;
+        least = number < least ? number : least;
+    }
+    return least;
+}
+
+static int compare_numbers(const void *a, const void *b)
+{
+    uint32_t first = *(const uint32_t *)a, second = *(const uint32_t *)b;
+    return first < second ? -1 : first > second;
+}
+
+static uint32_t distinct(uint32_t *numbers, uint32_t count)
+{
+    uint32_t kept = 0;
+    qsort(numbers, count, sizeof *numbers, compare_numbers);
+    for (uint32_t i = 0; i < count; i++)
+        if (i == 0 || numbers[i] != numbers[i - 1])
+            numbers[kept++] = numbers[i];
+    return kept;
+}
+
+/* Every scenario is there, and once. */
+static void scenarios_of_twins_are_all_and_differ(void **state)
+{
+    const struct sim_twins twins = {.validators = VALIDATORS, .twinned = 1, .rounds = ROUNDS};
+    static uint32_t by_hand[VALIDATORS << (ROUNDS * HOSTS)],
+        numbered[VALIDATORS << (ROUNDS * HOSTS)];
+    struct sim_twins_scenario scenario;
+    uint32_t count = 0;
+    uint64_t total = 0;
+    (void)state;
+    for (uint32_t twin = 0; twin < VALIDATORS; twin++)
+        for (uint32_t all = 0; all < 1U << (ROUNDS * HOSTS); all++) {
+            memset(&scenario, 0, sizeof scenario);
+            scenario.is_twinned[twin] = true;
+            for (uint32_t host = 0; host < HOSTS; host++)
+                scenario.sides[host] = (uint8_t)(all >> (ROUNDS * host) & (COLUMNS - 1));
+            by_hand[count++] = canonical(&scenario);
+        }
+    count = distinct(by_hand, count);
+    assert_true(sim_twins_count(&twins, &total));
+    assert_int_equal(total, count);
+    for (uint32_t i = 0; i < total; i++) {
+        sim_twins_scenario(&twins, i, &scenario);
+        numbered[i] = canonical(&scenario);
+    }
+    assert_int_equal(distinct(numbered, count), count);
+    assert_memory_equal(numbered, by_hand, count * sizeof by_hand[0]);
+}
+
+/* All campaigns that the manual names can be numbered, to the last scenario. */
+static void campaigns_of_ten_validators_are_numbered(void **state)
+{
+    (void)state;
+    for (uint32_t n = LIMIT_VALIDATORS_MIN; n <= SIM_TWINS_NODES_MAX; n++)
+        for (uint32_t rounds = 1; rounds <= SIM_TWINS_ROUNDS_MAX; rounds++) {
+            const struct sim_twins twins = {n, (n - 1) / 3, rounds};
+            struct sim_twins_scenario scenario;
+            uint64_t total = 0;
+            uint32_t twinned = 0;
+            assert_true(sim_twins_count(&twins, &total));
+            sim_twins_scenario(&twins, total - 1, &scenario);
+            for (uint32_t i = 0; i < n; i++)
+                twinned += scenario.is_twinned[i];
+            assert_int_equal(twinned, twins.twinned);
+            for (uint32_t i = 0; i < n + twinned; i++)
+                assert_true(scenario.sides[i] < 1U << rounds);
+        }
+}
+
+static void a_sample_is_even_and_repeats_nothing(void **state)
+{
+    static const uint64_t totals[] = {1, 2, 12, 1000, 9216, 139264};
+    (void)state;
+    for (size_t t = 0; t < sizeof totals / sizeof totals[0]; t++) {
+        uint64_t total = totals[t];
+        bool *seen = calloc(total, sizeof *seen);
+        assert_non_null(seen);
+        for (uint64_t i = 0; i < total; i++) {
+            uint64_t index = sim_twins_sample(total, i);
+            assert_true(index < total && !seen[index]);
+            seen[index] = true;
+            if (i + 1 != 100 || total < 9216)
+                continue;
+            uint64_t gap = 0; /* of a hundred, no two neighbours are two average gaps apart */
+            for (uint64_t k = 0; k < total; k++) {
+                gap = seen[k] ? 0 : gap + 1;
+                assert_true(gap < 2 * total / 100);
+            }
+        }
+        free(seen);
+    }
+}
+
+/* One and the same scenario: one split that no quorum survives, and it goes on behind it. */
+static void a_scenario_of_twins_is_played_the_same_twice(void **state)
+{
+    struct sim_config config = {.seed = 3,
+                                .validators = 4,
+                                .persona = SIM_PERSONA_RANDOM,
+                                .byzantine = 1,
+                                .twins_rounds = 3,
+                                .twins_index = 5000};
+    struct sim_result first, second, other;
+    (void)state;
+    sim_run(&config, &first);
+    sim_run(&config, &second);
+    config.twins_index++;
+    sim_run(&config, &other);
+    assert_int_equal(first.outcome, SIM_HELD);
+    assert_true(first.heights >= SIM_GOAL);
+    assert_true(hash_equal(&first.digest, &second.digest));
+    assert_false(hash_equal(&first.digest, &other.digest));
+}
+
 static void equal_configurations_give_equal_runs(void **state)
 {
     struct sim_config config = {.seed = 5,
@@ -239,6 +457,12 @@ int main(void)
         cmocka_unit_test(links_block_clog_and_lose),
         cmocka_unit_test(a_power_cut_takes_unsynced_bytes_only),
         cmocka_unit_test(a_copy_of_a_disk_stays_as_it_was),
+        cmocka_unit_test(a_vote_whose_sync_fails_is_nobodys),
+        cmocka_unit_test(a_full_chain_database_has_its_genesis),
+        cmocka_unit_test(scenarios_of_twins_are_all_and_differ),
+        cmocka_unit_test(campaigns_of_ten_validators_are_numbered),
+        cmocka_unit_test(a_sample_is_even_and_repeats_nothing),
+        cmocka_unit_test(a_scenario_of_twins_is_played_the_same_twice),
         cmocka_unit_test(equal_configurations_give_equal_runs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
