@@ -57,9 +57,6 @@ struct bft *bft_create(void *memory, const struct bft_config *config)
     core->ring = (uint8_t *)memory + bft_head_size();
     core->proof_headers = core->ring + (size_t)LIMIT_VIEW_WINDOW * core->stride;
     validator_set_hash(&core->set_hash, &config->set);
-    /* Only the marks: a slot's page is touched when its view comes. */
-    for (size_t i = 0; i < LIMIT_VIEW_WINDOW; i++)
-        ((struct bft_slot *)(void *)(core->ring + i * core->stride))->in_use = false;
     core->final_view = core->decided_view = config->final_view;
     core->final_id = core->decided_id = config->final_id;
     core->decided_height = core->committed_height = config->final_height;

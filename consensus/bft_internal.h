@@ -93,7 +93,6 @@ struct bft_held {
 enum bft_own { BFT_OWN_NONE, BFT_OWN_UNSYNCED, BFT_OWN_DURABLE };
 
 struct bft_slot {
-    bool in_use;
     uint64_t view;
     enum bft_own own[VOTE_KIND_COUNT];
     struct bft_ballot own_ballot[VOTE_KIND_COUNT];
@@ -142,6 +141,7 @@ struct bft {
     int self;        /* -1: observer */
     size_t stride;
     uint8_t *ring;
+    bool slot_used[LIMIT_VIEW_WINDOW]; /* apart, so that a new core touches no slot's page */
     uint8_t *proof_headers; /* LIMIT_VIEW_WINDOW headers, written once, when the epoch ends */
     struct hash set_hash;   /* a header that names another next_set is a boundary */
     bool ended;             /* the boundary block is decided */

@@ -51,7 +51,7 @@ struct bft_slot *bft_slot_find(const struct bft *core, uint64_t view)
     if (view < base || view - base >= LIMIT_VIEW_WINDOW)
         return NULL;
     struct bft_slot *slot = slot_at(core, view);
-    return slot->in_use && slot->view == view ? slot : NULL;
+    return core->slot_used[view % LIMIT_VIEW_WINDOW] && slot->view == view ? slot : NULL;
 }
 
 struct bft_slot *bft_slot_claim(struct bft *core, uint64_t view)
@@ -60,9 +60,10 @@ struct bft_slot *bft_slot_claim(struct bft *core, uint64_t view)
     if (view < base || view - base >= LIMIT_VIEW_WINDOW)
         return NULL;
     struct bft_slot *slot = slot_at(core, view);
-    if (!slot->in_use || slot->view != view) {
+    bool *used = &core->slot_used[view % LIMIT_VIEW_WINDOW];
+    if (!*used || slot->view != view) {
         memset(slot, 0, sizeof *slot);
-        slot->in_use = true;
+        *used = true;
         slot->view = view;
     }
     return slot;
