@@ -38,6 +38,7 @@ struct plan {
 
 struct totals {
     uint64_t seeds, safety, liveness, crash;
+    uint64_t epochs, epochs_before, proven_by_descendants;
     uint64_t events, heights, transactions, crashes, evidence, healed_ms_max;
     uint64_t deals, settled, partial, refunds, cancelled, expired;
     struct hash_state digest;
@@ -59,6 +60,7 @@ _Noreturn void fatal_environment(const char *what)
 
 static const char usage[] =
     "usage: flexsim [--seed S] [--seeds COUNT] [--nodes N] [--persona NAME|random|none]\n"
+    "               [--epochs random|none|always|tour]\n"
     "               [--byzantine COUNT] [--mutant NAME] [--ed25519] [--calm] [--trace] [--json]\n"
     "       flexsim --twins ROUNDS [--from I] [--count K] [--nodes N] [--byzantine COUNT]\n"
     "               [--seed S] [--mutant NAME] [--ed25519] [--trace] [--json]\n"
@@ -152,6 +154,10 @@ static bool parse_valued(struct options *options, const char *option, const char
         options->config.byzantine = good ? (int)number : SIM_BYZANTINE_RANDOM;
         return good;
     }
+    if (strcmp(option, "--epochs") == 0) {
+        options->config.epochs = sim_epochs_by_name(value);
+        return options->config.epochs != SIM_EPOCHS_COUNT;
+    }
     if (strcmp(option, "--mutant") == 0) {
         options->config.mutant = sim_mutant_by_name(value);
         return options->config.mutant != 0;
@@ -198,13 +204,16 @@ static int parse(struct options *options, int count, char **arguments)
 static void print_reproduction(const struct options *options, uint64_t seed, uint64_t index)
 {
     char byzantine[32] = "", what[96];
+    const enum sim_epochs epochs = options->config.epochs;
     if (options->config.byzantine >= 0)
         (void)snprintf(byzantine, sizeof byzantine, " --byzantine %d", options->config.byzantine);
     if (options->config.twins_rounds > 0)
         (void)snprintf(what, sizeof what, "--twins %u --from %llu --count 1",
                        options->config.twins_rounds, (unsigned long long)index);
     else
-        (void)snprintf(what, sizeof what, "--persona %s", options->persona);
+        (void)snprintf(what, sizeof what, "--persona %s%s%s", options->persona,
+                       epochs != SIM_EPOCHS_RANDOM ? " --epochs " : "",
+                       epochs != SIM_EPOCHS_RANDOM ? sim_epochs_name(epochs) : "");
     fprintf(stderr, "  reproduce: flexsim --seed %llu --nodes %u %s%s%s%s%s%s --trace\n",
             (unsigned long long)seed, options->config.validators, what, byzantine,
             options->config.mutant != 0 ? " --mutant " : "",
@@ -232,6 +241,9 @@ static void count(struct totals *totals, const struct options *options,
     totals->transactions += result->transactions;
     totals->crashes += result->crashes;
     totals->evidence += result->evidence;
+    totals->epochs += result->epochs;
+    totals->epochs_before += result->epochs_before;
+    totals->proven_by_descendants += result->proven_by_descendants;
     totals->deals += result->deals;
     totals->settled += result->settled;
     totals->partial += result->partial;
@@ -284,6 +296,9 @@ static void print_json(const struct options *options, const struct totals *total
            (unsigned long long)totals->deals, (unsigned long long)totals->settled,
            (unsigned long long)totals->partial, (unsigned long long)totals->refunds,
            (unsigned long long)totals->cancelled, (unsigned long long)totals->expired);
+    printf(",\"epochs\":%llu,\"epochs_before_healing\":%llu,\"proven_by_descendants\":%llu",
+           (unsigned long long)totals->epochs, (unsigned long long)totals->epochs_before,
+           (unsigned long long)totals->proven_by_descendants);
     if (totals->first_failure[0] != '\0') {
         printf(",\"first_failure\":{\"seed\":%llu,\"what\":",
                (unsigned long long)totals->first_seed);
@@ -385,6 +400,8 @@ int main(int argument_count, char **arguments)
         (options.config.persona == SIM_PERSONA_NONE ||
          options.config.byzantine >= (int)options.config.validators))
         return bad_usage("--byzantine wants a persona, and at least one honest validator", NULL);
+    if (options.config.epochs == SIM_EPOCHS_TOUR && options.config.validators != 4)
+        return bad_usage("--epochs tour begins with --nodes 4", NULL);
     struct plan plan = {0, 0};
     bool campaign = options.config.twins_rounds > 0;
     if (!campaign && (options.has_from || options.has_count))

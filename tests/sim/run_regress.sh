@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# usage: run_regress.sh FLEXSIM: replays each line of regress.txt (arguments of flexsim; what follows a #
+# usage: run_regress.sh FLEXSIM: replays each line of regress*.txt (arguments of flexsim; what follows a #
 # is said to people), then runs one seed twice and compares digests, and checks the exit codes.
 set -uo pipefail
 sim=$1
@@ -16,7 +16,7 @@ while IFS= read -r line; do
         printf 'regression: flexsim %s\n%s\n' "$arguments" "$said"
         failed=1
     fi
-done <"$here/regress.txt"
+done < <(cat "$here"/regress*.txt)
 
 expect() {
     local wanted=$1
@@ -35,6 +35,8 @@ expect 2 --seed
 expect 2 --seeds 0
 expect 2 --byzantine 4 --seed 1
 expect 2 --byzantine 1 --persona none --seed 1
+expect 2 --epochs sometimes --seed 1
+expect 2 --epochs tour --nodes 7 --seed 1
 # f lie: nothing breaks. One more: the chain does, and the oracles must see it.
 expect 0 --seed 1 --seeds 10 --persona colluder
 expect 0 --nodes 7 --seed 1 --seeds 5 --persona colluder
@@ -72,6 +74,14 @@ market=$("$sim" --seed 241 --seeds 100 --json 2>/dev/null | head -n 1)
 for what in deals settled partial refunds cancelled expired; do
     if ! grep -qE "\"$what\":[1-9]" <<<"$market"; then
         printf 'flexsim: no %s on the ledger\n' "$what"
+        failed=1
+    fi
+done
+# Sets change before healing and after it.
+changes=$("$sim" --seed 1 --seeds 40 --epochs always --json 2>/dev/null | head -n 1)
+for what in epochs epochs_before_healing; do
+    if ! grep -qE "\"$what\":[1-9]" <<<"$changes"; then
+        printf 'flexsim: no %s\n' "$what"
         failed=1
     fi
 done

@@ -16,13 +16,16 @@ void sim_audit_open(struct sim *sim)
     MUST(sim->audit != NULL);
 }
 
-void sim_audit_block(struct sim *sim, struct sim_final *final,
-                     const struct certificate *certificate)
+void sim_audit_block(struct sim *sim, struct sim_final *final, const struct finality *finality)
 {
     struct bytes_view body = bytes_view_of(final->body, final->body_size);
     unsigned long long height = final->header.height;
     if (!chain_add_body(sim->audit, &final->header, body, true) ||
-        chain_commit(sim->audit, &final->header, certificate) != STORE_OK) {
+        (finality != NULL && finality->headers.size > 0
+             ? chain_commit_boundary(sim->audit, &final->header, &finality->certificate,
+                                     finality->headers)
+             : chain_commit(sim->audit, &final->header,
+                            finality != NULL ? &finality->certificate : NULL)) != STORE_OK) {
         sim_fail(sim, SIM_SAFETY, "the audit node refuses the final block of height %llu", height);
         return;
     }
@@ -97,7 +100,7 @@ void sim_audit_end(struct sim *sim)
     count_market(sim, view, STATE_DEAL);
     count_market(sim, view, STATE_ORDER);
     for (uint64_t nonce = 1; nonce <= sim->wallets[SIM_WALLETS].committed; nonce++)
-        minted += sim_minted(nonce);
+        minted += sim_minted(sim, nonce);
     if (sum != minted)
         sim_fail(sim, SIM_SAFETY, "value is not conserved: %lld in all pots, %lld minted",
                  (long long)sum, (long long)minted);

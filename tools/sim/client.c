@@ -21,7 +21,7 @@ void sim_client_plan(struct sim *sim)
 
 static struct sim_node *some_node(struct sim *sim)
 {
-    struct sim_node *node = &sim->nodes[sim_below(sim, sim->config.validators)];
+    struct sim_node *node = &sim->nodes[sim_below(sim, sim->keyed)];
     return node->up && node->busy_until_ms <= sim->now_ms ? node : NULL;
 }
 
@@ -86,7 +86,7 @@ void sim_client_probe(struct sim *sim)
         state->offered + 1 > state->committed + 1 ? state->offered + 1 : state->committed + 1;
     MUST(sim->probe_nonce <= SIM_WALLET_NONCES);
     sim->probe_ms = sim->now_ms;
-    for (uint32_t i = 0; i < sim->config.validators; i++) {
+    for (uint32_t i = 0; i < sim->keyed; i++) {
         struct sim_node *node = &sim->nodes[i];
         if (!node->up)
             continue;

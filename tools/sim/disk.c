@@ -62,14 +62,15 @@ static void reserve(struct sim_segment *segment, size_t more)
     MUST(segment->bytes != NULL);
 }
 
-static struct journal_config config_of(const struct sim *sim)
+static struct journal_config config_of(const struct sim *sim, const struct sim_disk *disk)
 {
-    return (struct journal_config){.directory = "journal", .genesis = sim->genesis_id, .epoch = 0};
+    return (struct journal_config){
+        .directory = "journal", .genesis = sim->genesis_id, .epoch = disk->epoch};
 }
 
 static void segment_create(struct sim *sim, struct sim_disk *disk, uint64_t number)
 {
-    struct journal_config config = config_of(sim);
+    struct journal_config config = config_of(sim, disk);
     MUST(disk->count < SIM_SEGMENTS_MAX);
     struct sim_segment *segment = &disk->segments[disk->count++];
     memset(segment, 0, sizeof *segment);
@@ -324,7 +325,7 @@ static enum journal_result check_sequence(const struct sim_disk *disk)
 static enum journal_result scan_all(struct sim *sim, struct sim_node *node)
 {
     struct sim_disk *disk = node->disk;
-    struct journal_config config = config_of(sim);
+    struct journal_config config = config_of(sim, disk);
     struct replay context = {sim, node};
     struct segment_scan scan = {.config = &config, .replay = replay_entry, .context = &context};
     char problem[160];

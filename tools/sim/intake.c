@@ -52,7 +52,7 @@ static bool take_proposal(struct sim *sim, struct sim_node *node, int from,
     struct message_block block = {.header = proposal.header, .body = proposal.body};
     if (!add_body(node, &block))
         return false;
-    struct bft_input input = sim_input_from(sim, BFT_INPUT_PROPOSAL, from);
+    struct bft_input input = sim_input_from(sim, node, BFT_INPUT_PROPOSAL, from);
     input.header = &proposal.header;
     input.vote = &proposal.vote;
     input.proposal = &proposal;
@@ -71,7 +71,7 @@ static bool take_block(struct sim *sim, struct sim_node *node, int from, struct 
         return true;
     if (!add_body(node, &block))
         return false;
-    struct bft_input input = sim_input_from(sim, BFT_INPUT_BLOCK, from);
+    struct bft_input input = sim_input_from(sim, node, BFT_INPUT_BLOCK, from);
     input.header = &block.header;
     sim_feed(sim, node, &input);
     return true;
@@ -87,7 +87,7 @@ static bool take_range(struct sim *sim, struct sim_node *node, int from, struct 
     for (uint32_t i = 0; i < range.block_count; i++)
         if (!add_body(node, &range.blocks[i]))
             return false;
-    struct bft_input input = sim_input_from(sim, BFT_INPUT_RANGE, from);
+    struct bft_input input = sim_input_from(sim, node, BFT_INPUT_RANGE, from);
     input.range = &range;
     sim_feed(sim, node, &input);
     return true;
@@ -98,7 +98,7 @@ static bool take_vote(struct sim *sim, struct sim_node *node, int from, struct b
     struct vote vote;
     if (!message_decode_vote(&vote, payload))
         return false;
-    struct bft_input input = sim_input_from(sim, BFT_INPUT_VOTE, from);
+    struct bft_input input = sim_input_from(sim, node, BFT_INPUT_VOTE, from);
     input.vote = &vote;
     sim_feed(sim, node, &input);
     return true;
@@ -110,7 +110,7 @@ static bool take_certificate(struct sim *sim, struct sim_node *node, int from,
     struct certificate certificate;
     if (!message_decode_certificate(&certificate, payload))
         return false;
-    struct bft_input input = sim_input_from(sim, BFT_INPUT_CERTIFICATE, from);
+    struct bft_input input = sim_input_from(sim, node, BFT_INPUT_CERTIFICATE, from);
     input.certificate = &certificate;
     sim_feed(sim, node, &input);
     return true;
@@ -119,7 +119,7 @@ static bool take_certificate(struct sim *sim, struct sim_node *node, int from,
 static bool take_get_cert(struct sim *sim, struct sim_node *node, int from,
                           struct bytes_view payload)
 {
-    struct bft_input input = sim_input_from(sim, BFT_INPUT_GET_CERT, from);
+    struct bft_input input = sim_input_from(sim, node, BFT_INPUT_GET_CERT, from);
     if (!message_decode_get_cert(&input.view, payload))
         return false;
     sim_feed(sim, node, &input);
@@ -131,7 +131,7 @@ static bool take_status(struct sim *sim, struct sim_node *node, int from, struct
     struct message_status status;
     if (!message_decode_status(&status, payload))
         return false;
-    struct bft_input input = sim_input_from(sim, BFT_INPUT_STATUS, from);
+    struct bft_input input = sim_input_from(sim, node, BFT_INPUT_STATUS, from);
     input.status = &status;
     sim_feed(sim, node, &input);
     return true;
@@ -140,7 +140,7 @@ static bool take_status(struct sim *sim, struct sim_node *node, int from, struct
 static bool take_get_high_vote(struct sim *sim, struct sim_node *node, int from,
                                struct bytes_view payload)
 {
-    struct bft_input input = sim_input_from(sim, BFT_INPUT_GET_HIGH_VOTE, from);
+    struct bft_input input = sim_input_from(sim, node, BFT_INPUT_GET_HIGH_VOTE, from);
     if (!message_decode_get_high_vote(&input.key, payload))
         return false;
     sim_feed(sim, node, &input);
@@ -152,7 +152,7 @@ static bool take_high_vote(struct sim *sim, struct sim_node *node, int from,
 {
     struct vote vote;
     bool has_vote = false;
-    struct bft_input input = sim_input_from(sim, BFT_INPUT_HIGH_VOTE, from);
+    struct bft_input input = sim_input_from(sim, node, BFT_INPUT_HIGH_VOTE, from);
     if (!message_decode_high_vote(&input.key, &has_vote, &vote, payload))
         return false;
     input.vote = has_vote ? &vote : NULL;
@@ -263,7 +263,8 @@ enum contract_error sim_take_transaction(struct sim *sim, struct sim_node *node,
     frame[0] = MESSAGE_TRANSACTION;
     memcpy(frame + 1, envelope.data, envelope.size);
     for (uint32_t i = 0; i < sim->node_count; i++)
-        if (sim->nodes[i].validator >= 0 && sim->nodes[i].validator != node->validator)
+        if (sim->nodes[i].validator != node->validator &&
+            sim_place(sim, node->epoch, sim->nodes[i].validator) >= 0)
             sim_send_now(sim, node, (int)i, bytes_view_of(frame, 1 + envelope.size));
     return CONTRACT_OK;
 }
@@ -290,7 +291,7 @@ static bool has_pending(struct sim *sim, struct sim_node *node)
 void sim_feed_pending(struct sim *sim, struct sim_node *node)
 {
     struct sim_shell *shell = node->shell;
-    if (!shell->pending_changed || node->validator < 0)
+    if (!shell->pending_changed || node->place < 0)
         return;
     shell->pending_changed = false;
     bool pending = !shell->store_full && has_pending(sim, node);

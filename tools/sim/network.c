@@ -25,13 +25,16 @@ static void deliver_at(struct sim *sim, int from, int to, struct sim_frame *fram
 /* The highest view that an honest node is in leads whom? */
 static int leader_now(const struct sim *sim)
 {
-    uint64_t view = 0;
+    uint64_t view = 0, epoch = 0;
     for (uint32_t i = 0; i < sim->node_count; i++) {
         const struct sim_node *node = &sim->nodes[i];
-        if (node->up && sim_node_is_honest(node) && node->core->view > view)
+        if (!node->up || !sim_node_is_honest(node) || node->epoch < epoch)
+            continue;
+        if (node->epoch > epoch || node->core->view > view)
             view = node->core->view;
+        epoch = node->epoch;
     }
-    return (int)validator_set_leader(&sim->set, 0, view);
+    return sim_key_at(sim, epoch, validator_set_leader(&sim->epochs[epoch].set, epoch, view));
 }
 
 /* Scenario 12: notarizations reach one half only, nullifications the other. */

@@ -67,9 +67,9 @@ static void create_core(struct sim *sim, struct sim_node *node)
     const struct genesis *genesis = sim->genesis;
     const struct store_tip *tip = chain_tip(node->chain);
     struct bft_config config = {.genesis = sim->genesis_id,
-                                .set = sim->set,
-                                .epoch = 0,
-                                .observer = node->validator < 0,
+                                .set = *sim_set_of(sim, node),
+                                .epoch = node->epoch,
+                                .observer = node->place < 0,
                                 .timing = {.delta_ms = genesis->delta_ms,
                                            .block_interval_ms = genesis->block_interval_ms,
                                            .max_idle_ms = genesis->max_idle_ms,
@@ -81,9 +81,9 @@ static void create_core(struct sim *sim, struct sim_node *node)
                                 .final_view = tip->view,
                                 .final_id = tip->block_id,
                                 .final_time = tip->time};
-    if (node->validator >= 0)
+    if (node->place >= 0)
         config.seed = sim->seeds[node->validator];
-    node->core = bft_create(core_memory(node->slot, sim->config.validators), &config);
+    node->core = bft_create(core_memory(node->slot, config.set.count), &config);
     MUST(node->core != NULL);
     node->core->signing = sim->signing;
     if (sim_node_is_honest(node))
@@ -131,24 +131,15 @@ static void watch_deadline(struct sim *sim, struct sim_node *node)
     sim_node_at(sim, node, SIM_EVENT_TICK, at - sim->now_ms, 0);
 }
 
-void sim_node_start(struct sim *sim, struct sim_node *node)
+/* What a start and a new epoch share: the journal read back, then the core's first step. */
+static void run_core(struct sim *sim, struct sim_node *node)
 {
-    const struct mempool_limits limits = {.bytes_max = 0, .bytes_per_sender_max = 0};
-    char problem[160];
-    struct chain_backend backend = sim_store_face(&node->store);
-    MUST(!node->up);
-    node->chain = chain_open(sim->genesis, &backend, problem);
-    node->mempool = mempool_create(&limits);
-    node->shell = sim_shell_new();
-    MUST(node->chain != NULL && node->mempool != NULL);
-    create_core(sim, node);
-    node->up = true;
-    node->tick_ms = 0;
     enum journal_result result = sim_disk_open(sim, node);
     const char *refusal = refusal_of(result);
-    sim_story(sim, node, "starts at height %llu%s%s",
-              (unsigned long long)chain_tip(node->chain)->height, refusal != NULL ? ": " : "",
-              refusal != NULL ? refusal : "");
+    sim_story(sim, node, "starts at height %llu in epoch %llu%s%s%s",
+              (unsigned long long)chain_tip(node->chain)->height, (unsigned long long)node->epoch,
+              node->validator >= 0 && node->place < 0 ? ", not in the set" : "",
+              refusal != NULL ? ": " : "", refusal != NULL ? refusal : "");
     if (refusal != NULL) {
         if (!node->faulty)
             sim_fail(sim, SIM_SAFETY, "node %d finds its own journal unsound: %s", node->slot,
@@ -159,9 +150,41 @@ void sim_node_start(struct sim *sim, struct sim_node *node)
     }
     if (node->persona != NULL && node->persona->restarted != NULL)
         node->persona->restarted(sim, node);
-    node->shell->pending_changed = true;
     struct bft_input start = sim_input(BFT_INPUT_START);
     sim_feed(sim, node, &start);
+}
+
+void sim_node_switch(struct sim *sim, struct sim_node *node)
+{
+    bft_destroy(node->core);
+    sim_node_enter(sim, node);
+    create_core(sim, node);
+    node->tick_ms = 0;
+    run_core(sim, node);
+    for (uint32_t i = 0; i < sim->node_count && node->up; i++) {
+        if ((int)i == node->slot || !sim->nodes[i].up)
+            continue;
+        struct bft_input up = sim_input_from(sim, node, BFT_INPUT_PEER_UP, (int)i);
+        sim_feed(sim, node, &up);
+    }
+}
+
+void sim_node_start(struct sim *sim, struct sim_node *node)
+{
+    const struct mempool_limits limits = {.bytes_max = 0, .bytes_per_sender_max = 0};
+    char problem[160];
+    struct chain_backend backend = sim_store_face(&node->store);
+    MUST(!node->up);
+    node->chain = chain_open(sim->genesis, &backend, problem);
+    node->mempool = mempool_create(&limits);
+    node->shell = sim_shell_new();
+    MUST(node->chain != NULL && node->mempool != NULL);
+    sim_node_enter(sim, node);
+    create_core(sim, node);
+    node->up = true;
+    node->tick_ms = 0;
+    node->shell->pending_changed = true;
+    run_core(sim, node);
     sim_settle(sim, node);
     if (!node->up)
         return;
@@ -217,7 +240,7 @@ static void on_peer_up(struct sim *sim, struct sim_node *node, uint64_t peer)
 {
     if (!sim->nodes[peer].up)
         return;
-    struct bft_input input = sim_input_from(sim, BFT_INPUT_PEER_UP, (int)peer);
+    struct bft_input input = sim_input_from(sim, node, BFT_INPUT_PEER_UP, (int)peer);
     sim_feed(sim, node, &input);
 }
 
@@ -247,6 +270,7 @@ static void handle(struct sim *sim, struct sim_node *node, const struct sim_even
     case SIM_EVENT_START:
     case SIM_EVENT_KILL:
     case SIM_EVENT_WALLET:
+    case SIM_EVENT_GOVERN:
     case SIM_EVENT_WEATHER:
     case SIM_EVENT_POWER:
     case SIM_EVENT_CALAMITY:

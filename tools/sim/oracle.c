@@ -34,13 +34,14 @@ void sim_oracle_rolled_back(struct sim *sim, struct sim_node *node)
 {
     const struct vote *latest = &node->latest_vote;
     uint32_t known = 0;
-    for (uint32_t i = 0; i < sim->set.count; i++) {
+    for (uint32_t i = 0; node->place >= 0 && i < sim->keyed; i++) {
         const struct sim_node *peer = &sim->nodes[i];
-        if (peer->faulty || !peer->up || !peer->core->has_high[node->validator])
+        if (peer->faulty || !peer->up || peer->epoch != node->epoch || peer->place < 0 ||
+            !peer->core->has_high[node->place])
             continue;
-        known += !journal_vote_is_later(latest, &peer->core->high[node->validator]);
+        known += !journal_vote_is_later(latest, &peer->core->high[node->place]);
     }
-    node->rolled_back = node->has_voted && known > (sim->set.count - 1) / 3;
+    node->rolled_back = node->has_voted && known > sim_faults_of(sim->epochs[node->epoch].members);
     if (node->rolled_back)
         sim_story(sim, node, "%u peers hold its latest vote: it may not vote twice", known);
 }
@@ -53,11 +54,17 @@ void sim_oracle_vote(struct sim *sim, struct sim_node *node, const struct vote *
     bool excused = node->faulty && !node->rolled_back;
     if (!sim_node_is_honest(node) || node->validator < 0)
         return;
-    if (vote->view >= SIM_VIEWS_MAX || vote->kind >= VOTE_KIND_COUNT) {
-        sim_fail(sim, SIM_SAFETY, "node %d votes out of all bounds", node->slot);
+    if (vote->view >= SIM_VIEWS_MAX || vote->kind >= VOTE_KIND_COUNT ||
+        vote->epoch != node->epoch ||
+        sim_place(sim, vote->epoch, node->validator) != vote->signer) {
+        sim_fail(sim, SIM_SAFETY, "node %d votes out of all bounds, or of its place", node->slot);
         return;
     }
-    struct sim_ballot *ballots = node->ballots[vote->view];
+    if (node->ballots[vote->epoch] == NULL) {
+        node->ballots[vote->epoch] = calloc(SIM_VIEWS_MAX, sizeof *node->ballots[0]);
+        MUST(node->ballots[vote->epoch] != NULL);
+    }
+    struct sim_ballot *ballots = node->ballots[vote->epoch][vote->view];
     struct sim_ballot *ballot = &ballots[vote->kind];
     if (!node->has_voted || journal_vote_is_later(vote, &node->latest_vote))
         node->latest_vote = *vote;
@@ -76,12 +83,13 @@ void sim_oracle_vote(struct sim *sim, struct sim_node *node, const struct vote *
 void sim_oracle_certificate(struct sim *sim, const struct certificate *certificate)
 {
     unsigned long long view = certificate->view;
-    uint32_t n = sim->set.count;
-    if (certificate->view >= SIM_VIEWS_MAX || certificate->kind >= VOTE_KIND_COUNT) {
+    if (certificate->view >= SIM_VIEWS_MAX || certificate->kind >= VOTE_KIND_COUNT ||
+        certificate->epoch >= sim->epoch_count) {
         sim_fail(sim, SIM_SAFETY, "a certificate out of all bounds");
         return;
     }
-    struct sim_ballot *held = sim->certificates[certificate->view];
+    uint32_t n = sim->epochs[certificate->epoch].set.count;
+    struct sim_ballot *held = sim->epochs[certificate->epoch].certificates[certificate->view];
     struct sim_ballot *one = &held[certificate->kind];
     if (one->has && hash_equal(&one->id, &certificate->block_id) &&
         certificate->count >= n - (n - 1) / 3)
@@ -97,7 +105,8 @@ void sim_oracle_certificate(struct sim *sim, const struct certificate *certifica
         struct signature mine;
         bool good = signer < n && (i == 0 || certificate->entries[i - 1].signer < signer);
         if (good && !sim->config.ed25519) {
-            sim->signing.sign(&mine, &sim->seeds[signer], &message);
+            int key = sim_key_at(sim, certificate->epoch, signer);
+            sim->signing.sign(&mine, &sim->seeds[key], &message);
             good = memcmp(mine.bytes, certificate->entries[i].signature.bytes, SIGNATURE_SIZE) == 0;
         }
         if (!good)
@@ -119,13 +128,16 @@ void sim_oracle_certificate(struct sim *sim, const struct certificate *certifica
 void sim_oracle_evidence(struct sim *sim, struct sim_node *node, const struct bft_effect *effect)
 {
     uint32_t signer = effect->vote.signer;
+    const struct sim_node *accused =
+        sim_node_of_key(sim, sim_key_at(sim, effect->vote.epoch, signer));
     if (!sim_node_is_honest(node))
         return;
     sim->result->evidence++;
     sim_story(sim, node, "evidence against validator %u: kinds %u and %u in view %llu", signer,
               effect->vote.kind, effect->vote2.kind, (unsigned long long)effect->vote.view);
-    if (signer >= sim->set.count || !sim->nodes[signer].faulty)
-        sim_fail(sim, SIM_SAFETY, "evidence against honest validator %u", signer);
+    if (accused == NULL || !accused->faulty)
+        sim_fail(sim, SIM_SAFETY, "evidence against honest validator %u of epoch %llu", signer,
+                 (unsigned long long)effect->vote.epoch);
 }
 
 void sim_oracle_alarm(struct sim *sim, struct sim_node *node, const char *text)
@@ -176,13 +188,15 @@ static void credit_wallets(struct sim *sim, struct bytes_view body)
 /* Scenario 51: an honest leader who had the probe must have built it in. */
 static void count_probe_slot(struct sim *sim, const struct block_header *header)
 {
-    uint32_t leader = validator_set_leader(&sim->set, 0, header->view);
+    const struct sim_epoch *epoch = &sim->epochs[header->epoch];
+    uint32_t place = validator_set_leader(&epoch->set, header->epoch, header->view);
+    const struct sim_node *leader = sim_node_of_key(sim, sim_key_at(sim, header->epoch, place));
     int64_t given = SIM_GENESIS_MS + 1000 + (int64_t)sim->probe_ms + sim->leap_ms + SKEW_MS_MAX;
-    if (sim->probe_nonce == 0 || sim->probe_done || sim->nodes[leader].faulty ||
+    if (sim->probe_nonce == 0 || sim->probe_done || leader->faulty ||
         timestamp_ms(header->time) <= given)
         return;
     sim->probe_slots++;
-    if (sim->probe_slots > (sim->set.count - 1) / 3 + 1)
+    if (sim->probe_slots > sim_faults_of(epoch->members) + 1)
         sim_fail(sim, SIM_LIVENESS, "a transaction was passed over in %u blocks of honest leaders",
                  sim->probe_slots);
 }
@@ -195,22 +209,27 @@ static void check_link(struct sim *sim, const struct block_header *header)
     int64_t latest = SIM_GENESIS_MS + 1000 + (int64_t)sim->now_ms + sim->leap_ms + SKEW_MS_MAX;
     if (!hash_equal(&header->parent_id, &parent->id) || header->view >= SIM_VIEWS_MAX)
         sim_fail(sim, SIM_SAFETY, "height %llu does not extend the final chain", height);
+    if (header->epoch != sim->epoch_count - 1) {
+        sim_fail(sim, SIM_SAFETY, "height %llu is of epoch %llu, not of the newest one", height,
+                 (unsigned long long)header->epoch);
+        return;
+    }
+    struct sim_ballot(*certificates)[VOTE_KIND_COUNT] = sim->epochs[header->epoch].certificates;
     for (uint64_t v = header->parent_view + 1; v < header->view && v < SIM_VIEWS_MAX; v++)
-        if (!sim->certificates[v][VOTE_NULLIFY].has)
+        if (!certificates[v][VOTE_NULLIFY].has)
             sim_fail(sim, SIM_SAFETY, "height %llu skips view %llu, which nobody nullified", height,
                      (unsigned long long)v);
-    if (header->view < SIM_VIEWS_MAX && !sim->certificates[header->view][VOTE_NOTARIZE].has &&
-        !sim->certificates[header->view][VOTE_FINALIZE].has)
+    if (header->view < SIM_VIEWS_MAX && !certificates[header->view][VOTE_NOTARIZE].has &&
+        !certificates[header->view][VOTE_FINALIZE].has)
         sim_fail(sim, SIM_SAFETY, "height %llu is final without a certificate of its view", height);
     if (timestamp_ms(header->time) > latest + BFT_CLOCK_SLACK_MS)
         sim_fail(sim, SIM_SAFETY, "height %llu bears a time of the future", height);
 }
 
 static void first_commit(struct sim *sim, const struct store_block *block,
-                         const struct block_header *header)
+                         const struct block_header *header, const struct finality *finality)
 {
     struct sim_final *final = &sim->finals[header->height];
-    struct certificate certificate;
     check_link(sim, header);
     if (sim_failed(sim))
         return;
@@ -227,29 +246,56 @@ static void first_commit(struct sim *sim, const struct store_block *block,
         see_transaction(sim, &block->tx_ids[i]);
     credit_wallets(sim, block->body);
     count_probe_slot(sim, header);
-    bool certified =
-        block->certificate.size > 0 && certificate_decode(&certificate, block->certificate);
-    sim_audit_block(sim, final, certified ? &certificate : NULL);
+    sim_audit_block(sim, final, finality);
+    if (sim_failed(sim) || chain_next_epoch(sim->audit) == header->epoch)
+        return;
+    sim_epoch_begins(sim, header);
+    if (finality == NULL)
+        sim_fail(sim, SIM_SAFETY, "height %llu ends an epoch without proof",
+                 (unsigned long long)header->height);
+    else
+        sim->result->proven_by_descendants += finality->headers.size > 0;
+}
+
+/* The block itself is finalized, or, if it ends its epoch, the last of its descendants' headers. */
+static void check_proof(struct sim *sim, struct sim_node *node, const struct store_block *block,
+                        const struct finality *finality)
+{
+    struct hash id = block->tip.block_id;
+    const struct certificate *certificate = &finality->certificate;
+    bool good = certificate->kind == VOTE_FINALIZE;
+    for (size_t at = 0; at < finality->headers.size; at += BLOCK_HEADER_SIZE) {
+        struct block_header header;
+        good = good &&
+               block_header_decode(&header,
+                                   bytes_view_of(finality->headers.data + at, BLOCK_HEADER_SIZE)) &&
+               hash_equal(&header.parent_id, &id) && header.epoch == certificate->epoch;
+        block_header_id(&id, &header);
+    }
+    if (!good || !hash_equal(&certificate->block_id, &id) ||
+        (finality->headers.size > 0 && !finality->ends_epoch))
+        sim_fail(sim, SIM_SAFETY, "node %d commits height %llu with a foreign certificate",
+                 node->slot, (unsigned long long)block->height);
 }
 
 /* O1, O4: the same bytes on every node. */
 void sim_oracle_commit(struct sim *sim, struct sim_node *node, const struct store_block *block)
 {
     struct block_header header;
-    struct certificate certificate;
+    struct finality finality;
     struct hash receipts;
+    bool certified = block->certificate.size > 0;
     MUST(block_header_decode(&header, block->header) && header.height == block->height);
     sim_trace_commit(sim, node, block);
-    if (block->certificate.size > 0) {
-        MUST(certificate_decode(&certificate, block->certificate));
-        sim_oracle_certificate(sim, &certificate);
-        if (certificate.kind != VOTE_FINALIZE ||
-            !hash_equal(&certificate.block_id, &block->tip.block_id))
-            sim_fail(sim, SIM_SAFETY, "node %d commits height %llu with a foreign certificate",
-                     node->slot, (unsigned long long)block->height);
+    if (certified) {
+        MUST(finality_decode(&finality, block->certificate));
+        sim_oracle_certificate(sim, &finality.certificate);
+        check_proof(sim, node, block, &finality);
     }
+    if (sim_failed(sim))
+        return;
     if (block->height == sim->final_count + 1)
-        first_commit(sim, block, &header);
+        first_commit(sim, block, &header, certified ? &finality : NULL);
     if (sim_failed(sim))
         return;
     const struct sim_final *final = &sim->finals[block->height];
@@ -274,11 +320,13 @@ static bool must_progress(const struct sim_node *node)
 
 bool sim_oracle_reached(const struct sim *sim)
 {
-    if (sim->goal == 0 || !sim->probe_done)
+    uint64_t begun = sim->epochs[sim->epoch_count - 1].height;
+    uint64_t goal = begun + SIM_GOAL > sim->goal && begun > 0 ? begun + SIM_GOAL : sim->goal;
+    if (sim->goal == 0 || !sim->probe_done || !sim_governance_is_done(sim))
         return false;
     for (uint32_t i = 0; i < sim->node_count; i++) {
         const struct sim_node *node = &sim->nodes[i];
-        if (must_progress(node) && (!node->up || node->store.tip.height < sim->goal))
+        if (must_progress(node) && (!node->up || node->store.tip.height < goal))
             return false;
     }
     return true;
@@ -288,11 +336,14 @@ bool sim_oracle_reached(const struct sim *sim)
  * (2 longest waits of a fetch), pass f + 1 leaders at the cap, then goal and probe at their base. */
 uint64_t sim_oracle_bound_ms(const struct sim *sim)
 {
-    uint64_t f = (sim->set.count - 1) / 3;
+    uint64_t f = sim->faults_max;
     uint64_t standstill = 10 * SIM_DELTA_MS + 100;
     uint64_t calm_view = 1000;
+    uint64_t change =
+        4 * (f + 1) * calm_view; /* proposal, votes, boundary, the first of an epoch */
     return 2 * SIM_CAP_MS + 2 * standstill + 2 * BFT_RETRY_CAP_MS + (f + 1) * 2 * SIM_CAP_MS +
-           (SIM_GOAL + f + 2) * (f + 1) * calm_view + 2 * SIM_STORE_RETRY_MS;
+           (SIM_GOAL + f + 2) * (f + 1) * calm_view + 2 * SIM_STORE_RETRY_MS +
+           sim->change_count * change;
 }
 
 /* O8: what a healthy node keeps. */
@@ -302,24 +353,39 @@ static void check_bounds(struct sim *sim, const struct sim_node *node)
     if (journal > SIM_JOURNAL_QUIET_BYTES)
         sim_fail(sim, SIM_SAFETY, "node %d keeps a journal of %llu bytes", node->slot,
                  (unsigned long long)journal);
-    if (mempool_count(node->mempool) > (SIM_WALLETS + 1) * SIM_WALLET_NONCES)
+    if (mempool_count(node->mempool) > (SIM_WALLETS + 1 + SIM_GOVERNORS) * SIM_WALLET_NONCES)
         sim_fail(sim, SIM_SAFETY, "node %d keeps %zu transactions", node->slot,
                  mempool_count(node->mempool));
 }
 
+/* O1: what an epoch finalized is in the chain up to its boundary, and above it only what proves it. */
+static void check_epoch(struct sim *sim, uint32_t number)
+{
+    const struct sim_epoch *epoch = &sim->epochs[number];
+    const bool over = number + 1 < sim->epoch_count;
+    const uint64_t top = over ? sim->epochs[number + 1].height : sim->final_count;
+    const uint64_t last = sim->finals[top].header.view;
+    uint64_t height = epoch->height + 1;
+    for (uint64_t view = 1; view < SIM_VIEWS_MAX && (over || view <= last); view++) {
+        const struct sim_ballot *final = &epoch->certificates[view][VOTE_FINALIZE];
+        while (height < top && sim->finals[height].header.view < view)
+            height++;
+        if (!final->has)
+            continue;
+        bool good = view > last ? sim_kin_descends(sim, &final->id, &sim->finals[top].id)
+                                : height <= top && sim->finals[height].header.view == view &&
+                                      hash_equal(&sim->finals[height].id, &final->id);
+        if (!good)
+            sim_fail(sim, SIM_SAFETY,
+                     "the finalized block of view %llu, epoch %u is not in the chain",
+                     (unsigned long long)view, number);
+    }
+}
+
 void sim_oracle_end(struct sim *sim)
 {
-    uint64_t height = 1;
-    uint64_t last = sim->finals[sim->final_count].header.view;
-    for (uint64_t view = 1; view <= last && view < SIM_VIEWS_MAX; view++) {
-        while (height < sim->final_count && sim->finals[height].header.view < view)
-            height++;
-        if (sim->certificates[view][VOTE_FINALIZE].has &&
-            (sim->finals[height].header.view != view ||
-             !hash_equal(&sim->finals[height].id, &sim->certificates[view][VOTE_FINALIZE].id)))
-            sim_fail(sim, SIM_SAFETY, "the finalized block of view %llu is not in the chain",
-                     (unsigned long long)view);
-    }
+    for (uint32_t epoch = 0; epoch < sim->epoch_count; epoch++)
+        check_epoch(sim, epoch);
     for (uint32_t i = 0; i < sim->node_count; i++)
         if (sim->nodes[i].up && !sim->nodes[i].faulty)
             check_bounds(sim, &sim->nodes[i]);

@@ -57,10 +57,19 @@ void sim_persona_vote(struct sim *sim, const struct sim_node *node, struct vote 
     memset(out, 0, sizeof *out);
     out->kind = kind;
     out->view = view;
+    out->epoch = node->epoch;
     if (kind != VOTE_NULLIFY)
         out->block_id = *id;
-    out->signer = (uint8_t)node->validator;
-    vote_message(&message, &sim->genesis_id, kind, 0, view, &out->block_id);
+    int place = node->place;
+    /* One that has left votes on in the epoch in which it last could; a newcomer makes up a place. */
+    while (place < 0 && out->epoch > 0)
+        place = sim_place(sim, --out->epoch, node->validator);
+    if (place < 0) {
+        out->epoch = node->epoch;
+        place = (int)sim->set.count - 1;
+    }
+    out->signer = (uint8_t)place;
+    vote_message(&message, &sim->genesis_id, kind, out->epoch, view, &out->block_id);
     sim->signing.sign(&out->signature, &sim->seeds[node->validator], &message);
 }
 
@@ -110,9 +119,9 @@ bool sim_persona_rebuild(struct sim *sim, struct sim_node *node, struct message_
     struct hash id;
     struct mempool *nothing = empty ? mempool_create(&limits) : NULL;
     struct timestamp time = timestamp_of(timestamp_ms(proposal->header.time) + later_ms);
-    bool built =
-        chain_build(node->chain, empty ? nothing : node->mempool, &header, 0, proposal->header.view,
-                    proposal->header.parent_view, &proposal->header.parent_id, time);
+    bool built = chain_build(node->chain, empty ? nothing : node->mempool, &header, node->epoch,
+                             proposal->header.view, proposal->header.parent_view,
+                             &proposal->header.parent_id, time);
     mempool_destroy(nothing);
     if (!built)
         return false;

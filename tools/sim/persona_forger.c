@@ -21,6 +21,7 @@ static void forge(struct sim *sim, struct sim_node *node)
     sim_persona_vote(sim, node, &vote, kind, view, &id);
     forged.kind = kind;
     forged.view = view;
+    forged.epoch = vote.epoch;
     forged.block_id = vote.block_id;
     forged.count = q;
     for (uint32_t i = 0; i < q; i++) {

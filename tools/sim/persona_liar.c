@@ -7,7 +7,7 @@
 
 static void claim(struct sim *sim, struct sim_node *node)
 {
-    struct message_status status = {.epoch = 0, .final_height = node->store.tip.height};
+    struct message_status status = {.epoch = node->epoch, .final_height = node->store.tip.height};
     uint8_t bytes[64];
     struct byte_writer writer;
     /* One draw of chance per statement: C does not say in which order an initializer makes them. */

@@ -11,11 +11,15 @@
 static void open_nodes(struct sim *sim)
 {
     bool observer = !sim_campaign_is_on(sim) && sim_chance(sim, 250);
-    sim->node_count = sim->config.validators + (observer ? 1 : 0);
-    for (uint32_t i = 0; i < sim->node_count; i++) {
+    sim->keyed = sim->config.validators;
+    sim->faults_max = (sim->keyed - 1) / 3;
+    if (sim->changes_set)
+        sim_governance_plan(sim);
+    sim->node_count = sim->keyed + (observer ? 1 : 0);
+    for (uint32_t i = 0; i < sim->node_count; i++)
         sim->nodes[i].slot = (int)i;
-        sim->nodes[i].validator = i < sim->config.validators ? (int)i : -1;
-    }
+    if (observer)
+        sim->nodes[sim->keyed].validator = -1;
     if (sim_campaign_is_on(sim))
         sim_campaign_plan(sim);
     else
@@ -23,10 +27,28 @@ static void open_nodes(struct sim *sim)
     for (uint32_t i = 0; i < sim->node_count; i++) {
         struct sim_node *node = &sim->nodes[i];
         node->disk = sim_disk_new();
-        node->ballots = calloc(SIM_VIEWS_MAX, sizeof *node->ballots);
-        MUST(node->ballots != NULL);
         sim_store_open(sim, &node->store, (int)i);
     }
+}
+
+/* Chosen by the seed itself, so that whether sets change leaves the chances of a run as they are. */
+static bool sets_change(const struct sim_config *config)
+{
+    if (config->twins_rounds > 0)
+        return false;
+    switch (config->epochs) {
+    case SIM_EPOCHS_RANDOM:
+        return config->seed % 6 == 3;
+    case SIM_EPOCHS_NONE:
+        return false;
+    case SIM_EPOCHS_ALWAYS:
+    case SIM_EPOCHS_TOUR:
+        return true;
+    case SIM_EPOCHS_COUNT:
+        break;
+    }
+    MUST(!"epochs of a configuration");
+    return false;
 }
 
 static struct sim *open_run(const struct sim_config *config, struct sim_result *result)
@@ -38,14 +60,15 @@ static struct sim *open_run(const struct sim_config *config, struct sim_result *
     /* Equal seeds of different scenarios mean different delays. */
     sim_random_seed(&sim->random,
                     config->seed + config->twins_index * UINT64_C(0x9E3779B97F4A7C15));
+    sim->changes_set = sets_change(config);
     sim_keys_prepare(sim);
     hash_begin(&sim->digest, HASH_DOMAIN_LOG_LEAF);
-    sim->certificates = calloc(SIM_VIEWS_MAX, sizeof *sim->certificates);
     sim->finals = calloc(SIM_HEIGHTS_MAX, sizeof *sim->finals);
     sim->tx_seen = calloc(8192, sizeof *sim->tx_seen);
-    MUST(sim->certificates != NULL && sim->finals != NULL && sim->tx_seen != NULL);
+    MUST(sim->finals != NULL && sim->tx_seen != NULL);
     sim->finals[0].id = sim->genesis_id;
     sim_audit_open(sim);
+    sim_epochs_open(sim);
     open_nodes(sim);
     return sim;
 }
@@ -61,12 +84,13 @@ static void close_run(struct sim *sim)
         sim_disk_free(node->disk);
         sim_disk_free(node->backup);
         sim_store_free(&node->store);
-        free(node->ballots);
+        for (uint32_t e = 0; e < sim->epoch_count; e++)
+            free(node->ballots[e]);
     }
     for (uint64_t h = 1; h <= sim->final_count; h++)
         free(sim->finals[h].body);
     sim_audit_free(sim);
-    free(sim->certificates);
+    sim_epochs_free(sim);
     free(sim->finals);
     free(sim->tx_seen);
     free(sim);
@@ -92,6 +116,9 @@ static void handle(struct sim *sim, const struct sim_event *event)
         break;
     case SIM_EVENT_WALLET:
         sim_client_act(sim, (uint32_t)event->number);
+        break;
+    case SIM_EVENT_GOVERN:
+        sim_governance_act(sim, (uint32_t)event->number);
         break;
     case SIM_EVENT_WEATHER:
         sim_weather_change(sim);
@@ -123,9 +150,10 @@ static void say_what_is_stuck(struct sim *sim)
             (void)snprintf(who + length, sizeof who - length, " %llu",
                            (unsigned long long)node->store.tip.height);
     }
-    sim_fail(sim, SIM_LIVENESS, "no progress within %llu ms of healing: goal %llu, heights%s%s",
+    sim_fail(sim, SIM_LIVENESS, "no progress within %llu ms of healing: goal %llu, heights%s%s%s",
              (unsigned long long)sim_oracle_bound_ms(sim), (unsigned long long)sim->goal, who,
-             sim->probe_done ? "" : ", probe not included");
+             sim->probe_done ? "" : ", probe not included",
+             sim_governance_is_done(sim) ? "" : ", the set is not what was voted for");
 }
 
 static void loop(struct sim *sim)
@@ -164,9 +192,11 @@ static void run_guarded(void *context)
 {
     struct run *run = context;
     struct sim *sim = open_run(run->config, run->result);
+    if (sim->changes_set)
+        sim_governance_begin(sim);
     for (uint32_t i = 0; i < sim->node_count; i++) {
         struct sim_event event = {.kind = SIM_EVENT_START, .node = (int)i, .peer = -1};
-        sim_at(sim, sim_below(sim, 20), &event);
+        sim_at(sim, sim->nodes[i].starts_ms + sim_below(sim, 20), &event);
     }
     sim_client_plan(sim);
     loop(sim);
@@ -186,4 +216,20 @@ void sim_run(const struct sim_config *config, struct sim_result *result)
     result->outcome = report.safety ? SIM_SAFETY : SIM_CRASH;
     (void)snprintf(result->failure, sizeof result->failure, "%s", report.what);
     hash_bytes(&result->digest, HASH_DOMAIN_LOG_LEAF, report.what, strlen(report.what));
+}
+
+static const char *const epochs_names[SIM_EPOCHS_COUNT] = {"random", "none", "always", "tour"};
+
+enum sim_epochs sim_epochs_by_name(const char *name)
+{
+    int i = 0;
+    while (i < SIM_EPOCHS_COUNT && strcmp(epochs_names[i], name) != 0)
+        i++;
+    return (enum sim_epochs)i;
+}
+
+const char *sim_epochs_name(enum sim_epochs epochs)
+{
+    MUST(epochs < SIM_EPOCHS_COUNT);
+    return epochs_names[epochs];
 }

@@ -40,13 +40,16 @@ void sim_serve_range(struct sim *sim, struct sim_node *node, int slot, uint64_t 
                      uint32_t count)
 {
     static struct message_range range;
-    static uint8_t headers[SIM_HEIGHTS_MAX * BLOCK_HEADER_SIZE];
+    static uint8_t headers[(SIM_HEIGHTS_MAX + LIMIT_VIEW_WINDOW) * BLOCK_HEADER_SIZE];
     const uint64_t tip = chain_tip(node->chain)->height;
     struct certificate *const *certificates = node->store.certificates;
     if (height == 0 || count == 0 || height > tip)
         return;
     uint64_t last = height + (count < RANGE_BLOCKS ? count : RANGE_BLOCKS) - 1;
     last = last > tip ? tip : last;
+    const uint64_t epoch = sim->finals[height].header.epoch;
+    while (sim->finals[last].header.epoch != epoch) /* [C-EPOCH.RANGE] */
+        last--;
     uint64_t proof = last;
     while (proof <= tip && certificates[proof] == NULL)
         proof++;
@@ -66,6 +69,12 @@ void sim_serve_range(struct sim *sim, struct sim_node *node, int slot, uint64_t 
     for (uint64_t h = last + 1; h <= proof; h++)
         block_header_encode(headers + (size_t)range.header_count++ * BLOCK_HEADER_SIZE,
                             &sim->finals[h].header);
+    bool boundary = epoch + 1 < sim->epoch_count && sim->epochs[epoch + 1].height == proof;
+    uint32_t behind = boundary ? node->store.proof_count[epoch] : 0;
+    if (behind > 0)
+        memcpy(headers + (size_t)range.header_count * BLOCK_HEADER_SIZE,
+               node->store.proof_headers[epoch], (size_t)behind * BLOCK_HEADER_SIZE);
+    range.header_count += behind;
     range.headers = bytes_view_of(headers, (size_t)range.header_count * BLOCK_HEADER_SIZE);
     range.finalization = *certificates[proof];
     struct byte_writer writer;

@@ -25,8 +25,11 @@ struct sim_shell *sim_shell_new(void)
 static void request_pop(struct sim_shell *shell)
 {
     MUST(shell->request_count > 0);
-    free(shell->requests[shell->request_head].certificate);
-    shell->requests[shell->request_head].certificate = NULL;
+    struct sim_request *request = &shell->requests[shell->request_head];
+    free(request->certificate);
+    free(request->proof_headers);
+    request->certificate = NULL;
+    request->proof_headers = NULL;
     shell->request_head = (shell->request_head + 1) % SIM_REQUESTS_MAX;
     shell->request_count--;
 }
@@ -53,12 +56,14 @@ struct bft_input sim_input(enum bft_input_kind kind)
     return input;
 }
 
-struct bft_input sim_input_from(const struct sim *sim, enum bft_input_kind kind, int slot)
+struct bft_input sim_input_from(const struct sim *sim, const struct sim_node *node,
+                                enum bft_input_kind kind, int slot)
 {
     struct bft_input input = sim_input(kind);
     MUST(slot >= 0 && slot < (int)sim->node_count);
-    if (sim->nodes[slot].validator >= 0)
-        input.from = sim->nodes[slot].validator;
+    int place = sim_place(sim, node->epoch, sim->nodes[slot].validator);
+    if (place >= 0)
+        input.from = place;
     input.reply_to = slot;
     return input;
 }
@@ -73,9 +78,9 @@ static void remember_asked(struct sim *sim, struct sim_node *node, const struct 
         shell->asked_next = (shell->asked_next + 1) % SIM_ASKED_MAX;
         return;
     }
+    int key = effect->to >= 0 ? sim_key_at(sim, node->epoch, (uint32_t)effect->to) : -1;
     for (uint32_t i = 0; i < sim->node_count; i++)
-        if (effect->to == BFT_PEER_ALL ||
-            (effect->to >= 0 && sim->nodes[i].validator == effect->to) ||
+        if (effect->to == BFT_PEER_ALL || (effect->to >= 0 && sim->nodes[i].validator == key) ||
             (effect->to == BFT_PEER_NONE && (int)i == effect->reply_to))
             shell->asked_range[i] = effect->height;
 }
@@ -101,12 +106,14 @@ bool sim_wants_range(struct sim_node *node, int slot)
 bool sim_wants_proposal(struct sim *sim, struct sim_node *node, int slot,
                         const struct block_header *header)
 {
-    int leader = sim->nodes[slot].validator;
+    const struct validator_set *set = sim_set_of(sim, node);
+    int leader = sim_place(sim, node->epoch, sim->nodes[slot].validator);
     struct bft_view_status status;
     bft_status(node->core, &status);
-    if (leader < 0 || !hash_equal(&header->genesis, &sim->genesis_id) || header->epoch != 0 ||
-        header->view <= status.final_view || header->view > status.view + 1 ||
-        (int)validator_set_leader(&sim->set, 0, header->view) != leader)
+    if (leader < 0 || !hash_equal(&header->genesis, &sim->genesis_id) ||
+        header->epoch != node->epoch || header->view <= status.final_view ||
+        header->view > status.view + 1 ||
+        (int)validator_set_leader(set, node->epoch, header->view) != leader)
         return false;
     if (node->shell->proposals[leader].view != header->view) {
         node->shell->proposals[leader].view = header->view;
@@ -121,8 +128,8 @@ static void collect_record(struct sim *sim, struct sim_node *node, const struct 
 {
     struct bytes_view body = {NULL, 0};
     struct block_header header;
+    struct hash id;
     if (effect->kind == BFT_PERSIST_BLOCK) {
-        struct hash id;
         block_header_id(&id, &effect->header);
         MUST(chain_body(node->chain, &id, &header, &body));
     }
@@ -131,6 +138,8 @@ static void collect_record(struct sim *sim, struct sim_node *node, const struct 
             MUST(node->shell->said_count < BFT_EFFECTS_MAX);
             node->shell->said[node->shell->said_count++] = effect->vote;
         }
+        if (effect->kind == BFT_PERSIST_BLOCK)
+            sim_kin_add(sim, &effect->header, &id);
         if (effect->kind == BFT_PERSIST_CERTIFICATE)
             sim_oracle_certificate(sim, effect->certificate);
     }
@@ -178,8 +187,10 @@ static void collect_send(struct sim *sim, struct sim_node *node, const struct bf
     MUST(!writer.failed);
     if (writer.size == 0)
         return;
+    int to = effect->to >= 0 ? sim_key_at(sim, node->epoch, (uint32_t)effect->to) : effect->to;
+    MUST(effect->to < 0 || to >= 0);
     shell->outbox[shell->send_count++] =
-        (struct sim_send){.to = effect->to,
+        (struct sim_send){.to = to,
                           .reply_to = effect->reply_to,
                           .frame = sim_frame_new(bytes_view_of(sim->scratch, writer.size))};
 }
@@ -199,6 +210,12 @@ static void collect_request(struct sim_node *node, const struct bft_effect *effe
         request->certificate = malloc(sizeof *request->certificate);
         MUST(request->certificate != NULL);
         *request->certificate = *effect->certificate;
+    }
+    if (effect->kind == BFT_DECIDE && effect->proof_headers.size > 0) {
+        request->proof_size = effect->proof_headers.size;
+        request->proof_headers = malloc(request->proof_size);
+        MUST(request->proof_headers != NULL);
+        memcpy(request->proof_headers, effect->proof_headers.data, request->proof_size);
     }
 }
 
@@ -246,9 +263,10 @@ static void collect(struct sim *sim, struct sim_node *node, const struct bft_eff
 void sim_feed(struct sim *sim, struct sim_node *node, struct bft_input *input)
 {
     if (node->shell->send_count > SIM_OUTBOX_MAX - 2 * BFT_EFFECTS_MAX) {
+        const uint64_t epoch = node->epoch;
         sim_settle(sim, node);
-        if (!node->up)
-            return;
+        if (!node->up || node->epoch != epoch)
+            return; /* its indices are of the set before */
     }
     input->now_ms = sim_node_mono(sim, node);
     input->wall = sim_node_wall(sim, node);
@@ -317,10 +335,10 @@ static void perform_build(struct sim *sim, struct sim_node *node, const struct s
     struct mempool *nothing = censor ? mempool_create(&limits) : NULL;
     memset(&header, 0, sizeof header);
     input.view = request->view;
-    input.failed =
-        shell->store_full || shell->halted ||
-        !chain_build(node->chain, censor ? nothing : node->mempool, &header, 0, request->view,
-                     request->parent_view, &request->block_id, sim_node_wall(sim, node));
+    input.failed = shell->store_full || shell->halted ||
+                   !chain_build(node->chain, censor ? nothing : node->mempool, &header, node->epoch,
+                                request->view, request->parent_view, &request->block_id,
+                                sim_node_wall(sim, node));
     input.header = &header;
     mempool_destroy(nothing);
     sim_feed(sim, node, &input);
@@ -376,7 +394,11 @@ static void perform_decide(struct sim *sim, struct sim_node *node,
         shell->halted = true;
         return;
     }
-    enum store_result result = chain_commit(node->chain, &request->header, request->certificate);
+    enum store_result result =
+        request->proof_size == 0
+            ? chain_commit(node->chain, &request->header, request->certificate)
+            : chain_commit_boundary(node->chain, &request->header, request->certificate,
+                                    bytes_view_of(request->proof_headers, request->proof_size));
     if (result != STORE_OK) {
         commit_failed(sim, node, result);
         return;
@@ -391,11 +413,13 @@ static void perform_decide(struct sim *sim, struct sim_node *node,
     input.height = request->header.height;
     input.block_id = id;
     sim_feed(sim, node, &input);
-    if (!node->up || shell->persist)
+    if (!node->up)
         return;
     struct bft_view_status status;
     bft_status(node->core, &status);
-    sim_disk_prune(sim, node, status.floor_view);
+    shell->epoch_over = status.epoch_ended && status.committed_height == status.final_height;
+    if (!shell->persist)
+        sim_disk_prune(sim, node, status.floor_view);
 }
 
 static bool refuse_waiting_build(struct sim *sim, struct sim_node *node)
@@ -458,6 +482,22 @@ static bool write_turn(struct sim *sim, struct sim_node *node)
     return !sim_node_dies(sim, node, "after the sync");
 }
 
+/* The old core has nothing more to say; what it still asked for is void. */
+static void begin_epoch(struct sim *sim, struct sim_node *node)
+{
+    struct sim_shell *shell = node->shell;
+    MUST(shell->send_count == 0 && !shell->persist);
+    while (shell->request_count > 0)
+        request_pop(shell);
+    memset(shell->proposals, 0, sizeof shell->proposals);
+    shell->epoch_over = false;
+    shell->pending = false; /* the new core knows nothing of pending transactions */
+    shell->pending_changed = true;
+    if (sim_node_dies(sim, node, "between two epochs"))
+        return;
+    sim_node_switch(sim, node);
+}
+
 void sim_settle(struct sim *sim, struct sim_node *node)
 {
     bool moved = true;
@@ -470,6 +510,8 @@ void sim_settle(struct sim *sim, struct sim_node *node)
         if (persisted) {
             struct bft_input input = sim_input(BFT_INPUT_PERSISTED);
             sim_feed(sim, node, &input);
+        } else if (node->shell->epoch_over) {
+            begin_epoch(sim, node);
         } else {
             moved = perform_next(sim, node);
         }

@@ -22,13 +22,22 @@ enum {
     SIM_BYZANTINE_RANDOM = -1
 };
 
+enum sim_epochs {
+    SIM_EPOCHS_RANDOM, /* in one run of six, by its seed */
+    SIM_EPOCHS_NONE,
+    SIM_EPOCHS_ALWAYS, /* one to three changes of the set */
+    SIM_EPOCHS_TOUR,   /* from 4 validators to 7, 31, 7 and 4, one by one */
+    SIM_EPOCHS_COUNT
+};
+
 enum sim_outcome { SIM_HELD, SIM_SAFETY, SIM_LIVENESS, SIM_CRASH };
 
 struct sim_config {
     uint64_t seed;
-    uint32_t validators;   /* LIMIT_VALIDATORS_MIN to LIMIT_VALIDATORS */
-    int persona;           /* an index of sim_persona_by_name, or one of the two above */
-    int byzantine;         /* how many; SIM_BYZANTINE_RANDOM: as the persona says, at most f */
+    uint32_t validators; /* LIMIT_VALIDATORS_MIN to LIMIT_VALIDATORS */
+    int persona;         /* an index of sim_persona_by_name, or one of the two above */
+    int byzantine;       /* how many; SIM_BYZANTINE_RANDOM: as the persona says, at most f */
+    enum sim_epochs epochs;
     uint32_t mutant;       /* 0 none, else from sim_mutant_by_name */
     bool ed25519;          /* real signatures of votes instead of a keyed hash */
     bool calm;             /* no faults of network, disk, clock or power */
@@ -46,6 +55,9 @@ struct sim_result {
     uint64_t events;
     uint32_t evidence;
     uint32_t crashes;
+    uint32_t epochs;                /* boundaries crossed */
+    uint32_t epochs_before;         /* of them before GST */
+    uint32_t proven_by_descendants; /* boundary blocks whose proof a descendant's finalization is */
     uint64_t deals; /* on the final ledger; those that have ended, by how; orders likewise */
     uint64_t settled;
     uint64_t partial;
@@ -61,6 +73,9 @@ void sim_run(const struct sim_config *config, struct sim_result *result);
 int sim_persona_by_name(const char *name);
 const char *sim_persona_name(int index);
 const char *sim_persona_text(int index);
+/* SIM_EPOCHS_COUNT if there is no such word. */
+enum sim_epochs sim_epochs_by_name(const char *name);
+const char *sim_epochs_name(enum sim_epochs epochs);
 /* 0 if there is no such mutant; sim_mutant_name counts from 1 to NULL. */
 uint32_t sim_mutant_by_name(const char *name);
 const char *sim_mutant_name(uint32_t mutant);

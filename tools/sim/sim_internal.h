@@ -11,6 +11,10 @@
  *   mutant.c   rules switched off on purpose      trace.c    the digest, the story
  *   twins.c    numbered scenarios of twins        campaign.c one of them in a cluster
  *   market.c   what wallets do on the ledger     meter.c    readings, and proofs of delivery
+ *   epoch.c    sets of validators                governance.c  who validates next
+ *
+ * A validator is known by the number of its key among the run's keys, which are sorted, as sets are. Its
+ * place in the set of an epoch is an index of the core's and of votes; epoch.c leads from one to the other.
  *
  * Times: `now_ms` is the simulation's; a node's monotonic and wall clocks are derived from it. */
 #ifndef FLEX_TOOLS_SIM_INTERNAL_H
@@ -49,7 +53,11 @@ enum {
     SIM_PERIODS = 3,
     SIM_DSO = 1, /* its wallet; the market operator's, who reads the meters too, is 0 */
     SIM_METER_OPERATOR = 0,
-    SIM_DEALS_MAX = 24 /* that are ever proven */
+    SIM_DEALS_MAX = 24, /* that are ever proven */
+    SIM_KEYS = 64,      /* bits of sim_epoch.members */
+    SIM_CHANGES_MAX = 60,
+    SIM_EPOCHS_MAX = SIM_CHANGES_MAX + 1,
+    SIM_GOVERNORS = 4 /* participants who operate validators, where sets change */
 };
 
 /* 2026-01-05 00:00 UTC. */
@@ -74,6 +82,7 @@ enum sim_event_kind {
     SIM_EVENT_PEER_UP,  /* number: the peer */
     SIM_EVENT_ACT,      /* a persona's own idea */
     SIM_EVENT_WALLET,   /* number: the wallet */
+    SIM_EVENT_GOVERN,   /* number: the governor */
     SIM_EVENT_WEATHER,  /* the network changes */
     SIM_EVENT_POWER,    /* number: 1 isolate all, 0 cut the power */
     SIM_EVENT_CALAMITY, /* number: index in the list of planned ones */
@@ -123,6 +132,7 @@ struct sim_disk {
     bool sign_reached;             /* what the two above would be without any mutant: */
     struct sign_state sign_truth;  /* the durable one */
     uint64_t floor_view;
+    uint64_t epoch; /* each has a journal of its own */
 };
 
 /* A final block, as everybody must have it. */
@@ -139,7 +149,10 @@ struct sim_store {
     struct memory_base *base;
     struct store_tip tip;
     struct certificate *certificates[SIM_HEIGHTS_MAX]; /* or NULL */
-    bool full;                                         /* answers STORE_FULL */
+    /* Of each epoch's last block: headers up to the one that its certificate names. */
+    uint8_t *proof_headers[SIM_EPOCHS_MAX];
+    uint32_t proof_count[SIM_EPOCHS_MAX];
+    bool full; /* answers STORE_FULL */
     struct sim *sim;
     int node;
 };
@@ -147,7 +160,7 @@ struct sim_store {
 /* --- a node ---------------------------------------------------------------------------------- */
 
 struct sim_send {
-    int to; /* validator, BFT_PEER_ALL, or BFT_PEER_NONE: slot `reply_to` */
+    int to; /* a key's number, BFT_PEER_ALL, or BFT_PEER_NONE: slot `reply_to` */
     int reply_to;
     struct sim_frame *frame;
 };
@@ -159,6 +172,8 @@ struct sim_request {
     uint64_t view;
     uint64_t parent_view;
     struct certificate *certificate;
+    uint8_t *proof_headers; /* of a decided boundary block, or NULL */
+    size_t proof_size;
     bool answered;
 };
 
@@ -179,6 +194,7 @@ struct sim_shell {
     bool store_full;
     uint64_t retry_at_ms;
     bool halted;
+    bool epoch_over; /* the boundary block is committed: the next epoch may begin */
     struct hash asked_blocks[SIM_ASKED_MAX];
     uint32_t asked_next;
     uint64_t asked_range[SIM_NODES_MAX];
@@ -192,7 +208,10 @@ struct sim_shell {
 
 struct sim_node {
     int slot;
-    int validator;                     /* -1: observer */
+    int validator;  /* number of its key; -1: observer */
+    uint64_t epoch; /* of its core */
+    int place;      /* in that epoch's set; -1: it follows */
+    uint64_t starts_ms;
     const struct sim_persona *persona; /* NULL: honest */
     bool faulty;                       /* Byzantine, or with a damaged disk: counts against f */
     bool follower;                     /* after its damage it must never vote again */
@@ -222,7 +241,7 @@ struct sim_node {
     struct sim_disk *backup; /* an old copy of the journal */
     struct sim_store store;
     /* Oracles: what its key has said in public or made durable. */
-    struct sim_ballot (*ballots)[VOTE_KIND_COUNT]; /* SIM_VIEWS_MAX */
+    struct sim_ballot (*ballots[SIM_EPOCHS_MAX])[VOTE_KIND_COUNT]; /* SIM_VIEWS_MAX, or NULL */
     uint32_t side_mask; /* twin: validators that this instance talks with */
     uint8_t sides;      /* in the twins campaign: bit r, the side in round r */
     uint64_t seen_view; /* that it was last seen in, and since when */
@@ -286,6 +305,22 @@ struct sim_wallet {
     uint64_t offered;   /* highest nonce ever submitted */
 };
 
+/* One change of the set: what the governors want, in this order. */
+struct sim_change {
+    uint8_t kind; /* enum proposal_kind */
+    int leaves;   /* keys' numbers, -1 none */
+    int comes;
+    uint32_t governor; /* who operates the newcomer */
+    uint64_t from_ms;  /* not proposed earlier */
+};
+
+struct sim_epoch {
+    uint64_t members; /* bits: keys' numbers */
+    struct validator_set set;
+    uint64_t height;                                    /* of the boundary block before it */
+    struct sim_ballot (*certificates)[VOTE_KIND_COUNT]; /* SIM_VIEWS_MAX */
+};
+
 struct sim {
     struct sim_config config;
     struct sim_result *result;
@@ -294,6 +329,7 @@ struct sim {
     uint64_t gst_ms;
     int64_t leap_ms; /* of everybody's wall clock */
     uint64_t goal;   /* height; 0 until GST */
+    uint32_t keyed; /* nodes that are validators, or will be; observer and twins come behind them */
     uint32_t node_count;
     struct sim_node nodes[SIM_NODES_MAX];
     struct sim_event *queue;
@@ -309,8 +345,8 @@ struct sim {
     struct sim_calamity calamities[SIM_CALAMITIES_MAX];
     uint32_t calamity_count;
     /* Keys and the chain's beginning. */
-    struct validator_set set;
-    struct secret_key seeds[LIMIT_VALIDATORS];
+    struct validator_set set; /* of the newest epoch */
+    struct secret_key seeds[SIM_KEYS];
     const struct genesis *genesis;
     struct hash genesis_id;
     struct bft_signing signing;
@@ -324,11 +360,18 @@ struct sim {
     uint64_t probe_ms;
     uint32_t probe_slots; /* honest leaders' final blocks since the probe was given */
     bool probe_done;
+    /* Epochs. */
+    bool changes_set; /* governors, standbys: not the plain world */
+    struct sim_change changes[SIM_CHANGES_MAX];
+    uint32_t change_count;
+    uint32_t faults_max;                     /* f of the largest set */
+    struct sim_epoch epochs[SIM_EPOCHS_MAX]; /* those that have begun anywhere */
+    uint32_t epoch_count;
     /* Oracles. */
-    struct sim_ballot (*certificates)[VOTE_KIND_COUNT]; /* SIM_VIEWS_MAX */
-    struct sim_final *finals;                           /* SIM_HEIGHTS_MAX; [0] is genesis */
-    uint64_t final_count;                               /* highest height */
-    struct hash *tx_seen;                               /* open addressing; zero is free */
+    struct sim_kin *kin;      /* headers seen, by id (epoch.c) */
+    struct sim_final *finals; /* SIM_HEIGHTS_MAX; [0] is genesis */
+    uint64_t final_count;     /* highest height */
+    struct hash *tx_seen;     /* open addressing; zero is free */
     size_t tx_seen_count;
     struct chain *audit;
     struct sim_store audit_store;
@@ -356,12 +399,23 @@ void sim_frame_release(struct sim_frame *frame);
 
 /* keys.c */
 void sim_keys_prepare(struct sim *sim);
+const struct public_key *sim_key(int number);
+int sim_key_number(const struct public_key *key); /* -1: none of ours */
+/* Participant: wallets, the treasurer, then the governors. */
+void sim_person(uint32_t number, struct name *name, struct secret_key *secret);
+struct signed_transaction {
+    size_t size;
+    struct hash id;
+    uint8_t bytes[SIM_ENVELOPE_MAX];
+};
+void sim_sign(struct sim *sim, struct signed_transaction *out, struct transaction_draft *draft,
+              uint32_t person, uint64_t nonce);
 /* The signed transaction of a wallet (SIM_WALLETS: the treasurer's); valid until the next run with
  * another number of validators. What it proves is chosen when it is first asked for in a run. */
 struct bytes_view sim_transaction(struct sim *sim, uint32_t wallet, uint64_t nonce);
 /* Is this envelope one of those, byte by byte, so that its signature is known to be good? */
 bool sim_signature_is_good(const struct transaction *transaction);
-int64_t sim_minted(uint64_t nonce);
+int64_t sim_minted(const struct sim *sim, uint64_t nonce);
 
 /* market.c */
 struct sim_actions {
@@ -382,6 +436,31 @@ void sim_meter_batch(struct meter_batch *out, uint32_t period);
 struct bytes_view sim_meter_witness(uint32_t device, uint32_t period);
 /* A deal whose delivery is over and can be proven by the final ledger; another one each round. */
 bool sim_meter_find(struct sim *sim, uint64_t round, struct sim_delivery *out);
+
+/* epoch.c */
+void sim_epochs_open(struct sim *sim);
+void sim_epochs_free(struct sim *sim);
+/* The audit node has executed a boundary block: another set follows. */
+void sim_epoch_begins(struct sim *sim, const struct block_header *boundary);
+uint64_t sim_members_after(uint64_t members, const struct sim_change *change);
+int sim_place(const struct sim *sim, uint64_t epoch, int key);         /* -1: not in it */
+int sim_key_at(const struct sim *sim, uint64_t epoch, uint32_t place); /* -1: no such place */
+/* The node that was made for this key; NULL if it is none's. */
+struct sim_node *sim_node_of_key(struct sim *sim, int key);
+const struct validator_set *sim_set_of(const struct sim *sim, const struct sim_node *node);
+uint32_t sim_faults_of(uint64_t members);
+/* Epoch, place and journal of a node as its chain says. */
+void sim_node_enter(struct sim *sim, struct sim_node *node);
+/* O1 above a boundary: blocks that only prove it final. */
+void sim_kin_add(struct sim *sim, const struct block_header *header, const struct hash *id);
+bool sim_kin_descends(const struct sim *sim, const struct hash *id, const struct hash *ancestor);
+
+/* governance.c */
+void sim_governance_plan(struct sim *sim); /* sets keyed and the standbys' keys */
+void sim_governance_begin(struct sim *sim);
+void sim_governance_act(struct sim *sim, uint32_t governor);
+bool sim_governance_is_done(const struct sim *sim);
+bool sim_governance_knows(const struct transaction *transaction);
 
 /* network.c */
 void sim_network_send(struct sim *sim, int from, int to, struct sim_frame *frame,
@@ -436,12 +515,15 @@ void sim_node_event(struct sim *sim, const struct sim_event *event);
 bool sim_node_is_honest(const struct sim_node *node);
 /* True if the node was killed here: a boundary of a write. */
 bool sim_node_dies(struct sim *sim, struct sim_node *node, const char *where);
+/* [C-EPOCH.SWITCH] A new core above the boundary block that the node has just committed. */
+void sim_node_switch(struct sim *sim, struct sim_node *node);
 
 /* shell.c */
 struct sim_shell *sim_shell_new(void);
 void sim_shell_free(struct sim_shell *shell);
 struct bft_input sim_input(enum bft_input_kind kind);
-struct bft_input sim_input_from(const struct sim *sim, enum bft_input_kind kind, int slot);
+struct bft_input sim_input_from(const struct sim *sim, const struct sim_node *node,
+                                enum bft_input_kind kind, int slot);
 void sim_feed(struct sim *sim, struct sim_node *node, struct bft_input *input);
 void sim_settle(struct sim *sim, struct sim_node *node);
 bool sim_wants_block(struct sim_node *node, const struct hash *id);
@@ -486,8 +568,7 @@ uint64_t sim_oracle_bound_ms(const struct sim *sim);
 /* audit.c */
 void sim_audit_open(struct sim *sim);
 /* Re-executes the next final block; its receipts' hash goes into `final`. */
-void sim_audit_block(struct sim *sim, struct sim_final *final,
-                     const struct certificate *certificate);
+void sim_audit_block(struct sim *sim, struct sim_final *final, const struct finality *finality);
 void sim_audit_end(struct sim *sim);
 void sim_audit_free(struct sim *sim);
 

@@ -11,6 +11,19 @@
 
 enum { AUDITOR = -1 };
 
+/* What a straggler needs besides the boundary block's certificate. */
+static void keep_proof(struct sim_store *store, const struct finality *finality)
+{
+    uint64_t epoch = finality->certificate.epoch;
+    MUST(epoch < SIM_EPOCHS_MAX && store->proof_headers[epoch] == NULL);
+    store->proof_count[epoch] = (uint32_t)(finality->headers.size / BLOCK_HEADER_SIZE);
+    if (finality->headers.size == 0)
+        return;
+    store->proof_headers[epoch] = malloc(finality->headers.size);
+    MUST(store->proof_headers[epoch] != NULL);
+    memcpy(store->proof_headers[epoch], finality->headers.data, finality->headers.size);
+}
+
 static enum store_result store_commit_block(void *context, const struct store_block *block)
 {
     struct sim_store *store = context;
@@ -30,9 +43,13 @@ static enum store_result store_commit_block(void *context, const struct store_bl
     }
     MUST(memory_base_commit(store->base, block->state));
     if (block->certificate.size > 0) {
+        struct finality finality;
         struct certificate *kept = malloc(sizeof *kept);
-        MUST(kept != NULL && certificate_decode(kept, block->certificate));
+        MUST(kept != NULL && finality_decode(&finality, block->certificate));
+        *kept = finality.certificate;
         store->certificates[block->height] = kept;
+        if (finality.ends_epoch)
+            keep_proof(store, &finality);
     }
     store->tip = block->tip;
     return STORE_OK;
@@ -56,6 +73,8 @@ void sim_store_free(struct sim_store *store)
 {
     for (uint64_t h = 0; h <= store->tip.height; h++)
         free(store->certificates[h]);
+    for (uint32_t e = 0; e < SIM_EPOCHS_MAX; e++)
+        free(store->proof_headers[e]);
     memory_base_destroy(store->base);
 }
 

@@ -12,9 +12,25 @@
 #include "tools/sim/persona.h"
 #include "tools/sim/sim_internal.h"
 
-enum { GST_MS_MIN = 1500, GST_MS_MORE = 4500, LEAP_MS_LATE = 1000 };
+enum {
+    GST_MS_MIN = 1500,
+    GST_MS_MORE = 4500,
+    GST_MS_CHANGE = 1500,
+    GST_MS_TOUR = 15000,
+    LEAP_MS_LATE = 1000
+};
 
 /* --- planning ------------------------------------------------------------------------------------ */
+
+/* A tour is long: the set has to change while all this goes on, not only after it. */
+static void calm_down(struct sim_weather *weather)
+{
+    weather->loss_permille = weather->loss_permille > 30 ? 30 : weather->loss_permille;
+    weather->crash_permille = weather->crash_permille > 1 ? 1 : weather->crash_permille;
+    weather->delay_ms_max = weather->delay_ms_max > 120 ? 120 : weather->delay_ms_max;
+    weather->bytes_per_ms = 0;
+    memset(weather->kind_loss, 0, sizeof weather->kind_loss);
+}
 
 static void plan_network(struct sim *sim)
 {
@@ -42,6 +58,8 @@ static void plan_network(struct sim *sim)
         uint64_t kind = 1 + sim_below(sim, MESSAGE_TRANSACTION);
         weather->kind_loss[kind] = (uint32_t)sim_between(sim, 300, 1000);
     }
+    if (sim->config.epochs == SIM_EPOCHS_TOUR)
+        calm_down(weather);
 }
 
 static void plan_at(struct sim *sim, uint64_t at_ms, enum sim_calamity_kind kind, int node,
@@ -76,10 +94,39 @@ static void plan_clock_of(struct sim *sim, struct sim_node *node)
     plan_at(sim, at + sim_below(sim, 2000), SIM_CALAMITY_CLOCK_JUMP, node->slot, 0);
 }
 
+/* Would at most f of each set that is planned be faulty, if this one were, too? */
+static bool fits(struct sim *sim, const struct sim_node *node)
+{
+    uint64_t faulty = UINT64_C(1) << node->validator;
+    uint64_t members = sim->epochs[0].members;
+    for (uint32_t i = 0; i < sim->keyed; i++)
+        if (sim->nodes[i].faulty || sim->nodes[i].doomed)
+            faulty |= UINT64_C(1) << sim->nodes[i].validator;
+    for (uint32_t i = 0;; i++) {
+        if ((uint32_t)__builtin_popcountll(faulty & members) > sim_faults_of(members))
+            return false;
+        if (i == sim->change_count)
+            return true;
+        members = sim_members_after(members, &sim->changes[i]);
+    }
+}
+
+/* f of the smallest set that is planned. */
+static uint32_t faults_least(const struct sim *sim)
+{
+    uint64_t members = sim->epochs[0].members;
+    uint32_t least = sim_faults_of(members);
+    for (uint32_t i = 0; i < sim->change_count; i++) {
+        members = sim_members_after(members, &sim->changes[i]);
+        least = sim_faults_of(members) < least ? sim_faults_of(members) : least;
+    }
+    return least;
+}
+
 static void plan_calamities(struct sim *sim)
 {
-    uint32_t n = sim->config.validators;
-    uint32_t faults = (n - 1) / 3;
+    uint32_t n = sim->keyed;
+    uint32_t faults = faults_least(sim);
     uint32_t first_clock = (uint32_t)sim_below(sim, n);
     if (sim_chance(sim, 250))
         for (uint32_t i = 0; i < faults; i++)
@@ -113,15 +160,10 @@ static void plan_calamities(struct sim *sim)
  * is needed, each with the votes that it has in its journal and nowhere else. */
 static void plan_losses(struct sim *sim)
 {
-    uint32_t n = sim->config.validators;
-    uint32_t spare = (n - 1) / 3;
-    for (uint32_t i = 0; i < n; i++)
-        spare -= sim->nodes[i].faulty && spare > 0;
-    uint32_t at = (uint32_t)sim_below(sim, n);
-    for (uint32_t i = 0; i < n && spare > 0; i++) {
-        struct sim_node *node = &sim->nodes[(at + i) % n];
-        node->doomed = !node->faulty;
-        spare -= node->doomed;
+    uint32_t at = (uint32_t)sim_below(sim, sim->keyed);
+    for (uint32_t i = 0; i < sim->keyed; i++) {
+        struct sim_node *node = &sim->nodes[(at + i) % sim->keyed];
+        node->doomed = !node->faulty && fits(sim, node);
     }
 }
 
@@ -148,10 +190,29 @@ static int pick_persona(struct sim *sim)
     return (int)sim_below(sim, (uint64_t)sim_persona_count());
 }
 
+/* From `at` on; NULL if one more would be too many for some epoch. */
+static struct sim_node *next_faulty(struct sim *sim, uint32_t at)
+{
+    for (uint32_t i = 0; i < sim->keyed; i++) {
+        struct sim_node *node = &sim->nodes[(at + i) % sim->keyed];
+        if (!node->faulty && (sim->config.byzantine >= 0 || fits(sim, node)))
+            return node;
+    }
+    return NULL;
+}
+
+/* A validator who will be voted out; or `at`. */
+static uint32_t some_leaver(struct sim *sim, uint32_t at)
+{
+    const struct sim_change *change = &sim->changes[sim_below(sim, sim->change_count)];
+    const struct sim_node *node = sim_node_of_key(sim, change->leaves);
+    return node != NULL ? (uint32_t)node->slot : at;
+}
+
 static void plan_faulty(struct sim *sim)
 {
-    uint32_t n = sim->config.validators;
-    uint32_t faults = (n - 1) / 3;
+    uint32_t n = sim->keyed;
+    uint32_t faults = sim->faults_max;
     uint64_t byzantine = sim_below(sim, faults + 1);
     if (sim->config.persona >= 0)
         byzantine = faults;
@@ -160,8 +221,12 @@ static void plan_faulty(struct sim *sim)
     if (sim->config.byzantine >= 0)
         byzantine = (uint64_t)sim->config.byzantine;
     uint32_t at = (uint32_t)sim_below(sim, n);
+    if (sim->change_count > 0 && sim_chance(sim, 500))
+        at = some_leaver(sim, at);
     for (uint64_t i = 0; i < byzantine; i++) {
-        struct sim_node *node = &sim->nodes[(at + i) % n];
+        struct sim_node *node = next_faulty(sim, at);
+        if (node == NULL)
+            return;
         node->persona = sim_persona_at(pick_persona(sim));
         node->faulty = true;
         if (!node->persona->twins)
@@ -177,9 +242,11 @@ static void plan_faulty(struct sim *sim)
     }
     if (sim->config.calm)
         return;
-    for (uint64_t i = byzantine; i < faults; i++)
-        if (sim_chance(sim, 350))
-            plan_disk_of(sim, &sim->nodes[(at + i) % n]);
+    for (uint64_t i = byzantine; i < faults; i++) {
+        struct sim_node *node = next_faulty(sim, at);
+        if (node != NULL && sim_chance(sim, 350))
+            plan_disk_of(sim, node);
+    }
 }
 
 void sim_weather_plan(struct sim *sim)
@@ -191,6 +258,11 @@ void sim_weather_plan(struct sim *sim)
         sim->weather.future_node = (int)(sim->config.seed / 8 % sim->config.validators);
     sim->weather.delay_ms_max = SIM_DELTA_MS / 2;
     sim->gst_ms = GST_MS_MIN + sim_below(sim, GST_MS_MORE);
+    /* Boundaries are to be crossed before it, too. */
+    if (sim->config.epochs == SIM_EPOCHS_TOUR)
+        sim->gst_ms += GST_MS_TOUR;
+    else
+        sim->gst_ms += GST_MS_CHANGE * sim->change_count;
     for (uint32_t i = 0; i < sim->node_count; i++) {
         sim->nodes[i].skew_ms = (int64_t)sim_below(sim, 301) - 150;
         sim->nodes[i].drift_ppm = (int64_t)sim_below(sim, 1001) - 500;
@@ -292,6 +364,14 @@ static void restore_journal(struct sim *sim, struct sim_node *node, bool all)
 {
     if (node->backup == NULL)
         return;
+    if (node->backup->epoch != node->disk->epoch) {
+        /* It holds no journal of this epoch: put back as a whole, none is left of it. */
+        if (!all)
+            return;
+        sim_disk_free(node->backup);
+        node->backup = sim_disk_new();
+        node->backup->epoch = node->disk->epoch;
+    }
     struct sim_disk *restored = node->backup;
     node->backup = NULL;
     if (all) {
@@ -428,8 +508,8 @@ void sim_weather_power(struct sim *sim, uint64_t number)
     sim->weather.isolated = false;
     for (uint32_t i = 0; i < sim->node_count; i++) {
         struct sim_node *node = &sim->nodes[i];
-        node->gone = node->doomed;
-        node->faulty = node->faulty || node->gone;
+        node->gone = node->gone || node->doomed;
+        node->faulty = node->faulty || node->doomed;
         if (node->up && sim_node_is_honest(node))
             sim_node_stop(sim, node, 20 + sim_below(sim, 1000));
     }
