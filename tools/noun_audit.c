@@ -12,6 +12,7 @@
 #include "tools/audit_verify.h"
 #include "tools/digest.h"
 #include "tools/nouns.h"
+#include "tools/witness.h"
 
 struct directory {
     const char *dir;
@@ -173,6 +174,14 @@ static const struct cli_command commands[] = {
      .option_count = DIGEST_OPTIONS,
      .arguments_size = sizeof(struct digest_command),
      .run = digest_run},
+    {.verb = "witness",
+     .summary = "sign the newest digest, if it continues the last one signed here",
+     .teach = "Exit 4 if there are two histories; both notes are then kept in the directory.\n"
+              "  flex audit witness --state witness --name regulator.example/w1",
+     .options = witness_options,
+     .option_count = WITNESS_OPTIONS,
+     .arguments_size = sizeof(struct witness_command),
+     .run = witness_run},
 };
 
 const struct cli_noun audit_noun = {"audit", "export, offline verification, totals, digests",
