@@ -1,6 +1,6 @@
 /* `flex audit export`: blocks from a node into tile files (tools/audit_export.h).
  *
- *   GET /v1/export -> buffer -> up to the last certified block -> tiles -> sync -> export.json
+ *   GET /v1/export -> buffer -> up to the last certified block -> tiles -> sync -> digests -> export.json
  *
  * Invariants: export.json never names a block that isn't on disk; the last block written carries a
  * certificate, so that an export is provable at its end; memory is bounded by BUFFER_BYTES_MAX.
@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/json.h"
+#include "tools/audit_digests.h"
 #include "tools/nouns.h"
 
 enum { BUFFER_BYTES_MAX = 256 * 1024 * 1024, BLOCKS_PER_REQUEST = 1024 };
@@ -261,6 +262,9 @@ static int fetch_all(struct session *session, struct audit_writer *writer,
         fprintf(cli->err, "\n");
     }
     free(pending.data);
+    if (status == CLI_DONE) {
+        status = audit_digests_fetch(session, writer->directory, writer->height);
+    }
     if (status == CLI_DONE && !audit_writer_finish(writer, genesis, problem)) {
         status = cli_fail(cli, CLI_USAGE, "unwritable", "%s", problem);
     }

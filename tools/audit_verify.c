@@ -21,11 +21,13 @@
 #include "base/fatal.h"
 #include "node/chain.h"
 #include "tools/audit_ahead.h"
+#include "tools/audit_digests.h"
 #include "tools/wait.h"
 #include "verify/proof.h"
 
 struct audit {
     struct proof_trust trust;
+    struct audit_digests digests;
     struct memory_base *memory;
     struct chain *chain;
     struct audit_ahead *ahead;
@@ -143,6 +145,10 @@ static bool take_block(struct audit *audit, const struct audit_block *block)
     if (problem != NULL) {
         return fail(audit, height, problem);
     }
+    char digest_problem[AUDIT_PROBLEM_SIZE];
+    if (!audit_digests_take(&audit->digests, audit->tip.time, &header, digest_problem)) {
+        return fail(audit, height, digest_problem);
+    }
     bool ends = certified && finality.ends_epoch;
     enum store_result result =
         ends ? chain_commit_boundary(audit->chain, &header, &finality.certificate, finality.headers)
@@ -221,6 +227,7 @@ static bool run(struct audit *audit, const char *directory, const struct genesis
     if (!audit_genesis_copy_is_whole(directory, genesis)) {
         return fail(audit, 0, "the export's copy of the genesis is not the one that is trusted");
     }
+    audit_digests_begin(&audit->digests, directory, genesis, audit->tip.time);
     audit->ahead = audit_ahead_start(&audit->trust, chain_next_epoch(audit->chain));
     MUST(audit->ahead != NULL);
     audit_reader_open(&audit->reader, directory, audit->tip.height, audit->wanted);
@@ -229,6 +236,9 @@ static bool run(struct audit *audit, const char *directory, const struct genesis
     audit_reader_close(&audit->reader);
     if (!good) {
         return false;
+    }
+    if (!audit_digests_finish(&audit->digests, problem)) {
+        return fail(audit, 0, problem);
     }
     struct audit_totals totals;
     if (!audit_totals(&totals, audit_state(audit), problem)) {

@@ -10,7 +10,9 @@
 #include "base/json.h"
 #include "crypto/merkle.h"
 #include "node/chain.h"
+#include "tools/audit_digests.h"
 #include "tools/audit_export.h"
+#include "verify/digest.h"
 
 static const int64_t START_MS = 1736899200000; /* 2025-01-15 00:00 UTC */
 
@@ -31,6 +33,7 @@ struct little_chain {
     struct chain *chain;
     struct mempool *mempool;
     uint64_t height;
+    int64_t pause_ms;
     struct little_block *blocks;
 };
 
@@ -229,13 +232,19 @@ void little_chain_certify(const struct little_chain *self, struct certificate *o
     }
 }
 
+void little_chain_pause(struct little_chain *self, int64_t ms)
+{
+    self->pause_ms = ms;
+}
+
 void little_chain_turn(struct little_chain *self, bool certified)
 {
     MUST(self->height < LITTLE_BLOCKS_MAX);
     struct little_block *block = &self->blocks[self->height + 1];
     struct certificate certificate;
     uint64_t view = self->tip.view + 1;
-    struct timestamp now = timestamp_of(timestamp_ms(self->tip.time) + 1000);
+    struct timestamp now = timestamp_of(timestamp_ms(self->tip.time) + 1000 + self->pause_ms);
+    self->pause_ms = 0;
     MUST(chain_build(self->chain, self->mempool, &block->header, 0, view, self->tip.view,
                      &self->tip.block_id, now));
     block_header_id(&block->id, &block->header);
@@ -362,7 +371,93 @@ char *little_chain_receipt_proof(struct little_chain *self, uint64_t height, uin
     return print_and_delete(object);
 }
 
-void little_chain_export(const struct little_chain *self, const char *directory)
+/* Leaves of the log: blocks 0 to count - 1. */
+static struct hash *log_leaves(const struct little_chain *self, uint64_t count)
+{
+    struct hash *leaves = calloc(count, sizeof *leaves);
+    MUST(leaves != NULL && count <= self->height);
+    for (uint64_t i = 0; i < count; i++) {
+        const struct hash *id = i == 0 ? &self->genesis_id : &self->blocks[i].id;
+        hash_bytes(&leaves[i], HASH_DOMAIN_LOG_LEAF, id->bytes, HASH_SIZE);
+    }
+    return leaves;
+}
+
+char *little_chain_block_proof(struct little_chain *self, uint64_t height, uint64_t at)
+{
+    char id[32];
+    uint8_t header[BLOCK_HEADER_SIZE];
+    struct merkle_proof proof;
+    struct hash *leaves = log_leaves(self, at);
+    snprintf(id, sizeof id, "%llu", (unsigned long long)height);
+    struct cJSON *object = proof_head(self, "block", id, at);
+    block_header_encode(header, &self->blocks[height].header);
+    add_hex(object, "block", header, sizeof header);
+    merkle_prove(&proof, leaves, at, height);
+    add_hex(object, "proof", proof.siblings[0].bytes, proof.count * HASH_SIZE);
+    free(leaves);
+    return print_and_delete(object);
+}
+
+char *little_chain_log_proof(struct little_chain *self, uint64_t old_size, uint64_t at)
+{
+    char id[64];
+    struct hash root;
+    struct merkle_proof proof;
+    struct hash *leaves = log_leaves(self, at);
+    snprintf(id, sizeof id, "%llu/%llu", (unsigned long long)old_size, (unsigned long long)at);
+    struct cJSON *object = proof_head(self, "log", id, at);
+    merkle_root(&root, leaves, old_size);
+    add_hex(object, "old_root", root.bytes, HASH_SIZE);
+    merkle_prove_consistency(&proof, leaves, at, old_size);
+    add_hex(object, "proof", proof.siblings[0].bytes, proof.count * HASH_SIZE);
+    free(leaves);
+    return print_and_delete(object);
+}
+
+char *little_chain_note(struct little_chain *self, uint64_t last)
+{
+    enum { NOTE_MAX = 65536 };
+    struct proof_trust trust;
+    struct byte_writer writer;
+    struct certificate certificate;
+    char *text = calloc(1, NOTE_MAX);
+    MUST(text != NULL && last < self->height && proof_trust_from_genesis(&trust, &self->genesis));
+    byte_writer_init(&writer, (uint8_t *)text, NOTE_MAX - 1);
+    digest_write_head(&writer, &trust, &self->blocks[last].header, &self->blocks[last + 1].header);
+    digest_write_blocks(&writer, &self->blocks[last].header, &self->blocks[last + 1].header);
+    uint64_t certified = last + 1;
+    while (self->blocks[certified].certificate_size == 0) {
+        uint8_t header[BLOCK_HEADER_SIZE];
+        MUST(++certified <= self->height);
+        block_header_encode(header, &self->blocks[certified].header);
+        digest_write_descendants(&writer, bytes_view_of(header, sizeof header));
+    }
+    MUST(certificate_decode(&certificate, bytes_view_of(self->blocks[certified].certificate,
+                                                        self->blocks[certified].certificate_size)));
+    digest_write_votes(&writer, &certificate, &self->set);
+    MUST(!writer.failed);
+    return text;
+}
+
+static void export_digests(struct little_chain *self, const char *directory)
+{
+    for (uint64_t height = 1; height < self->height; height++) {
+        char folder[FILES_PATH_SIZE], path[FILES_PATH_SIZE], date[DIGEST_DATE_SIZE];
+        int64_t day = digest_day_of(self->blocks[height].header.time);
+        if (digest_day_of(self->blocks[height + 1].header.time) == day) {
+            continue;
+        }
+        char *note = little_chain_note(self, height);
+        digest_date_text(date, day);
+        MUST(files_join(folder, directory, "digests") && files_make_directory(folder) &&
+             audit_digests_path(path, directory, date) &&
+             files_write(path, note, strlen(note), 0644));
+        free(note);
+    }
+}
+
+void little_chain_export(struct little_chain *self, const char *directory)
 {
     struct audit_writer writer;
     char problem[AUDIT_PROBLEM_SIZE] = "";
@@ -381,4 +476,5 @@ void little_chain_export(const struct little_chain *self, const char *directory)
         fprintf(stderr, "little chain: %s\n", problem);
     }
     MUST(ok);
+    export_digests(self, directory);
 }

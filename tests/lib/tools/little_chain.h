@@ -40,14 +40,22 @@ void little_chain_transfer(struct little_chain *chain, const char *to, int64_t u
  * block's certificate. */
 void little_chain_turn(struct little_chain *chain, bool certified);
 
+/* The next block is that much later; else it is a second. */
+void little_chain_pause(struct little_chain *chain, int64_t ms);
+
 /* Proof files as the API describes them; the caller frees. Of the state at the tip. */
 char *little_chain_state_proof(struct little_chain *chain, const char *kind, const char *id);
 /* Of the index-th transaction of a block; with `descendants` if the block has no certificate. */
 char *little_chain_receipt_proof(struct little_chain *chain, uint64_t height, uint32_t index);
+/* Of an earlier block, and of two sizes of the log, under the header of height `at`. */
+char *little_chain_block_proof(struct little_chain *chain, uint64_t height, uint64_t at);
+char *little_chain_log_proof(struct little_chain *chain, uint64_t old_size, uint64_t at);
+/* The digest's note whose day's last block is that one; the caller frees. */
+char *little_chain_note(struct little_chain *chain, uint64_t last);
 /* Signs a finalization of that header with validators [0, signers). */
 void little_chain_certify(const struct little_chain *chain, struct certificate *out,
                           const struct block_header *header, uint32_t signers);
-/* Writes the export of the whole chain. */
-void little_chain_export(const struct little_chain *chain, const char *directory);
+/* Writes the export of the whole chain, with the digests of the days that are over. */
+void little_chain_export(struct little_chain *chain, const char *directory);
 
 #endif

@@ -1,0 +1,181 @@
+/* See digest_world.h. Anything unexpected aborts the test.
+ *
+ *   height  1  2 | 3  4  5 | 6  7  8        | is midnight
+ *   epoch   0  0   0  0* 1   1  1  1        * ends epoch 0 */
+#include "tests/lib/verify/digest_world.h"
+
+#include <string.h>
+
+#include "base/fatal.h"
+#include "crypto/merkle.h"
+
+static struct digest_world world;
+static bool made;
+
+static const int64_t START_MS = 1736899200000; /* 2025-01-15 00:00 UTC */
+
+static void secret_of(struct secret_key *out, uint8_t number)
+{
+    memset(out->bytes, 0, sizeof out->bytes);
+    out->bytes[0] = 1;
+    out->bytes[31] = number;
+}
+
+/* Validators by the numbers of their seeds, sorted by key. */
+static void make_set(struct validator_set *set, struct secret_key seeds[4],
+                     const uint8_t numbers[4])
+{
+    static const char *const names[4] = {"dso", "agg-a", "agg-b", "operator"};
+    set->count = 4;
+    for (uint32_t i = 0; i < 4; i++) {
+        struct validator validator;
+        struct secret_key seed;
+        secret_of(&seed, numbers[i]);
+        memset(&validator, 0, sizeof validator);
+        ed25519_public_key(&validator.key, &seed);
+        MUST(name_from_text(&validator.operator_name, names[i], strlen(names[i])));
+        uint32_t at = i;
+        for (; at > 0 && public_key_compare(&set->validators[at - 1].key, &validator.key) > 0;
+             at--) {
+            set->validators[at] = set->validators[at - 1];
+            seeds[at] = seeds[at - 1];
+        }
+        set->validators[at] = validator;
+        seeds[at] = seed;
+    }
+    MUST(validator_set_is_valid(set));
+}
+
+static void add_participant(struct genesis *genesis, const char *id, uint32_t roles, uint8_t number)
+{
+    struct genesis_participant *participant = &genesis->participants[genesis->participant_count++];
+    struct secret_key secret;
+    secret_of(&secret, number);
+    MUST(name_from_text(&participant->id, id, strlen(id)));
+    MUST(schnorr_public_key(&participant->key, &secret));
+    participant->roles = roles;
+}
+
+static void make_genesis(void)
+{
+    struct genesis *genesis = &world.genesis;
+    MUST(name_from_text(&genesis->chain, "digest-world", 12));
+    genesis->time = timestamp_of(START_MS);
+    genesis->delta_ms = genesis->block_interval_ms = genesis->exec_budget_ms = 100;
+    genesis->max_idle_ms = genesis->timeout_cap_ms = 1000;
+    genesis->backoff_permille = 1300;
+    genesis->params.fee_per_tx = money_of(1000);
+    genesis->params.fee_period = duration_of(MS_PER_DAY);
+    genesis->params.tx_lifetime = duration_of(MS_PER_DAY);
+    add_participant(genesis, "dso", ROLE_DSO, 1);
+    add_participant(genesis, "treasurer", ROLE_TREASURER, 2);
+    add_participant(genesis, "operator", ROLE_MARKET_OPERATOR, 3);
+    add_participant(genesis, "agg-a", ROLE_AGGREGATOR, 4);
+    add_participant(genesis, "agg-b", ROLE_AGGREGATOR, 5);
+    make_set(&world.sets[0], world.seeds[0], (const uint8_t[4]){100, 101, 102, 103});
+    make_set(&world.sets[1], world.seeds[1], (const uint8_t[4]){100, 101, 102, 104});
+    genesis->params.validator_count = 4;
+    for (uint32_t i = 0; i < 4; i++) {
+        genesis->params.validators[i].key = world.sets[0].validators[i].key;
+        genesis->params.validators[i].operator_name = world.sets[0].validators[i].operator_name;
+    }
+    MUST(genesis_problem(genesis) == NULL);
+    MUST(proof_trust_from_genesis(&world.trust, genesis));
+}
+
+static void make_headers(void)
+{
+    static const int64_t hours[DIGEST_WORLD_BLOCKS + 1] = {0, 8, 23, 25, 30, 40, 49, 50, 51};
+    struct merkle_frontier log;
+    struct hash leaf, id = world.trust.genesis;
+    merkle_frontier_init(&log);
+    for (uint64_t height = 1; height <= DIGEST_WORLD_BLOCKS; height++) {
+        struct block_header *header = &world.headers[height];
+        hash_bytes(&leaf, HASH_DOMAIN_LOG_LEAF, id.bytes, HASH_SIZE);
+        merkle_frontier_append(&log, &leaf);
+        *header =
+            (struct block_header){.version = BLOCK_HEADER_VERSION,
+                                  .genesis = world.trust.genesis,
+                                  .epoch = height > 4,
+                                  .height = height,
+                                  .view = height + 1,
+                                  .parent_view = height == 1 ? 0 : height,
+                                  .parent_id = id,
+                                  .time = timestamp_of(START_MS + hours[height] * MS_PER_HOUR)};
+        merkle_frontier_root(&header->log_root, &log);
+        hash_bytes(&header->state_root, HASH_DOMAIN_STATE_NODE, &height, sizeof height);
+        validator_set_hash(&header->next_set, &world.sets[height >= 4]);
+        block_header_id(&id, header);
+    }
+}
+
+void digest_world_certify(struct certificate *out, const struct block_header *header,
+                          uint32_t signers)
+{
+    struct hash message;
+    *out = (struct certificate){
+        .kind = VOTE_FINALIZE, .epoch = header->epoch, .view = header->view, .count = signers};
+    block_header_id(&out->block_id, header);
+    vote_message(&message, &world.trust.genesis, out->kind, out->epoch, out->view, &out->block_id);
+    for (uint32_t i = 0; i < signers; i++) {
+        out->entries[i].signer = (uint8_t)i;
+        ed25519_sign(&out->entries[i].signature, &world.seeds[header->epoch][i], &message);
+    }
+}
+
+/* The note whose day ends with block `last`, voted on at block `certified`. */
+static size_t make_note(char out[DIGEST_WORLD_NOTE_MAX], uint64_t last, uint64_t certified)
+{
+    struct byte_writer writer;
+    struct certificate certificate;
+    uint8_t bytes[BLOCK_HEADER_SIZE];
+    byte_writer_init(&writer, (uint8_t *)out, DIGEST_WORLD_NOTE_MAX - 1);
+    digest_write_head(&writer, &world.trust, &world.headers[last], &world.headers[last + 1]);
+    if (world.headers[last + 1].epoch == 1) {
+        struct finality finality = {.ends_epoch = true, .next_set = world.sets[1]};
+        digest_world_certify(&finality.certificate, &world.headers[4], 3);
+        block_header_encode(bytes, &world.headers[4]);
+        digest_write_epoch(&writer, bytes_view_of(bytes, sizeof bytes), &finality);
+    }
+    digest_write_blocks(&writer, &world.headers[last], &world.headers[last + 1]);
+    for (uint64_t height = last + 2; height <= certified; height++) {
+        block_header_encode(bytes, &world.headers[height]);
+        digest_write_descendants(&writer, bytes_view_of(bytes, sizeof bytes));
+    }
+    digest_world_certify(&certificate, &world.headers[certified], 3);
+    digest_write_votes(&writer, &certificate, &world.sets[world.headers[certified].epoch]);
+    MUST(!writer.failed);
+    out[writer.size] = '\0';
+    return writer.size;
+}
+
+static void cosign(void)
+{
+    struct byte_writer writer;
+    struct digest digest;
+    const struct digest_rules rules = {0};
+    char problem[DIGEST_PROBLEM_SIZE];
+    size_t size = strlen(world.walked);
+    memcpy(world.witness.name, "regulator.example/w1", 21);
+    secret_of(&world.witness_seed, 200);
+    ed25519_public_key(&world.witness.key, &world.witness_seed);
+    MUST(digest_verify(&digest, &world.trust, &rules, world.walked, size, problem));
+    byte_writer_init(&writer, (uint8_t *)world.cosigned, DIGEST_WORLD_NOTE_MAX - 1);
+    text_write(&writer, world.walked);
+    MUST(note_cosign(&writer, &world.witness, &world.witness_seed, DIGEST_WORLD_TIME_S,
+                     digest.text));
+    MUST(!writer.failed);
+}
+
+const struct digest_world *digest_world(void)
+{
+    if (!made) {
+        made = true;
+        make_genesis();
+        make_headers();
+        (void)make_note(world.plain, 2, 3);
+        (void)make_note(world.walked, 5, 8);
+        cosign();
+    }
+    return &world;
+}
