@@ -108,6 +108,10 @@ e2e: all $(E2E_HELPERS) ## real processes: clusters, kill -9, bad input over the
 nemesis: all $(E2E_HELPERS) ## every fault scenario on real processes; SEED=1
 	@tests/e2e/nemesis.py $(BUILD) --scenario all --seed $(or $(SEED),1)
 
+.PHONY: soak
+soak: all $(E2E_HELPERS) ## a real network under load and random faults for MINUTES=10, its growth bounded and recorded; SEED=1
+	@tests/e2e/soak.py $(BUILD) --minutes $(or $(MINUTES),10) --seed $(or $(SEED),1) --samples $(BUILD)/soak-samples.json
+
 day: all ## the demonstration day on the bundled data and, where it is there, on ../shared/data
 	@tests/e2e/run_days.sh $(BUILD)
 

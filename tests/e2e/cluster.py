@@ -243,6 +243,7 @@ class Cluster:
         # What a node may say to a good transfer: it is in the chain, or the node lags.
         self.refusals_expected = {"tx_nonce_used", "tx_nonce_gap"}
         self.mounts = []
+        self.log_bytes_max = LOG_BYTES_MAX
 
     def __enter__(self):
         try:
@@ -353,9 +354,10 @@ class Cluster:
     def load_goes_on(self, what, count=4, seconds=30):
         goal = self.acknowledged() + count
         wait_until(seconds, f"O6 {what}: {count} more transfers acknowledged",
-                   lambda: self.acknowledged() >= goal or self._stuck())
+                   lambda: self.acknowledged() >= goal or self.stuck())
 
-    def _stuck(self):
+    def stuck(self):
+        """Raises if a client has met what it must not; never true."""
         for client in self.clients:
             if client.stuck:
                 raise Failure(client.stuck)
@@ -368,8 +370,9 @@ class Cluster:
 
     # --- the end of every scenario: heal, drain, compare -------------------------------------------
 
-    def finish(self, seconds=40, observers=()):
-        """observers: indices of nodes that must follow without voting; the rest must vote."""
+    def finish(self, seconds=40, observers=(), exports=None):
+        """observers: indices of nodes that must follow without voting; the rest must vote.
+        exports: the nodes whose export is replayed; one by chance if not said."""
         self.network.heal()
         for node in self.nodes:
             if not node.is_up():
@@ -385,10 +388,11 @@ class Cluster:
             voting = node.status().get("voting")
             if voting != (node.index not in observers):
                 raise Failure(f"{node.name}: voting is {voting}: {node.status().get('refusal')}")
-        self._check_bounds()
+        self.check_bounds()
         top = self._check_one_chain()
         self._check_roots()
-        self._export()
+        for node in exports or [self.random.choice(self.nodes)]:
+            self._export(node)
         for node in self.nodes:
             node.terminate()
         self._check_logs()
@@ -445,10 +449,9 @@ class Cluster:
             raise Failure(f"flex {' '.join(map(str, arguments[:4]))}: {done.stdout}{done.stderr}")
         return done.stdout
 
-    def _export(self):
-        """O4 and O7: one node's export, replayed offline from genesis with every signature."""
-        node = self.random.choice(self.nodes)
-        out = self.dir / "export"
+    def _export(self, node):
+        """O4 and O7: a node's export, replayed offline from genesis with every signature."""
+        out = self.dir / f"{node.name}-export"
         self._flex("--node", f"http://127.0.0.1:{node.api_port}", "audit", "export", "--dir", out)
         verified = json.loads(self._flex("audit", "verify", "--dir", out, "--genesis",
                                          self.genesis_file, "--json"))
@@ -465,7 +468,7 @@ class Cluster:
                 or (self.clients and money["minted"] != 10**9 * len(CLIENTS))):
             raise Failure(f"O7: {money}")
 
-    def _check_bounds(self):
+    def check_bounds(self):
         """O8"""
         for node in self.nodes:
             pid = node.process.pid
@@ -475,7 +478,7 @@ class Cluster:
             journal = sum(file.stat().st_size for file in (node.home / "journal").iterdir())
             log = node.log_path.stat().st_size
             limits = ((fds, FDS_MAX), (rss if not self.plain else 0, RSS_KB_MAX),
-                      (journal, JOURNAL_BYTES_MAX), (log, LOG_BYTES_MAX))
+                      (journal, JOURNAL_BYTES_MAX), (log, self.log_bytes_max))
             if any(value > limit for value, limit in limits):
                 raise Failure(f"O8: {node.name}: fds, RSS KiB, journal, log: {limits}")
 
