@@ -19,7 +19,7 @@ test: ## install what is missing, build, run a tier of every kind of test
 	@$(MAKE) --no-print-directory day
 	@echo "make test: passed"
 
-test-all: test nemesis tidy model ctime determinism ## every tier whole
+test-all: test nemesis soak tidy model ctime determinism ## every tier whole
 	@$(MAKE) --no-print-directory sim SEEDS=20000
 	@$(MAKE) --no-print-directory sim-mutants
 	@$(MAKE) --no-print-directory sim-twins
@@ -91,6 +91,18 @@ tsan-nodes:
 tsan-units:
 	@$(MAKE) --no-print-directory -j2 $(UNIT_p2p) $(UNIT_node)
 	@tests/run_units.sh $(UNIT_p2p) $(UNIT_node)
+
+.PHONY: coverage coverage-run
+coverage: ## line coverage per module of unit tests and simulator; COUNT=100 seeds
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/coverage CC=gcc OPT=-O0 CFLAGS="$(CFLAGS) --coverage -fprofile-update=atomic" LDFLAGS="$(LDFLAGS) --coverage" COUNT=$(or $(COUNT),100) coverage-run
+
+# Every program is built, so that what no test runs counts as well; each object's counters begin anew.
+coverage-run:
+	@$(MAKE) --no-print-directory -j2 all $(UNIT_TESTS)
+	@find $(BUILD)/obj -name '*.gcda' -delete
+	@tests/run_units.sh $(UNIT_TESTS)
+	@tests/sim/run_seeds.sh $(SIM) $(COUNT)
+	@tests/coverage.py $(BUILD)
 
 # What the end-to-end tests put beside and under the programs.
 E2E_HELPERS := $(BUILD)/tests/e2e/faults.so $(BUILD)/tests/e2e/journal_votes $(BUILD)/tests/e2e/spoil_state $(BUILD)/tests/e2e/hostile $(BUILD)/tests/e2e/hold_reader

@@ -25,7 +25,8 @@ from proxy import Network
 WORDS = ["kill_kind", "kill_countdown", "eio_syncs", "slow_sync_ms", "journal_errno",
          "store_errno", "no_disk_left", "clock_offset_ms", "injected", "monotonic_lag_ms",
          "map_full_puts", "map_full_commits"]
-KILLS = {"before_append": 1, "torn_append": 2, "after_append": 3, "after_sync": 4, "after_send": 5}
+KILLS = {"before_append": 1, "torn_append": 2, "after_append": 3, "after_sync": 4, "after_send": 5,
+         "before_commit": 6, "in_commit": 7, "after_commit": 8}
 CLIENTS = ["load0", "load1", "load2", "load3"]
 FDS_MAX, RSS_KB_MAX, JOURNAL_BYTES_MAX, LOG_BYTES_MAX = 256, 600_000, 64 << 20, 8 << 20
 

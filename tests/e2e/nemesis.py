@@ -40,7 +40,8 @@ import nemesis_links
 
 @scenario
 def kill_at_boundaries(c):
-    """15: one node at a time dies before, in and after an append, after a sync, after a send."""
+    """15, 20: one node at a time dies before, in and after an append, after a sync, after a send; before,
+    in and after a commit of its chain database."""
     c.start()
     for kind in c.random.sample(sorted(KILLS), len(KILLS)):
         node = c.random.choice(c.nodes)
@@ -52,7 +53,7 @@ def kill_at_boundaries(c):
         node.start()
         c.wait_ready([node])
         c.no_one_died()
-    c.load_goes_on("after five kills")
+    c.load_goes_on("after so many kills")
     c.finish()
 
 
@@ -629,7 +630,7 @@ def contradiction(c):
 
 @scenario
 def hostile_validator(c):
-    """45, 46, 49, 50: one validator's key in the hands of a program that lies, forges and floods."""
+    """37, 39, 44, 45, 46, 49, 50: one validator's key in the hands of a program that lies, forges and floods."""
     c.start()
     node = c.random.choice(c.nodes)
     c.dishonest.add(c.keys[node.index])

@@ -3,8 +3,8 @@
  *
  * The test and the process share a page, the file that FAULTS_CONTROL names: an array of 64-bit
  * words (enum control_word; tests/e2e/cluster.py writes them by the same numbers). All zero means no
- * fault. Kills count boundaries of the vote journal: a write to a segment, its fdatasync, and the
- * first bytes sent after one.
+ * fault. Kills count boundaries: of the vote journal a write to a segment, its fdatasync, and the first
+ * bytes sent after one; of the chain database the sync of its pages and the write of its meta page.
  *
  * Invariants: without FAULTS_CONTROL every call goes straight through; a kill is SIGKILL to
  * ourselves, so nothing is flushed, closed or said; a torn append writes half and dies.
@@ -52,13 +52,17 @@ enum kill_kind {
     KILL_TORN_APPEND = 2,
     KILL_AFTER_APPEND = 3,
     KILL_AFTER_SYNC = 4,
-    KILL_AFTER_SEND = 5
+    KILL_AFTER_SEND = 5,
+    KILL_BEFORE_COMMIT = 6, /* the database's pages are written and not synced */
+    KILL_IN_COMMIT = 7,     /* synced, and the page that makes them count is not written */
+    KILL_AFTER_COMMIT = 8   /* that page is written */
 };
 
 enum file_kind { FILE_OTHER, FILE_SEGMENT, FILE_JOURNAL_OTHER, FILE_STORE };
 
 static _Atomic int64_t *control;
 static atomic_bool synced_since_send;
+static bool store_synced; /* and its meta page not written yet; one thread commits */
 
 __attribute__((constructor)) static void open_control(void)
 {
@@ -173,6 +177,12 @@ ssize_t pwrite(int fd, const void *data, size_t size, off_t offset)
     if (kind == FILE_SEGMENT && kill_is_due(KILL_AFTER_APPEND)) {
         die();
     }
+    if (kind == FILE_STORE && store_synced) {
+        store_synced = false;
+        if (kill_is_due(KILL_AFTER_COMMIT)) {
+            die();
+        }
+    }
     return result;
 }
 
@@ -197,6 +207,20 @@ static void be_slow(void)
     }
 }
 
+/* LMDB syncs its pages and then writes one of two meta pages, through a descriptor that syncs itself. */
+static int sync_store(int fd, int (*real)(int))
+{
+    if (kill_is_due(KILL_BEFORE_COMMIT)) {
+        die();
+    }
+    const int result = real(fd);
+    if (kill_is_due(KILL_IN_COMMIT)) {
+        die();
+    }
+    store_synced = true;
+    return result;
+}
+
 int fdatasync(int fd)
 {
     static int (*real)(int);
@@ -208,6 +232,9 @@ int fdatasync(int fd)
         return real(fd);
     }
     be_slow();
+    if (kind == FILE_STORE) {
+        return sync_store(fd, real);
+    }
     if (kind != FILE_SEGMENT) {
         return real(fd);
     }

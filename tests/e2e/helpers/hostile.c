@@ -1,10 +1,10 @@
 /* hostile HOME SECONDS SEED [liar]: a validator that has turned on its peers. It holds a real node's key,
  * certificate and links, speaks the real protocol, and says what no honest node says (fault scenarios
- * 36, 45, 46, 49, 50):
+ * 36, 44, 45, 46, 49, 50):
  *
  *   proposals   as the leader of a view, on a true parent, signed well: wrong roots, impossible times
  *               and heights, bodies of another block, bodies larger than any may be, two different
- *               blocks for one view
+ *               blocks for one view, parents that cannot be
  *   votes       both kinds that exclude each other, views far ahead, unknown blocks
  *   certificates  q - 1 signers, one signer twice, an index outside the set, its own signature in others'
  *               names
@@ -189,6 +189,9 @@ static void say_proposal(void)
              hostile.own_index);
     header->time = timestamp_of(timestamp_ms(header->time) +
                                 (roll(3) == 0 ? (int64_t)roll(1000000000) - 500000000 : 50));
+    if (roll(5) == 0) { /* no view builds on itself, on a later one, or on one that is not there */
+        header->parent_view = roll(2) == 0 ? header->view + roll(3) : UINT64_MAX - roll(2);
+    }
     header->state_root.bytes[roll(HASH_SIZE)] ^= (uint8_t)(1 + roll(255));
     lie.has_parent_certificate = true;
     lie.parent_certificate = hostile.certificate;
