@@ -50,7 +50,7 @@ def ranges(lines):
 
 
 def share(covered, lines):
-    return f"{100 * covered / lines:5.1f} %" if lines else "    - "
+    return f"{100 * covered / lines:5.1f} %" if lines else "  0 lines"
 
 
 def main():
@@ -79,6 +79,8 @@ def main():
         mine = [lines for path, lines in files.items() if module_of(path) == module]
         lines = sum(len(file) for file in mine)
         covered = sum(ran for file in mine for _, ran in file)
+        if not mine:
+            continue
         every = [a + b for a, b in zip(every, (len(mine), lines, covered))]
         print(f"{module:12} {len(mine):6} {lines:7} {covered:7} {share(covered, lines)}")
     print(f"{'all':12} {every[0]:6} {every[1]:7} {every[2]:7} {share(every[2], every[1])}")

@@ -629,6 +629,39 @@ def contradiction(c):
 
 
 @scenario
+def contradiction_of_two(c):
+    """52: the same difference on two of four, more than may be wrong: no block has a quorum, so nobody
+    commits, and nothing forks. With right databases on the two the chain goes on where it stood."""
+    c.start()
+    c.load_goes_on("at first")
+    wrong = c.random.sample(c.nodes, 2)
+    for node in wrong:
+        node.kill()
+    for node in wrong:
+        subprocess.run([c.helpers / "spoil_state", node.home / "data", "dso"], check=True)
+        c.allowed_broken.append(f" {node.name} .*(executes differently|voting has stopped)")
+        node.start()
+    wait_until(20, "all links are up",
+               lambda: all(node.metric("peers_up") == 3 for node in c.nodes))
+    time.sleep(2)
+    before = [node.height() for node in c.nodes]
+    views = [int(node.status()["view"]) for node in c.nodes]
+    time.sleep(8)
+    after = [node.height() for node in c.nodes]
+    if after != before or min(before) < 0:
+        raise Failure(f"O1: with two states of two nodes each the heights went {before} to {after}")
+    if max(int(node.status()["view"]) for node in c.nodes) <= max(views):
+        raise Failure(f"views stand still at {views}: the nodes do not even try")
+    for node in wrong:
+        node.terminate()
+        shutil.rmtree(node.home / "data")
+        node.start()
+    c.wait_ready()
+    c.load_goes_on("with right databases", seconds=60)
+    c.finish(seconds=60)
+
+
+@scenario
 def hostile_validator(c):
     """37, 39, 44, 45, 46, 49, 50: one validator's key in the hands of a program that lies, forges and floods."""
     c.start()
