@@ -8,18 +8,22 @@
  * Invariants:
  * 1. A deal is in the deadline index if and only if it is matched; so every escrow ends, by a proof
  *    or by the sweep at the end of a block.
- * 2. When a deal ends, its whole escrow leaves its pot: to seller, fee pool and buyer.
+ * 2. When a deal ends, its whole escrow leaves its pot: to seller, fee pool and buyer; and so does the
+ *    provider's deposit: the penalty to the buyer, the rest to the seller.
  * 3. A watt-hour of a device, market time unit and direction is credited to one deal at most: what
  *    the first proof takes, the next one finds gone. In one unit a device is credited for one
  *    direction only, whatever schedules its offers declared.
  * 4. A fingerprint is replaced only by its next revision, with a reason, while it can still matter.
  *
- * Deliberately absent: disputes and baselines, and the readings themselves: they pass through in a
+ * Deliberately absent: disputes and baselines on the ledger, and the readings themselves: they pass through in a
  * witness, and the state never holds them. What records look like is in delivery_records.c. */
 #include "contracts/delivery.h"
 
+#include <string.h>
+
 #include "base/fatal.h"
 #include "contracts/book.h"
+#include "contracts/market.h"
 #include "crypto/merkle.h"
 
 /* --- fingerprints ------------------------------------------------------------------------- */
@@ -87,13 +91,31 @@ static enum contract_error meter_batch(struct contract_call *call, const void *r
 
 /* --- how a deal ends ---------------------------------------------------------------------- */
 
+static void pay_from(const struct contract_call *call, struct pot_id from, struct pot_id to,
+                     struct money amount)
+{
+    if (money_ueur(amount) > 0) {
+        enum contract_error error = token_move(call, from, to, amount);
+        MUST(error == CONTRACT_OK || call->view->fault);
+    }
+}
+
 static void pay(const struct contract_call *call, uint64_t deal, struct pot_id to,
                 struct money amount)
 {
-    if (money_ueur(amount) > 0) {
-        enum contract_error error = token_move(call, pot_deal_escrow(deal), to, amount);
-        MUST(error == CONTRACT_OK || call->view->fault);
-    }
+    pay_from(call, pot_deal_escrow(deal), to, amount);
+}
+
+/* The buyer gets the penalty, the seller what is left of its deposit. */
+static void end_deposit(const struct contract_call *call, struct event_deal *ended,
+                        struct money penalty)
+{
+    struct deal_record *deal = &ended->deal;
+    struct money rest;
+    MUST(money_sub(&rest, deal->deposit, penalty) && money_ueur(rest) >= 0);
+    deal->penalty = penalty;
+    pay_from(call, pot_deal_deposit(ended->id), pot_balance(&deal->buyer), penalty);
+    pay_from(call, pot_deal_deposit(ended->id), pot_balance(&deal->seller), rest);
 }
 
 /* Stores the deal's end once its escrow has been paid out. */
@@ -101,6 +123,7 @@ static void end_deal(struct contract_call *call, struct event_deal *ended, enum 
 {
     MUST(ended->deal.state == DEAL_MATCHED && state != DEAL_MATCHED);
     MUST(money_ueur(token_amount(call, pot_deal_escrow(ended->id))) == 0 || call->view->fault);
+    MUST(money_ueur(token_amount(call, pot_deal_deposit(ended->id))) == 0 || call->view->fault);
     ended->deal.state = (uint8_t)state;
     ended->deal.settled_height = call->context->height;
     struct state_key key = state_key_u64(STATE_DEAL, ended->id);
@@ -138,10 +161,28 @@ static void settle_deal(struct contract_call *call, struct event_deal *ended,
     pay(call, ended->id, pot_balance(&deal->seller), net);
     pay(call, ended->id, pot_fees(), pool);
     pay(call, ended->id, pot_balance(&deal->buyer), result->refunded);
+    end_deposit(call, ended, result->penalty);
     enum deal_state state = result->full              ? DEAL_SETTLED
                             : energy_wh(credited) > 0 ? DEAL_PARTIAL
                                                       : DEAL_REFUNDED;
     end_deal(call, ended, state);
+}
+
+/* All of the terms but what was delivered, which is zero. */
+static void begin_settlement(struct settlement_terms *out, const struct deal_record *deal,
+                             const struct market_create *market)
+{
+    int64_t per_unit = energy_wh(deal->contracted) / market->times.mtus_per_period;
+    *out = (struct settlement_terms){.price = deal->price,
+                                     .penalty_price = market->delivery.penalty_price,
+                                     .deposit = deal->deposit,
+                                     .escrow = deal->escrow,
+                                     .tolerance_permille = market->delivery.tolerance_permille,
+                                     .floor_permille = market->delivery.floor_permille,
+                                     .count = market->times.mtus_per_period};
+    for (uint32_t i = 0; i < out->count; i++) {
+        out->contracted[i] = energy_of(per_unit);
+    }
 }
 
 static void refund_deal(struct contract_call *call, uint64_t id)
@@ -151,8 +192,19 @@ static void refund_deal(struct contract_call *call, uint64_t id)
     if (!book_read(call, &key, &deal_record_codec, &ended.deal)) {
         return;
     }
-    ended.deal.refunded = ended.deal.escrow;
-    pay(call, id, pot_balance(&ended.deal.buyer), ended.deal.escrow);
+    struct settlement_terms terms;
+    struct settlement_result result;
+    struct market_create market;
+    if (!market_terms_read(call, &ended.deal.market, ended.deal.version, &market)) {
+        return;
+    }
+    /* What nobody has proven was not delivered: the same arithmetic, with nothing in every unit. */
+    begin_settlement(&terms, &ended.deal, &market);
+    MUST(settlement_compute(&result, &terms) == SETTLEMENT_OK);
+    MUST(money_compare(result.refunded, ended.deal.escrow) == 0);
+    ended.deal.refunded = result.refunded;
+    pay(call, id, pot_balance(&ended.deal.buyer), result.refunded);
+    end_deposit(call, &ended, result.penalty);
     end_deal(call, &ended, DEAL_REFUNDED);
 }
 
@@ -186,14 +238,11 @@ static enum contract_error open_proof(const struct contract_call *call, uint64_t
     if (call->transaction->action_count != 1) {
         return CONTRACT_BAD_PARAMETER;
     }
-    struct market_record market;
-    struct state_key market_key = state_key_name(STATE_MARKET, &deal->market);
     struct state_key device_key = state_key_name(STATE_DEVICE, &deal->device);
-    if (!book_read(call, &market_key, &market_record_codec, &market) ||
+    if (!market_terms_read(call, &deal->market, deal->version, &out->terms) ||
         !book_read(call, &device_key, &device_record_codec, &out->device)) {
         return CONTRACT_UNKNOWN_MARKET;
     }
-    out->terms = market.terms;
     struct book_times times;
     MUST(book_times_of(&times, &out->terms, deal->period_start));
     if (timestamp_compare(call->context->time, times.end) < 0) {
@@ -211,10 +260,45 @@ static struct timestamp unit_start(const struct proof *proof, uint32_t unit)
     return start;
 }
 
+static bool has_schedule(const struct proof *proof)
+{
+    return proof->terms.delivery.method == DELIVERY_SCHEDULE ||
+           proof->terms.delivery.method == DELIVERY_SUBMETER;
+}
+
+/* What a unit's reading is held against: the declared value, or the limit. A cap is the connection's
+ * capacity less what was sold of it, rounded down: the seller may import less than a watt-hour too
+ * little. A floor is what was sold. */
+static struct energy against_of(const struct proof *proof, const struct delivery_witness *witness,
+                                uint32_t unit, struct energy contracted)
+{
+    struct energy limit;
+    switch ((enum delivery_method)proof->terms.delivery.method) {
+    case DELIVERY_SCHEDULE:
+    case DELIVERY_SUBMETER:
+        return witness->units[unit].net;
+    case DELIVERY_CAPACITY_CAP:
+        MUST(energy_sub(&limit, market_connection_unit(&proof->terms, &proof->device), contracted));
+        return limit;
+    case DELIVERY_CAPACITY_FLOOR:
+        return contracted;
+    case DELIVERY_BASELINE:
+        break;
+    }
+    MUST(false);
+    return energy_of(0);
+}
+
 static enum contract_error check_schedule(const struct proof *proof,
                                           const struct delivery_witness *witness)
 {
     const struct deal_record *deal = &proof->ended.deal;
+    static const uint8_t no_salt[SCHEDULE_SALT_SIZE];
+    if (!has_schedule(proof)) {
+        bool none = witness->unit_count == 0 &&
+                    memcmp(witness->schedule_salt, no_salt, sizeof no_salt) == 0;
+        return none ? CONTRACT_OK : CONTRACT_BAD_SCHEDULE;
+    }
     if (witness->unit_count != proof->terms.times.mtus_per_period) {
         return CONTRACT_BAD_SCHEDULE;
     }
@@ -309,19 +393,13 @@ static enum contract_error measure(const struct contract_call *call, struct proo
                                    struct settlement_terms *terms)
 {
     struct deal_record *deal = &proof->ended.deal;
-    int64_t per_unit = energy_wh(deal->contracted) / proof->terms.times.mtus_per_period;
-    *terms =
-        (struct settlement_terms){.price = deal->price,
-                                  .escrow = deal->escrow,
-                                  .tolerance_permille = proof->terms.delivery.tolerance_permille,
-                                  .floor_permille = proof->terms.delivery.floor_permille,
-                                  .count = proof->terms.times.mtus_per_period};
+    begin_settlement(terms, deal, &proof->terms);
     deal->delivered = energy_of(0);
     for (uint32_t i = 0; i < terms->count; i++) {
         struct energy *delivered = &terms->delivered[i];
-        terms->contracted[i] = energy_of(per_unit);
-        if (!delivery_measured(delivered, DELIVERY_SCHEDULE, (enum direction)deal->direction,
-                               terms->contracted[i], witness->units[i].net,
+        const struct energy against = against_of(proof, witness, i, terms->contracted[i]);
+        if (!delivery_measured(delivered, (enum delivery_method)proof->terms.delivery.method,
+                               (enum direction)deal->direction, terms->contracted[i], against,
                                witness->readings[i].reading.net) ||
             !left_of(call, proof, i, delivered) ||
             !energy_add(&deal->delivered, deal->delivered, *delivered)) {

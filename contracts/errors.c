@@ -190,6 +190,8 @@ static const struct error_text texts[CONTRACT_ERROR_COUNT] = {
     [CONTRACT_OVER_CONNECTION] =
         {"over_connection",
          "The limit that this promises lies outside the connection of the device."},
+    [CONTRACT_UNSUPPORTED_METHOD] = {"unsupported_method",
+                                     "The engine does not settle by this method yet."},
 };
 
 const char *contract_error_name(enum contract_error error)

@@ -108,6 +108,7 @@ enum contract_error {
     CONTRACT_OVER_BUDGET,
     CONTRACT_NO_BASELINE,
     CONTRACT_OVER_CONNECTION,
+    CONTRACT_UNSUPPORTED_METHOD, /* as the others: the engine does not settle by it yet */
     CONTRACT_ERROR_COUNT
 };
 

@@ -155,6 +155,37 @@ static enum contract_error request_place(struct contract_call *call, const void 
     return CONTRACT_OK;
 }
 
+struct energy market_connection_unit(const struct market_create *terms,
+                                     const struct device_record *device)
+{
+    int128 mwms = product_i128(power_w(device->connection), duration_ms(terms->times.mtu));
+    int64_t wh;
+    MUST(checked_narrow_i64(&wh, mwms / (3600 * 1000)));
+    return energy_of(wh);
+}
+
+/* What the market's method asks of a device beyond the right to offer: a limit lies between nothing and
+ * its connection's capacity, and a sub-meter must be there. */
+static enum contract_error device_fits_method(const struct market_create *terms,
+                                              const struct device_record *device,
+                                              struct energy per_unit)
+{
+    static const struct public_key none;
+    switch ((enum delivery_method)terms->delivery.method) {
+    case DELIVERY_SCHEDULE:
+    case DELIVERY_BASELINE:
+        return CONTRACT_OK;
+    case DELIVERY_SUBMETER:
+        return public_key_equal(&device->submeter_key, &none) ? CONTRACT_BAD_KEY : CONTRACT_OK;
+    case DELIVERY_CAPACITY_CAP:
+    case DELIVERY_CAPACITY_FLOOR:
+        return energy_compare(per_unit, market_connection_unit(terms, device)) > 0
+                   ? CONTRACT_OVER_CONNECTION
+                   : CONTRACT_OK;
+    }
+    return CONTRACT_BAD_PARAMETER;
+}
+
 /* The device must be free for the whole period, units and all. */
 static enum contract_error commit_device(const struct contract_call *call,
                                          const struct offer_place *offer,
@@ -170,6 +201,10 @@ static enum contract_error commit_device(const struct contract_call *call,
         return error;
     }
     struct energy per_unit = energy_of(energy_wh(offer->quantity) / terms->times.mtus_per_period);
+    error = device_fits_method(terms, &device, per_unit);
+    if (error != CONTRACT_OK) {
+        return error;
+    }
     return assets_commit(call, &offer->device, &device, (enum direction)offer->direction,
                          offer->period_start, terms->times.mtu, terms->times.mtus_per_period,
                          per_unit);

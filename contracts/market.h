@@ -19,6 +19,10 @@ void market_apply_changes(struct contract_call *call);
 bool market_terms_read(const struct contract_call *call, const struct name *market,
                        uint32_t version, struct market_create *out);
 
+/* What the device's connection carries in one unit of the market, rounded down. */
+struct energy market_connection_unit(const struct market_create *terms,
+                                     const struct device_record *device);
+
 /* Whether a vote could put this draft in force from `height` on, as things stand: UNKNOWN_MARKET,
  * BAD_DRAFT (none, another one, or drawn up against other terms), CHANGE_PENDING, or BAD_PARAMETER if
  * that block is not to come. */

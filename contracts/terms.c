@@ -255,9 +255,6 @@ static bool sealing_holds(const struct market_create *terms)
 
 static bool product_is_there(const struct market_create *terms)
 {
-    if (terms->delivery.method != DELIVERY_SCHEDULE || has_deposit(terms)) {
-        return false;
-    }
     switch ((enum market_product)terms->product) {
     case PRODUCT_ENERGY:
     case PRODUCT_CAPACITY_CAP:
@@ -285,6 +282,11 @@ static bool mechanism_is_there(const struct market_create *terms)
         return false;
     }
     return false;
+}
+
+static bool method_is_there(const struct market_create *terms)
+{
+    return terms->delivery.method != DELIVERY_BASELINE;
 }
 
 static bool payment_is_there(const struct market_create *terms)
@@ -343,6 +345,7 @@ static const struct term_rule rules[] = {
     {CONTRACT_UNSUPPORTED_PRODUCT, product_is_there},
     {CONTRACT_UNSUPPORTED_MECHANISM, mechanism_is_there},
     {CONTRACT_UNSUPPORTED_PAYMENT, payment_is_there},
+    {CONTRACT_UNSUPPORTED_METHOD, method_is_there},
     {CONTRACT_UNSUPPORTED_DISPUTES, disputes_are_there},
     {CONTRACT_UNSUPPORTED_LINKS, links_are_there},
     {CONTRACT_UNSUPPORTED_NETWORK, network_is_there},

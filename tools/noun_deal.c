@@ -71,10 +71,11 @@ static int fetch_deal(struct session *session, uint64_t id, struct deal_record *
 /* The reading of `unit` among those revealed; NULL if it is not there. */
 static const struct revealed_reading *find_reading(const struct revealed_reading *readings,
                                                    uint32_t count, const struct name *device,
-                                                   struct timestamp start)
+                                                   uint8_t meter, struct timestamp start)
 {
     for (uint32_t i = 0; i < count; i++) {
         if (name_compare(&readings[i].reading.device, device) == 0 &&
+            readings[i].reading.meter == meter &&
             timestamp_compare(readings[i].reading.interval_start, start) == 0) {
             return &readings[i];
         }
@@ -105,7 +106,12 @@ static int build_witness(struct cli *cli, struct delivery_witness *out,
         int64_t offset_ms = duration_ms(market->terms.times.mtu) * (int64_t)i;
         bool in_range = timestamp_add(&start, deal->period_start, duration_of(offset_ms));
         const struct revealed_reading *reading =
-            in_range ? find_reading(readings, count, &deal->device, start) : NULL;
+            in_range
+                ? find_reading(readings, count, &deal->device,
+                               market->terms.delivery.method == DELIVERY_SUBMETER ? METER_SUB
+                                                                                  : METER_CERTIFIED,
+                               start)
+                : NULL;
         if (reading == NULL) {
             status = cli_fail(cli, CLI_USAGE, "reading_missing",
                               "%s has no reading of the deal's device for time unit %u of %u",
@@ -168,7 +174,9 @@ static int run_prove(struct cli *cli, void *arguments)
     if (status == CLI_DONE) {
         status = fetch_deal(&session, wanted->deal, &deal, &market);
     }
-    if (status == CLI_DONE) {
+    /* A limit has no schedule: its witness shows none. */
+    memset(&schedule, 0, sizeof schedule);
+    if (status == CLI_DONE && !hash_is_zero(&deal.schedule_hash)) {
         status = schedule_find(cli, &schedule, &deal.schedule_hash, wanted->schedule);
     }
     if (status == CLI_DONE) {

@@ -6,6 +6,7 @@
  * Deliberately absent: storage, blocks as bytes, consensus. */
 #include "tests/lib/contracts/fixture.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -277,6 +278,9 @@ void fixture_device(struct fixture *fixture, const char *id, const char *owner, 
     device.feeder = fixture_name("f1");
     device.zone = fixture_name(zone);
     device.meter_key = fixture_key(id);
+    char sub[2 * NAME_SIZE];
+    snprintf(sub, sizeof sub, "%s-sub", id);
+    device.submeter_key = fixture_key(sub);
     MUST(fixture_act(fixture, owner, ACTION_DEVICE_REGISTER, &device) == CONTRACT_OK);
     struct device_status status = {.device = device.id, .status = STATUS_ACTIVE};
     MUST(fixture_act(fixture, "dso", ACTION_DEVICE_STATUS, &status) == CONTRACT_OK);

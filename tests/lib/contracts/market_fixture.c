@@ -149,11 +149,22 @@ int64_t market_pot(struct fixture *fixture, enum pot_kind kind, uint64_t id)
 void market_sign_reading(struct meter_reading *reading)
 {
     char text[NAME_SIZE + 1];
+    char key[2 * NAME_SIZE];
     struct secret_key secret;
     struct hash message;
-    fixture_secret(&secret, name_to_text(text, &reading->device));
+    snprintf(key, sizeof key, "%s%s", name_to_text(text, &reading->device),
+             reading->meter == METER_SUB ? "-sub" : "");
+    fixture_secret(&secret, key);
     meter_reading_message(&message, reading);
     MUST(schnorr_sign(&reading->signature, &secret, &message));
+}
+
+static uint8_t method_of(struct fixture *fixture, const struct deal_record *deal)
+{
+    struct market_record market;
+    struct state_key key = state_key_name(STATE_MARKET, &deal->market);
+    assert_true(ledger_read(fixture->view, &key, &market_record_codec, &market));
+    return market.terms.delivery.method;
 }
 
 static void measure_unit(struct fixture *fixture, uint64_t id, const struct deal_record *deal,
@@ -173,6 +184,10 @@ static void measure_unit(struct fixture *fixture, uint64_t id, const struct deal
         .device = deal->device, .interval = duration_of(MARKET_MTU_MS), .net = energy_of(net)};
     MUST(timestamp_add(&out->reading.interval_start, deal->period_start,
                        duration_of(unit * (int64_t)MARKET_MTU_MS)));
+    uint8_t method = method_of(fixture, deal);
+    if (method == DELIVERY_CAPACITY_CAP || method == DELIVERY_CAPACITY_FLOOR)
+        out->reading.net = energy_of(delivered);
+    out->reading.meter = method == DELIVERY_SUBMETER ? METER_SUB : METER_CERTIFIED;
     market_sign_reading(&out->reading);
 
     struct hash leaves[LEAVES];
@@ -196,11 +211,15 @@ void market_measure(struct fixture *fixture, uint64_t deal, const int64_t delive
     struct deal_record record = market_deal(fixture, deal);
     struct energy units[MARKET_UNITS];
     memset(witness, 0, sizeof *witness);
+    uint8_t method = method_of(fixture, &record);
+    bool scheduled = method == DELIVERY_SCHEDULE || method == DELIVERY_SUBMETER;
     fill_schedule(units, witness->schedule_salt);
-    witness->unit_count = MARKET_UNITS;
+    if (!scheduled)
+        memset(witness->schedule_salt, 0, SCHEDULE_SALT_SIZE);
+    witness->unit_count = scheduled ? MARKET_UNITS : 0;
     witness->reading_count = MARKET_UNITS;
     for (int i = 0; i < MARKET_UNITS; i++) {
-        witness->units[i].net = units[i];
+        witness->units[i].net = scheduled ? units[i] : energy_of(0);
         measure_unit(fixture, deal, &record, i, delivered[i], &witness->readings[i]);
     }
 }
@@ -271,8 +290,8 @@ static void audit_orders(struct fixture *fixture, size_t *open)
         bool is_open = order.status == ORDER_OPEN;
         *open += is_open;
         int64_t held = market_pot(fixture, POT_ORDER_ESCROW, id);
-        assert_int_equal(held,
-                         is_open && order.side == SIDE_BUY ? cost(order.price, order.open) : 0);
+        struct energy_price rate = order.side == SIDE_BUY ? order.price : order.deposit_price;
+        assert_int_equal(held, is_open ? cost(rate, order.open) : 0);
         assert_true(energy_wh(order.open) >= 0);
         assert_true(energy_wh(order.open) <= energy_wh(order.quantity));
         assert_true(is_open ? energy_wh(order.open) > 0 : true);
@@ -291,6 +310,10 @@ static void audit_deals(struct fixture *fixture, size_t *matched)
         int64_t escrow = money_ueur(deal.escrow);
         int64_t ends = money_ueur(deal.paid) + money_ueur(deal.refunded);
         int64_t most = cost(deal.price, deal.contracted);
+        int64_t deposit = market_pot(fixture, POT_DEAL_DEPOSIT, last_u64(&walk));
+        assert_int_equal(deposit, deal.state == DEAL_MATCHED ? money_ueur(deal.deposit) : 0);
+        assert_true(money_ueur(deal.penalty) >= 0 &&
+                    money_ueur(deal.penalty) <= money_ueur(deal.deposit));
         assert_true(escrow == most || escrow == most - 1);
         assert_int_not_equal(name_compare(&deal.buyer, &deal.seller), 0);
         if (deal.state == DEAL_MATCHED) {
@@ -320,8 +343,9 @@ static void audit_pots(struct fixture *fixture)
         if (kind == POT_ORDER_ESCROW) {
             struct order_record order = market_order(fixture, byte_read_u64(&reader));
             assert_int_equal(order.status, ORDER_OPEN);
-            assert_int_equal(order.side, SIDE_BUY);
-        } else if (kind == POT_DEAL_ESCROW) {
+            assert_true(order.side == SIDE_BUY ||
+                        energy_price_ueur_per_kwh(order.deposit_price) > 0);
+        } else if (kind == POT_DEAL_ESCROW || kind == POT_DEAL_DEPOSIT) {
             assert_int_equal(market_deal(fixture, byte_read_u64(&reader)).state, DEAL_MATCHED);
         }
     }

@@ -45,6 +45,7 @@ int64_t market_pot(struct fixture *fixture, enum pot_kind kind, uint64_t id);
 
 /* Posts fingerprints of the deal's readings, one batch of four readings per unit, by "meters", and
  * fills the witness that proves `delivered[i]` Wh for unit i. */
+/* Under a limit, `delivered` is the net import itself. */
 void market_measure(struct fixture *fixture, uint64_t deal, const int64_t delivered[MARKET_UNITS],
                     struct delivery_witness *witness);
 /* Sends the proof. */
