@@ -122,6 +122,8 @@ static size_t gauges(struct metric_line *lines, struct node *node)
         {"ready", "gauge", "1 if /ready is 200", ready},
         {"store_full", "gauge", "1 while no block can be committed for want of room",
          status.store_full},
+        {"store_damaged_reads", "counter", "Reads of the database that found a record damaged",
+         status.damaged_reads},
         {"log_broken_lines", "counter", "Log lines of level broken", log_broken_count()},
     };
     memcpy(lines, values, sizeof values);

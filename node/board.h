@@ -30,7 +30,8 @@ struct node_status {
     uint64_t pending_bytes;
     uint64_t journal_bytes;
     bool store_full;
-    bool started; /* the loop has written this at least once */
+    uint64_t damaged_reads; /* records that did not match their checksums, or were lost */
+    bool started;           /* the loop has written this at least once */
     bool stopping;
 };
 

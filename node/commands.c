@@ -15,9 +15,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/json.h"
 #include "node/check.h"
 #include "node/config.h"
 #include "node/options.h"
+#include "node/repair.h"
 #include "p2p/certificate.h"
 
 enum { CERTIFICATE_DAYS = 3650 };
@@ -418,6 +420,33 @@ static bool tls_is_good(const struct node_config *config, const struct public_ke
     return good;
 }
 
+/* A new database in the place of a damaged one. Then the data are checked once more. */
+static bool repair_data(const struct flexd_options *options, const struct node_check *check,
+                        cJSON *json)
+{
+    char problem[NODE_PROBLEM_SIZE];
+    struct node_repair repair;
+    if (!options->json)
+        node_check_print(check);
+    if (!node_repair(&repair, check->config, check->genesis, &check->genesis_hash, problem)) {
+        flexd_say_fault("check --repair", options->json, "failed", problem);
+        return false;
+    }
+    if (json != NULL) {
+        cJSON *member = cJSON_AddObjectToObject(json, "repair");
+        json_add_u64(member, "height", repair.height);
+        cJSON_AddStringToObject(member, "stopped", repair.stopped);
+        cJSON_AddStringToObject(member, "kept", repair.kept);
+        cJSON_AddItemToObject(json, "before", cJSON_DetachItemFromObject(json, "store"));
+        cJSON_DeleteItemFromObject(json, "journals");
+    } else {
+        printf("repaired  up to block %llu; %s. The others send the rest when the node starts\n"
+               "kept      %s\n",
+               (unsigned long long)repair.height, repair.stopped, repair.kept);
+    }
+    return true;
+}
+
 /* The data of a home whose configuration is in order. */
 static int check_data(const struct flexd_options *options, const struct node_config *config,
                       const struct public_key *key, const struct genesis *genesis,
@@ -431,7 +460,17 @@ static int check_data(const struct flexd_options *options, const struct node_con
     check->genesis = genesis;
     check->genesis_hash = *genesis_hash;
     const bool progress = !options->json && isatty(STDERR_FILENO) == 1;
-    const int code = node_check_data(check, json, options->quick, progress);
+    int code = node_check_data(check, json, options->quick, progress);
+    if (options->repair && code == FLEXD_DAMAGED && check->store.findings > 0) {
+        code = repair_data(options, check, json)
+                   ? node_check_data(check, json, options->quick, progress)
+                   : FLEXD_DAMAGED;
+        if (check->store.findings > 0) { /* said already */
+            cJSON_Delete(json);
+            free(check);
+            return code;
+        }
+    }
     if (code == FLEXD_DONE || code == FLEXD_DAMAGED) {
         report(config, key, options->json, check, json);
         if (code == FLEXD_DAMAGED)
@@ -475,7 +514,7 @@ static int check_configuration(const struct flexd_options *options, struct node_
 
 int flexd_check(int count, char **arguments)
 {
-    static const char *const allowed[] = {"home", "json", "quick", NULL};
+    static const char *const allowed[] = {"home", "json", "quick", "repair", NULL};
     struct flexd_options options;
     struct node_config config;
     struct public_key key;

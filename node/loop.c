@@ -124,6 +124,9 @@ static void write_board(struct loop_state *loop, bool stopping)
     status.pending_bytes = mempool_bytes(node->mempool);
     status.journal_bytes = node->journal != NULL ? journal_bytes(node->journal) : 0;
     status.store_full = shell_store_is_full(node->shell);
+    struct store_damage damage;
+    store_damage(node->store, &damage);
+    status.damaged_reads = damage.count;
     status.started = true;
     status.stopping = stopping;
     count_links(node, &status);

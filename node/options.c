@@ -40,6 +40,7 @@ static const struct {
 } flag_options[] = {
     {"json", offsetof(struct flexd_options, json)},
     {"quick", offsetof(struct flexd_options, quick)},
+    {"repair", offsetof(struct flexd_options, repair)},
 };
 
 void flexd_say_fault(const char *command, bool json, const char *code, const char *problem)

@@ -24,6 +24,7 @@ struct flexd_options {
     struct p2p_peer_config peers[P2P_PEERS_MAX];
     bool json;
     bool quick;
+    bool repair;
 };
 
 /* The reason on stderr; with `json` also the one object {"error":{"code","reason"}} on stdout. */

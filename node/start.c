@@ -19,6 +19,7 @@
 #include "base/fatal.h"
 #include "base/log.h"
 #include "node/api.h"
+#include "node/check.h"
 #include "node/commands.h"
 #include "node/shell.h"
 #include "node/version.h"
@@ -51,6 +52,39 @@ static int load_files(struct node *node, const char *home)
         return refuse(FLEXD_BAD_USAGE, "flexd.json",
                       "clock_offset_file needs a genesis with simulated_time 1");
     return FLEXD_DONE;
+}
+
+/* What every decision stands on, before anything is decided (adr/0031). */
+static int check_data(struct node *node)
+{
+    struct node_check *check = calloc(1, sizeof *check);
+    if (check == NULL)
+        return refuse(FLEXD_FAILED, "", "out of memory");
+    check->config = &node->config;
+    check->genesis = node->genesis;
+    check->genesis_hash = node->genesis_hash;
+    int code = node_check_data(check, NULL, true, false);
+    if (code == FLEXD_DAMAGED) {
+        log_line(LOG_BROKEN, "%s (%llu findings) -> not started", check->problem,
+                 (unsigned long long)check->store.findings);
+        fprintf(
+            stderr,
+            "flexd start: the database is damaged: %s\n"
+            "Nothing was changed. Look at the disk; flexd check --home %s names everything that "
+            "is damaged, and docs/operator.md, \"A damaged database\", says what to do.\n",
+            check->problem, node->config.home);
+    } else if (code == FLEXD_DONE && check->result == STORE_OK) {
+        log_line(LOG_INFO, "database checked: %llu records of the state and its tree in %llu ms",
+                 (unsigned long long)check->store.records, (unsigned long long)check->milliseconds);
+    } else if (check->result == STORE_MISMATCH) {
+        code = FLEXD_DONE; /* the store says it better, or it is a machine on which nothing can */
+    } else if (code == FLEXD_ALREADY_RUNS) {
+        refuse(code, "data", "another process runs this home");
+    } else if (code != FLEXD_DONE) {
+        refuse(code, "", check->problem);
+    }
+    free(check);
+    return code;
 }
 
 static int open_chain(struct node *node)
@@ -173,7 +207,9 @@ int node_start(struct node *node, const char *home)
         return refuse(FLEXD_FAILED, "", problem);
     if (!verify_cache_open(&node->cache))
         return refuse(FLEXD_FAILED, "", "out of memory");
-    code = open_chain(node);
+    code = check_data(node);
+    if (code == FLEXD_DONE)
+        code = open_chain(node);
     if (code == FLEXD_DONE && !write_pid(node))
         code = FLEXD_FAILED;
     if (code == FLEXD_DONE)

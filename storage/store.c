@@ -129,7 +129,7 @@ static enum store_result check_format(struct store *store, MDB_txn *txn)
     store_format_encode(expected, &store->genesis);
     const struct bytes_view mine = bytes_view_of(expected, sizeof expected);
     const enum store_result result =
-        store_get(txn, store->tables[TABLE_META], store_format_key, &found);
+        store_find(txn, store->tables[TABLE_META], store_format_key, &found);
     if (result == STORE_ABSENT) {
         const int code = store_put(txn, store->tables[TABLE_META], store_format_key, mine,
                                    (struct bytes_view){NULL, 0}, MDB_NOOVERWRITE);
@@ -168,7 +168,7 @@ static enum store_result load_tip(struct store *store)
     struct store_block block;
     struct block_header header;
     struct hash id;
-    const int code = store_reader_begin(&store->reader, store);
+    const int code = store_reader_begin(&store->reader, store, &store->tip);
     if (code != MDB_SUCCESS) {
         return complain("beginning to read", code);
     }
@@ -214,6 +214,7 @@ enum store_result store_open(struct store **out, const struct store_config *conf
     store->disk_reserve = config->disk_reserve != 0 ? config->disk_reserve : disk_reserve_default;
     MUST(pthread_mutex_init(&store->mutex, NULL) == 0);
     MUST(pthread_cond_init(&store->changed, NULL) == 0);
+    MUST(pthread_mutex_init(&store->damage.mutex, NULL) == 0);
 
     enum store_result result = take_lock(store, config->directory);
     if (result == STORE_OK) {
@@ -251,6 +252,7 @@ void store_close(struct store *store)
     }
     (void)pthread_cond_destroy(&store->changed);
     (void)pthread_mutex_destroy(&store->mutex);
+    (void)pthread_mutex_destroy(&store->damage.mutex);
     free(store);
 }
 
@@ -409,7 +411,7 @@ static bool grow_map(struct store *store)
         store_reader_end(&store->reader);
         code = mdb_env_set_mapsize(store->env, wanted);
         if (code == MDB_SUCCESS) {
-            code = store_reader_begin(&store->reader, store);
+            code = store_reader_begin(&store->reader, store, &store->tip);
         }
     }
     store->growing = false;

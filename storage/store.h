@@ -6,6 +6,8 @@
  *     together; before, none of them is.
  *  D2 heights are committed in order without gaps; the tip never moves back.
  *  D3 a record that a decision rests on is checked against its hash or checksum when read.
+ *     The same for an answer that a record is not there: absence of a state record is believed of the
+ *     state tree alone, a step of a walk or any other absence only between two whole neighbours.
  *  D4 a fault is reported once and sticks: the node must stop (STORE_FAULT), except map full and
  *     disk full, which leave the store as it was (STORE_FULL).
  *
@@ -110,6 +112,15 @@ enum store_result store_load_finish(struct store *store, const struct store_tip 
                                     struct bytes_view header, struct bytes_view certificate);
 /* Throws away what was loaded and not finished. */
 enum store_result store_load_discard(struct store *store);
+
+/* Records that reading has found damaged since the opening, by whichever thread. A node whose state is
+ * touched stops by the fault of its base; this says which record it was, and tells of old blocks too. */
+enum { STORE_DAMAGE_TEXT_SIZE = 256 };
+struct store_damage {
+    uint64_t count;
+    char first[STORE_DAMAGE_TEXT_SIZE]; /* a sentence; empty if count is 0 */
+};
+void store_damage(struct store *store, struct store_damage *out);
 
 /* The owner thread's base for overlays: always the last commit. Its answers live until the next
  * commit. */

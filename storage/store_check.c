@@ -168,7 +168,7 @@ static enum store_result open_reader(struct check *check)
                             MDB_RDONLY | MDB_NOLOCK | MDB_NOTLS, 0600);
     }
     if (code == MDB_SUCCESS) {
-        code = store_reader_begin(&store->reader, store);
+        code = store_reader_begin(&store->reader, store, NULL);
     }
     return code == MDB_SUCCESS ? open_tables(check) : store_result_of(code);
 }

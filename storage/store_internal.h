@@ -27,8 +27,15 @@ enum { STORE_TIP_BYTES_MAX = 8 + 8 + 32 + 32 + 8 + 8 + 8 + MERKLE_DEPTH_MAX * HA
 struct store_reader {
     struct store *store;
     MDB_txn *txn;
-    MDB_cursor *cursor; /* over TABLE_STATE, opened by the first walk */
+    MDB_cursor *cursor;          /* over TABLE_STATE, opened by the first walk */
+    const struct store_tip *tip; /* of this reader's commit; NULL while that is not known */
     struct state_base base;
+};
+
+/* What reading has found to be damaged, by any thread. */
+struct store_damage_log {
+    pthread_mutex_t mutex;
+    struct store_damage found;
 };
 
 struct store {
@@ -44,6 +51,7 @@ struct store {
     struct store_floor floor;
     struct store_reader reader; /* the owner thread's, always at the last commit */
     bool faulted;
+    struct store_damage_log damage;
     /* Growing the map needs that no transaction is live. */
     pthread_mutex_t mutex;
     pthread_cond_t changed;
@@ -75,8 +83,19 @@ int store_put(MDB_txn *txn, MDB_dbi table, struct bytes_view key, struct bytes_v
 enum store_result store_get(MDB_txn *txn, MDB_dbi table, struct bytes_view key,
                             struct bytes_view *value);
 
+/* The same for a record whose absence nothing else could contradict: ABSENT only if the records on both
+ * sides of where it would stand match their checksums and lie on their sides. */
+enum store_result store_find(MDB_txn *txn, MDB_dbi table, struct bytes_view key,
+                             struct bytes_view *value);
+/* A value with its checksum behind it. */
+bool store_value_is_whole(struct bytes_view key, MDB_val stored);
+/* Counts a record that is not what was written, and says so in the log; the first one stays known. */
+void store_note_damage(struct store *store, enum store_table table, struct bytes_view key,
+                       const char *what);
+
 /* Begins a read transaction and sets up its base; LMDB's code. */
-int store_reader_begin(struct store_reader *reader, struct store *store);
+int store_reader_begin(struct store_reader *reader, struct store *store,
+                       const struct store_tip *tip);
 void store_reader_end(struct store_reader *reader);
 /* The owner's reader again at the newest commit. */
 int store_reader_renew(struct store_reader *reader);

@@ -5,35 +5,140 @@
  *     the growth of the map, so its holders keep it short.
  *  2. No byte leaves here unchecked: every value has passed its checksum, and a block's header
  *     hashes to the id under which the block is indexed.
+ *  3. No absence does either: a state record is absent if the state tree says so under the tip's
+ *     root; anything else, and each step of a walk, if both neighbours are whole (adr/0031).
  *
  * Deliberately absent: caching. LMDB's map is the page cache. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/fatal.h"
 #include "base/log.h"
 #include "storage/checksum.h"
+#include "storage/record_name.h"
 #include "storage/store_internal.h"
 #include "storage/tree_node.h"
 
-/* True for what a base reports as an answer; anything else is a fault, said once in the log. */
-static bool is_answer(enum store_result result, const char *what)
+/* --- damage ---------------------------------------------------------------------------------- */
+
+enum { DAMAGE_LINES_MAX = 64 };
+
+void store_note_damage(struct store *store, enum store_table table, struct bytes_view key,
+                       const char *what)
+{
+    char name[RECORD_NAME_SIZE];
+    record_name(name, store_table_name(table), key);
+    (void)pthread_mutex_lock(&store->damage.mutex);
+    const uint64_t count = ++store->damage.found.count;
+    if (count == 1) {
+        (void)snprintf(store->damage.found.first, sizeof store->damage.found.first, "%s %s", name,
+                       what);
+    }
+    (void)pthread_mutex_unlock(&store->damage.mutex);
+    if (count <= DAMAGE_LINES_MAX) {
+        log_line(LOG_BROKEN, "store: %s %s -> stop the node, then flexd check (docs/operator.md)",
+                 name, what);
+    }
+}
+
+void store_damage(struct store *store, struct store_damage *out)
+{
+    (void)pthread_mutex_lock(&store->damage.mutex);
+    *out = store->damage.found;
+    (void)pthread_mutex_unlock(&store->damage.mutex);
+}
+
+/* Passes a result on, and tells of a damaged record. */
+static enum store_result tell(const struct store_reader *reader, enum store_table table,
+                              struct bytes_view key, enum store_result result)
+{
+    if (result == STORE_CORRUPT) {
+        store_note_damage(reader->store, table, key, "is damaged, or a record beside it");
+    }
+    return result;
+}
+
+/* True for what a base reports as an answer; anything else is a fault, said in the log. */
+static bool is_answer(const struct store_reader *reader, enum store_table table,
+                      struct bytes_view key, enum store_result result)
 {
     if (result == STORE_OK || result == STORE_ABSENT) {
         return true;
     }
-    log_line(LOG_UNUSUAL, "store: reading %s failed (%s) -> fault", what,
-             store_result_text(result));
+    if (tell(reader, table, key, result) != STORE_CORRUPT) {
+        log_line(LOG_UNUSUAL, "store: reading %s failed (%s) -> fault", store_table_name(table),
+                 store_result_text(result));
+    }
     return false;
+}
+
+/* --- the state ------------------------------------------------------------------------------- */
+
+static bool base_node_get(void *context, struct state_tree_node *out,
+                          const struct state_tree_path *path)
+{
+    const struct store_reader *reader = context;
+    const struct bytes_view key = bytes_view_of(path->bytes, path->size);
+    struct bytes_view bytes;
+    enum store_result result =
+        store_get(reader->txn, reader->store->tables[TABLE_NODES], key, &bytes);
+    memset(out, 0, sizeof *out);
+    out->kind = STATE_TREE_EMPTY;
+    if (result == STORE_OK && !tree_node_decode(out, bytes)) {
+        result = STORE_CORRUPT;
+    }
+    return is_answer(reader, TABLE_NODES, key, result);
+}
+
+/* The tree, whose root is the tip's, has no leaf for that key; else the record was lost. */
+static enum store_result prove_absence(struct store_reader *reader, struct bytes_view key)
+{
+    const struct state_tree_store tree = {.context = reader, .get = base_node_get};
+    struct state_tree_proof proof;
+    struct hash hash;
+    if (reader->tip == NULL || !reader->tip->has_genesis) {
+        return STORE_ABSENT; /* nothing is committed yet */
+    }
+    hash_bytes(&hash, HASH_DOMAIN_STATE_KEY, key.data, key.size);
+    return state_tree_prove(&tree, &proof, &hash) &&
+                   state_tree_verify(&proof, &reader->tip->state_root, &hash, NULL)
+               ? STORE_ABSENT
+               : STORE_CORRUPT;
 }
 
 static bool base_get(void *context, struct bytes_view key, bool *found, struct bytes_view *value)
 {
-    const struct store_reader *reader = context;
-    const enum store_result result =
+    struct store_reader *reader = context;
+    enum store_result result =
         store_get(reader->txn, reader->store->tables[TABLE_STATE], key, value);
+    if (result == STORE_ABSENT) {
+        result = prove_absence(reader, key);
+    }
     *found = result == STORE_OK;
-    return is_answer(result, "state");
+    return is_answer(reader, TABLE_STATE, key, result);
+}
+
+/* The cursor stands on the first record above `from`, or behind the last (`code`). The step is believed
+ * if that record is whole and above, and the one before it whole and not above; a flipped key or branch
+ * shows as one of the two. `strict`: `from` itself is not above `from`. */
+static bool step_is_believed(struct store_reader *reader, int code, MDB_val key, MDB_val stored,
+                             struct bytes_view from, bool strict)
+{
+    if (code == MDB_SUCCESS) {
+        const struct bytes_view at = bytes_view_of(key.mv_data, key.mv_size);
+        const int order = bytes_view_order(at, from);
+        if (order < 0 || (strict && order == 0) || !store_value_is_whole(at, stored)) {
+            return false;
+        }
+    }
+    code = mdb_cursor_get(reader->cursor, &key, &stored, code == MDB_SUCCESS ? MDB_PREV : MDB_LAST);
+    if (code != MDB_SUCCESS) {
+        return code == MDB_NOTFOUND; /* there is none before it */
+    }
+    const struct bytes_view before = bytes_view_of(key.mv_data, key.mv_size);
+    const int order = bytes_view_order(before, from);
+    return (order < 0 || (strict && order == 0)) && store_value_is_whole(before, stored);
 }
 
 static bool base_next(void *context, struct bytes_view prefix, struct bytes_view after, bool *found,
@@ -43,7 +148,7 @@ static bool base_next(void *context, struct bytes_view prefix, struct bytes_view
     const bool from_prefix = after.size == 0 || bytes_view_order(after, prefix) < 0;
     const struct bytes_view from = from_prefix ? prefix : after;
     MDB_val key = store_val(from);
-    MDB_val stored;
+    MDB_val stored = {0};
     int code = MDB_SUCCESS;
     *found = false;
     if (reader->cursor == NULL) {
@@ -57,48 +162,35 @@ static bool base_next(void *context, struct bytes_view prefix, struct bytes_view
         bytes_view_equal(bytes_view_of(key.mv_data, key.mv_size), after)) {
         code = mdb_cursor_get(reader->cursor, &key, &stored, MDB_NEXT);
     }
+    if (code != MDB_SUCCESS && code != MDB_NOTFOUND) {
+        return is_answer(reader, TABLE_STATE, from, store_result_of(code));
+    }
+    if (!step_is_believed(reader, code, key, stored, from, !from_prefix)) {
+        return is_answer(reader, TABLE_STATE, from, STORE_CORRUPT);
+    }
     if (code == MDB_NOTFOUND) {
         return true;
-    }
-    if (code != MDB_SUCCESS) {
-        return is_answer(store_result_of(code), "state");
     }
     const struct bytes_view at = bytes_view_of(key.mv_data, key.mv_size);
     if (!bytes_view_starts_with(at, prefix)) {
         return true;
     }
-    if (at.size > LIMIT_STATE_KEY_BYTES || stored.mv_size < CHECKSUM_SIZE) {
-        return is_answer(STORE_CORRUPT, "state");
+    if (at.size > LIMIT_STATE_KEY_BYTES) {
+        return is_answer(reader, TABLE_STATE, from, STORE_CORRUPT);
     }
     *value = bytes_view_of(stored.mv_data, stored.mv_size - CHECKSUM_SIZE);
-    if (checksum_read(value->data + value->size) != checksum_record(at, *value)) {
-        return is_answer(STORE_CORRUPT, "state");
-    }
     memcpy(key_out, at.data, at.size);
     *key_size = at.size;
     *found = true;
     return true;
 }
 
-static bool base_node_get(void *context, struct state_tree_node *out,
-                          const struct state_tree_path *path)
-{
-    const struct store_reader *reader = context;
-    struct bytes_view bytes;
-    enum store_result result = store_get(reader->txn, reader->store->tables[TABLE_NODES],
-                                         bytes_view_of(path->bytes, path->size), &bytes);
-    memset(out, 0, sizeof *out);
-    out->kind = STATE_TREE_EMPTY;
-    if (result == STORE_OK && !tree_node_decode(out, bytes)) {
-        result = STORE_CORRUPT;
-    }
-    return is_answer(result, "tree");
-}
-
-int store_reader_begin(struct store_reader *reader, struct store *store)
+int store_reader_begin(struct store_reader *reader, struct store *store,
+                       const struct store_tip *tip)
 {
     memset(reader, 0, sizeof *reader);
     reader->store = store;
+    reader->tip = tip;
     reader->base = (struct state_base){
         .context = reader, .get = base_get, .next = base_next, .node_get = base_node_get};
     return mdb_txn_begin(store->env, NULL, MDB_RDONLY, &reader->txn);
@@ -132,7 +224,8 @@ enum store_result store_reader_tip(const struct store_reader *reader, struct sto
 {
     struct bytes_view bytes;
     const enum store_result result =
-        store_get(reader->txn, reader->store->tables[TABLE_META], store_tip_key, &bytes);
+        tell(reader, TABLE_META, store_tip_key,
+             store_find(reader->txn, reader->store->tables[TABLE_META], store_tip_key, &bytes));
     memset(out, 0, sizeof *out);
     if (result != STORE_OK) {
         return result;
@@ -145,8 +238,9 @@ static enum store_result reader_height_of(const struct store_reader *reader,
 {
     struct bytes_view bytes;
     struct byte_reader cursor;
-    const enum store_result result =
-        store_get(reader->txn, reader->store->tables[TABLE_IDS], hash_view(block_id), &bytes);
+    const enum store_result result = tell(
+        reader, TABLE_IDS, hash_view(block_id),
+        store_find(reader->txn, reader->store->tables[TABLE_IDS], hash_view(block_id), &bytes));
     if (result != STORE_OK) {
         return result;
     }
@@ -178,7 +272,8 @@ enum store_result store_reader_floor(const struct store_reader *reader, struct s
     struct bytes_view bytes;
     struct byte_reader cursor;
     const enum store_result result =
-        store_get(reader->txn, reader->store->tables[TABLE_META], store_floor_key, &bytes);
+        tell(reader, TABLE_META, store_floor_key,
+             store_find(reader->txn, reader->store->tables[TABLE_META], store_floor_key, &bytes));
     *out = (struct store_floor){.headers = 1, .bodies = 1};
     if (result != STORE_OK) {
         return result == STORE_ABSENT ? STORE_OK : result;
@@ -204,13 +299,18 @@ enum store_result store_reader_header(const struct store_reader *reader, uint64_
         store_get(reader->txn, reader->store->tables[TABLE_BLOCKS], key, &block);
     if (result == STORE_ABSENT && height > 0) {
         result = store_reader_floor(reader, &floor);
-        return result != STORE_OK ? result : height < floor.headers ? STORE_PRUNED : STORE_ABSENT;
+        if (result != STORE_OK || height < floor.headers) {
+            return result != STORE_OK ? result : STORE_PRUNED;
+        }
+        const bool must_be_there =
+            reader->tip != NULL && reader->tip->has_genesis && height <= reader->tip->height;
+        return must_be_there ? tell(reader, TABLE_BLOCKS, key, STORE_CORRUPT) : STORE_ABSENT;
+    }
+    if (result == STORE_OK && block.size < header_size) {
+        result = STORE_CORRUPT;
     }
     if (result != STORE_OK) {
-        return result;
-    }
-    if (block.size < header_size) {
-        return STORE_CORRUPT;
+        return tell(reader, TABLE_BLOCKS, key, result);
     }
     out->header = bytes_view_of(block.data, header_size);
     out->certificate = bytes_view_of(block.data + header_size, block.size - header_size);
@@ -229,16 +329,21 @@ enum store_result store_reader_block(const struct store_reader *reader, uint64_t
     if (result != STORE_OK) {
         return result;
     }
+    enum store_table table = TABLE_BODIES;
     result = store_get(reader->txn, tables[TABLE_BODIES], key, &out->body);
     if (result == STORE_OK) {
+        table = TABLE_RECEIPTS;
         result = store_get(reader->txn, tables[TABLE_RECEIPTS], key, &out->receipts);
     }
     if (result != STORE_ABSENT) {
-        return result;
+        return tell(reader, table, key, result);
     }
     /* A block has all its parts, unless they have been pruned: else it is damaged, not absent. */
     result = store_reader_floor(reader, &floor);
-    return result != STORE_OK ? result : height < floor.bodies ? STORE_PRUNED : STORE_CORRUPT;
+    if (result != STORE_OK || height < floor.bodies) {
+        return result != STORE_OK ? result : STORE_PRUNED;
+    }
+    return tell(reader, table, key, STORE_CORRUPT);
 }
 
 /* --- snapshots ------------------------------------------------------------------------------- */
@@ -265,10 +370,11 @@ struct store_snapshot *store_snapshot_begin(struct store *store)
     store->snapshots++;
     (void)pthread_mutex_unlock(&store->mutex);
 
-    const int code = store_reader_begin(&snapshot->reader, store);
+    const int code = store_reader_begin(&snapshot->reader, store, NULL);
     const enum store_result result = code != MDB_SUCCESS
                                          ? store_result_of(code)
                                          : store_reader_tip(&snapshot->reader, &snapshot->tip);
+    snapshot->reader.tip = &snapshot->tip;
     if (result != STORE_OK && result != STORE_ABSENT) {
         log_line(LOG_UNUSUAL, "store: no snapshot (%s) -> the request fails",
                  code != MDB_SUCCESS ? mdb_strerror(code) : store_result_text(result));
@@ -342,7 +448,9 @@ enum store_result store_snapshot_transaction(struct store_snapshot *snapshot,
     struct bytes_view bytes;
     struct byte_reader cursor;
     const enum store_result result =
-        store_get(reader->txn, reader->store->tables[TABLE_TRANSACTIONS], hash_view(tx_id), &bytes);
+        tell(reader, TABLE_TRANSACTIONS, hash_view(tx_id),
+             store_find(reader->txn, reader->store->tables[TABLE_TRANSACTIONS], hash_view(tx_id),
+                        &bytes));
     if (result != STORE_OK) {
         return result;
     }

@@ -12,6 +12,7 @@
 #include "base/fatal.h"
 #include "storage/checksum.h"
 #include "storage/store_internal.h"
+#include "storage/tree_node.h"
 
 static const uint8_t tip_name[] = {'t', 'i', 'p'};
 static const uint8_t format_name[] = {'f', 'o', 'r', 'm', 'a', 't'};
@@ -126,6 +127,15 @@ int store_put(MDB_txn *txn, MDB_dbi table, struct bytes_view key, struct bytes_v
     return MDB_SUCCESS;
 }
 
+bool store_value_is_whole(struct bytes_view key, MDB_val stored)
+{
+    if (stored.mv_size < CHECKSUM_SIZE) {
+        return false;
+    }
+    const struct bytes_view value = bytes_view_of(stored.mv_data, stored.mv_size - CHECKSUM_SIZE);
+    return checksum_read(value.data + value.size) == checksum_record(key, value);
+}
+
 enum store_result store_get(MDB_txn *txn, MDB_dbi table, struct bytes_view key,
                             struct bytes_view *value)
 {
@@ -135,15 +145,47 @@ enum store_result store_get(MDB_txn *txn, MDB_dbi table, struct bytes_view key,
     if (code != MDB_SUCCESS) {
         return store_result_of(code);
     }
-    if (found.mv_size < CHECKSUM_SIZE) {
+    if (!store_value_is_whole(key, found)) {
         return STORE_CORRUPT;
     }
-    const struct bytes_view whole = bytes_view_of(found.mv_data, found.mv_size - CHECKSUM_SIZE);
-    if (checksum_read(whole.data + whole.size) != checksum_record(key, whole)) {
-        return STORE_CORRUPT;
-    }
-    *value = whole;
+    *value = bytes_view_of(found.mv_data, found.mv_size - CHECKSUM_SIZE);
     return STORE_OK;
+}
+
+/* Is the cursor's record whole, and on that side of `key`: 1 above, -1 below? NOTFOUND: there is none
+ * on that side, which is as good. */
+static bool neighbour_agrees(int code, MDB_val at, MDB_val stored, struct bytes_view key, int side)
+{
+    const struct bytes_view found = bytes_view_of(at.mv_data, at.mv_size);
+    return code == MDB_NOTFOUND ||
+           (code == MDB_SUCCESS && store_value_is_whole(found, stored) &&
+            (bytes_view_order(found, key) > 0) == (side > 0) && !bytes_view_equal(found, key));
+}
+
+static enum store_result confirm_absence(MDB_txn *txn, MDB_dbi table, struct bytes_view key)
+{
+    MDB_cursor *cursor = NULL;
+    MDB_val at = store_val(key);
+    MDB_val stored = {0};
+    int code = mdb_cursor_open(txn, table, &cursor);
+    if (code != MDB_SUCCESS) {
+        return store_result_of(code);
+    }
+    code = mdb_cursor_get(cursor, &at, &stored, MDB_SET_RANGE);
+    bool good = neighbour_agrees(code, at, stored, key, 1);
+    if (good) {
+        code = mdb_cursor_get(cursor, &at, &stored, code == MDB_SUCCESS ? MDB_PREV : MDB_LAST);
+        good = neighbour_agrees(code, at, stored, key, -1);
+    }
+    mdb_cursor_close(cursor);
+    return good ? STORE_ABSENT : STORE_CORRUPT;
+}
+
+enum store_result store_find(MDB_txn *txn, MDB_dbi table, struct bytes_view key,
+                             struct bytes_view *value)
+{
+    const enum store_result result = store_get(txn, table, key, value);
+    return result == STORE_ABSENT ? confirm_absence(txn, table, key) : result;
 }
 
 /* One peak per complete subtree of the log: as many as `count` has one bits. */
