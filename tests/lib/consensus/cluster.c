@@ -204,8 +204,17 @@ void cluster_set_of(const struct cluster *cluster, uint32_t epoch, struct valida
 int cluster_index_of(const struct cluster *cluster, uint32_t epoch, int node)
 {
     const struct cluster_epoch *plan = &cluster->config.epochs[epoch];
-    bool member = node >= (int)plan->first && node < (int)(plan->first + plan->count);
-    return member ? node - (int)plan->first : BFT_PEER_NONE;
+    int key = cluster->node[node].key;
+    bool member = key >= (int)plan->first && key < (int)(plan->first + plan->count);
+    return member ? key - (int)plan->first : BFT_PEER_NONE;
+}
+
+bool cluster_is_beyond(const struct cluster *cluster)
+{
+    uint32_t faulty = 0;
+    for (uint32_t i = 0; i < cluster->config.validators; i++)
+        faulty += cluster->node[i].persona != PERSONA_HONEST;
+    return faulty > (cluster->config.validators - 1) / 3;
 }
 
 /* --- time ------------------------------------------------------------------------------------- */
@@ -510,6 +519,12 @@ void cluster_run(const struct cluster_config *config, struct cluster_result *res
     cluster->result = result;
     cluster->random = config->seed * UINT64_C(0x2545F4914F6CDD1D) + 1;
     cluster->nodes = config->validators + (config->observer ? 1 : 0);
+    for (int i = 0; i < CLUSTER_NODES; i++)
+        cluster->node[i].key = i;
+    for (uint32_t i = 0; config->script != NULL && i < config->script->twin_count; i++) {
+        MUST(cluster->nodes < CLUSTER_NODES);
+        cluster->node[cluster->nodes++].key = config->script->twin_of[i];
+    }
     cluster_keys(&cluster->set, cluster->seeds, config->validators);
     hash_bytes(&cluster->genesis, HASH_DOMAIN_GENESIS, "cluster", 7);
     cluster->signing = config->real_signatures

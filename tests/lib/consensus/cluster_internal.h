@@ -11,6 +11,7 @@ struct wire {
     int references;
     enum message_type type;
     int from;
+    bool oversized;
     int block; /* index of the block whose body travels along, -1 none */
     struct block_header header;
     struct vote vote;
@@ -75,6 +76,7 @@ struct node {
     enum cluster_persona persona;
     bool up;
     bool observer;
+    int key; /* number of its key: its own, or another node's (a twin) */
     uint32_t generation;
     uint64_t tick_ms;
     int64_t skew_ms;
@@ -136,6 +138,8 @@ uint32_t cluster_epoch_of(const struct cluster *cluster, int node);
 void cluster_set_of(const struct cluster *cluster, uint32_t epoch, struct validator_set *out);
 /* Index in the epoch's set; BFT_PEER_NONE if it is not in it. */
 int cluster_index_of(const struct cluster *cluster, uint32_t epoch, int node);
+/* More than f of the nodes are faulty: nothing but the halt of the others can be asked for. */
+bool cluster_is_beyond(const struct cluster *cluster);
 uint64_t cluster_random(struct cluster *cluster, uint64_t below);
 bool cluster_chance(struct cluster *cluster, uint32_t permille);
 void cluster_at(struct cluster *cluster, const struct event *event, uint64_t delay_ms);

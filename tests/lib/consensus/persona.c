@@ -15,7 +15,7 @@ void persona_sign(struct cluster *cluster, int node, struct vote *vote)
     if (vote->kind == VOTE_NULLIFY)
         memset(&vote->block_id, 0, sizeof vote->block_id);
     vote_message(&message, &cluster->genesis, vote->kind, vote->epoch, vote->view, &vote->block_id);
-    cluster->signing.sign(&vote->signature, &cluster->seeds[node], &message);
+    cluster->signing.sign(&vote->signature, &cluster->seeds[cluster->node[node].key], &message);
 }
 
 /* A vote of its own making, to each node by chance. */

@@ -15,8 +15,30 @@ enum { SCRIPT_STORY_MAX = 1 << 20, SCRIPT_ALL = -1, LIE_NONE = 0 };
 static const char *const kinds[] = {"proposal",     "notarize",      "nullify",      "finalize",
                                     "notarization", "nullification", "finalization", "answer"};
 enum { KIND_PROPOSAL, KIND_VOTE, KIND_CERTIFICATE = 4, KIND_ANSWER = 7, KIND_COUNT };
-static const char *const lies[] = {"truth", "twin", "state", "future", "past", "ancestry", "loop"};
-enum { LIE_TWIN = 1, LIE_STATE, LIE_FUTURE, LIE_PAST, LIE_ANCESTRY, LIE_LOOP, LIE_COUNT };
+static const char *const lies[] = {"truth", "twin",     "state", "future",
+                                   "past",  "ancestry", "loop",  "oversize"};
+enum {
+    LIE_TWIN = 1,
+    LIE_STATE,
+    LIE_FUTURE,
+    LIE_PAST,
+    LIE_ANCESTRY,
+    LIE_LOOP,
+    LIE_OVERSIZE,
+    LIE_COUNT
+};
+
+static const char *const demands[] = {"height",       "stop-at", "epoch",
+                                      "not-finalize", "vote",    "refuse"};
+enum {
+    MUST_HEIGHT,
+    MUST_STOP_AT,
+    MUST_EPOCH,
+    MUST_NOT_FINALIZE,
+    MUST_VOTE,
+    MUST_REFUSE,
+    MUST_COUNT
+};
 
 struct words {
     int count;
@@ -123,11 +145,19 @@ void script_trace(struct cluster *cluster, int node, const struct bft_effect *ef
         script_tell(cluster, node, "DECIDE height %llu: block %s", height,
                     script_block(cluster, &effect->block_id));
     else if (effect->kind == BFT_EVIDENCE)
-        script_tell(cluster, node, "EVIDENCE against v%u", effect->vote.signer);
+        script_tell(cluster, node, "EVIDENCE against v%u",
+                    cluster->config.epochs[effect->vote.epoch].first + effect->vote.signer);
     else if (effect->kind == BFT_STRIKE)
         script_tell(cluster, node, "STRIKE against v%d: %s", effect->reply_to, effect->text);
     else if (effect->kind == BFT_ALARM)
         script_tell(cluster, node, "ALARM: %s", effect->text);
+}
+
+void script_epoch(struct cluster *cluster, int node)
+{
+    uint32_t epoch = cluster_epoch_after(cluster, cluster->node[node].height);
+    script_tell(cluster, node, "enter epoch %u, %s", epoch,
+                cluster_index_of(cluster, epoch, node) >= 0 ? "vote" : "follow");
 }
 
 /* --- words ------------------------------------------------------------------------------------ */
@@ -316,6 +346,39 @@ static void command_certificate(struct cluster *cluster, const struct words *wor
     script_scatter(cluster, wire, script_nodes(cluster, words, &at, NULL));
 }
 
+/* relay vN notarization|... VIEW BLOCK|- SIGNER... to TO...: a true certificate, late: each of the signers
+ * must have cast that vote. */
+static void command_relay(struct cluster *cluster, const struct words *words, int at)
+{
+    int node = (int)script_number(cluster, words->word[at] + 1);
+    struct wire *wire = wire_new(node, MESSAGE_CERTIFICATE);
+    struct certificate *certificate = &wire->certificate;
+    certificate->kind = (uint8_t)script_choice(cluster, kinds + KIND_CERTIFICATE, VOTE_KIND_COUNT,
+                                               words->word[at + 1]);
+    certificate->epoch = cluster_epoch_of(cluster, node);
+    certificate->view = (uint64_t)script_number(cluster, words->word[at + 2]) % CLUSTER_VIEWS;
+    if (certificate->kind != VOTE_NULLIFY)
+        certificate->block_id = script_block_named(cluster, words->word[at + 3]);
+    const struct cluster_seen *seen = &cluster->seen[certificate->epoch];
+    for (at += 4; at < words->count && strcmp(words->word[at], "to") != 0; at++) {
+        struct vote vote = {.kind = certificate->kind,
+                            .view = certificate->view,
+                            .block_id = certificate->block_id};
+        int signer = (int)script_number(cluster, words->word[at]);
+        if (signer < 0 || signer >= (int)cluster->config.validators ||
+            !seen->has_vote[signer][vote.kind][vote.view] ||
+            !hash_equal(&seen->voted[signer][vote.kind][vote.view], &vote.block_id)) {
+            script_bad(cluster, "never cast that vote", words->word[at]);
+            break;
+        }
+        persona_sign(cluster, signer, &vote);
+        certificate->entries[certificate->count++] =
+            (struct certificate_entry){.signer = vote.signer, .signature = vote.signature};
+    }
+    at++;
+    script_scatter(cluster, wire, script_nodes(cluster, words, &at, NULL));
+}
+
 /* status vN HEIGHT TO...: a peer that boasts of a height. */
 static void command_status(struct cluster *cluster, const struct words *words, int at)
 {
@@ -361,6 +424,7 @@ bool script_send(struct cluster *cluster, int node, struct wire *wire)
     script_falsify(cluster, &other->proposal->header, script->lie);
     other->block = cluster_block_of(cluster, &other->proposal->header);
     other->header = other->proposal->header;
+    other->oversized = script->lie == LIE_OVERSIZE;
     other->proposal->vote.block_id = cluster->blocks[other->block].id;
     persona_sign(cluster, node, &other->proposal->vote);
     script_tell(cluster, node, "propose block %s, but to some block %s (%s)",
@@ -409,27 +473,41 @@ static void script_life(struct cluster *cluster, const char *command, int node)
     }
 }
 
-/* must height N vN...: each has decided that much; must vote vN..., must refuse vN... */
+/* Does the node meet it? `number` is the demand's, if it has one. */
+static bool script_meets(const struct cluster *cluster, int node, int demand, uint64_t number)
+{
+    struct bft_view_status status;
+    const struct node *self = &cluster->node[node];
+    bft_status(self->core, &status);
+    switch (demand) {
+    case MUST_HEIGHT:
+        return self->height >= number;
+    case MUST_STOP_AT:
+        return self->height == number;
+    case MUST_EPOCH:
+        return cluster_epoch_of(cluster, node) == number;
+    case MUST_NOT_FINALIZE: /* a view of its epoch */
+        return number < CLUSTER_VIEWS &&
+               !cluster->seen[status.epoch].has_vote[node][VOTE_FINALIZE][number];
+    case MUST_VOTE:
+        return status.voting;
+    default:
+        return !status.voting;
+    }
+}
+
+/* must DEMAND [N] vN... */
 static void command_must(struct cluster *cluster, const struct words *words, int at)
 {
-    const char *what = words->word[at++];
-    bool height = strcmp(what, "height") == 0, stuck = strcmp(what, "stop-at") == 0;
-    uint64_t least = height || stuck ? (uint64_t)script_number(cluster, words->word[at++]) : 0;
-    if (!height && !stuck && strcmp(what, "vote") != 0 && strcmp(what, "refuse") != 0)
-        script_bad(cluster, "unknown demand", what);
+    const int demand = script_choice(cluster, demands, MUST_COUNT, words->word[at++]);
+    uint64_t number = 0;
+    if (demand < MUST_VOTE && at < words->count)
+        number = (uint64_t)script_number(cluster, words->word[at++]);
     uint32_t nodes = script_nodes(cluster, words, &at, NULL);
-    for (int i = 0; i < (int)cluster->nodes; i++) {
-        struct bft_view_status status;
-        if ((nodes >> i & 1) == 0)
-            continue;
-        bft_status(cluster->node[i].core, &status);
-        bool met = height  ? cluster->node[i].height >= least
-                   : stuck ? cluster->node[i].height == least
-                           : status.voting == (strcmp(what, "vote") == 0);
-        if (!met)
-            cluster_fail(cluster, false, "v%d does not meet: must %s (height %llu)", i, what,
-                         (unsigned long long)cluster->node[i].height);
-    }
+    for (int i = 0; i < (int)cluster->nodes; i++)
+        if ((nodes >> i & 1) != 0 && !script_meets(cluster, i, demand, number))
+            cluster_fail(cluster, false, "v%d does not meet: must %s (height %llu)", i,
+                         demands[demand], (unsigned long long)cluster->node[i].height);
 }
 
 /* sent-below N: messages to one node each, lost ones too, since the last split or such demand. */
@@ -457,15 +535,11 @@ void script_line(struct cluster *cluster, uint64_t offset)
         const char *name;
         int words;
         void (*run)(struct cluster *cluster, const struct words *words, int at);
-    } commands[] = {{"lose", 4, command_lose},
-                    {"split", 3, command_split},
-                    {"vote", 5, command_vote},
-                    {"certificate", 7, command_certificate},
-                    {"status", 3, command_status},
-                    {"lie", 2, command_lie},
-                    {"must", 2, command_must},
-                    {"clock", 2, command_clock},
-                    {"sent-below", 1, command_sent_below}};
+    } commands[] = {{"lose", 4, command_lose},   {"split", 3, command_split},
+                    {"vote", 5, command_vote},   {"certificate", 7, command_certificate},
+                    {"relay", 7, command_relay}, {"status", 3, command_status},
+                    {"lie", 2, command_lie},     {"must", 2, command_must},
+                    {"clock", 2, command_clock}, {"sent-below", 1, command_sent_below}};
     struct script *script = cluster->config.script;
     struct words words;
     script_split(&words, script->text + offset);
@@ -506,6 +580,52 @@ bool script_is_over(const struct cluster *cluster)
     return cluster->config.script->over;
 }
 
+static bool script_is_header(const char *word)
+{
+    return strcmp(word, "validators") == 0 || strcmp(word, "epoch") == 0 ||
+           strcmp(word, "twin") == 0;
+}
+
+/* validators N; epoch HEIGHT vFIRST COUNT; twin vN. False: what it says is not possible. */
+static bool script_header(struct script *script, struct cluster_config *config,
+                          const struct words *words)
+{
+    unsigned number[3] = {0, 0, 0};
+    for (int i = 1; i < words->count && i < 4; i++)
+        number[i - 1] = (unsigned)strtoul(words->word[i] + (words->word[i][0] == 'v'), NULL, 10);
+    if (strcmp(words->word[0], "validators") == 0) {
+        config->validators = number[0];
+        config->epochs[0].count = number[0];
+        return number[0] >= LIMIT_VALIDATORS_MIN && number[0] <= LIMIT_VALIDATORS;
+    }
+    if (strcmp(words->word[0], "twin") == 0) {
+        script->twin_of[script->twin_count] = (int)number[0];
+        return number[0] < config->validators && ++script->twin_count < SCRIPT_TWINS;
+    }
+    uint32_t at = number[0] == 0 ? 0 : config->epoch_count;
+    if (at == CLUSTER_EPOCHS)
+        return false;
+    config->epoch_count = at + 1;
+    config->epochs[at] =
+        (struct cluster_epoch){.boundary = number[0], .first = number[1], .count = number[2]};
+    return number[2] >= LIMIT_VALIDATORS_MIN && number[1] + number[2] <= config->validators;
+}
+
+/* The lines before the first `at`: who takes part. */
+static bool script_headers(struct script *script, struct cluster_config *config)
+{
+    const char *line = script->text;
+    for (size_t size = 0; *line != '\0'; line += size + (line[size] != '\0')) {
+        struct words words;
+        size = strcspn(line, "\n");
+        script_split(&words, line);
+        if (words.count > 0 && script_is_header(words.word[0]) &&
+            !script_header(script, config, &words))
+            return false;
+    }
+    return true;
+}
+
 void script_begin(struct cluster *cluster)
 {
     const struct script *script = cluster->config.script;
@@ -515,6 +635,8 @@ void script_begin(struct cluster *cluster)
         size = strcspn(line, "\n");
         struct words words;
         script_split(&words, line);
+        if (words.count > 0 && script_is_header(words.word[0]))
+            continue;
         if (words.count > 0 && (words.count < 3 || strcmp(words.word[0], "at") != 0)) {
             script_bad(cluster, "not `at TIME COMMAND`", words.word[0]);
             return;
@@ -532,10 +654,19 @@ void script_begin(struct cluster *cluster)
 bool script_run(struct script *script)
 {
     struct cluster_result result;
-    struct cluster_config config = {.validators = 4, .mutants = script->mutants, .script = script};
+    struct cluster_config config = {.validators = 4,
+                                    .epoch_count = 1,
+                                    .epochs = {{.count = 4}},
+                                    .mutants = script->mutants,
+                                    .script = script};
+    script->twin_count = 0;
     script->story = malloc(SCRIPT_STORY_MAX);
     MUST(script->story != NULL);
     script->story[0] = '\0';
+    if (!script_headers(script, &config)) {
+        script_put(script, "FAILED: the script is wrong: validators, epochs or twins\n");
+        return false;
+    }
     cluster_run(&config, &result);
     script_flush(script);
     if (result.failure[0] != '\0')

@@ -15,6 +15,7 @@ struct wire;
 enum {
     SCRIPT_DELAY_MS = 10, /* of every message */
     SCRIPT_RULES = 64,
+    SCRIPT_TWINS = 4,
     SCRIPT_LINES_AT_ONCE = 64,
     SCRIPT_WORDS = 24,
     SCRIPT_TEXT = 200
@@ -33,6 +34,9 @@ struct script {
         uint32_t from, to;
     } rules[SCRIPT_RULES];
     uint32_t rule_count;
+    /* Second hosts, numbered behind the validators, and whose keys they run. */
+    uint32_t twin_count;
+    int twin_of[SCRIPT_TWINS];
     uint32_t differs; /* nodes whose execution comes to another state */
     /* What a faulty leader sends instead of its block, and to whom. */
     int lie;
@@ -54,6 +58,7 @@ bool script_run(struct script *script);
 /* --- what the cluster asks (cluster.c, shell.c, persona.c) -------------------------------------- */
 
 void script_begin(struct cluster *cluster);
+void script_epoch(struct cluster *cluster, int node);
 void script_line(struct cluster *cluster, uint64_t offset);
 bool script_is_over(const struct cluster *cluster);
 bool script_passes(struct cluster *cluster, const struct wire *wire, int to);

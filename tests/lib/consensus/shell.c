@@ -342,6 +342,10 @@ static void shell_send(struct cluster *cluster, int index, struct wire *wire,
         cluster->node[index].persona != PERSONA_HONEST && persona_send(cluster, index, wire, to);
     if (!dealt && to >= 0)
         cluster_send(cluster, wire, to);
+    for (uint32_t i = cluster->config.validators; !dealt && effect->to >= 0 && i < cluster->nodes;
+         i++)
+        if (cluster->node[i].key == to)
+            cluster_send(cluster, wire, (int)i);
     for (uint32_t i = 0; !dealt && to == BFT_PEER_ALL && i < cluster->nodes; i++)
         cluster_send(cluster, wire, (int)i);
     wire_release(wire);
@@ -544,7 +548,7 @@ void shell_start(struct cluster *cluster, int index)
     struct bft_config config;
     uint32_t epoch = cluster_epoch_after(cluster, node->height);
     bool member = cluster_index_of(cluster, epoch, index) >= 0;
-    cluster_config_for(&config, cluster->config.validators, member ? index : -1);
+    cluster_config_for(&config, cluster->config.validators, member ? node->key : -1);
     cluster_set_of(cluster, epoch, &config.set);
     config.epoch = epoch;
     if (node->journal_epoch != epoch)
@@ -625,6 +629,8 @@ static bool input_kind_of(enum message_type type, enum bft_input_kind *kind)
 static void shell_deliver(struct cluster *cluster, int index, const struct wire *wire)
 {
     struct node *node = &cluster->node[index];
+    if (wire->oversized) /* refused by its size, before anybody looks inside */
+        return;
     if (wire->block >= 0)
         node->body[wire->block] = 1;
     if (wire->type == MESSAGE_GET_BLOCK)
@@ -703,6 +709,8 @@ void shell_event(struct cluster *cluster, const struct event *event)
             node->generation++;
             node->up = false;
             bft_destroy(node->core);
+            if (cluster->config.script != NULL)
+                script_epoch(cluster, index);
             shell_start(cluster, index); /* [C-EPOCH.SWITCH] */
         }
     }

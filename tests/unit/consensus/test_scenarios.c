@@ -14,7 +14,7 @@
 #include "tests/lib/consensus/cluster.h"
 #include "tests/lib/consensus/script.h"
 
-enum { FILE_BYTES_MAX = 1 << 20, SCENARIOS_MIN = 15 };
+enum { FILE_BYTES_MAX = 1 << 20, SCENARIOS_MIN = 38 };
 
 /* NUL-terminated; NULL if it can't be read. */
 static char *read_whole(const char *path)
@@ -102,6 +102,10 @@ static void broken_cores_are_noticed(void **state)
         {"power-cut-after-durable-nullify", BFT_MUTANT_NO_REFEED},
         {"body-withheld", BFT_MUTANT_NO_FETCH_NO_STANDSTILL},
         {"two-blocks-for-two-halves", BFT_MUTANT_NO_FETCH_NO_STANDSTILL},
+        {"nullified-view-is-never-finalized", BFT_MUTANT_FINALIZE_AFTER_NULLIFY},
+        {"notarized-block-beside-the-chain", BFT_MUTANT_FINALIZE_AFTER_NULLIFY},
+        {"removed-leader-above-the-boundary", BFT_MUTANT_PAST_BOUNDARY},
+        {"straggler-an-epoch-behind", BFT_MUTANT_NO_FETCH_NO_STANDSTILL},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         char path[256];
@@ -138,6 +142,13 @@ static void wrong_scripts_fail(void **state)
     assert_false(holds("at 10 kill v9\nat 1000 end\n"));
     assert_false(holds("at 10 lose gossip all to all\nat 1000 end\n"));
     assert_false(holds("at 10 lose\nat 1000 end\n"));
+    assert_true(holds("validators 5\nepoch 0 v0 4\nepoch 2 v1 4\nat 900 must epoch 1 all\n"
+                      "at 900 end\n"));
+    assert_false(holds("validators 3\nat 1000 end\n"));
+    assert_false(holds("epoch 0 v1 4\nat 1000 end\n"));
+    assert_false(holds("twin v4\nat 1000 end\n"));
+    assert_false(holds("at 900 must not-finalize 1 v0\nat 900 end\n"));
+    assert_false(holds("at 500 relay v0 nullification 1 - 0 1 2 to v3\nat 900 end\n"));
     assert_false(holds("kill v1\nat 1000 end\n"));
 }
 
