@@ -1,0 +1,99 @@
+/* What may be read and written in a home (node_home_check): what is missing is no fault, what is in
+ * the way is named. Modes that forbid, which a test as root cannot feel, are the nemesis's
+ * (wrong_permissions, read_only_home). */
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "node/config.h"
+#include "tests/lib/temp_dir.h"
+
+static struct node_config config;
+static char problem[NODE_PROBLEM_SIZE];
+
+static void under_home(char out[NODE_PATH_MAX], const char *name)
+{
+    assert_true(node_config_path(out, &config, name));
+}
+
+static void make_file(const char *name)
+{
+    char path[NODE_PATH_MAX];
+    under_home(path, name);
+    const int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    assert_true(fd >= 0);
+    assert_int_equal(close(fd), 0);
+}
+
+static void make_home_directory(const char *name)
+{
+    char path[NODE_PATH_MAX];
+    under_home(path, name);
+    assert_int_equal(mkdir(path, 0700), 0);
+}
+
+static void drop(const char *name)
+{
+    char path[NODE_PATH_MAX];
+    under_home(path, name);
+    assert_int_equal(remove(path), 0);
+}
+
+static void test_new_and_used(void **state)
+{
+    (void)state;
+    char home[TEMP_PATH_SIZE];
+    temp_dir_make(home);
+    node_config_init(&config, home);
+    assert_true(node_home_check(&config, problem));
+    make_home_directory("data");
+    make_home_directory("journal");
+    make_file("data/data.mdb");
+    make_file("journal/sign-state");
+    assert_true(node_home_check(&config, problem));
+    drop("data/data.mdb");
+    drop("journal/sign-state");
+    drop("data");
+    drop("journal");
+    temp_dir_remove(home);
+}
+
+static void refused_beside(const char *blocker)
+{
+    char home[TEMP_PATH_SIZE];
+    char path[NODE_PATH_MAX];
+    temp_dir_make(home);
+    node_config_init(&config, home);
+    make_file(blocker);
+    under_home(path, blocker);
+    problem[0] = '\0';
+    assert_false(node_home_check(&config, problem));
+    assert_non_null(strstr(problem, path));
+    assert_non_null(strstr(problem, "Permission denied"));
+    assert_non_null(strstr(problem, "writable"));
+    temp_dir_remove(home);
+}
+
+/* A file cannot be searched, whoever asks. */
+static void test_file_for_directory(void **state)
+{
+    (void)state;
+    refused_beside("data");
+    refused_beside("journal");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_new_and_used),
+        cmocka_unit_test(test_file_for_directory),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
