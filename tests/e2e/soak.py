@@ -32,7 +32,7 @@ SAMPLE_SECONDS = 5
 # Of the steady node, between the second and the last fifth of all samples, however long that is.
 MEMORY_GROWTH_KB_MAX, FDS_GROWTH_MAX = 24_000, 24
 # Of every node. A block of a few transfers takes some pages of LMDB in eight tables.
-DISK_BYTES_PER_BLOCK_MAX, DISK_BYTES_START = 32 << 10, 8 << 20
+DISK_BYTES_PER_BLOCK_MAX, DISK_BYTES_START = 8 << 10, 8 << 20
 LOG_BYTES_PER_MINUTE_MAX = 1 << 20
 ACTIONS = []
 
