@@ -90,6 +90,7 @@ $(BUILD)/bin/%: $(BUILD)/obj/$(1)/%_main.o $$(LINK_$(1))
 endef
 $(foreach m,tools node,$(if $(wildcard $(m)/*_main.c),$(eval $(call program_rules,$(m)))))
 
+include verify/library.mk
 include tests/fuzz/module.mk
 include tests/model/module.mk
 include tests/sim/module.mk
@@ -106,14 +107,15 @@ clean: ## remove what was built
 DESTDIR ?=
 PREFIX ?= /usr/local
 .PHONY: install
-install: all ## install programs and guides under DESTDIR/PREFIX
+install: all install-library ## install programs, libflexverify and guides under DESTDIR/PREFIX
 	install -d $(DESTDIR)$(PREFIX)/bin
-	for d in . docs docs/spec docs/adr; do install -d $(DESTDIR)$(PREFIX)/share/doc/flexledger/$$d; done
+	for d in . docs docs/spec docs/adr docs/examples; do install -d $(DESTDIR)$(PREFIX)/share/doc/flexledger/$$d; done
 	install -m 755 $(PROGRAMS) $(DESTDIR)$(PREFIX)/bin/
 	install -d $(DESTDIR)$(PREFIX)/share/man/man1
 	install -m 644 docs/man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1/
 	install -m 644 README.md CHANGELOG.md $(DESTDIR)$(PREFIX)/share/doc/flexledger/
 	for d in docs docs/spec docs/adr; do install -m 644 $$d/*.md $(DESTDIR)$(PREFIX)/share/doc/flexledger/$$d/; done
+	install -m 644 docs/examples/*.c $(DESTDIR)$(PREFIX)/share/doc/flexledger/docs/examples/
 
 .PHONY: man
 man: $(BUILD)/bin/flex ## write docs/man/flex.1 anew from the command tables

@@ -113,7 +113,7 @@ $(BUILD)/tests/e2e/%: $(BUILD)/obj/tests/e2e/helpers/%.o $(LINK_node)
 	@mkdir -p $(@D)
 	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(EXT_node)
 
-e2e: all $(E2E_HELPERS) ## real processes: clusters, kill -9, bad input over the wire
+e2e: all library $(E2E_HELPERS) ## real processes: clusters, kill -9, bad input over the wire
 	@tests/run_e2e.sh $(BUILD)
 
 .PHONY: nemesis

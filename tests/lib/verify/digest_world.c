@@ -4,10 +4,14 @@
  *   epoch   0  0   0  0* 1   1  1  1        * ends epoch 0 */
 #include "tests/lib/verify/digest_world.h"
 
+#include <cjson/cJSON.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/fatal.h"
+#include "base/json.h"
 #include "crypto/merkle.h"
+#include "verify/proof.h"
 
 static struct digest_world world;
 static bool made;
@@ -83,6 +87,26 @@ static void make_genesis(void)
     MUST(proof_trust_from_genesis(&world.trust, genesis));
 }
 
+/* The state of the last block holds one record, so its leaf is the root. */
+static struct hash leaf_key, leaf_value;
+static uint8_t pot_bytes[64];
+static size_t pot_size;
+
+static void make_state(struct hash *root)
+{
+    const struct pot_record pot = {.amount = money_of(1250000)};
+    struct state_key key;
+    struct byte_writer writer;
+    MUST(state_key_from_text(&key, STATE_POT, "balance/dso"));
+    byte_writer_init(&writer, pot_bytes, sizeof pot_bytes);
+    codec_encode(&pot_record_codec, &pot, &writer);
+    MUST(!writer.failed);
+    pot_size = writer.size;
+    hash_bytes(&leaf_key, HASH_DOMAIN_STATE_KEY, key.bytes, key.size);
+    hash_bytes(&leaf_value, HASH_DOMAIN_STATE_VALUE, pot_bytes, pot_size);
+    hash_pair(root, HASH_DOMAIN_STATE_LEAF, hash_view(&leaf_key), hash_view(&leaf_value));
+}
+
 static void make_headers(void)
 {
     static const int64_t hours[DIGEST_WORLD_BLOCKS + 1] = {0, 8, 23, 25, 30, 40, 49, 50, 51};
@@ -104,6 +128,9 @@ static void make_headers(void)
                                   .time = timestamp_of(START_MS + hours[height] * MS_PER_HOUR)};
         merkle_frontier_root(&header->log_root, &log);
         hash_bytes(&header->state_root, HASH_DOMAIN_STATE_NODE, &height, sizeof height);
+        if (height == DIGEST_WORLD_BLOCKS) {
+            make_state(&header->state_root);
+        }
         validator_set_hash(&header->next_set, &world.sets[height >= 4]);
         block_header_id(&id, header);
     }
@@ -167,6 +194,100 @@ static void cosign(void)
     MUST(!writer.failed);
 }
 
+static void add_hex(struct cJSON *object, const char *key, const void *bytes, size_t size)
+{
+    static char text[DIGEST_WORLD_NOTE_MAX];
+    hex_encode(text, bytes, size);
+    MUST(cJSON_AddStringToObject(object, key, text) != NULL);
+}
+
+static void add_final(struct cJSON *object, uint64_t height)
+{
+    uint8_t bytes[CERTIFICATE_BYTES_MAX];
+    struct certificate certificate;
+    block_header_encode(bytes, &world.headers[height]);
+    add_hex(object, "header", bytes, BLOCK_HEADER_SIZE);
+    digest_world_certify(&certificate, &world.headers[height], 3);
+    add_hex(object, "certificate", bytes, certificate_encode(bytes, &certificate));
+}
+
+static struct cJSON *begin_proof(const char *kind, const char *id)
+{
+    uint8_t bytes[VALIDATOR_SET_BYTES_MAX];
+    struct byte_writer writer;
+    struct cJSON *object = cJSON_CreateObject();
+    cJSON_AddStringToObject(object, "format", "flexproof/1");
+    cJSON_AddStringToObject(object, "kind", kind);
+    cJSON_AddStringToObject(object, "id", id);
+    json_add_u64(object, "height", DIGEST_WORLD_BLOCKS);
+    add_final(object, DIGEST_WORLD_BLOCKS);
+    struct cJSON *epoch = cJSON_CreateObject();
+    add_final(epoch, 4);
+    byte_writer_init(&writer, bytes, sizeof bytes);
+    codec_encode(&validator_set_record, &world.sets[1], &writer);
+    MUST(!writer.failed);
+    add_hex(epoch, "set", bytes, writer.size);
+    cJSON_AddItemToArray(cJSON_AddArrayToObject(object, "epochs"), epoch);
+    return object;
+}
+
+static void end_proof(char out[DIGEST_WORLD_NOTE_MAX], struct cJSON *object)
+{
+    char *text = cJSON_PrintUnformatted(object);
+    char *sealed = proof_seal(text, strlen(text));
+    MUST(sealed != NULL && strlen(sealed) < DIGEST_WORLD_NOTE_MAX);
+    strcpy(out, sealed);
+    free(sealed);
+    cJSON_free(text);
+    cJSON_Delete(object);
+}
+
+/* The tree is one leaf: the path to any key is empty and ends in it. */
+static void make_state_proof(char out[DIGEST_WORLD_NOTE_MAX], const char *id, bool present)
+{
+    const struct state_tree_proof path = {
+        .end = STATE_TREE_LEAF, .end_key = leaf_key, .end_value = leaf_value};
+    uint8_t bytes[256];
+    struct state_key key;
+    struct byte_writer writer;
+    struct cJSON *object = begin_proof("pot", id);
+    MUST(state_key_from_text(&key, STATE_POT, id));
+    add_hex(object, "key", key.bytes, key.size);
+    if (present) {
+        add_hex(object, "value", pot_bytes, pot_size);
+    } else {
+        cJSON_AddNullToObject(object, "value");
+    }
+    byte_writer_init(&writer, bytes, sizeof bytes);
+    state_tree_proof_encode(&path, &writer);
+    MUST(!writer.failed);
+    add_hex(object, "proof", bytes, writer.size);
+    end_proof(out, object);
+}
+
+static void make_log_proofs(void)
+{
+    struct hash leaves[DIGEST_WORLD_BLOCKS], root, id = world.trust.genesis;
+    struct merkle_proof proof;
+    uint8_t header[BLOCK_HEADER_SIZE];
+    for (int i = 0; i < DIGEST_WORLD_BLOCKS; i++) {
+        hash_bytes(&leaves[i], HASH_DOMAIN_LOG_LEAF, id.bytes, HASH_SIZE);
+        block_header_id(&id, &world.headers[i + 1]);
+    }
+    struct cJSON *object = begin_proof("block", "2");
+    block_header_encode(header, &world.headers[2]);
+    add_hex(object, "block", header, sizeof header);
+    merkle_prove(&proof, leaves, DIGEST_WORLD_BLOCKS, 2);
+    add_hex(object, "proof", proof.siblings[0].bytes, proof.count * HASH_SIZE);
+    end_proof(world.block, object);
+    object = begin_proof("log", "3/8");
+    merkle_root(&root, leaves, 3);
+    add_hex(object, "old_root", root.bytes, HASH_SIZE);
+    merkle_prove_consistency(&proof, leaves, DIGEST_WORLD_BLOCKS, 3);
+    add_hex(object, "proof", proof.siblings[0].bytes, proof.count * HASH_SIZE);
+    end_proof(world.log, object);
+}
+
 const struct digest_world *digest_world(void)
 {
     if (!made) {
@@ -176,6 +297,9 @@ const struct digest_world *digest_world(void)
         (void)make_note(world.plain, 2, 3);
         (void)make_note(world.walked, 5, 8);
         cosign();
+        make_state_proof(world.balance, "balance/dso", true);
+        make_state_proof(world.absent, "balance/agg-a", false);
+        make_log_proofs();
     }
     return &world;
 }

@@ -20,6 +20,12 @@ struct digest_world {
     char plain[DIGEST_WORLD_NOTE_MAX];
     char walked[DIGEST_WORLD_NOTE_MAX];
     char cosigned[DIGEST_WORLD_NOTE_MAX];
+    /* Sealed proof files under the last header, over the change of the set: the one record of the state,
+     * balance/dso of 1.25 EUR; that there is no balance/agg-a; block 2; the log of size 3. */
+    char balance[DIGEST_WORLD_NOTE_MAX];
+    char absent[DIGEST_WORLD_NOTE_MAX];
+    char block[DIGEST_WORLD_NOTE_MAX];
+    char log[DIGEST_WORLD_NOTE_MAX];
 };
 enum { DIGEST_WORLD_TIME_S = 1736985600 };
 

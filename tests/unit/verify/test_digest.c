@@ -239,9 +239,13 @@ static void test_the_example_of_the_specification_is_frozen(void **state)
     char *genesis = cJSON_Print(object);
     note_witness_to_text(witness, &world->witness);
     strcat(witness, "\n");
-    check_frozen("tests/vectors/digest-genesis.json", genesis);
-    check_frozen("tests/vectors/digest.note", world->cosigned);
-    check_frozen("tests/vectors/digest-witness.txt", witness);
+    check_frozen("tests/vectors/verify/genesis.json", genesis);
+    check_frozen("tests/vectors/verify/2025-01-16.note", world->cosigned);
+    check_frozen("tests/vectors/verify/witness.txt", witness);
+    check_frozen("tests/vectors/verify/balance.proof", world->balance);
+    check_frozen("tests/vectors/verify/absent.proof", world->absent);
+    check_frozen("tests/vectors/verify/block.proof", world->block);
+    check_frozen("tests/vectors/verify/log.proof", world->log);
     cJSON_free(genesis);
     cJSON_Delete(object);
 }
