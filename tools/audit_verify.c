@@ -56,7 +56,9 @@ static enum store_result memory_commit(void *context, const struct store_block *
 {
     struct audit *audit = context;
     if (audit->options.watch != NULL && block->height > 0) {
-        struct audit_seen seen = {audit->executing, block, memory_base_face(audit->memory)};
+        /* A sealed overlay answers reads and refuses writes. */
+        struct audit_seen seen = {audit->executing, block, memory_base_face(audit->memory),
+                                  overlay_view((struct overlay *)(uintptr_t)block->state)};
         audit->options.watch(audit->options.watch_context, &seen);
     }
     if (!memory_base_commit(audit->memory, block->state)) {

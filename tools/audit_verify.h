@@ -27,6 +27,7 @@ struct audit_seen {
     const struct block_header *header;
     const struct store_block *block; /* body, receipts, transactions' ids */
     const struct state_base *before; /* the state that the block ran on */
+    struct state_view *after;        /* and the one that it leads to; read-only */
 };
 typedef void (*audit_watch_fn)(void *context, const struct audit_seen *seen);
 
