@@ -12,23 +12,31 @@
 #include "base/fatal.h"
 #include "tools/market_history.h"
 
-/* Least power free over the quarter hours of the period, as what is committed at most. */
-static struct power committed_most(const struct state_base *state, const struct name *device,
-                                   const struct history_book *book)
+/* The most power that is committed in a quarter hour of the period. False if one of them is promised in
+ * units of another length, in either direction: the ledger would have taken no offer for it. */
+static bool committed_most(struct power *most, const struct state_base *state,
+                           const struct name *device, const struct history_book *book)
 {
-    struct power most = power_of(0);
     struct timestamp at = book->start;
+    *most = power_of(0);
     /* Ends: a period has at most LIMIT_INTERVALS_PER_PERIOD units of an hour at most. */
     while (timestamp_compare(at, book->end) < 0) {
-        struct state_key key = state_key_unit(STATE_COMMITMENT, device, at, book->direction);
-        struct commitment_record committed;
-        if (history_read(state, &key, &commitment_record_codec, &committed) &&
-            power_w(committed.power) > power_w(most)) {
-            most = committed.power;
+        for (uint8_t direction = DIRECTION_UP; direction <= DIRECTION_DOWN; direction++) {
+            struct state_key key = state_key_unit(STATE_COMMITMENT, device, at, direction);
+            struct commitment_record committed;
+            if (!history_read(state, &key, &commitment_record_codec, &committed)) {
+                continue;
+            }
+            if (duration_ms(committed.mtu) != duration_ms(book->unit)) {
+                return false;
+            }
+            if (direction == book->direction && power_w(committed.power) > power_w(*most)) {
+                *most = committed.power;
+            }
         }
         MUST(timestamp_add(&at, at, duration_of(COMMITMENT_SLOT_MS)));
     }
-    return most;
+    return true;
 }
 
 static void potential_of(struct energy *potential, struct energy *spare,
@@ -37,13 +45,17 @@ static void potential_of(struct energy *potential, struct energy *spare,
 {
     struct duration length;
     struct energy committed;
+    struct power most;
     MUST(timestamp_until(&length, book->start, book->end));
     MUST(power_times_duration_floor(potential, device->max_power, length));
     if (energy_wh(device->capacity) > 0) {
         *potential = energy_min(*potential, device->capacity);
     }
-    MUST(power_times_duration_floor(&committed, committed_most(state, id, book), length));
-    MUST(energy_sub(spare, *potential, committed));
+    *spare = energy_of(0);
+    if (committed_most(&most, state, id, book)) {
+        MUST(power_times_duration_floor(&committed, most, length));
+        MUST(energy_sub(spare, *potential, committed));
+    }
     if (energy_wh(*spare) < 0) {
         *spare = energy_of(0); /* more was sold than the store holds: none of it was held back */
     }
@@ -87,8 +99,14 @@ static void add_device(struct market_history *history, const struct state_base *
         return;
     }
     potential_of(&potential, &spare, state, id, &device, book);
-    struct history_share *share =
-        share_of(history, number, manages(&device, book) ? &device.manager : &device.owner);
+    const struct name *who = manages(&device, book) ? &device.manager : &device.owner;
+    struct state_key who_key = state_key_name(STATE_PARTICIPANT, who);
+    struct participant_record participant;
+    if (!history_read(state, &who_key, &participant_record_codec, &participant) ||
+        participant.status != STATUS_ACTIVE) {
+        return; /* a suspended participant's orders are refused */
+    }
+    struct history_share *share = share_of(history, number, who);
     share->devices++;
     MUST(energy_add(&share->potential, share->potential, potential));
     MUST(energy_add(&share->free, share->free, spare));

@@ -293,7 +293,8 @@ static void take_event(struct walk *walk, uint8_t type, struct bytes_view bytes)
         deal->deal = record.deal.deal;
         deal->ended = walk->at.time;
     } else if (type == EVENT_TOKEN_MOVED && record.moved.to.kind == POT_FEES) {
-        add_fee(walk, HISTORY_FEE_DEAL, &nobody, record.moved.from.id, record.moved.amount);
+        uint64_t deal = record.moved.from.kind == POT_DEAL_ESCROW ? record.moved.from.id : 0;
+        add_fee(walk, HISTORY_FEE_DEAL, &nobody, deal, record.moved.amount);
     } else if (type == EVENT_FEES_SPLIT) {
         add_fee(walk, HISTORY_FEE_SPLIT, &record.split.operator_name, 0, record.split.amount);
     }

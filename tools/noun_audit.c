@@ -1,15 +1,7 @@
-/* flex audit: the regulator's part: export, offline re-execution, totals, daily digests.
- *
- * verify and report use no node and trust nothing but the genesis file. */
-#include <cjson/cJSON.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
-#include "base/fatal.h"
-#include "base/json.h"
+/* flex audit: the regulator's part: export, offline re-execution, queries, surveillance, daily
+ * digests. All but export and digest get use no node and trust nothing but the genesis file. */
+#include "tools/audit_command.h"
 #include "tools/audit_export.h"
-#include "tools/audit_verify.h"
 #include "tools/digest.h"
 #include "tools/nouns.h"
 #include "tools/witness.h"
@@ -33,105 +25,12 @@ static int run_export(struct cli *cli, void *arguments)
     return status;
 }
 
-static void add_outcome(struct cli *cli, const struct audit_outcome *outcome)
-{
-    char hex[2 * HASH_SIZE + 1];
-    cJSON_AddBoolToObject(cli->result, "ok", outcome->ok);
-    json_add_u64(cli->result, "height", outcome->height);
-    if (!outcome->ok) {
-        cJSON_AddStringToObject(cli->result, "reason", outcome->reason);
-        return;
-    }
-    hex_encode(hex, outcome->state_root.bytes, HASH_SIZE);
-    cJSON_AddStringToObject(cli->result, "state_root", hex);
-    json_add_u64(cli->result, "transactions", outcome->transactions);
-    cJSON_AddNumberToObject(cli->result, "seconds", (double)outcome->milliseconds / 1000.0);
-}
-
-/* Verifies and reports the outcome; *out is the audit to close, NULL if there is none. */
-static int verify(struct cli *cli, struct audit **out, const char *directory)
-{
-    static struct genesis genesis;
-    struct audit_outcome outcome;
-    *out = NULL;
-    int status = session_load_genesis(cli, &genesis);
-    if (status != CLI_DONE) {
-        return status;
-    }
-    if (!files_exists(directory)) {
-        return cli_fail(cli, CLI_USAGE, "no_export", "there is no directory %s", directory);
-    }
-    *out = audit_verify(&outcome, directory, &genesis, isatty(STDERR_FILENO) ? cli->err : NULL);
-    if (*out == NULL) {
-        return cli_fail(cli, CLI_USAGE, "bad_genesis", "%s", outcome.reason);
-    }
-    add_outcome(cli, &outcome);
-    return outcome.ok ? CLI_DONE
-                      : cli_fail(cli, CLI_UNPROVEN, "audit_failed", "block %llu: %s",
-                                 (unsigned long long)outcome.height, outcome.reason);
-}
-
 static int run_verify(struct cli *cli, void *arguments)
 {
     const struct directory *wanted = arguments;
+    struct audit_options options = {0};
     struct audit *audit;
-    int status = verify(cli, &audit, wanted->dir);
-    if (status == CLI_DONE) {
-        noun_say_result(cli);
-    }
-    if (audit != NULL) {
-        audit_close(audit);
-    }
-    return status;
-}
-
-static void add_name(struct cJSON *object, const char *key, const struct name *name)
-{
-    char text[NAME_SIZE + 1];
-    cJSON_AddStringToObject(object, key, name_to_text(text, name));
-}
-
-static bool add_deal(void *context, const char *id, struct bytes_view key, struct bytes_view value)
-{
-    struct deal_record deal;
-    (void)key;
-    if (!codec_decode_all(state_kind_info(STATE_DEAL)->codec, &deal, value)) {
-        return false;
-    }
-    struct cJSON *item = cJSON_CreateObject();
-    cJSON_AddStringToObject(item, "id", id);
-    cJSON_AddStringToObject(item, "state", deal_state_names[deal.state]);
-    add_name(item, "buyer", &deal.buyer);
-    add_name(item, "seller", &deal.seller);
-    json_add_i64(item, "contracted_wh", energy_wh(deal.contracted));
-    json_add_i64(item, "delivered_wh", energy_wh(deal.delivered));
-    json_add_i64(item, "paid_ueur", money_ueur(deal.paid));
-    json_add_i64(item, "refunded_ueur", money_ueur(deal.refunded));
-    cJSON_AddItemToArray(context, item);
-    return true;
-}
-
-static int run_report(struct cli *cli, void *arguments)
-{
-    const struct directory *wanted = arguments;
-    struct audit *audit;
-    struct audit_totals totals;
-    char reason[AUDIT_PROBLEM_SIZE];
-    int status = verify(cli, &audit, wanted->dir);
-    if (status == CLI_DONE && !audit_totals(&totals, audit_state(audit), reason)) {
-        status = cli_fail(cli, CLI_UNPROVEN, "audit_failed", "%s", reason);
-    }
-    if (status == CLI_DONE) {
-        json_add_i64(cli->result, "minted_ueur", money_ueur(totals.minted));
-        json_add_i64(cli->result, "burned_ueur", money_ueur(totals.burned));
-        json_add_i64(cli->result, "balances_ueur", money_ueur(totals.balances));
-        json_add_i64(cli->result, "escrow_ueur", money_ueur(totals.escrow));
-        json_add_i64(cli->result, "fees_ueur", money_ueur(totals.fees));
-        struct cJSON *deals = cJSON_AddArrayToObject(cli->result, "deals");
-        if (!audit_each(audit_state(audit), STATE_DEAL, add_deal, deals)) {
-            status = cli_fail(cli, CLI_UNPROVEN, "audit_failed", "a deal's record is malformed");
-        }
-    }
+    int status = audit_command_verify(cli, &audit, wanted->dir, &options);
     if (status == CLI_DONE) {
         noun_say_result(cli);
     }
@@ -157,12 +56,58 @@ static const struct cli_command commands[] = {
      .option_count = 1,
      .arguments_size = sizeof(struct directory),
      .run = run_verify},
+    {.verb = "orders",
+     .summary = "verify, then every order event: new, trade, cancel, replace, expire",
+     .teach = "Who offered what, when, and where in the block it stood. Page by page:\n"
+              "  flex audit orders --dir export --market west --limit 1000 --after 1000\n"
+              "  flex audit orders --dir export --from 2025-01-15 --to 2025-01-16 --csv",
+     .options = market_query_options,
+     .option_count = MARKET_QUERY_OPTIONS,
+     .arguments_size = sizeof(struct market_query),
+     .run = market_query_orders},
+    {.verb = "trades",
+     .summary = "verify, then every deal as it was matched",
+     .teach = "  flex audit trades --dir export --participant agg-a --csv",
+     .options = market_query_options,
+     .option_count = MARKET_QUERY_OPTIONS,
+     .arguments_size = sizeof(struct market_query),
+     .run = market_query_trades},
+    {.verb = "deliveries",
+     .summary = "verify, then every deal's delivery, pay and refund",
+     .teach = "--from and --to are of the delivery's start.\n"
+              "  flex audit deliveries --dir export --market west",
+     .options = market_query_options,
+     .option_count = MARKET_QUERY_OPTIONS,
+     .arguments_size = sizeof(struct market_query),
+     .run = market_query_deliveries},
+    {.verb = "fees",
+     .summary = "verify, then every fee: of transactions, of deals, and how they were split",
+     .teach = "  flex audit fees --dir export --csv",
+     .options = market_query_options,
+     .option_count = MARKET_QUERY_OPTIONS,
+     .arguments_size = sizeof(struct market_query),
+     .run = market_query_fees},
+    {.verb = "capacity",
+     .summary = "verify, then what each participant could have offered at each gate closure",
+     .teach = "Prequalified and enrolled devices: what they can do, what was free, what was\n"
+              "offered, sold and credited.\n"
+              "  flex audit capacity --dir export --market west",
+     .options = market_query_options,
+     .option_count = MARKET_QUERY_OPTIONS,
+     .arguments_size = sizeof(struct market_query),
+     .run = market_query_capacity},
     {.verb = "report",
-     .summary = "verify, then the ledger's totals and deals",
-     .options = directory_option,
-     .option_count = 1,
-     .arguments_size = sizeof(struct directory),
-     .run = run_report},
+     .summary = "verify, then totals, deals, market concentration and suspicious patterns",
+     .teach =
+         "Concentration (HHI), pivotal suppliers (RSI), wash trades, circles, layering and\n"
+         "withheld capacity, as docs/spec/surveillance.md defines them. A finding calls for an\n"
+         "explanation; it is no verdict.\n"
+         "  flex audit report --dir export --from 2025-01-15 --to 2025-01-16\n"
+         "  flex audit report --dir export --owners owners.csv --csv report",
+     .options = surveillance_query_options,
+     .option_count = SURVEILLANCE_QUERY_OPTIONS,
+     .arguments_size = sizeof(struct surveillance_query),
+     .run = surveillance_query_run},
     {.verb = "digest",
      .summary = "the digest of a day's end: get and verify the signed note",
      .teach =
@@ -184,5 +129,6 @@ static const struct cli_command commands[] = {
      .run = witness_run},
 };
 
-const struct cli_noun audit_noun = {"audit", "export, offline verification, totals, digests",
+const struct cli_noun audit_noun = {"audit",
+                                    "export, offline verification, market surveillance, digests",
                                     commands, sizeof commands / sizeof commands[0]};

@@ -1,0 +1,116 @@
+/* See audit_market.h. */
+#include "tests/lib/tools/audit_market.h"
+
+#include "base/fatal.h"
+
+void audit_market_create(struct audit_world *world, const char *market, const char *zone)
+{
+    struct market_create terms = {.id = audit_world_name(market),
+                                  .zone = audit_world_name(zone),
+                                  .mtu = duration_of(MARKET_UNIT_MS),
+                                  .mtus_per_period = 1,
+                                  .opens = timestamp_of(0),
+                                  .closes = timestamp_of(INT64_C(4102444800000)),
+                                  .gate_closure = duration_of(MS_PER_HOUR),
+                                  .proof_deadline = duration_of(MS_PER_DAY),
+                                  .quantity_step = energy_of(MARKET_STEP_WH),
+                                  .quantity_min = energy_of(MARKET_STEP_WH),
+                                  .quantity_max = energy_of(1000000),
+                                  .price_step = energy_price_of(1),
+                                  .price_min = energy_price_of(0),
+                                  .price_max = energy_price_of(MARKET_PRICE_CAP),
+                                  .tolerance_permille = 950};
+    audit_world_send(world, "operator", ACTION_MARKET_CREATE, &terms);
+}
+
+void audit_market_device(struct audit_world *world, const char *owner, const char *device,
+                         const char *market, const char *zone, int64_t watts)
+{
+    struct device_register entry = {.id = audit_world_name(device),
+                                    .type = DEVICE_STORAGE,
+                                    .max_power = power_of(watts),
+                                    .connection = power_of(watts),
+                                    .node = audit_world_name("node"),
+                                    .feeder = audit_world_name("feeder"),
+                                    .zone = audit_world_name(zone)};
+    struct secret_key secret = {.bytes = {9, 9, 9}};
+    MUST(schnorr_public_key(&entry.meter_key, &secret));
+    audit_world_send(world, owner, ACTION_DEVICE_REGISTER, &entry);
+    audit_world_turn(world, 1000);
+    struct device_status active = {.device = entry.id, .status = STATUS_ACTIVE};
+    audit_world_send(world, "dso", ACTION_DEVICE_STATUS, &active);
+    audit_world_turn(world, 1000);
+    struct device_enrol enrol = {
+        .device = entry.id, .market = audit_world_name(market), .enrolled = 1};
+    audit_world_send(world, owner, ACTION_DEVICE_ENROL, &enrol);
+    audit_world_turn(world, 1000);
+}
+
+void audit_market_delegate(struct audit_world *world, const char *owner, const char *device,
+                           const char *manager)
+{
+    struct timestamp now = audit_world_tip(world)->time;
+    struct device_delegate offer = {
+        .device = audit_world_name(device), .manager = audit_world_name(manager), .from = now};
+    MUST(timestamp_add(&offer.until, now, duration_of(INT64_C(365) * MS_PER_DAY)));
+    audit_world_send(world, owner, ACTION_DEVICE_DELEGATE, &offer);
+    audit_world_turn(world, 1000);
+    struct device_delegate_accept accept = {.device = offer.device};
+    audit_world_send(world, manager, ACTION_DEVICE_DELEGATE_ACCEPT, &accept);
+    audit_world_turn(world, 1000);
+}
+
+void audit_market_request(struct audit_world *world, const char *who, const char *market,
+                          int64_t start_ms, int64_t wh, int64_t price)
+{
+    struct request_place request = {.market = audit_world_name(market),
+                                    .direction = DIRECTION_UP,
+                                    .period_start = timestamp_of(start_ms),
+                                    .quantity = energy_of(wh),
+                                    .price = energy_price_of(price)};
+    audit_world_send(world, who, ACTION_REQUEST_PLACE, &request);
+}
+
+static struct offer_place offer_of(const char *device, const char *market, int64_t start_ms,
+                                   int64_t wh, int64_t price)
+{
+    return (struct offer_place){.market = audit_world_name(market),
+                                .direction = DIRECTION_UP,
+                                .period_start = timestamp_of(start_ms),
+                                .quantity = energy_of(wh),
+                                .price = energy_price_of(price),
+                                .device = audit_world_name(device),
+                                .schedule_hash = {.bytes = {1}}};
+}
+
+void audit_market_offer(struct audit_world *world, const char *who, const char *device,
+                        const char *market, int64_t start_ms, int64_t wh, int64_t price)
+{
+    struct offer_place offer = offer_of(device, market, start_ms, wh, price);
+    audit_world_send(world, who, ACTION_OFFER_PLACE, &offer);
+}
+
+void audit_market_cancel(struct audit_world *world, const char *who, uint64_t order)
+{
+    struct order_cancel cancel = {.order = order};
+    audit_world_send(world, who, ACTION_ORDER_CANCEL, &cancel);
+}
+
+void audit_market_replace(struct audit_world *world, const char *who, uint64_t order,
+                          const char *device, const char *market, int64_t start_ms, int64_t wh,
+                          int64_t price)
+{
+    struct order_cancel cancel = {.order = order};
+    struct offer_place offer = offer_of(device, market, start_ms, wh, price);
+    struct transaction_draft_action actions[] = {{ACTION_ORDER_CANCEL, &cancel},
+                                                 {ACTION_OFFER_PLACE, &offer}};
+    audit_world_send_all(world, who, actions, 2);
+}
+
+uint64_t audit_market_orders(struct audit_world *world)
+{
+    struct state_key key = state_key_single(STATE_COUNTERS);
+    struct counters_record counters = {0};
+    (void)ledger_read(audit_world_view(world), &key, &counters_record_codec, &counters);
+    return counters.orders;
+}
