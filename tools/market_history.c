@@ -17,6 +17,7 @@
 
 #include "base/fatal.h"
 #include "contracts/body.h"
+#include "contracts/book.h"
 #include "contracts/events.h"
 #include "contracts/ledger.h"
 
@@ -129,12 +130,12 @@ static struct history_book book_made(struct state_view *after, const struct orde
     struct history_book book = {
         .market = order->market, .start = order->period_start, .direction = order->direction};
     MUST(ledger_read(after, &key, &market_record_codec, &market));
-    struct duration length =
-        duration_of(duration_ms(market.terms.mtu) * market.terms.mtus_per_period);
-    MUST(timestamp_add(&book.end, book.start, length));
-    MUST(timestamp_sub(&book.gate, book.start, market.terms.gate_closure));
-    book.unit = market.terms.mtu;
-    book.price_max = market.terms.price_max;
+    struct book_times times;
+    MUST(book_times_of(&times, &market.terms, book.start));
+    book.end = times.end;
+    book.gate = times.gate;
+    book.unit = market.terms.times.mtu;
+    book.price_max = market.terms.limits.price_max;
     return book;
 }
 
@@ -293,7 +294,9 @@ static void take_event(struct walk *walk, uint8_t type, struct bytes_view bytes)
         deal->deal = record.deal.deal;
         deal->ended = walk->at.time;
     } else if (type == EVENT_TOKEN_MOVED && record.moved.to.kind == POT_FEES) {
-        uint64_t deal = record.moved.from.kind == POT_DEAL_ESCROW ? record.moved.from.id : 0;
+        bool of_deal =
+            record.moved.from.kind == POT_DEAL_ESCROW || record.moved.from.kind == POT_DEAL_DEPOSIT;
+        uint64_t deal = of_deal ? record.moved.from.id : 0;
         add_fee(walk, HISTORY_FEE_DEAL, &nobody, deal, record.moved.amount);
     } else if (type == EVENT_FEES_SPLIT) {
         add_fee(walk, HISTORY_FEE_SPLIT, &record.split.operator_name, 0, record.split.amount);

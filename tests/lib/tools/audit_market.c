@@ -5,21 +5,21 @@
 
 void audit_market_create(struct audit_world *world, const char *market, const char *zone)
 {
-    struct market_create terms = {.id = audit_world_name(market),
-                                  .zone = audit_world_name(zone),
-                                  .mtu = duration_of(MARKET_UNIT_MS),
-                                  .mtus_per_period = 1,
-                                  .opens = timestamp_of(0),
-                                  .closes = timestamp_of(INT64_C(4102444800000)),
-                                  .gate_closure = duration_of(MS_PER_HOUR),
-                                  .proof_deadline = duration_of(MS_PER_DAY),
-                                  .quantity_step = energy_of(MARKET_STEP_WH),
-                                  .quantity_min = energy_of(MARKET_STEP_WH),
-                                  .quantity_max = energy_of(1000000),
-                                  .price_step = energy_price_of(1),
-                                  .price_min = energy_price_of(0),
-                                  .price_max = energy_price_of(MARKET_PRICE_CAP),
-                                  .tolerance_permille = 950};
+    struct market_create terms = {.id = audit_world_name(market), .zone = audit_world_name(zone)};
+    terms.times.mtu = duration_of(MARKET_UNIT_MS);
+    terms.times.mtus_per_period = 1;
+    terms.times.opens = timestamp_of(0);
+    terms.times.closes = timestamp_of(INT64_C(4102444800000));
+    terms.times.gate_closure = duration_of(MS_PER_HOUR);
+    terms.times.proof_deadline = duration_of(MS_PER_DAY);
+    terms.limits.quantity_step = energy_of(MARKET_STEP_WH);
+    terms.limits.quantity_min = energy_of(MARKET_STEP_WH);
+    terms.limits.quantity_max = energy_of(1000000);
+    terms.limits.price_step = energy_price_of(1);
+    terms.limits.price_min = energy_price_of(0);
+    terms.limits.price_max = energy_price_of(MARKET_PRICE_CAP);
+    terms.limits.orders_per_participant = LIMIT_OPEN_ORDERS_PER_BOOK;
+    terms.delivery.tolerance_permille = 950;
     audit_world_send(world, "operator", ACTION_MARKET_CREATE, &terms);
 }
 
