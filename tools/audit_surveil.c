@@ -150,10 +150,12 @@ static void add_path(struct cJSON *row, const struct finding *finding)
 {
     char text[SURVEILLANCE_PATH_MAX * (NAME_SIZE + 1) + 1] = "";
     char name[NAME_SIZE + 1];
+    size_t used = 0;
     for (uint32_t i = 0; i < finding->path_count; i++) {
-        strcat(text, i > 0 ? ">" : "");
-        strcat(text, name_to_text(name, &finding->path[i]));
+        used += (size_t)snprintf(text + used, sizeof text - used, "%s%s", i > 0 ? ">" : "",
+                                 name_to_text(name, &finding->path[i]));
     }
+    MUST(used < sizeof text);
     cJSON_AddStringToObject(row, "path", text);
 }
 

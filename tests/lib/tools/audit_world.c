@@ -8,7 +8,9 @@
 
 #include "base/fatal.h"
 #include "node/chain.h"
+#include "tools/audit_digests.h"
 #include "tools/audit_export.h"
+#include "verify/digest.h"
 
 static const int64_t START_MS = 1736899200000; /* 2025-01-15 00:00 UTC */
 enum { VALIDATORS = 4, QUORUM = 3 };
@@ -28,6 +30,7 @@ struct audit_world {
     uint64_t references; /* fiat receipts used */
     struct memory_base *memory;
     struct store_tip tip;
+    struct block_header last; /* of the tip */
     struct chain *chain;
     struct mempool *mempool;
     uint64_t queued;
@@ -270,6 +273,26 @@ static void certify(const struct audit_world *world, struct certificate *out,
     }
 }
 
+/* A day is over: its note goes into the export. */
+static void write_note(const struct audit_world *world, const struct block_header *next,
+                       const struct certificate *certificate)
+{
+    static uint8_t note[65536];
+    char folder[FILES_PATH_SIZE], path[FILES_PATH_SIZE], date[DIGEST_DATE_SIZE];
+    struct proof_trust trust;
+    struct byte_writer writer;
+    MUST(proof_trust_from_genesis(&trust, &world->genesis));
+    byte_writer_init(&writer, note, sizeof note);
+    digest_write_head(&writer, &trust, &world->last, next);
+    digest_write_blocks(&writer, &world->last, next);
+    digest_write_votes(&writer, certificate, &trust.set);
+    MUST(!writer.failed);
+    digest_date_text(date, digest_day_of(world->last.time));
+    MUST(files_join(folder, world->directory, "digests") && files_make_directory(folder) &&
+         audit_digests_path(path, world->directory, date) &&
+         files_write(path, note, writer.size, 0644));
+}
+
 void audit_world_turn_at(struct audit_world *world, int64_t time_ms)
 {
     static struct certificate certificate;
@@ -282,6 +305,10 @@ void audit_world_turn_at(struct audit_world *world, int64_t time_ms)
     MUST(chain_execute(world->chain, &id) == BFT_VERDICT_VALID);
     certify(world, &certificate, &header);
     MUST(chain_commit(world->chain, &header, &certificate) == STORE_OK);
+    if (header.height > 1 && digest_day_of(world->last.time) != digest_day_of(header.time)) {
+        write_note(world, &header, &certificate);
+    }
+    world->last = header;
     chain_tell_mempool(world->chain, world->mempool);
 }
 
