@@ -28,9 +28,8 @@ void sim_fail(struct sim *sim, enum sim_outcome outcome, const char *format, ...
     sim_story(sim, NULL, "FAILS: %s", sim->result->failure);
 }
 
-/* A disk was put back as a whole. Enough peers to be in every quorum of answers hold the latest vote of
- * this key: from now on the rolled-back-disk rule alone keeps the key from saying anything twice. */
-void sim_oracle_rolled_back(struct sim *sim, struct sim_node *node)
+/* Do enough peers to be in every quorum of answers hold the latest vote of this key? */
+bool sim_oracle_is_known(const struct sim *sim, const struct sim_node *node)
 {
     const struct vote *latest = &node->latest_vote;
     uint32_t known = 0;
@@ -41,9 +40,16 @@ void sim_oracle_rolled_back(struct sim *sim, struct sim_node *node)
             continue;
         known += !journal_vote_is_later(latest, &peer->core->high[node->place]);
     }
-    node->rolled_back = node->has_voted && known > sim_faults_of(sim->epochs[node->epoch].members);
+    return node->has_voted && known > sim_faults_of(sim->epochs[node->epoch].members);
+}
+
+/* A disk was put back as a whole: from now on the rolled-back-disk rule alone keeps the key from saying
+ * anything twice, if enough peers know what it has said. */
+void sim_oracle_rolled_back(struct sim *sim, struct sim_node *node)
+{
+    node->rolled_back = sim_oracle_is_known(sim, node);
     if (node->rolled_back)
-        sim_story(sim, node, "%u peers hold its latest vote: it may not vote twice", known);
+        sim_story(sim, node, "enough peers hold its latest vote: it may not vote twice");
 }
 
 /* O3: what an honest key has said, across restarts. A damaged disk is an excuse, but not one that was

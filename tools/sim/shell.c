@@ -334,6 +334,7 @@ static void perform_build(struct sim *sim, struct sim_node *node, const struct s
                   sim_mutant(sim, SIM_MUTANT_LEADER_IGNORES_MEMPOOL);
     struct mempool *nothing = censor ? mempool_create(&limits) : NULL;
     memset(&header, 0, sizeof header);
+    sim_weather_proposes(sim, node);
     input.view = request->view;
     input.failed = shell->store_full || shell->halted ||
                    !chain_build(node->chain, censor ? nothing : node->mempool, &header, node->epoch,

@@ -42,7 +42,7 @@ enum {
     SIM_ASKED_MAX = 256,
     SIM_PROPOSALS_PER_VIEW_MAX = 3,
     SIM_STORE_RETRY_MS = 1000,
-    SIM_SEGMENT_BYTES = 4096, /* small, so that a run sees segments come and go */
+    SIM_SEGMENT_BYTES = 1024, /* small, so that a run sees segments come and go */
     SIM_SEGMENTS_MAX = 2048,
     SIM_JOURNAL_QUIET_BYTES = 512 * 1024, /* what a healthy node may keep after healing */
     SIM_CLOG_MAX = 128,                   /* frames that a clogged link holds */
@@ -218,7 +218,8 @@ struct sim_node {
     bool rolled_back;                  /* with its whole disk, and peers know its latest vote */
     bool has_voted;
     struct vote latest_vote;
-    bool doomed; /* is gone for good once the power fails everywhere */
+    uint64_t rewinds_ms; /* is set back to before its next proposal after that; 0: not */
+    bool doomed;         /* is gone for good once the power fails everywhere */
     bool gone;
     bool differs; /* executes differently from some height on */
     uint64_t differs_from;
@@ -256,6 +257,7 @@ enum sim_calamity_kind {
     SIM_CALAMITY_DELETE_JOURNAL,
     SIM_CALAMITY_RESTORE_JOURNAL,
     SIM_CALAMITY_RESTORE_ALL,
+    SIM_CALAMITY_REWIND,
     SIM_CALAMITY_LOST_WRITE,
     SIM_CALAMITY_DIFFERS,
     SIM_CALAMITY_SYNC_FAILS,
@@ -476,6 +478,8 @@ void sim_weather_change(struct sim *sim);
 void sim_weather_calamity(struct sim *sim, const struct sim_event *event);
 void sim_weather_power(struct sim *sim, uint64_t number);
 void sim_weather_heal(struct sim *sim);
+/* A node is about to build its block. */
+void sim_weather_proposes(struct sim *sim, struct sim_node *node);
 
 /* campaign.c */
 bool sim_campaign_is_on(const struct sim *sim);
@@ -555,6 +559,7 @@ void sim_client_probe(struct sim *sim);
 void sim_fail(struct sim *sim, enum sim_outcome outcome, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 bool sim_failed(const struct sim *sim);
+bool sim_oracle_is_known(const struct sim *sim, const struct sim_node *node);
 void sim_oracle_rolled_back(struct sim *sim, struct sim_node *node);
 void sim_oracle_vote(struct sim *sim, struct sim_node *node, const struct vote *vote);
 void sim_oracle_certificate(struct sim *sim, const struct certificate *certificate);

@@ -17,7 +17,8 @@ enum {
     GST_MS_MORE = 4500,
     GST_MS_CHANGE = 1500,
     GST_MS_TOUR = 15000,
-    LEAP_MS_LATE = 1000
+    LEAP_MS_LATE = 1000,
+    REWIND_MS = 10
 };
 
 /* --- planning ------------------------------------------------------------------------------------ */
@@ -74,14 +75,31 @@ static void plan_at(struct sim *sim, uint64_t at_ms, enum sim_calamity_kind kind
     sim_at(sim, at_ms, &event);
 }
 
+/* The worst moment to be set back to is just before the node proposed: it leads the view again, and would
+ * propose another block. */
+void sim_weather_proposes(struct sim *sim, struct sim_node *node)
+{
+    if (node->rewinds_ms == 0 || sim->now_ms < node->rewinds_ms)
+        return;
+    node->rewinds_ms = 0;
+    sim_disk_free(node->backup);
+    node->backup = sim_disk_copy(node->disk);
+    plan_at(sim, sim->now_ms + REWIND_MS, SIM_CALAMITY_REWIND, node->slot, 0);
+}
+
 static void plan_disk_of(struct sim *sim, struct sim_node *node)
 {
     static const enum sim_calamity_kind damages[] = {
         SIM_CALAMITY_FLIP_JOURNAL, SIM_CALAMITY_DELETE_JOURNAL, SIM_CALAMITY_RESTORE_JOURNAL,
-        SIM_CALAMITY_RESTORE_ALL,  SIM_CALAMITY_LOST_WRITE,     SIM_CALAMITY_DIFFERS};
+        SIM_CALAMITY_RESTORE_ALL,  SIM_CALAMITY_RESTORE_ALL,    SIM_CALAMITY_LOST_WRITE,
+        SIM_CALAMITY_DIFFERS};
     enum sim_calamity_kind kind = damages[sim_below(sim, sizeof damages / sizeof damages[0])];
     uint64_t at = sim->gst_ms / 2 + sim_below(sim, sim->gst_ms / 2);
     node->faulty = true;
+    if (kind == SIM_CALAMITY_RESTORE_ALL && sim_chance(sim, 700)) {
+        node->rewinds_ms = at / 2;
+        return;
+    }
     plan_at(sim, at / 2, SIM_CALAMITY_BACKUP, node->slot, 0);
     plan_at(sim, at, kind, node->slot, sim_below(sim, 20));
 }
@@ -400,6 +418,19 @@ static void lose_write(struct sim *sim, struct sim_node *node)
     segment->size = segment->synced = segment->size - lost;
 }
 
+/* Once its peers have seen the block; and it hears from nobody, for a while, that they have. */
+static void rewind_node(struct sim *sim, struct sim_node *node, const struct sim_event *event)
+{
+    if (!node->up || !sim_oracle_is_known(sim, node)) {
+        sim_at(sim, sim->now_ms + REWIND_MS, event);
+        return;
+    }
+    for (uint32_t i = 0; i < sim->node_count; i++)
+        sim->blocked[i][node->slot] = true;
+    sim_node_stop(sim, node, 1 + sim_below(sim, 20));
+    restore_journal(sim, node, true);
+}
+
 static void damage(struct sim *sim, struct sim_node *node, const struct sim_calamity *calamity)
 {
     if (node->up)
@@ -422,6 +453,7 @@ static void damage(struct sim *sim, struct sim_node *node, const struct sim_cala
     case SIM_CALAMITY_LOST_WRITE:
         lose_write(sim, node);
         break;
+    case SIM_CALAMITY_REWIND:
     case SIM_CALAMITY_DIFFERS:
     case SIM_CALAMITY_SYNC_FAILS:
     case SIM_CALAMITY_STORE_FULL:
@@ -441,6 +473,7 @@ void sim_weather_calamity(struct sim *sim, const struct sim_event *event)
         [SIM_CALAMITY_DELETE_JOURNAL] = "the journal is deleted",
         [SIM_CALAMITY_RESTORE_JOURNAL] = "an old journal is put back",
         [SIM_CALAMITY_RESTORE_ALL] = "an old journal is put back, and sign-state with it",
+        [SIM_CALAMITY_REWIND] = "is to be set back to before its proposal",
         [SIM_CALAMITY_LOST_WRITE] = "the disk loses what it had synced",
         [SIM_CALAMITY_DIFFERS] = "executes differently from now on",
         [SIM_CALAMITY_SYNC_FAILS] = "the next sync will fail",
@@ -463,6 +496,9 @@ void sim_weather_calamity(struct sim *sim, const struct sim_event *event)
     case SIM_CALAMITY_RESTORE_ALL:
     case SIM_CALAMITY_LOST_WRITE:
         damage(sim, node, calamity);
+        break;
+    case SIM_CALAMITY_REWIND:
+        rewind_node(sim, node, event);
         break;
     case SIM_CALAMITY_DIFFERS:
         node->differs = true;
