@@ -50,7 +50,9 @@ static bool stand_beside(struct sim *sim, struct sim_node *node, int from, struc
         !message_decode_proposal(&proposal, bytes_view_of(frame.data + 1, frame.size - 1)))
         return false;
     uint64_t view = proposal.header.view + 1;
-    bool mine = (int)validator_set_leader(&sim->set, 0, view) == node->validator;
+    uint64_t epoch = node->epoch;
+    uint32_t leader = validator_set_leader(&sim->epochs[epoch].set, epoch, view);
+    bool mine = proposal.header.epoch == epoch && sim_key_at(sim, epoch, leader) == node->validator;
     if (!mine || view <= node->ahead_view || view <= node->core->view || sim_chance(sim, 300))
         return false;
     proposal.header.view = view;
