@@ -13,12 +13,11 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "node/api_internal.h"
+#include "node/boundaries.h"
 
 enum {
     PROOF_BYTES_MAX = 2 + STATE_TREE_DEPTH_MAX * HASH_SIZE + 1 + 2 * HASH_SIZE,
-    KEY_TEXT_MAX = 512,
-    /* Some 7 KiB each in a file of at most 8 MiB (verify/proof.h). */
-    PROOF_EPOCHS_MAX = 1024
+    KEY_TEXT_MAX = 512
 };
 
 static void fault(struct api_reply *reply)
@@ -79,44 +78,6 @@ static bool add_certificate(cJSON *root, struct store_snapshot *snapshot,
 
 /* --- epochs: from the genesis set to the set that signed --------------------------------------- */
 
-struct boundaries {
-    uint32_t count;
-    uint64_t heights[PROOF_EPOCHS_MAX];
-};
-
-/* Every change of the set is a proposal that passed, so these say where the epochs ended. */
-static bool find_boundaries(struct boundaries *out, struct store_snapshot *snapshot)
-{
-    const struct state_base *base = store_snapshot_base(snapshot);
-    const uint8_t prefix[] = {STATE_PROPOSAL};
-    struct state_key after = {.size = 0};
-    out->count = 0;
-    for (;;) {
-        struct state_key key;
-        struct bytes_view value;
-        struct proposal_record proposal;
-        bool found = false;
-        if (!base->next(base->context, bytes_view_of(prefix, sizeof prefix),
-                        bytes_view_of(after.bytes, after.size), &found, key.bytes, &key.size,
-                        &value))
-            return false;
-        if (!found)
-            break;
-        if (!codec_decode_all(&proposal_record_codec, &proposal, value))
-            return false;
-        after = key;
-        if (proposal.status != PROPOSAL_PASSED || proposal.terms.kind == PROPOSAL_SET_FEES)
-            continue;
-        if (out->count == PROOF_EPOCHS_MAX)
-            return false;
-        uint32_t at = out->count++;
-        for (; at > 0 && out->heights[at - 1] > proposal.decided_height; at--)
-            out->heights[at] = out->heights[at - 1];
-        out->heights[at] = proposal.decided_height;
-    }
-    return true;
-}
-
 bool api_each_boundary(struct store_snapshot *snapshot, uint64_t epoch, api_boundary_fn visit,
                        void *context)
 {
@@ -124,7 +85,7 @@ bool api_each_boundary(struct store_snapshot *snapshot, uint64_t epoch, api_boun
         return true;
     struct boundaries *boundaries = calloc(1, sizeof *boundaries);
     bool good =
-        boundaries != NULL && find_boundaries(boundaries, snapshot) && boundaries->count >= epoch;
+        boundaries != NULL && boundaries_find(boundaries, snapshot) && boundaries->count >= epoch;
     for (uint32_t i = 0; good && i < epoch; i++) {
         struct store_block block;
         struct finality finality;
