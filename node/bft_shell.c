@@ -19,6 +19,7 @@
 #include "base/fatal.h"
 #include "base/log.h"
 #include "node/api.h"
+#include "node/snapshots.h"
 
 enum {
     /* Settled early from here on, so that one batch of inputs can't pile up sends. */
@@ -520,6 +521,7 @@ static void commit_done(struct shell *shell, const struct shell_request *request
         metric_add(&node->metrics.blocks_committed, 1);
     }
     chain_tell_mempool(node->chain, node->mempool);
+    snapshots_committed(node->snapshots);
     api_block_committed(node->api, request->header.height);
     struct bft_input input = shell_input(BFT_INPUT_COMMITTED);
     input.height = request->header.height;

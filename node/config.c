@@ -15,6 +15,9 @@
 #include "base/json.h"
 
 static const uint64_t map_bytes_default = (uint64_t)64 << 30;
+static const uint64_t snapshot_blocks_default = 10000;
+static const uint64_t keep_blocks_default = 10000;
+_Static_assert(NODE_KEEP_DAYS_MIN > 60, "limit_meter_batch_ms and limit_proof_deadline_ms in days");
 static const uint64_t map_bytes_min = (uint64_t)256 << 10;
 
 static const char *const log_level_texts[] = {"trace", "debug", "info", "unusual", "broken"};
@@ -51,6 +54,8 @@ void node_config_init(struct node_config *config, const char *home)
     snprintf(config->tls_key, sizeof config->tls_key, "%s", "tls/node.key");
     config->log_level = LOG_INFO;
     config->map_bytes = map_bytes_default;
+    config->snapshot_blocks = snapshot_blocks_default;
+    config->keep_blocks = keep_blocks_default;
 }
 
 bool node_config_path(char out[NODE_PATH_MAX], const struct node_config *config, const char *name)
@@ -200,12 +205,63 @@ static bool parse_numbers(struct node_config *config, const cJSON *root,
     return true;
 }
 
+static bool has(const cJSON *root, const char *key)
+{
+    return cJSON_GetObjectItemCaseSensitive(root, key) != NULL;
+}
+
+/* What the node keeps, and how it begins. An audit node keeps everything, from the first block on: it
+ * is where the others' pruned blocks are to be had. */
+static bool parse_retention(struct node_config *config, const cJSON *root,
+                            char problem[NODE_PROBLEM_SIZE])
+{
+    char sync[16] = "replay";
+    if (!take_text(root, "sync", false, sync, sizeof sync, problem))
+        return false;
+    config->sync_snapshot = strcmp(sync, "snapshot") == 0;
+    if (!config->sync_snapshot && strcmp(sync, "replay") != 0)
+        return refuse(problem, "\"sync\" must be \"replay\" or \"snapshot\"");
+    if (has(root, "snapshot_blocks") &&
+        !json_u64(&config->snapshot_blocks, root, "snapshot_blocks"))
+        return refuse(problem, "\"snapshot_blocks\" must be a decimal string");
+    if (has(root, "keep_days") &&
+        (!json_u32(&config->keep_days, root, "keep_days") ||
+         config->keep_days < NODE_KEEP_DAYS_MIN || config->keep_days > NODE_KEEP_DAYS_MAX))
+        return refuse(problem,
+                      "\"keep_days\" must be a number from %d (no deadline of a delivery is "
+                      "longer) to %d",
+                      NODE_KEEP_DAYS_MIN, NODE_KEEP_DAYS_MAX);
+    if (has(root, "keep_blocks") && !json_u64(&config->keep_blocks, root, "keep_blocks"))
+        return refuse(problem, "\"keep_blocks\" must be a decimal string");
+    if (has(root, "keep_blocks") && config->keep_days == 0)
+        return refuse(problem, "\"keep_blocks\" needs \"keep_days\": without it all blocks stay");
+    if (config->role == NODE_AUDIT && (config->sync_snapshot || config->keep_days != 0))
+        return refuse(problem, "an audit node replays and keeps all blocks: no \"sync\": "
+                               "\"snapshot\", no \"keep_days\"");
+    if (config->keep_days != 0 && config->snapshot_blocks == 0)
+        return refuse(problem, "\"keep_days\" needs snapshots: \"snapshot_blocks\" must not be 0");
+    return true;
+}
+
 static bool parse_root(struct node_config *config, const cJSON *root,
                        char problem[NODE_PROBLEM_SIZE])
 {
-    static const char *const known[] = {
-        "role", "name", "genesis",           "listen_p2p", "listen_api", "peers",
-        "tls",  "log",  "clock_offset_file", "map_bytes",  "workers",    NULL};
+    static const char *const known[] = {"role",
+                                        "name",
+                                        "genesis",
+                                        "listen_p2p",
+                                        "listen_api",
+                                        "peers",
+                                        "tls",
+                                        "log",
+                                        "clock_offset_file",
+                                        "map_bytes",
+                                        "workers",
+                                        "sync",
+                                        "snapshot_blocks",
+                                        "keep_days",
+                                        "keep_blocks",
+                                        NULL};
     if (!cJSON_IsObject(root))
         return refuse(problem, "must be one JSON object");
     const char *unknown = json_unknown_key(root, known);
@@ -227,7 +283,8 @@ static bool parse_root(struct node_config *config, const cJSON *root,
            take_text(root, "clock_offset_file", false, config->clock_offset_file,
                      sizeof config->clock_offset_file, problem) &&
            parse_peers(config, root, problem) && parse_tls(config, root, problem) &&
-           parse_log(config, root, problem) && parse_numbers(config, root, problem);
+           parse_log(config, root, problem) && parse_numbers(config, root, problem) &&
+           parse_retention(config, root, problem);
 }
 
 bool node_config_parse(struct node_config *config, const char *home, const char *text, size_t size,
@@ -290,6 +347,14 @@ static cJSON *config_to_json(const struct node_config *config)
         json_add_u64(root, "map_bytes", config->map_bytes);
     if (config->workers != 0)
         cJSON_AddNumberToObject(root, "workers", config->workers);
+    if (config->sync_snapshot)
+        cJSON_AddStringToObject(root, "sync", "snapshot");
+    if (config->snapshot_blocks != snapshot_blocks_default)
+        json_add_u64(root, "snapshot_blocks", config->snapshot_blocks);
+    if (config->keep_days != 0)
+        cJSON_AddNumberToObject(root, "keep_days", config->keep_days);
+    if (config->keep_blocks != keep_blocks_default && config->keep_days != 0)
+        json_add_u64(root, "keep_blocks", config->keep_blocks);
     return root;
 }
 

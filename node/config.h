@@ -14,7 +14,11 @@ enum {
     NODE_ADDRESS_MAX = 96,         /* likewise on addresses */
     NODE_CONFIG_BYTES_MAX = 65536, /* 64 peers of 200 bytes and much slack */
     NODE_WORKERS_MAX = 64,
-    NODE_WORKERS_DEFAULT_MAX = 8
+    NODE_WORKERS_DEFAULT_MAX = 8,
+    /* Nobody may be without the blocks that an open deadline is about: readings are corrected for up to
+     * 60 days (limit_meter_batch_ms), deliveries proven for up to 45. */
+    NODE_KEEP_DAYS_MIN = 61,
+    NODE_KEEP_DAYS_MAX = 36500
 };
 
 enum node_role { NODE_VALIDATOR, NODE_AUDIT };
@@ -37,7 +41,11 @@ struct node_config {
     bool log_json;
     char clock_offset_file[NODE_PATH_MAX]; /* empty: none */
     uint64_t map_bytes;
-    uint32_t workers; /* 0: by the number of processors */
+    uint32_t workers;         /* 0: by the number of processors */
+    bool sync_snapshot;       /* an empty home begins with a snapshot; else it replays all blocks */
+    uint64_t snapshot_blocks; /* a snapshot at each height that this divides; 0: none */
+    uint32_t keep_days;       /* bodies younger than that stay; 0: all stay */
+    uint64_t keep_blocks;     /* and so many of the last ones */
 };
 
 /* All defaults; role, name and addresses are the caller's to fill. */

@@ -72,6 +72,8 @@ int flexd_start(int count, char **arguments)
         }
     }
     node_stop(node);
+    if (code == NODE_STOPPED)
+        code = FLEXD_DONE;
     if (code == FLEXD_DONE && node->failed) {
         fprintf(stderr, "flexd start: the node had to stop; see the log\n");
         code = FLEXD_FAILED;

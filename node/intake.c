@@ -11,6 +11,7 @@
 #include "base/fatal.h"
 #include "base/log.h"
 #include "node/shell.h"
+#include "node/snapshots.h"
 
 static bool accept_transaction(struct node *node, uint32_t peer, struct bytes_view frame)
 {
@@ -50,7 +51,12 @@ static bool accept_frame(struct node *node, uint32_t peer, struct bytes_view fra
 bool node_on_p2p(void *context, const struct p2p_event *event)
 {
     struct node *node = context;
+    bool room = true;
     MUST(event->peer < node->config.peer_count);
+    /* The loop hears of links in any case: it may begin in the middle. */
+    const bool taken = sync_inbox_take(&node->sync_inbox, event, &room);
+    if (taken && event->kind == P2P_FRAME)
+        return room;
     switch (event->kind) {
     case P2P_PEER_UP:
         inbox_push_link(&node->inbox, event->peer, true);
@@ -221,6 +227,60 @@ static bool take_get_range(struct node *node, int peer, struct bytes_view payloa
     return true;
 }
 
+static bool take_get_snapshots(struct node *node, int peer, struct bytes_view payload)
+{
+    uint8_t bytes[SNAPSHOT_FRAME_SMALL];
+    struct byte_writer writer;
+    struct snapshot_offers offers;
+    if (payload.size != 0)
+        return false;
+    snapshots_offers(node->snapshots, &offers);
+    byte_writer_init(&writer, bytes, sizeof bytes);
+    snapshot_encode_offers(&writer, &offers);
+    MUST(!writer.failed);
+    node_send(node, (uint32_t)peer, P2P_TRANSACTION, bytes_view_of(bytes, writer.size));
+    return true;
+}
+
+static bool take_get_snapshot_part(struct node *node, int peer, struct bytes_view payload)
+{
+    struct snapshot_wanted wanted;
+    if (!snapshot_decode_wanted(&wanted, payload))
+        return false;
+    const uint64_t oldest = snapshots_oldest(node->snapshots);
+    if (oldest != 0)
+        retention_note(&node->holds[peer], oldest + 1, node_clock_monotonic_ms());
+    snapshots_ask(node->snapshots, (uint32_t)peer, &wanted);
+    return true;
+}
+
+/* Late answers to a sync that is over. */
+static bool take_snapshot_answer(struct node *node, int peer, struct bytes_view payload)
+{
+    (void)node;
+    (void)peer;
+    (void)payload;
+    return true;
+}
+
+static bool take_pruned(struct node *node, int peer, struct bytes_view payload)
+{
+    uint64_t first = 0;
+    char key[2 * PUBLIC_KEY_SIZE + 1];
+    if (!snapshot_decode_pruned(&first, payload))
+        return false;
+    if (node->told_pruned[peer] != first) {
+        node->told_pruned[peer] = first;
+        hex_encode(key, node->config.peers[peer].key.bytes, PUBLIC_KEY_SIZE);
+        log_line(
+            LOG_UNUSUAL,
+            "peer %.12s has blocks from %llu on only -> asks others; if nobody has them, start "
+            "from an empty home with \"sync\": \"snapshot\"",
+            key, (unsigned long long)first);
+    }
+    return true;
+}
+
 typedef bool (*take_fn)(struct node *node, int peer, struct bytes_view payload);
 
 static const struct {
@@ -240,6 +300,12 @@ static const struct {
     [MESSAGE_STATUS] = {take_status, "malformed status"},
     [MESSAGE_GET_HIGH_VOTE] = {take_get_high_vote, "malformed request for a high vote"},
     [MESSAGE_HIGH_VOTE] = {take_high_vote, "malformed high vote"},
+    [MESSAGE_GET_SNAPSHOTS] = {take_get_snapshots, "malformed question for snapshots"},
+    [MESSAGE_SNAPSHOTS] = {take_snapshot_answer, NULL},
+    [MESSAGE_GET_SNAPSHOT_PART] = {take_get_snapshot_part,
+                                   "malformed request for a part of a snapshot"},
+    [MESSAGE_SNAPSHOT_PART] = {take_snapshot_answer, NULL},
+    [MESSAGE_PRUNED] = {take_pruned, "malformed word about pruned blocks"},
 };
 
 static void take_frame(struct node *node, const struct node_event *event)

@@ -28,6 +28,7 @@ struct loop_state {
     uint64_t pruned_view;
     uint64_t last_view;
     uint64_t last_height;
+    bool prune_failed;
 };
 
 static uint64_t earliest(uint64_t a, uint64_t b)
@@ -156,6 +157,10 @@ static void housekeeping(struct loop_state *loop)
         journal_prune(node->journal, view.floor_view);
     }
     api_housekeeping(node->api);
+    if (!node_prune(node)) {
+        log_line(LOG_BROKEN, "the store failed while pruning -> stopping");
+        loop->prune_failed = true;
+    }
 }
 
 void *node_loop_main(void *context)
@@ -166,7 +171,8 @@ void *node_loop_main(void *context)
     shell_feed(node->shell, &start);
     shell_settle(node->shell);
     write_board(&loop, false);
-    while (!inbox_is_stopping(&node->inbox) && !shell_has_failed(node->shell)) {
+    while (!inbox_is_stopping(&node->inbox) && !shell_has_failed(node->shell) &&
+           !loop.prune_failed) {
         uint64_t deadline = earliest(bft_deadline_ms(node->core), loop.housekeeping_at_ms);
         deadline = earliest(deadline, shell_retry_at_ms(node->shell));
         intake_all(&loop, inbox_take(&node->inbox, deadline));
@@ -179,7 +185,7 @@ void *node_loop_main(void *context)
             housekeeping(&loop);
     }
     write_board(&loop, true);
-    node->failed = shell_has_failed(node->shell);
+    node->failed = shell_has_failed(node->shell) || loop.prune_failed;
     atomic_store(&node->loop_ended, true);
     return NULL;
 }

@@ -28,6 +28,7 @@ struct node_metrics {
     _Atomic uint64_t alarms;
     _Atomic uint64_t store_full;
     _Atomic uint64_t http_requests;
+    _Atomic uint64_t snapshots_made;
 };
 
 static inline void metric_add(_Atomic uint64_t *counter, uint64_t amount)

@@ -1,9 +1,10 @@
 /* One running node, as its own parts see it. Nothing outside node/ includes this.
  *
  * Who may touch what:
- *   the loop thread alone   core, chain, mempool, journal, shell, serve, set, epoch,
- *                           validator_peer
- *   any thread              inbox, workers, cache, clock, board, history, metrics, p2p_send, snapshots of
+ *   the loop thread alone   core, chain, mempool, journal, shell, serve, holds, told_pruned, set,
+ *                           epoch, validator_peer
+ *   any thread              inbox, sync_inbox, snapshots, workers, cache, clock, board, history,
+ *                           metrics, p2p_send, snapshots of
  *                           store, the atomics, and all that is set before the threads start and
  *                           never again (config, genesis, key) */
 #ifndef FLEX_NODE_NODE_H
@@ -19,7 +20,9 @@
 #include "node/inbox.h"
 #include "node/mempool.h"
 #include "node/metrics.h"
+#include "node/retention.h"
 #include "node/serve_budget.h"
+#include "node/sync_run.h"
 #include "node/verify_cache.h"
 #include "node/workers.h"
 #include "p2p/p2p.h"
@@ -27,6 +30,7 @@
 #include "storage/store.h"
 
 struct api;
+struct snapshots;
 struct shell;
 
 enum {
@@ -72,7 +76,11 @@ struct node {
     struct mempool *mempool;
     struct journal *journal;
     struct shell *shell;
+    struct snapshots *snapshots;
+    struct sync_inbox sync_inbox;
     struct serve_budget serve[P2P_PEERS_MAX];
+    struct retention_hold holds[P2P_PEERS_MAX];
+    uint64_t told_pruned[P2P_PEERS_MAX]; /* what each peer last said of its first body */
     pthread_t loop;
     bool loop_runs;
     _Atomic bool loop_ended;
@@ -85,7 +93,9 @@ static inline bool node_is_validator(const struct node *node)
     return node->own_index != NODE_NO_VALIDATOR;
 }
 
-/* start.c: everything from configuration to running threads, and back. Exit codes of commands.h. */
+/* start.c: everything from configuration to running threads, and back. Exit codes of commands.h, or
+ * NODE_STOPPED: a signal came before the node ran. */
+enum { NODE_STOPPED = -1 };
 int node_start(struct node *node, const char *home);
 void node_stop(struct node *node);
 

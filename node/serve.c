@@ -10,13 +10,16 @@
  * What cannot be answered is not answered: the asker's timer asks somebody else. The same goes for
  * who asks for more than its budget (serve_budget.h), before anything is read for it.
  *
- * Deliberately absent: streaming, and state snapshots for new nodes. */
+ * Blocks whose bodies have been pruned get the answer PRUNED, which names the first that is here.
+ *
+ * Deliberately absent: streaming. Snapshots of the state have a thread of their own (snapshots.c). */
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/fatal.h"
 #include "base/log.h"
 #include "node/shell.h"
+#include "node/snapshot_message.h"
 
 static size_t send_block(struct node *node, uint32_t peer, const struct message_block *block)
 {
@@ -34,6 +37,18 @@ static size_t send_block(struct node *node, uint32_t peer, const struct message_
 }
 
 /* Bytes sent. */
+static size_t send_pruned(struct node *node, uint32_t peer)
+{
+    uint8_t bytes[SNAPSHOT_FRAME_SMALL];
+    struct byte_writer writer;
+    byte_writer_init(&writer, bytes, sizeof bytes);
+    snapshot_encode_pruned(&writer, store_floor(node->store).bodies);
+    MUST(!writer.failed);
+    node_send(node, peer, P2P_TRANSACTION, bytes_view_of(bytes, writer.size));
+    return writer.size;
+}
+
+/* Bytes sent. */
 static size_t answer_block(struct node *node, uint32_t peer, const struct hash *block_id)
 {
     struct message_block block;
@@ -46,8 +61,10 @@ static size_t answer_block(struct node *node, uint32_t peer, const struct hash *
     uint64_t height = 0;
     struct store_block stored;
     if (store_snapshot_height_of(snapshot, block_id, &height) == STORE_OK && height > 0 &&
-        store_snapshot_block(snapshot, height, &stored) == STORE_OK &&
-        block_header_decode(&block.header, stored.header)) {
+        height < store_floor(node->store).bodies) {
+        size = send_pruned(node, peer);
+    } else if (height > 0 && store_snapshot_block(snapshot, height, &stored) == STORE_OK &&
+               block_header_decode(&block.header, stored.header)) {
         block.body = stored.body;
         size = send_block(node, peer, &block);
     }
@@ -174,6 +191,9 @@ static size_t answer_range(struct node *node, uint32_t peer, uint64_t height, ui
 {
     if (height == 0 || count == 0 || height > chain_tip(node->chain)->height)
         return 0;
+    retention_note(&node->holds[peer], height, node_clock_monotonic_ms());
+    if (height < store_floor(node->store).bodies)
+        return send_pruned(node, peer);
     if (count > LIMIT_RANGE_BLOCKS)
         count = LIMIT_RANGE_BLOCKS;
     size_t size = 0;

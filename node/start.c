@@ -1,7 +1,8 @@
 /* From a home directory to a running node and back (docs/spec/config.md; consensus.md 9).
  *
- * Order of a start: configuration, key, genesis -> store -> chain -> core -> journal replay into
- * the core -> workers -> API -> links -> loop. Nothing is sent before the replay is done. A stop
+ * Order of a start: configuration, key, genesis -> store -> (empty, and to begin with a snapshot:
+ * links, sync) -> chain -> core -> journal replay into the core -> workers -> snapshots -> links ->
+ * API -> loop. Nothing is sent before the replay is done. A stop
  * goes the other way: no new requests, the loop's last turn, links, workers, the calls that still
  * wait are answered, then API, journal, store.
  *
@@ -22,6 +23,7 @@
 #include "node/check.h"
 #include "node/commands.h"
 #include "node/shell.h"
+#include "node/snapshots.h"
 #include "node/version.h"
 
 static int refuse(int code, const char *what, const char *problem)
@@ -87,10 +89,9 @@ static int check_data(struct node *node)
     return code;
 }
 
-static int open_chain(struct node *node)
+static int open_store(struct node *node)
 {
     char path[NODE_PATH_MAX];
-    char problem[160] = "";
     if (!node_config_path(path, &node->config, "data"))
         return refuse(FLEXD_BAD_USAGE, "", "the home's name is too long");
     struct store_config store = {
@@ -100,6 +101,12 @@ static int open_chain(struct node *node)
         return refuse(FLEXD_ALREADY_RUNS, path, "another process runs this home");
     if (result != STORE_OK)
         return refuse(FLEXD_FAILED, path, store_result_text(result));
+    return FLEXD_DONE;
+}
+
+static int open_chain(struct node *node)
+{
+    char problem[160] = "";
     struct chain_backend backend = chain_backend_of_store(node->store);
     node->chain = chain_open(node->genesis, &backend, problem);
     if (node->chain == NULL)
@@ -168,6 +175,38 @@ static uint32_t worker_count(const struct node_config *config)
     return online > NODE_WORKERS_DEFAULT_MAX ? NODE_WORKERS_DEFAULT_MAX : (uint32_t)online;
 }
 
+/* An empty home that is to begin with a snapshot: the links come up first. */
+static int fetch_state(struct node *node)
+{
+    char problem[NODE_PROBLEM_SIZE] = "";
+    if (!node_sync_is_due(node))
+        return FLEXD_DONE;
+    node->sync_inbox.open = true;
+    int code = start_links(node);
+    if (code != FLEXD_DONE)
+        return code;
+    switch (node_sync(node, problem)) {
+    case SYNC_DONE:
+        return FLEXD_DONE;
+    case SYNC_STOPPED:
+        log_line(LOG_INFO, "stopped while fetching a snapshot; the next start goes on with it");
+        return NODE_STOPPED;
+    case SYNC_FAILED:
+        break;
+    }
+    return refuse(FLEXD_FAILED, "sync", problem);
+}
+
+/* From here on frames are the loop's. */
+static void end_sync(struct node *node)
+{
+    MUST(pthread_mutex_lock(&node->sync_inbox.lock) == 0);
+    node->sync_inbox.open = false;
+    MUST(pthread_mutex_unlock(&node->sync_inbox.lock) == 0);
+    for (uint32_t peer = 0; peer < node->config.peer_count; peer++)
+        p2p_resume(node->p2p, peer); /* who was told to wait meanwhile */
+}
+
 static int start_threads(struct node *node)
 {
     char problem[NODE_PROBLEM_SIZE] = "";
@@ -175,9 +214,13 @@ static int start_threads(struct node *node)
         workers_start(worker_count(&node->config), &node->inbox, &node->cache, &node->metrics);
     if (node->workers == NULL)
         return refuse(FLEXD_FAILED, "workers", "out of memory or threads");
-    int code = start_links(node);
+    node->snapshots = snapshots_start(node, problem);
+    if (node->snapshots == NULL)
+        return refuse(FLEXD_FAILED, "snapshots", problem);
+    int code = node->p2p == NULL ? start_links(node) : FLEXD_DONE;
     if (code != FLEXD_DONE)
         return code;
+    end_sync(node);
     /* Readers see the board from their first request on; the loop writes it from then on. */
     node->api = api_start(node, problem);
     if (node->api == NULL)
@@ -198,6 +241,7 @@ int node_start(struct node *node, const char *home)
     node_evidence_open(&node->evidence);
     node_history_open(&node->history);
     inbox_open(&node->inbox);
+    sync_inbox_open(&node->sync_inbox);
     if (code != FLEXD_DONE)
         return code;
     log_open(stderr, node_config_name(name, &node->config), node->config.log_level,
@@ -209,9 +253,13 @@ int node_start(struct node *node, const char *home)
         return refuse(FLEXD_FAILED, "", "out of memory");
     code = check_data(node);
     if (code == FLEXD_DONE)
-        code = open_chain(node);
+        code = open_store(node);
     if (code == FLEXD_DONE && !write_pid(node))
         code = FLEXD_FAILED;
+    if (code == FLEXD_DONE)
+        code = fetch_state(node);
+    if (code == FLEXD_DONE)
+        code = open_chain(node);
     if (code == FLEXD_DONE)
         code = open_epoch(node);
     if (code == FLEXD_DONE)
@@ -241,8 +289,12 @@ void node_stop(struct node *node)
     inbox_stop(&node->inbox);
     if (node->loop_runs)
         MUST(pthread_join(node->loop, NULL) == 0);
+    /* Its server sends by way of the links. */
+    if (node->snapshots != NULL)
+        snapshots_stop(node->snapshots);
     if (node->p2p != NULL)
         p2p_stop(node->p2p);
+    sync_inbox_close(&node->sync_inbox);
     if (node->workers != NULL)
         workers_stop(node->workers);
     inbox_close(&node->inbox);
