@@ -104,11 +104,14 @@ void api_read_block(const struct api_request *request, struct api_reply *reply)
                                    ? STORE_ABSENT
                                    : store_snapshot_block(snapshot, height, &block);
     cJSON *root = result == STORE_OK ? block_json(&block) : NULL;
+    const uint64_t first = store_snapshot_floor(snapshot).bodies;
     store_snapshot_end(snapshot);
     if (root != NULL)
         api_reply_json(reply, MHD_HTTP_OK, root);
     else if (result == STORE_ABSENT)
         api_reply_not_found(reply, "no block has that height yet");
+    else if (result == STORE_PRUNED)
+        api_reply_pruned(reply, first);
     else
         fault(reply);
 }
@@ -150,13 +153,17 @@ bool api_read_committed(const struct api_request *request, struct api_reply *rep
         return false;
     }
     cJSON *root = NULL;
-    if (result == STORE_OK && store_snapshot_block(snapshot, height, &block) == STORE_OK &&
-        api_receipt_at(block.receipts, index, &receipt, &count) &&
+    const uint64_t first = store_snapshot_floor(snapshot).bodies;
+    if (result == STORE_OK)
+        result = store_snapshot_block(snapshot, height, &block);
+    if (result == STORE_OK && api_receipt_at(block.receipts, index, &receipt, &count) &&
         hash_equal(&receipt.tx_id, tx_id))
         root = receipt_json(tx_id, height, index, &receipt);
     store_snapshot_end(snapshot);
     if (root != NULL)
         api_reply_json(reply, MHD_HTTP_OK, root);
+    else if (result == STORE_PRUNED)
+        api_reply_pruned(reply, first);
     else
         fault(reply);
     return true;
@@ -209,6 +216,12 @@ void api_read_export(const struct api_request *request, struct api_reply *reply)
     if (snapshot == NULL)
         return;
     const uint64_t tip = store_snapshot_tip(snapshot)->height;
+    const uint64_t first = store_snapshot_floor(snapshot).bodies;
+    if (from < first) {
+        store_snapshot_end(snapshot);
+        api_reply_pruned(reply, first);
+        return;
+    }
     char *bytes = malloc(API_EXPORT_BYTES_MAX);
     struct byte_writer writer;
     bool good = bytes != NULL;

@@ -81,6 +81,26 @@ void api_reply_not_found(struct api_reply *reply, const char *what)
     api_reply_error(reply, MHD_HTTP_NOT_FOUND, "not_found", what);
 }
 
+uint64_t api_first_body(struct node *node)
+{
+    struct store_snapshot *snapshot = store_snapshot_begin(node->store);
+    if (snapshot == NULL)
+        return 1;
+    const uint64_t first = store_snapshot_floor(snapshot).bodies;
+    store_snapshot_end(snapshot);
+    return first;
+}
+
+void api_reply_pruned(struct api_reply *reply, uint64_t first)
+{
+    char reason[160];
+    (void)snprintf(reason, sizeof reason,
+                   "this node has blocks from %llu on only; ask an audit node, which keeps all, or "
+                   "begin at %llu",
+                   (unsigned long long)first, (unsigned long long)first);
+    api_reply_error(reply, MHD_HTTP_GONE, "pruned", reason);
+}
+
 void api_add_hex(cJSON *object, const char *key, const void *bytes, size_t size)
 {
     char *text = malloc(2 * size + 1);
@@ -338,6 +358,11 @@ static enum MHD_Result start_stream(struct exchange *exchange)
         from = seen + 1;
     else if (api_query(&exchange->request, "from") != NULL && from == 0)
         from = 1;
+    const uint64_t first = api_first_body(exchange->request.node);
+    if (from != 0 && from < first) {
+        api_reply_pruned(&reply, first);
+        return queue(exchange, &reply);
+    }
     struct MHD_Response *response = api_streams_open(exchange->api->streams, connection, from);
     if (response == NULL) {
         api_reply_error(&reply, MHD_HTTP_SERVICE_UNAVAILABLE, "busy",

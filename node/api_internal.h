@@ -93,6 +93,10 @@ void api_reply_json(struct api_reply *reply, unsigned status, struct cJSON *obje
 void api_reply_error(struct api_reply *reply, unsigned status, const char *code,
                      const char *reason);
 void api_reply_not_found(struct api_reply *reply, const char *what);
+/* 410 `pruned`: it was there, and names the first height that still is. */
+void api_reply_pruned(struct api_reply *reply, uint64_t first);
+/* The first height of which the node has the body, as of now. */
+uint64_t api_first_body(struct node *node);
 /* Takes malloc'ed bytes over. */
 void api_reply_bytes(struct api_reply *reply, const char *content_type, char *body, size_t size);
 
@@ -132,6 +136,9 @@ char *api_block_event(struct node *node, uint64_t height);
 /* The `index`-th stored receipt, and how many there are; false if the bytes are not receipts. */
 bool api_receipt_at(struct bytes_view receipts, uint32_t index, struct receipt *out,
                     uint32_t *count);
+/* api_snapshots.c */
+void api_read_snapshots(const struct api_request *request, struct api_reply *reply);
+void api_read_snapshot_part(const struct api_request *request, struct api_reply *reply);
 /* api_proofs.c */
 void api_read_proof(const struct api_request *request, struct api_reply *reply);
 /* A proof file's first fields, and what finalizes its block, from the genesis set on. */

@@ -152,6 +152,12 @@ void api_read_log_proof(const struct api_request *request, struct api_reply *rep
         return;
     cJSON *root = NULL;
     const uint64_t tip = store_snapshot_tip(snapshot)->height;
+    const uint64_t first = store_snapshot_floor(snapshot).headers;
+    if (first > 1) { /* it began with a snapshot: the log's older leaves were never here */
+        store_snapshot_end(snapshot);
+        api_reply_pruned(reply, first);
+        return;
+    }
     enum history_result result = HISTORY_ABSENT;
     if (of_block && old < tip)
         result = block_proof(request, snapshot, id, old, &root);

@@ -331,6 +331,7 @@ static void read_receipt_proof(const struct api_request *request, struct api_rep
         result = store_snapshot_block(snapshot, height, &block);
     cJSON *root = result == STORE_OK ? receipt_proof(&block, id, height, index) : NULL;
     bool ready = root != NULL && api_proof_add_finality(root, snapshot, &block);
+    const uint64_t first = store_snapshot_floor(snapshot).bodies;
     store_snapshot_end(snapshot);
     if (root != NULL && !ready) {
         cJSON_Delete(root);
@@ -341,6 +342,8 @@ static void read_receipt_proof(const struct api_request *request, struct api_rep
         api_reply_json(reply, MHD_HTTP_OK, root);
     else if (absent)
         api_reply_not_found(reply, "no block holds that transaction");
+    else if (result == STORE_PRUNED)
+        api_reply_pruned(reply, first);
     else
         fault(reply);
 }

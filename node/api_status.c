@@ -38,6 +38,8 @@ void api_read_status(const struct api_request *request, struct api_reply *reply)
     cJSON_AddNumberToObject(root, "peers", status.peers_up);
     cJSON_AddNumberToObject(root, "pending_transactions", status.pending_transactions);
     json_add_u64(root, "transactions", status.transactions);
+    json_add_u64(root, "first_block", status.first_block);
+    json_add_u64(root, "snapshot_height", status.snapshot_height);
     cJSON_AddBoolToObject(root, "voting", status.voting);
     if (status.refusal[0] != '\0')
         cJSON_AddStringToObject(root, "refusal", status.refusal);
@@ -124,6 +126,10 @@ static size_t gauges(struct metric_line *lines, struct node *node)
          status.store_full},
         {"store_damaged_reads", "counter", "Reads of the database that found a record damaged",
          status.damaged_reads},
+        {"first_block", "gauge", "Height of the first block whose body is here",
+         status.first_block},
+        {"snapshot_height", "gauge", "Height of the newest snapshot; 0: none",
+         status.snapshot_height},
         {"log_broken_lines", "counter", "Log lines of level broken", log_broken_count()},
     };
     memcpy(lines, values, sizeof values);
@@ -167,6 +173,8 @@ static size_t counters(struct metric_line *lines, const struct node_metrics *m)
         {"store_full_retries", "counter", "Commits that found the store full",
          metric_read(&m->store_full)},
         {"http_requests", "counter", "HTTP requests", metric_read(&m->http_requests)},
+        {"snapshots_made", "counter", "Snapshots made by this process",
+         metric_read(&m->snapshots_made)},
     };
     memcpy(lines, values, sizeof values);
     return sizeof values / sizeof values[0];

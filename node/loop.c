@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "node/api.h"
 #include "node/shell.h"
+#include "node/snapshots.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -124,6 +125,10 @@ static void write_board(struct loop_state *loop, bool stopping)
     status.pending_transactions = (uint32_t)mempool_count(node->mempool);
     status.pending_bytes = mempool_bytes(node->mempool);
     status.journal_bytes = node->journal != NULL ? journal_bytes(node->journal) : 0;
+    struct snapshot_offers offers;
+    snapshots_offers(node->snapshots, &offers);
+    status.snapshot_height = offers.count > 0 ? offers.offers[offers.count - 1].height : 0;
+    status.first_block = store_floor(node->store).bodies;
     status.store_full = shell_store_is_full(node->shell);
     struct store_damage damage;
     store_damage(node->store, &damage);

@@ -148,7 +148,7 @@ static bool plan_proof(struct range_plan *plan, struct store_snapshot *snapshot,
         struct store_block stored;
         struct block_header header;
         struct finality finality;
-        if (store_snapshot_block(snapshot, next + i, &stored) != STORE_OK ||
+        if (store_snapshot_header(snapshot, next + i, &stored) != STORE_OK ||
             !block_header_decode(&header, stored.header))
             return false;
         MUST(header.epoch == message->blocks[0].header.epoch); /* a boundary is certified */

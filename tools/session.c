@@ -104,6 +104,7 @@ static void say_hint(struct cli *cli, const char *code)
                                 "can transfer"},
         {"tx_nonce_used", "an earlier transaction of this key is still waiting: let flex tx wait "
                           "end, then send this one again"},
+        {"pruned", "an audit node keeps every block: flex --node http://AUDIT-NODE ..."},
     };
     for (size_t i = 0; i < sizeof hints / sizeof hints[0]; i++) {
         if (strcmp(code, hints[i].code) == 0) {
