@@ -25,6 +25,7 @@ extern const struct cli_noun node_noun;
 extern const struct cli_noun order_noun;
 extern const struct cli_noun participant_noun;
 extern const struct cli_noun proof_noun;
+extern const struct cli_noun snapshot_noun;
 extern const struct cli_noun token_noun;
 extern const struct cli_noun tx_noun;
 

@@ -11,8 +11,9 @@
  *   sync        heights that nobody has, ranges and blocks that are junk or not the ones asked for
  *   floods      questions by the hundred, frames of random bytes under every type
  *
- * A liar does none of that: it claims to be far ahead, passes questions for blocks on to others, and
- * hands their true answers back with a bit flipped, cut short, or not at all.
+ * A liar does none of that: it claims to be far ahead, passes questions for blocks and for parts of
+ * snapshots on to others, and hands their true answers back with a bit flipped, cut short, or not at
+ * all. Of snapshots it offers the others' and one of a height that nobody has.
  *
  * Prints how much it said. It stops by itself. Deliberately absent: any judgement of the others; the
  * nemesis asks them how they fared. */
@@ -27,6 +28,7 @@
 #include "consensus/message.h"
 #include "node/config.h"
 #include "node/keys.h"
+#include "node/snapshot_message.h"
 
 static struct {
     pthread_mutex_t lock;
@@ -43,6 +45,7 @@ static struct {
     bool liar;
     uint32_t asker[P2P_PEERS_MAX]; /* liar: whose question each peer was passed last, + 1 */
     uint64_t spoilt;               /* liar: true answers passed on with a flaw */
+    struct snapshot_offers offers; /* liar: the others' last */
     /* What the others said last. */
     bool has_proposal;
     struct message_proposal proposal;
@@ -309,11 +312,35 @@ static void pass_on_spoilt(uint32_t to, struct bytes_view frame)
     hostile.spoilt++;
 }
 
+static void offer_snapshots(uint32_t peer)
+{
+    struct snapshot_offers offers = hostile.offers;
+    if (offers.count == SNAPSHOT_KEPT_MAX) {
+        offers.count--;
+    }
+    offers.offers[offers.count].height = UINT64_MAX / 3;
+    roll_bytes(offers.offers[offers.count++].id.bytes, HASH_SIZE);
+    struct byte_writer writer = begin();
+    snapshot_encode_offers(&writer, &offers);
+    say(peer, bytes_view_of(writer.data, writer.size));
+}
+
+static bool is_question(uint8_t type)
+{
+    return type == MESSAGE_GET_RANGE || type == MESSAGE_GET_BLOCK ||
+           type == MESSAGE_GET_SNAPSHOT_PART;
+}
+
 /* Asks somebody else what `peer` asks us; now and then it stays silent instead. */
 static void hear_as_liar(uint32_t peer, struct bytes_view frame)
 {
     const uint8_t type = frame.data[0];
-    if (type == MESSAGE_GET_RANGE || type == MESSAGE_GET_BLOCK) {
+    if (type == MESSAGE_GET_SNAPSHOTS) {
+        offer_snapshots(peer);
+    } else if (type == MESSAGE_SNAPSHOTS) {
+        (void)snapshot_decode_offers(&hostile.offers,
+                                     bytes_view_of(frame.data + 1, frame.size - 1));
+    } else if (is_question(type)) {
         hostile.asked++;
         const uint32_t others = hostile.config.peer_count - 1;
         const uint32_t other = (peer + 1 + (uint32_t)roll(others)) % hostile.config.peer_count;
@@ -321,8 +348,8 @@ static void hear_as_liar(uint32_t peer, struct bytes_view frame)
             hostile.asker[other] = peer + 1;
             say(other, frame);
         }
-    } else if ((type == MESSAGE_RANGE || type == MESSAGE_BLOCK) && frame.size > 1 &&
-               hostile.asker[peer] != 0) {
+    } else if ((type == MESSAGE_RANGE || type == MESSAGE_BLOCK || type == MESSAGE_SNAPSHOT_PART) &&
+               frame.size > 1 && hostile.asker[peer] != 0) {
         pass_on_spoilt(hostile.asker[peer] - 1, frame);
         hostile.asker[peer] = 0;
     }
@@ -392,6 +419,9 @@ static void claim(void)
         .view = view_now(), .final_view = view_now() - 1, .final_height = UINT64_MAX / 3};
     struct byte_writer writer = begin();
     message_encode_status(&writer, &status);
+    scatter(&writer);
+    writer = begin();
+    snapshot_encode_get(&writer);
     scatter(&writer);
 }
 
