@@ -106,6 +106,7 @@ struct cli {
     int64_t valid_for_ms;
     int64_t fee_limit; /* ueur; negative: what the ledger asks now */
     bool no_verify;
+    bool allow_stale;
     bool dry_run;
     const char *save_envelope; /* file for the signed bytes, or NULL */
 

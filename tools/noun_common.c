@@ -47,6 +47,7 @@ int noun_list(struct cli *cli, const char *plural, const char *columns)
     }
     if (status == CLI_DONE) {
         cJSON_AddItemToObject(cli->result, "items", items);
+        cJSON_AddBoolToObject(cli->result, "proof_verified", false);
         if (!cli->json) {
             cli_say_table(cli, items, columns);
         }

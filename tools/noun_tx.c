@@ -28,21 +28,10 @@ static bool is_id(const char *text)
 static int run_show(struct cli *cli, void *arguments)
 {
     const struct noun_id *wanted = arguments;
-    struct session session;
-    struct cJSON *answer = NULL;
     if (!is_id(wanted->id)) {
         return cli_fail(cli, CLI_USAGE, "bad_value", "an id has 64 lower-case hex digits");
     }
-    int status = session_open(&session, cli);
-    if (status == CLI_DONE) {
-        status = session_get(&session, &answer, "/v1/transactions/%s", wanted->id);
-    }
-    session_close(&session);
-    if (status == CLI_DONE) {
-        noun_merge(cli->result, answer);
-        noun_say_result(cli);
-    }
-    return status;
+    return submit_show(cli, wanted->id);
 }
 
 static int run_wait(struct cli *cli, void *arguments)
@@ -134,7 +123,7 @@ static int run_batch(struct cli *cli, void *arguments)
 
 static const struct cli_command commands[] = {
     {.verb = "show",
-     .summary = "what a node says about one",
+     .summary = "one transaction: its receipt, proven, or that it is pending",
      .options = noun_id_option,
      .option_count = 1,
      .arguments_size = sizeof(struct noun_id),

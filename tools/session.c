@@ -18,6 +18,7 @@
 #include "base/fatal.h"
 #include "base/json.h"
 #include "tools/files.h"
+#include "tools/seen.h"
 #include "tools/wait.h"
 #include "tools/wallet.h"
 
@@ -292,12 +293,45 @@ static int try_proof(struct session *session, const char *path, struct proof *ou
         free(text);
         return status;
     }
-    if (sealed != NULL) {
-        *sealed = text;
-    } else {
-        free(text);
-    }
+    *sealed = text;
     return CLI_DONE;
+}
+
+/* What the wallet's memory says of a proof that is true. CLI_DONE with *retry set: the node is behind,
+ * ask again. */
+static int check_seen(struct session *session, const struct proof *proof, bool *retry)
+{
+    struct cli *cli = session->cli;
+    struct seen seen;
+    char path[FILES_PATH_SIZE] = "", old[2 * HASH_SIZE + 1], new[2 * HASH_SIZE + 1];
+    (void)seen_path(path, sizeof path, cli, &session->trust.genesis);
+    *retry = false;
+    switch (seen_check(cli, &session->trust, proof, &seen)) {
+    case SEEN_FINE:
+        return CLI_DONE;
+    case SEEN_OLDER:
+        *retry = !cli->allow_stale;
+        if (cli->allow_stale) {
+            fprintf(cli->err,
+                    "flex: warning: block %" PRIu64 " is shown, block %" PRIu64
+                    " was verified before\n",
+                    proof->header.height, seen.height);
+        }
+        return CLI_DONE;
+    case SEEN_OTHER:
+        hex_encode(old, seen.block_id.bytes, HASH_SIZE);
+        hex_encode(new, proof->block_id.bytes, HASH_SIZE);
+        return cli_fail(cli, CLI_UNPROVEN, "two_histories",
+                        "block %" PRIu64 " was verified as %s before, and now as %s: more than a "
+                        "third of the validators have signed both; keep both proofs",
+                        seen.height, old, new);
+    case SEEN_DAMAGED:
+        return cli_fail(cli, CLI_UNPROVEN, "bad_state",
+                        "%s is damaged; without it this wallet does not know how far it has "
+                        "verified: remove it if you know why",
+                        path);
+    }
+    MUST(false);
 }
 
 int session_proof(struct session *session, const char *kind, const char *id, struct proof *out,
@@ -316,17 +350,37 @@ int session_proof(struct session *session, const char *kind, const char *id, str
     struct wait wait;
     wait_begin(&wait, cli->timeout_ms);
     for (;;) {
-        bool retry;
-        status = try_proof(session, path, out, sealed, &retry, kind, id);
-        if (!retry) {
+        bool retry, behind = false;
+        uint64_t height = 0;
+        char *text = NULL;
+        status = try_proof(session, path, out, &text, &retry, kind, id);
+        if (status == CLI_DONE && !retry) {
+            height = out->header.height;
+            status = check_seen(session, out, &behind);
+            if (status != CLI_DONE || behind) {
+                proof_release(out);
+            }
+        }
+        if (!retry && !behind) {
             if (status == CLI_DONE) {
                 warn_if_stale(session, out);
             }
+            if (status == CLI_DONE && sealed != NULL) {
+                *sealed = text;
+            } else {
+                free(text);
+            }
             return status;
         }
+        free(text);
         if (!wait_more(&wait)) {
-            return cli_fail(cli, CLI_NO_NODE, "no_certificate",
-                            "the node has no proof of %s %s yet; try again", kind, id);
+            return behind ? cli_fail(cli, CLI_NO_NODE, "stale_node",
+                                     "the node shows the state of block %" PRIu64
+                                     ", and this wallet has verified a later one: the node is "
+                                     "behind or hides what is newer; ask another, or --allow-stale",
+                                     height)
+                          : cli_fail(cli, CLI_NO_NODE, "no_certificate",
+                                     "the node has no proof of %s %s yet; try again", kind, id);
         }
     }
 }

@@ -22,6 +22,7 @@
 #include "tools/session.h"
 #include "tools/value.h"
 #include "tools/wait.h"
+#include "verify/show.h"
 
 enum { ENVELOPE_BYTES_MAX = LIMIT_TX_BYTES + LIMIT_WITNESS_BYTES, HEX_ID_SIZE = 2 * HASH_SIZE + 1 };
 
@@ -237,32 +238,6 @@ static int poll_receipt(struct session *session, struct cJSON **out, const char 
                     id, id);
 }
 
-/* The receipt's events, each with its type's name. */
-static bool add_events(struct cJSON *result, struct bytes_view events)
-{
-    struct cJSON *list = cJSON_AddArrayToObject(result, "events");
-    static union {
-        struct event_order_placed order_placed;
-        struct event_deal deal;
-        uint8_t bytes[LIMIT_STATE_VALUE_BYTES];
-    } record;
-    size_t cursor = 0;
-    uint8_t type;
-    struct bytes_view bytes;
-    while (event_next(events, &cursor, &type, &bytes)) {
-        const struct codec_record *codec = event_codec(type);
-        if (codec == NULL || codec->struct_size > sizeof record ||
-            !codec_decode_all(codec, &record, bytes)) {
-            return false;
-        }
-        struct cJSON *item = cJSON_CreateObject();
-        cJSON_AddStringToObject(item, "type", codec->name);
-        merge(item, codec_to_json(codec, &record));
-        cJSON_AddItemToArray(list, item);
-    }
-    return cursor == events.size;
-}
-
 static void say_outcome(struct cli *cli, const char *id, uint64_t height, struct money fee,
                         bool verified)
 {
@@ -300,7 +275,7 @@ static int report_verified(struct session *session, const char *id)
     json_add_u64(cli->result, "height", proof.header.height);
     cJSON_AddStringToObject(cli->result, "status", error == CONTRACT_OK ? "ok" : "failed");
     json_add_i64(cli->result, "fee_ueur", money_ueur(receipt->fee));
-    if (!add_events(cli->result, receipt->events)) {
+    if (!show_events(cJSON_AddArrayToObject(cli->result, "events"), receipt->events)) {
         status = cli_fail(cli, CLI_UNPROVEN, "proof_failed",
                           "the receipt holds events that this version does not know");
     } else if (error != CONTRACT_OK) {
@@ -434,6 +409,32 @@ int submit_envelope(struct cli *cli, struct bytes_view envelope)
     if (status == CLI_DONE) {
         status = post_and_follow(&session, envelope);
     }
+    session_close(&session);
+    return status;
+}
+
+int submit_show(struct cli *cli, const char *id)
+{
+    struct session session;
+    struct cJSON *answer = NULL;
+    int status = session_open(&session, cli);
+    if (status == CLI_DONE) {
+        status = session_get(&session, &answer, "/v1/transactions/%s", id);
+    }
+    const char *state = json_string(answer, "status");
+    if (status == CLI_DONE && state == NULL) {
+        status = cli_fail(cli, CLI_NO_NODE, "bad_answer", "the node names no status");
+    } else if (status == CLI_DONE && strcmp(state, "pending") == 0) {
+        /* Nothing is final, so there is nothing to prove. */
+        cJSON_AddStringToObject(cli->result, "id", id);
+        cJSON_AddStringToObject(cli->result, "status", "pending");
+        cJSON_AddBoolToObject(cli->result, "proof_verified", false);
+        cli_say(cli, "transaction %s\npending, by the node's word\n", id);
+    } else if (status == CLI_DONE) {
+        status = cli->no_verify ? report_unverified(&session, answer, id)
+                                : report_verified(&session, id);
+    }
+    cJSON_Delete(answer);
     session_close(&session);
     return status;
 }

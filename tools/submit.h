@@ -24,4 +24,7 @@ int submit_envelope(struct cli *cli, struct bytes_view envelope);
 /* Waits for a transaction that somebody sent; `tx wait`. `id` is hex. */
 int submit_wait(struct cli *cli, const char *id);
 
+/* The same without waiting: a final one with its receipt, proven; else that it is pending. */
+int submit_show(struct cli *cli, const char *id);
+
 #endif
