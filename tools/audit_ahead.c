@@ -34,7 +34,8 @@ enum {
 
 struct slot {
     struct audit_block block;
-    struct hash *leaves; /* of the transactions; LIMIT_TX_PER_BLOCK, kept for the next one */
+    struct hash *leaves; /* of the transactions; the room is kept for the next block here */
+    uint32_t room;       /* of leaves, at most LIMIT_TX_PER_BLOCK */
     uint32_t count;      /* of transactions */
     uint32_t parts;
     uint32_t parts_claimed;
@@ -234,15 +235,19 @@ void audit_ahead_push(struct audit_ahead *ahead, const struct audit_block *block
     struct body_reader reader;
     MUST(audit_ahead_count(ahead) < AUDIT_AHEAD_BLOCKS);
     struct slot *slot = slot_of(ahead, ahead->pushed);
+    uint32_t count = body_open(&reader, block->body) ? reader.count : 0;
     struct hash *leaves = slot->leaves;
-    if (leaves == NULL) {
-        leaves = calloc(LIMIT_TX_PER_BLOCK, sizeof *leaves);
+    uint32_t room = slot->room;
+    if (room < count) {
+        free(leaves);
+        leaves = malloc(count * sizeof *leaves);
+        room = count;
         if (leaves == NULL) {
             fatal_environment("out of memory for a block's leaves");
         }
     }
-    *slot = (struct slot){.block = *block, .leaves = leaves, .rank = RANK_NONE};
-    slot->count = body_open(&reader, block->body) ? reader.count : 0;
+    *slot = (struct slot){
+        .block = *block, .leaves = leaves, .room = room, .count = count, .rank = RANK_NONE};
     uint32_t parts = 1 + (uint32_t)(block->body.size / PART_BYTES_MIN);
     slot->parts = parts > PARTS_MAX ? PARTS_MAX : parts;
     MUST(pthread_mutex_lock(&ahead->lock) == 0);

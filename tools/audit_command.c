@@ -22,8 +22,13 @@ static void add_outcome(struct cli *cli, const struct audit_outcome *outcome)
         cJSON_AddStringToObject(cli->result, "reason", outcome->reason);
         return;
     }
+    if (outcome->from > 0) {
+        json_add_u64(cli->result, "from_checkpoint", outcome->from);
+    }
     hex_encode(hex, outcome->state_root.bytes, HASH_SIZE);
     cJSON_AddStringToObject(cli->result, "state_root", hex);
+    hex_encode(hex, outcome->log_root.bytes, HASH_SIZE);
+    cJSON_AddStringToObject(cli->result, "log_root", hex);
     json_add_u64(cli->result, "transactions", outcome->transactions);
     cJSON_AddNumberToObject(cli->result, "seconds", (double)outcome->milliseconds / 1000.0);
 }
@@ -31,8 +36,14 @@ static void add_outcome(struct cli *cli, const struct audit_outcome *outcome)
 int audit_command_verify(struct cli *cli, struct audit **out, const char *directory,
                          struct audit_options *options)
 {
-    static struct genesis genesis;
     struct audit_outcome outcome;
+    return audit_command_outcome(cli, out, &outcome, directory, options);
+}
+
+int audit_command_outcome(struct cli *cli, struct audit **out, struct audit_outcome *outcome,
+                          const char *directory, struct audit_options *options)
+{
+    static struct genesis genesis;
     *out = NULL;
     int status = session_load_genesis(cli, &genesis);
     if (status != CLI_DONE) {
@@ -42,14 +53,14 @@ int audit_command_verify(struct cli *cli, struct audit **out, const char *direct
         return cli_fail(cli, CLI_USAGE, "no_export", "there is no directory %s", directory);
     }
     options->progress = isatty(STDERR_FILENO) ? cli->err : NULL;
-    *out = audit_run(&outcome, directory, &genesis, options);
+    *out = audit_run(outcome, directory, &genesis, options);
     if (*out == NULL) {
-        return cli_fail(cli, CLI_USAGE, "bad_genesis", "%s", outcome.reason);
+        return cli_fail(cli, CLI_USAGE, "bad_start", "%s", outcome->reason);
     }
-    add_outcome(cli, &outcome);
-    return outcome.ok ? CLI_DONE
-                      : cli_fail(cli, CLI_UNPROVEN, "audit_failed", "block %llu: %s",
-                                 (unsigned long long)outcome.height, outcome.reason);
+    add_outcome(cli, outcome);
+    return outcome->ok ? CLI_DONE
+                       : cli_fail(cli, CLI_UNPROVEN, "audit_failed", "block %llu: %s",
+                                  (unsigned long long)outcome->height, outcome->reason);
 }
 
 void audit_add_name(struct cJSON *object, const char *key, const struct name *name)

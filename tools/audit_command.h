@@ -13,6 +13,9 @@ struct cJSON;
  * audit to close, NULL if there is none. The options' progress is this function's to set. */
 int audit_command_verify(struct cli *cli, struct audit **out, const char *directory,
                          struct audit_options *options);
+/* The same for who wants to know more of the outcome. */
+int audit_command_outcome(struct cli *cli, struct audit **out, struct audit_outcome *outcome,
+                          const char *directory, struct audit_options *options);
 
 /* A table, row by row. */
 struct audit_table {

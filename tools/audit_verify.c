@@ -21,6 +21,7 @@
 #include "base/fatal.h"
 #include "node/chain.h"
 #include "tools/audit_ahead.h"
+#include "tools/audit_checkpoint.h"
 #include "tools/audit_digests.h"
 #include "tools/wait.h"
 #include "verify/proof.h"
@@ -34,6 +35,9 @@ struct audit {
     struct audit_reader reader;
     struct store_tip tip;
     const struct block_header *executing; /* while a block is committed */
+    struct block_header last;             /* of the tip, unless that is genesis */
+    struct merkle_frontier before_last;   /* history log up to the block before the tip */
+    uint64_t transactions_before;         /* at the checkpoint */
     uint64_t certified;                   /* the highest block that a certificate covers */
     uint64_t wanted;                      /* height that export.json names */
     struct audit_outcome *outcome;
@@ -120,6 +124,15 @@ static const char *boundary_problem(const struct audit *audit, const struct bloc
                : "the set behind the certificate is not the one that the header names";
 }
 
+/* The history log up to `height` has that root. */
+static void note_root(struct audit *audit, const struct hash *root, uint64_t height)
+{
+    const struct hash *expected = audit->options.expected_root;
+    if (expected != NULL && hash_equal(expected, root)) {
+        audit->outcome->expected_found = height;
+    }
+}
+
 static bool take_block(struct audit *audit, const struct audit_block *block)
 {
     struct block_header header;
@@ -139,6 +152,7 @@ static bool take_block(struct audit *audit, const struct audit_block *block)
         return fail(audit, height, "executing the block does not lead to the header's roots");
     }
     struct finality finality;
+    struct merkle_frontier log = audit->tip.log;
     bool certified = block->certificate.size > 0;
     if (certified && !finality_decode(&finality, block->certificate)) {
         return fail(audit, height, "the certificate is malformed");
@@ -159,6 +173,9 @@ static bool take_block(struct audit *audit, const struct audit_block *block)
         return fail(audit, height, "memory ran out");
     }
     audit->certified = certified ? height : audit->certified;
+    audit->before_last = log;
+    audit->last = header;
+    note_root(audit, &header.log_root, height - 1);
     if (ends) {
         audit->trust.set = finality.next_set;
         audit_ahead_trust(audit->ahead, &audit->trust, chain_next_epoch(audit->chain));
@@ -173,7 +190,9 @@ static void tell_progress(struct audit *audit, bool last)
         return;
     }
     int64_t span = now - audit->started_ms;
-    uint64_t rate = span > 0 ? audit->tip.transactions * 1000 / (uint64_t)span : 0;
+    uint64_t rate =
+        span > 0 ? (audit->tip.transactions - audit->transactions_before) * 1000 / (uint64_t)span
+                 : 0;
     fprintf(audit->options.progress,
             "\rblock %" PRIu64 " of %" PRIu64 ", %" PRIu64 " transactions, %" PRIu64 "/s%s",
             audit->tip.height, audit->wanted, audit->tip.transactions, rate, last ? "\n" : "");
@@ -220,6 +239,43 @@ static bool take_blocks(struct audit *audit)
 
 /* --- the whole ----------------------------------------------------------------------------- */
 
+/* The export's own block at the checkpoint's height must be the one that was verified. */
+static bool meet_checkpoint(struct audit *audit)
+{
+    struct audit_block block;
+    struct block_header header;
+    struct hash id;
+    uint64_t height = audit->tip.height;
+    if (audit->wanted < height) {
+        return fail(audit, audit->wanted, "the export ends before the checkpoint");
+    }
+    if (!audit_reader_next(&audit->reader, &block)) {
+        return fail(audit, height, audit->reader.fault);
+    }
+    if (!block_header_decode(&header, block.header)) {
+        return fail(audit, height, "the header is malformed");
+    }
+    block_header_id(&id, &header);
+    return hash_equal(&id, &audit->tip.block_id) ||
+           fail(audit, height, "the block is not the one of the checkpoint");
+}
+
+static bool take_export(struct audit *audit, const char *directory)
+{
+    uint64_t height = audit->tip.height;
+    audit_reader_open(&audit->reader, directory, height == 0 ? 0 : height - 1, audit->wanted);
+    if (height > 0 && !meet_checkpoint(audit)) {
+        audit_reader_close(&audit->reader);
+        return false;
+    }
+    audit->ahead = audit_ahead_start(&audit->trust, chain_next_epoch(audit->chain));
+    MUST(audit->ahead != NULL);
+    bool good = take_blocks(audit);
+    audit_ahead_stop(audit->ahead);
+    audit_reader_close(&audit->reader);
+    return good;
+}
+
 static bool run(struct audit *audit, const char *directory, const struct genesis *genesis)
 {
     char problem[AUDIT_PROBLEM_SIZE];
@@ -230,13 +286,7 @@ static bool run(struct audit *audit, const char *directory, const struct genesis
         return fail(audit, 0, "the export's copy of the genesis is not the one that is trusted");
     }
     audit_digests_begin(&audit->digests, directory, genesis, audit->tip.time);
-    audit->ahead = audit_ahead_start(&audit->trust, chain_next_epoch(audit->chain));
-    MUST(audit->ahead != NULL);
-    audit_reader_open(&audit->reader, directory, audit->tip.height, audit->wanted);
-    bool good = take_blocks(audit);
-    audit_ahead_stop(audit->ahead);
-    audit_reader_close(&audit->reader);
-    if (!good) {
+    if (!take_export(audit, directory)) {
         return false;
     }
     if (!audit_digests_finish(&audit->digests, problem)) {
@@ -245,6 +295,49 @@ static bool run(struct audit *audit, const char *directory, const struct genesis
     struct audit_totals totals;
     if (!audit_totals(&totals, audit_state(audit), problem)) {
         return fail(audit, audit->tip.height, problem);
+    }
+    if (audit->options.checkpoint != NULL && audit->tip.height > 0 &&
+        !audit_checkpoint_write(audit->options.checkpoint, &audit->trust.genesis, &audit->last,
+                                &audit->before_last, audit_state(audit), problem)) {
+        return fail(audit, audit->tip.height, problem);
+    }
+    return true;
+}
+
+/* Starts where the checkpoint ends, if there is one. */
+static bool begin_at_checkpoint(struct audit *audit, char problem[AUDIT_PROBLEM_SIZE])
+{
+    const char *path = audit->options.checkpoint;
+    if (path == NULL || !files_exists(path)) {
+        return true;
+    }
+    if (!audit_checkpoint_read(path, &audit->trust.genesis, audit->memory, &audit->tip,
+                               &audit->last, &audit->before_last, problem)) {
+        return false;
+    }
+    audit->certified = audit->tip.height;
+    audit->transactions_before = audit->tip.transactions;
+    audit->outcome->from = audit->tip.height;
+    return true;
+}
+
+static bool begin(struct audit *audit, const struct genesis *genesis,
+                  const struct chain_backend *backend)
+{
+    char *reason = audit->outcome->reason;
+    char problem[160] = "its validators are not a valid set";
+    if (proof_trust_from_genesis(&audit->trust, genesis)) {
+        if (!begin_at_checkpoint(audit, reason)) {
+            return false;
+        }
+        audit->chain = chain_open(genesis, backend, problem);
+    }
+    if (audit->chain == NULL) {
+        snprintf(reason, AUDIT_PROBLEM_SIZE, "genesis: %s", problem);
+        return false;
+    }
+    if (audit->tip.height > 0) {
+        chain_next_validators(audit->chain, &audit->trust.set);
     }
     return true;
 }
@@ -259,7 +352,6 @@ struct audit *audit_verify(struct audit_outcome *outcome, const char *directory,
 struct audit *audit_run(struct audit_outcome *outcome, const char *directory,
                         const struct genesis *genesis, const struct audit_options *options)
 {
-    char problem[160] = "its validators are not a valid set";
     memset(outcome, 0, sizeof *outcome);
     struct audit *audit = calloc(1, sizeof *audit);
     MUST(audit != NULL);
@@ -272,11 +364,7 @@ struct audit *audit_run(struct audit_outcome *outcome, const char *directory,
                                     .base = memory_base_face(audit->memory),
                                     .commit = memory_commit,
                                     .tip = memory_tip};
-    if (proof_trust_from_genesis(&audit->trust, genesis)) {
-        audit->chain = chain_open(genesis, &backend, problem);
-    }
-    if (audit->chain == NULL) {
-        snprintf(outcome->reason, sizeof outcome->reason, "genesis: %s", problem);
+    if (!begin(audit, genesis, &backend)) {
         audit_close(audit);
         return NULL;
     }
@@ -285,6 +373,8 @@ struct audit *audit_run(struct audit_outcome *outcome, const char *directory,
         outcome->height = audit->tip.height;
     }
     outcome->state_root = audit->tip.state_root;
+    merkle_frontier_root(&outcome->log_root, &audit->tip.log);
+    note_root(audit, &outcome->log_root, audit->tip.height);
     outcome->transactions = audit->tip.transactions;
     outcome->milliseconds = (uint64_t)(wait_now_ms() - audit->started_ms);
     tell_progress(audit, true);

@@ -16,8 +16,12 @@ struct audit;
 struct audit_outcome {
     bool ok;
     uint64_t height; /* of the last block; if not ok, the first that doesn't hold */
+    uint64_t from;   /* the checkpoint's height; 0: genesis */
     struct hash state_root;
-    uint64_t transactions;
+    struct hash log_root; /* of the history log up to and with the last block */
+    uint64_t
+        expected_found;    /* last height under the expected root; 0: it is none of this history */
+    uint64_t transactions; /* since genesis */
     uint64_t milliseconds;
     char reason[AUDIT_PROBLEM_SIZE]; /* if not ok */
 };
@@ -36,7 +40,10 @@ struct audit_options {
     FILE *progress;       /* gets a line that is rewritten with height and rate; may be NULL */
     audit_watch_fn watch; /* is shown every block; may be NULL */
     void *watch_context;
-    const char *checkpoint; /* file of a verified checkpoint to start from; NULL: from genesis */
+    /* File of a verified checkpoint: where it is there, the verification starts from it; when the
+     * export has been found good, it is written anew. NULL: from genesis. */
+    const char *checkpoint;
+    const struct hash *expected_root; /* of the history log at some height; NULL: none */
 };
 
 /* Verifies the export in `directory`. The audit holds the state afterwards; close it. NULL only if

@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "storage/checksum.h"
 #include "tests/lib/tools/little_chain.h"
 #include "tools/audit_export.h"
 #include "tools/audit_verify.h"
@@ -233,6 +234,131 @@ static void test_an_interrupted_run_is_cut_off(void **state)
     assert_true(verify(suite).ok);
 }
 
+static struct audit_outcome verify_from(const struct suite *suite, const char *checkpoint,
+                                        const struct hash *expected)
+{
+    struct audit_options options = {.checkpoint = checkpoint, .expected_root = expected};
+    struct audit_outcome outcome;
+    struct audit *audit =
+        audit_run(&outcome, suite->directory, little_chain_genesis(suite->chain), &options);
+    if (audit != NULL) {
+        audit_close(audit);
+    }
+    return outcome;
+}
+
+static void test_verification_goes_on_from_a_checkpoint(void **state)
+{
+    struct suite *suite = *state;
+    char path[FILES_PATH_SIZE];
+    path_in(path, suite, "checkpoint");
+    struct audit_outcome first = verify_from(suite, path, NULL);
+    assert_true(first.ok && first.from == 0);
+    for (int i = 0; i < 3; i++) {
+        little_chain_transfer(suite->chain, "agg", 5 + i);
+        little_chain_turn(suite->chain, i == 2);
+    }
+    little_chain_export(suite->chain, suite->directory);
+    struct audit_outcome second = verify_from(suite, path, NULL);
+    struct audit_outcome whole = verify(suite);
+    assert_string_equal(second.reason, "");
+    assert_true(second.ok && whole.ok);
+    assert_int_equal(second.from, first.height);
+    assert_int_equal(second.height, first.height + 3);
+    assert_int_equal(second.transactions, whole.transactions);
+    assert_true(hash_equal(&second.state_root, &whole.state_root));
+    assert_true(hash_equal(&second.log_root, &whole.log_root));
+    /* A third run starts from what the second wrote, and has nothing to do. */
+    assert_int_equal(verify_from(suite, path, NULL).from, second.height);
+    assert_int_equal(remove(path), 0);
+}
+
+static void test_every_byte_of_a_checkpoint_is_covered(void **state)
+{
+    struct suite *suite = *state;
+    char path[FILES_PATH_SIZE];
+    path_in(path, suite, "checkpoint");
+    assert_true(verify_from(suite, path, NULL).ok);
+    off_t size = size_of(suite, "checkpoint");
+    for (off_t at = 0; at < size; at += at < 400 ? 23 : 211) {
+        poke(suite, "checkpoint", at, (uint8_t)(1u << (at % 8)));
+        struct audit_outcome outcome = verify_from(suite, path, NULL);
+        assert_false(outcome.ok);
+        assert_non_null(strstr(outcome.reason, "checkpoint"));
+        poke(suite, "checkpoint", at, (uint8_t)(1u << (at % 8)));
+    }
+    assert_int_equal(truncate(path, size - 1), 0);
+    assert_false(verify_from(suite, path, NULL).ok);
+    assert_int_equal(remove(path), 0);
+}
+
+/* Its checksum is right, its records are not: the root says so. And a block of another history at its
+ * height is not the one that was verified. */
+static void test_a_forged_checkpoint_is_not_taken(void **state)
+{
+    struct suite *suite = *state;
+    char path[FILES_PATH_SIZE];
+    size_t size;
+    uint8_t checksum[CHECKSUM_SIZE];
+    path_in(path, suite, "checkpoint");
+    assert_true(verify_from(suite, path, NULL).ok);
+    char *bytes = files_read(path, 1 << 24, &size);
+    assert_non_null(bytes);
+    bytes[size - CHECKSUM_SIZE - 1] ^= 1; /* in the last record's value */
+    checksum_write(checksum,
+                   checksum_end(checksum_update(checksum_begin(), bytes, size - CHECKSUM_SIZE)));
+    memcpy(bytes + size - CHECKSUM_SIZE, checksum, sizeof checksum);
+    assert_true(files_write(path, bytes, size, 0600));
+    free(bytes);
+    struct audit_outcome outcome = verify_from(suite, path, NULL);
+    assert_false(outcome.ok);
+    assert_non_null(strstr(outcome.reason, "state root"));
+    assert_int_equal(remove(path), 0);
+}
+
+static void test_a_cut_at_a_certified_block_shows_in_height_and_root(void **state)
+{
+    struct suite *suite = *state;
+    struct audit_outcome outcome = verify(suite);
+    struct hash end = outcome.log_root;
+    uint64_t height = outcome.height;
+    /* The header of block h + 1 names the root of the log up to block h. */
+    struct hash earlier = little_chain_block(suite->chain, 101)->header.log_root;
+    outcome = verify_from(suite, NULL, &end);
+    assert_int_equal(outcome.expected_found, height);
+    outcome = verify_from(suite, NULL, &earlier);
+    assert_int_equal(outcome.expected_found, 100);
+    little_chain_transfer(suite->chain, "agg", 11);
+    little_chain_turn(suite->chain, true);
+    little_chain_export(suite->chain, suite->directory);
+    outcome = verify_from(suite, NULL, &end);
+    assert_true(outcome.ok && outcome.height == height + 1);
+    struct hash longer = outcome.log_root;
+    /* Somebody hands over the export without its last block, with all else in order. */
+    char path[FILES_PATH_SIZE], problem[AUDIT_PROBLEM_SIZE];
+    struct audit_tile tile;
+    struct audit_block block;
+    struct byte_reader reader;
+    size_t cut = 0;
+    assert_true(audit_tile_open(&tile, suite->directory, audit_tile_of(height)));
+    byte_reader_init(&reader, tile.data, tile.size);
+    for (uint64_t i = 0; i < (height - 1) % AUDIT_TILE_BLOCKS + 1; i++) {
+        assert_true(audit_block_read(&block, &reader));
+        cut = reader.at;
+    }
+    audit_tile_close(&tile);
+    assert_true(audit_tile_path(path, suite->directory, audit_tile_of(height)));
+    assert_int_equal(truncate(path, (off_t)cut), 0);
+    assert_true(audit_manifest_write(suite->directory, little_chain_genesis(suite->chain), height,
+                                     problem));
+    outcome = verify_from(suite, NULL, &longer);
+    assert_true(outcome.ok);
+    assert_int_equal(outcome.height, height);
+    assert_int_equal(outcome.expected_found, 0);
+    little_chain_export(suite->chain, suite->directory);
+    assert_int_equal(verify_from(suite, NULL, &longer).expected_found, height + 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -242,6 +368,10 @@ int main(void)
         cmocka_unit_test(test_missing_cut_and_surplus_tiles),
         cmocka_unit_test(test_export_continues_and_needs_a_certificate_at_its_end),
         cmocka_unit_test(test_an_interrupted_run_is_cut_off),
+        cmocka_unit_test(test_verification_goes_on_from_a_checkpoint),
+        cmocka_unit_test(test_every_byte_of_a_checkpoint_is_covered),
+        cmocka_unit_test(test_a_forged_checkpoint_is_not_taken),
+        cmocka_unit_test(test_a_cut_at_a_certified_block_shows_in_height_and_root),
     };
     return cmocka_run_group_tests_name("audit", tests, set_up, tear_down);
 }
