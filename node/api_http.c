@@ -278,7 +278,11 @@ static bool hand_out(struct exchange *exchange)
     call->context = exchange->request.connection;
     exchange->phase = EXCHANGE_SUSPENDED;
     MHD_suspend_connection(exchange->request.connection);
-    if (submit) {
+    if (atomic_load(&node->journal_full)) {
+        /* The loop waits: nothing is taken, and what is in blocks is found without it. */
+        call->unavailable = submit;
+        call->done(call);
+    } else if (submit) {
         struct node_event *event = inbox_admit_transaction(
             &node->inbox, INBOX_NO_PEER, call, bytes_view_of(exchange->body, exchange->body_size));
         metric_add(&node->metrics.transactions_posted, 1);

@@ -14,12 +14,20 @@
 #include "node/api_internal.h"
 #include "node/version.h"
 
+static void read_board(struct node *node, struct node_status *status)
+{
+    node_board_read(&node->board, status);
+    status->journal_full = atomic_load(&node->journal_full);
+    if (status->journal_full)
+        status->voting = false;
+}
+
 void api_read_status(const struct api_request *request, struct api_reply *reply)
 {
     struct node *node = request->node;
     struct node_status status;
     char text[NAME_SIZE + 1];
-    node_board_read(&node->board, &status);
+    read_board(node, &status);
     cJSON *root = cJSON_CreateObject();
     cJSON_AddStringToObject(root, "chain", name_to_text(text, &node->genesis->chain));
     api_add_hash(root, "genesis", &node->genesis_hash);
@@ -72,7 +80,7 @@ void api_read_ready(const struct api_request *request, struct api_reply *reply)
 {
     struct node *node = request->node;
     struct node_status status;
-    node_board_read(&node->board, &status);
+    read_board(node, &status);
     const char *reason = node_status_unready(&status, node_is_validator(node), node->quorum);
     cJSON *root = cJSON_CreateObject();
     cJSON_AddBoolToObject(root, "ready", reason == NULL);
@@ -101,12 +109,12 @@ struct metric_line {
     uint64_t value;
 };
 
-enum { METRIC_LINES_MAX = 48, METRIC_LINE_BYTES = 320 };
+enum { METRIC_LINES_MAX = 64, METRIC_LINE_BYTES = 320 };
 
 static size_t gauges(struct metric_line *lines, struct node *node)
 {
     struct node_status status;
-    node_board_read(&node->board, &status);
+    read_board(node, &status);
     bool ready = node_status_unready(&status, node_is_validator(node), node->quorum) == NULL;
     const struct metric_line values[] = {
         {"height", "gauge", "Height of the last committed block", status.height},
@@ -124,6 +132,8 @@ static size_t gauges(struct metric_line *lines, struct node *node)
         {"ready", "gauge", "1 if /ready is 200", ready},
         {"store_full", "gauge", "1 while no block can be committed for want of room",
          status.store_full},
+        {"journal_full", "gauge", "1 while no vote can be written for want of room",
+         status.journal_full},
         {"store_damaged_reads", "counter", "Reads of the database that found a record damaged",
          status.damaged_reads},
         {"first_block", "gauge", "Height of the first block whose body is here",
@@ -158,6 +168,8 @@ static size_t counters(struct metric_line *lines, const struct node_metrics *m)
         {"signatures_cached", "counter", "Verifications saved, the signature being known",
          metric_read(&m->signatures_cached)},
         {"journal_syncs", "counter", "Syncs of the vote journal", metric_read(&m->journal_syncs)},
+        {"journal_full_waits", "counter", "Times that the journal found no room",
+         metric_read(&m->journal_full)},
         {"votes_sent", "counter", "Vote messages built", metric_read(&m->votes_sent)},
         {"views_entered", "counter", "Views entered", metric_read(&m->views_entered)},
         {"views_nullified", "counter", "Views that this node voted to nullify",

@@ -627,7 +627,10 @@ void shell_settle(struct shell *shell)
         bool persisted = shell->persist;
         if (persisted) {
             shell->persist = false;
-            journal_sync(shell->node->journal);
+            if (!journal_sync(shell->node->journal)) {
+                shell->failed = true; /* stopped while it waited for room: nothing was sent */
+                return;
+            }
             metric_add(&shell->node->metrics.journal_syncs, 1);
         }
         flush_outbox(shell);

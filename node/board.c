@@ -44,6 +44,8 @@ const char *node_status_unready(const struct node_status *status, bool validator
         return "the node is stopping";
     if (status->damaged_reads > 0)
         return "a record of the database is damaged: read the log, stop the node, run flexd check";
+    if (status->journal_full)
+        return "disk full: the vote journal cannot be written, no votes are cast; make room";
     if (status->store_full)
         return "disk or database map full: no block can be committed; make room";
     if (status->final_view > status->tip_view)

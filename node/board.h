@@ -30,6 +30,7 @@ struct node_status {
     uint64_t pending_bytes;
     uint64_t journal_bytes;
     bool store_full;
+    bool journal_full;
     uint64_t damaged_reads;   /* records that did not match their checksums, or were lost */
     uint64_t first_block;     /* whose body is here */
     uint64_t snapshot_height; /* of the newest; 0: none */

@@ -15,10 +15,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/fatal.h"
 #include "base/log.h"
 #include "node/shell.h"
+
+enum { JOURNAL_RETRY_MS = 250 };
 
 static void fill_peer_tables(struct node *node)
 {
@@ -107,6 +110,26 @@ static bool replay(void *context, const struct journal_entry *entry)
     return true;
 }
 
+/* While the journal's disk is full this node casts no votes, for none may leave before it is written;
+ * the loop waits here, and what is read goes on. */
+static bool wait_for_journal_room(void *context, bool full)
+{
+    struct node *node = context;
+    const struct timespec pause = {.tv_sec = 0, .tv_nsec = JOURNAL_RETRY_MS * 1000000L};
+    if (!full) {
+        atomic_store(&node->journal_full, false);
+        log_line(LOG_INFO, "the journal's disk has room again -> voting goes on");
+        return true;
+    }
+    if (!atomic_exchange(&node->journal_full, true)) {
+        metric_add(&node->metrics.journal_full, 1);
+        log_line(LOG_UNUSUAL,
+                 "the journal's disk is full -> no votes, no transactions, trying again");
+    }
+    (void)nanosleep(&pause, NULL);
+    return !inbox_is_stopping(&node->inbox);
+}
+
 static bool journal_path(char path[NODE_PATH_MAX], const struct node *node, uint64_t epoch)
 {
     char name[40];
@@ -128,6 +151,8 @@ static bool open_journal(struct node *node, char problem[NODE_PROBLEM_SIZE])
     struct journal_config config = {
         .directory = path, .genesis = node->genesis_hash, .epoch = node->epoch};
     enum journal_result result = journal_open(&node->journal, &config, replay, node, fault);
+    if (node->journal != NULL)
+        journal_on_full(node->journal, wait_for_journal_room, node);
     switch (result) {
     case JOURNAL_OK:
         return true;

@@ -190,7 +190,9 @@ void *node_loop_main(void *context)
             housekeeping(&loop);
     }
     write_board(&loop, true);
-    node->failed = shell_has_failed(node->shell) || loop.prune_failed;
+    /* Stopped while it waited for room is no failure. */
+    node->failed =
+        (shell_has_failed(node->shell) && !atomic_load(&node->journal_full)) || loop.prune_failed;
     atomic_store(&node->loop_ended, true);
     return NULL;
 }

@@ -20,6 +20,7 @@ struct node_metrics {
     _Atomic uint64_t blocks_committed;
     _Atomic uint64_t transactions_committed; /* by this process */
     _Atomic uint64_t journal_syncs;
+    _Atomic uint64_t journal_full;
     _Atomic uint64_t blocks_built;
     _Atomic uint64_t votes_sent;
     _Atomic uint64_t views_entered;

@@ -84,6 +84,8 @@ struct node {
     pthread_t loop;
     bool loop_runs;
     _Atomic bool loop_ended;
+    /* The loop waits for room for the journal; its board stands still meanwhile. */
+    _Atomic bool journal_full;
     /* Set by the loop when a fault of the environment ends it; read after it has been joined. */
     bool failed;
 };

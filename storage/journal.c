@@ -18,8 +18,10 @@
  *
  * Durability invariants:
  *  J1 When journal_sync returns, all that was appended before is on disk: one fdatasync per turn.
- *  J2 A failed write or sync aborts the process. After such a failure the kernel may have dropped
- *     the pages and call them clean; a second try would report a success that isn't one.
+ *  J2 A failed sync aborts the process, and so does a failed write. After such a failure the kernel may
+ *     have dropped the pages and call them clean; a second try would report a success that isn't one.
+ *     Only a write that finds no room is tried again once there may be some: it has taken nothing into
+ *     the cache that a later sync could miss, and the same bytes go to the same place.
  *  J3 A segment's header and its directory entry are synced before the first record is written, and
  *     a segment is complete and synced before the next one is made.
  *  J4 What was read at opening is synced before it is believed to be durable: a record may have been
@@ -88,17 +90,64 @@ static struct segment *newest(struct journal *journal)
     return &journal->segments[journal->segment_count - 1];
 }
 
-static void write_all(int fd, const uint8_t *data, size_t size, uint64_t offset)
+/* Is the write to be tried again? False: no, never; aborts if the failure is of another kind. */
+static bool wait_for_room(struct journal *journal, const char *what, int code)
+{
+    if (journal->on_full == NULL || (code != ENOSPC && code != EDQUOT)) {
+        fatal_system(what, code);
+    }
+    journal->waited = true;
+    journal->given_up = !journal->on_full(journal->full_context, true);
+    return !journal->given_up;
+}
+
+/* After a write that had to wait. */
+static void tell_room(struct journal *journal)
+{
+    if (journal->waited) {
+        journal->waited = false;
+        (void)journal->on_full(journal->full_context, false);
+    }
+}
+
+void journal_on_full(struct journal *journal, journal_full_fn on_full, void *context)
+{
+    journal->on_full = on_full;
+    journal->full_context = context;
+}
+
+/* False if the wait for room was given up. */
+static bool write_all(struct journal *journal, const uint8_t *data, size_t size, uint64_t offset)
 {
     size_t done = 0;
     while (done < size) {
         const ssize_t wrote =
-            storage_file_io->pwrite(fd, data + done, size - done, (off_t)(offset + done));
-        if (wrote <= 0) {
-            /* A write of nothing is how some file systems say that there is no room. */
-            fatal_system("journal: a write failed", wrote < 0 ? errno : ENOSPC);
+            storage_file_io->pwrite(journal->fd, data + done, size - done, (off_t)(offset + done));
+        if (wrote > 0) {
+            done += (size_t)wrote;
+            continue;
         }
-        done += (size_t)wrote;
+        /* A write of nothing is how some file systems say that there is no room. */
+        if (!wait_for_room(journal, "journal: a write failed", wrote < 0 ? errno : ENOSPC)) {
+            return false;
+        }
+    }
+    tell_room(journal);
+    return true;
+}
+
+static bool write_sign_state(struct journal *journal)
+{
+    for (;;) {
+        const int code = sign_state_write(&journal->sign, &journal->sign_fd, journal->directory_fd,
+                                          &journal->config.genesis);
+        if (code == 0) {
+            tell_room(journal);
+            return true;
+        }
+        if (!wait_for_room(journal, "journal: sign-state cannot be written", code)) {
+            return false;
+        }
     }
 }
 
@@ -116,8 +165,9 @@ static void sync_directory(const struct journal *journal)
     }
 }
 
-/* Makes segment `number`, durably, and appends to it from now on. */
-static void segment_create(struct journal *journal, uint64_t number)
+/* Makes segment `number`, durably, and appends to it from now on. False if the wait for room was given
+ * up. */
+static bool segment_create(struct journal *journal, uint64_t number)
 {
     char name[JOURNAL_NAME_SIZE];
     uint8_t header[SEGMENT_HEADER_SIZE];
@@ -128,17 +178,24 @@ static void segment_create(struct journal *journal, uint64_t number)
         (void)close(journal->fd);
     }
     journal_segment_name(name, number);
-    journal->fd = openat(journal->directory_fd, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (journal->fd < 0) {
-        fatal_system("journal: a segment cannot be made", errno);
-    }
+    do {
+        journal->fd =
+            openat(journal->directory_fd, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+        if (journal->fd < 0 &&
+            !wait_for_room(journal, "journal: a segment cannot be made", errno)) {
+            return false;
+        }
+    } while (journal->fd < 0);
     journal_segment_header(header, &journal->config, number, journal->floor_view);
-    write_all(journal->fd, header, sizeof header, 0);
+    if (!write_all(journal, header, sizeof header, 0)) {
+        return false;
+    }
     sync_data(journal->fd);
     sync_directory(journal);
     journal->segments[journal->segment_count++] =
         (struct segment){.number = number, .size = sizeof header};
     journal->turn_start = sizeof header;
+    return true;
 }
 
 /* --- opening --------------------------------------------------------------------------------- */
@@ -394,12 +451,12 @@ static enum journal_result open_newest(struct journal *journal, char problem[160
     const uint64_t first = journal->sign.first_segment > 0 ? journal->sign.first_segment : 1;
     char name[JOURNAL_NAME_SIZE];
     if (journal->segment_count == 0) {
-        segment_create(journal, first);
+        MUST(segment_create(journal, first)); /* nobody waits yet */
         return JOURNAL_OK;
     }
     const struct segment *last = newest(journal);
     if (journal->refused || last->size >= journal->segment_bytes) {
-        segment_create(journal, last->number + 1);
+        MUST(segment_create(journal, last->number + 1));
         return JOURNAL_OK;
     }
     journal_segment_name(name, last->number);
@@ -521,12 +578,15 @@ void journal_close(struct journal *journal)
 /* --- appending ------------------------------------------------------------------------------- */
 
 /* Hands the buffer to the operating system; the sync comes later. */
-static void flush(struct journal *journal)
+static bool flush(struct journal *journal)
 {
     struct segment *segment = newest(journal);
-    write_all(journal->fd, journal->buffer, journal->buffered, segment->size);
-    segment->size += journal->buffered;
-    journal->buffered = 0;
+    if (!journal->given_up &&
+        write_all(journal, journal->buffer, journal->buffered, segment->size)) {
+        segment->size += journal->buffered;
+    }
+    journal->buffered = 0; /* also of a journal that was given up: nothing of it will count */
+    return !journal->given_up;
 }
 
 /* Starts a record of `size` payload bytes; close_record ends it. */
@@ -536,7 +596,7 @@ static struct byte_writer open_record(struct journal *journal, enum journal_reco
     struct byte_writer writer;
     MUST(size <= RECORD_PAYLOAD_MAX);
     if (JOURNAL_BUFFER_BYTES - journal->buffered < RECORD_EXTRA_SIZE + size) {
-        flush(journal);
+        (void)flush(journal); /* journal_sync tells */
     }
     struct segment *segment = newest(journal);
     MUST(segment->size + journal->buffered + RECORD_EXTRA_SIZE + size <= UINT32_MAX);
@@ -613,24 +673,25 @@ void journal_append_block(struct journal *journal, const struct block_header *he
     close_record(journal, &writer);
 }
 
-void journal_sync(struct journal *journal)
+bool journal_sync(struct journal *journal)
 {
     if (!journal->unsynced) {
-        return;
+        return !journal->given_up;
     }
-    flush(journal);
+    if (!flush(journal)) {
+        return false;
+    }
     sync_data(journal->fd);
     journal->unsynced = false;
     if (journal->vote_pending) {
-        sign_state_write(&journal->sign, &journal->sign_fd, journal->directory_fd,
-                         &journal->config.genesis);
+        if (!write_sign_state(journal)) {
+            return false;
+        }
         journal->vote_pending = false;
     }
     const struct segment *segment = newest(journal);
     journal->turn_start = (uint32_t)segment->size;
-    if (segment->size >= journal->segment_bytes) {
-        segment_create(journal, segment->number + 1);
-    }
+    return segment->size < journal->segment_bytes || segment_create(journal, segment->number + 1);
 }
 
 /* --- pruning --------------------------------------------------------------------------------- */
@@ -652,8 +713,9 @@ void journal_prune(struct journal *journal, uint64_t floor_view)
         return;
     }
     journal->sign.first_segment = journal->segments[count].number;
-    sign_state_write(&journal->sign, &journal->sign_fd, journal->directory_fd,
-                     &journal->config.genesis);
+    if (!write_sign_state(journal)) {
+        return; /* the next sync tells */
+    }
     sync_data(journal->sign_fd);
     drop_pruned_leftovers(journal);
 }

@@ -2,7 +2,8 @@
  *
  * Append-only segments of length-framed, checksummed records in a directory of their own. One turn
  * of the node appends any number of records and then calls journal_sync: one fdatasync. A failed
- * write or sync aborts the process; it is never tried again (fsyncgate).
+ * sync, and a write that fails for anything but want of room, abort the process; they are never tried
+ * again (fsyncgate). Want of room is waited for (journal_on_full).
  *
  * Beside the segments `sign-state` holds the highest own vote (no sync of its own, written after the
  * journal's); a journal that knows less than it was rolled back. Layouts and durability invariants:
@@ -10,6 +11,7 @@
 #ifndef FLEX_STORAGE_JOURNAL_H
 #define FLEX_STORAGE_JOURNAL_H
 
+#include "base/checked.h"
 #include "consensus/vote.h"
 
 struct journal;
@@ -76,8 +78,14 @@ void journal_append_certified(struct journal *journal, uint64_t view, const stru
 void journal_append_block(struct journal *journal, const struct block_header *header,
                           struct bytes_view body);
 /* One write and one fdatasync for all that was appended since the last; nothing if nothing was.
- * Aborts the process on failure. */
-void journal_sync(struct journal *journal);
+ * Aborts the process on failure. False if the wait for room was given up: then nothing that was appended
+ * since the last sync counts, nothing more can be written, and the caller must stop. */
+MUST_USE bool journal_sync(struct journal *journal);
+/* Called with `full` true each time that a write finds no room (ENOSPC, EDQUOT): it waits a while and
+ * returns true to try again, or false to give up; with `full` false once there was room again. Without
+ * one, and while the journal is being opened, a full disk is a failure like any other. */
+typedef bool (*journal_full_fn)(void *context, bool full);
+void journal_on_full(struct journal *journal, journal_full_fn on_full, void *context);
 /* Records at or below `floor_view` may go; call only when the chain database has synced it, and with
  * nothing appended since the last sync. Whole segments from the oldest on are deleted, never the one
  * that holds the latest own vote. */

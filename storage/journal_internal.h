@@ -62,6 +62,10 @@ struct journal {
     bool vote_pending;     /* this turn appended an own vote that is the latest: `sign.vote` */
     uint64_t vote_segment; /* where the latest own vote stands; 0 if there is none */
     struct sign_state sign;
+    journal_full_fn on_full; /* NULL: no waiting */
+    void *full_context;
+    bool waited;   /* since on_full was told that there is room */
+    bool given_up; /* on_full said so: nothing is written any more */
 };
 
 void journal_segment_name(char out[JOURNAL_NAME_SIZE], uint64_t number);
@@ -75,9 +79,9 @@ bool journal_vote_is_later(const struct vote *a, const struct vote *b);
 /* sign_state.c */
 enum journal_result sign_state_load(struct sign_state *out, int directory_fd,
                                     const struct hash *genesis, bool read_only, int *fd);
-/* Writes the next slot; no sync. Aborts the process on failure. */
-void sign_state_write(struct sign_state *state, int *fd, int directory_fd,
-                      const struct hash *genesis);
+/* Writes the next slot; no sync. 0, or the errno of a failure: then `state` is as it was. */
+int sign_state_write(struct sign_state *state, int *fd, int directory_fd,
+                     const struct hash *genesis);
 
 /* journal_scan.c: replays one segment's bytes. */
 struct segment_scan {

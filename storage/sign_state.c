@@ -95,21 +95,28 @@ enum journal_result sign_state_load(struct sign_state *out, int directory_fd,
     return any_bytes && !out->exists ? JOURNAL_DAMAGED : JOURNAL_OK;
 }
 
-void sign_state_write(struct sign_state *state, int *fd, int directory_fd,
-                      const struct hash *genesis)
+int sign_state_write(struct sign_state *state, int *fd, int directory_fd,
+                     const struct hash *genesis)
 {
     uint8_t bytes[SLOT_USED];
+    struct sign_state next = *state;
     if (*fd < 0) {
         *fd = openat(directory_fd, file_name, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-        if (*fd < 0 || storage_file_io->fsync(directory_fd) != 0) {
-            fatal_system("journal: sign-state cannot be created", errno);
+        if (*fd < 0) {
+            return errno;
+        }
+        if (storage_file_io->fsync(directory_fd) != 0) {
+            fatal_system("journal: sign-state's directory cannot be synced", errno);
         }
     }
-    state->sequence++;
-    state->exists = true;
-    slot_encode(bytes, state, genesis);
-    const off_t at = (off_t)(state->sequence % SIGN_STATE_SLOTS) * SIGN_STATE_SLOT_SIZE;
-    if (storage_file_io->pwrite(*fd, bytes, sizeof bytes, at) != (ssize_t)sizeof bytes) {
-        fatal_environment("journal: sign-state cannot be written");
+    next.sequence++;
+    next.exists = true;
+    slot_encode(bytes, &next, genesis);
+    const off_t at = (off_t)(next.sequence % SIGN_STATE_SLOTS) * SIGN_STATE_SLOT_SIZE;
+    const ssize_t wrote = storage_file_io->pwrite(*fd, bytes, sizeof bytes, at);
+    if (wrote != (ssize_t)sizeof bytes) {
+        return wrote < 0 ? errno : ENOSPC;
     }
+    *state = next;
+    return 0;
 }

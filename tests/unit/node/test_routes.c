@@ -149,6 +149,12 @@ static void readiness_follows_the_status(void **state)
     bad.store_full = true;
     assert_non_null(strstr(node_status_unready(&bad, true, 3), "full"));
     bad = good;
+    bad.journal_full = true;
+    assert_non_null(strstr(node_status_unready(&bad, true, 3), "full"));
+    bad = good;
+    bad.damaged_reads = 1;
+    assert_non_null(strstr(node_status_unready(&bad, true, 3), "damaged"));
+    bad = good;
     bad.started = false;
     assert_non_null(node_status_unready(&bad, true, 3));
     bad = good;

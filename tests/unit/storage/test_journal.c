@@ -150,7 +150,7 @@ static void full_turn(struct journal *journal, uint64_t view)
     journal_append_peer_vote(journal, &peer);
     append_certificate(journal, view);
     journal_append_certified(journal, view, &id);
-    journal_sync(journal);
+    assert_true(journal_sync(journal));
 }
 
 static void segment_path_name(char out[JOURNAL_NAME_SIZE], uint64_t number)
@@ -194,11 +194,11 @@ static void test_full_blocks_fit_and_rotate_segments(void **state)
     for (uint64_t view = 1; view <= 6; view++) {
         append_block(journal, view, LIMIT_BLOCK_BODY_BYTES);
     }
-    journal_sync(journal);
+    assert_true(journal_sync(journal));
     for (uint64_t view = 7; view <= 12; view++) {
         append_block(journal, view, LIMIT_BLOCK_BODY_BYTES);
         append_vote(journal, VOTE_NOTARIZE, view);
-        journal_sync(journal);
+        assert_true(journal_sync(journal));
     }
     assert_int_equal(journal->segment_count, 5);
     assert_true(journal_bytes(journal) > (uint64_t)12 * LIMIT_BLOCK_BODY_BYTES);
@@ -269,7 +269,7 @@ static void test_a_torn_turn_is_cut_at_every_byte(void **state)
     append_block(journal, 3, 40);
     journal_append_peer_vote(journal, &late);
     append_certificate(journal, 3);
-    journal_sync(journal);
+    assert_true(journal_sync(journal));
     journal_close(journal);
     unsigned char *whole = temp_file_read(setting->directory, name, &after);
     assert_true(after > before + 300);
@@ -282,7 +282,7 @@ static void test_a_torn_turn_is_cut_at_every_byte(void **state)
             journal = open_good(setting);
             assert_true(heard.count >= 10 && heard.count < 13);
             append_vote(journal, VOTE_NULLIFY, 4);
-            journal_sync(journal);
+            assert_true(journal_sync(journal));
             journal_close(journal);
             const size_t expected = heard.count + 1;
             journal = open_good(setting);
@@ -308,7 +308,7 @@ static void test_a_hole_in_the_last_turn_is_torn_not_damaged(void **state)
     const size_t before = (size_t)journal_bytes(journal);
     append_block(journal, 2, 6000);
     append_certificate(journal, 2);
-    journal_sync(journal);
+    assert_true(journal_sync(journal));
     journal_close(journal);
     unsigned char *bytes = temp_file_read(setting->directory, name, &size);
     memset(bytes + before + 1000, 0, 4096);
@@ -394,7 +394,7 @@ static void test_a_flipped_bit_in_the_middle_is_damage(void **state)
         assert_true(problem[0] != '\0');
         /* It can be appended to, in a segment of its own, and stays damaged. */
         append_certificate(journal, 9);
-        journal_sync(journal);
+        assert_true(journal_sync(journal));
         journal_prune(journal, 1000);
         journal_close(journal);
         assert_int_equal(open_at(&journal, &setting->config), JOURNAL_DAMAGED);
@@ -431,7 +431,7 @@ static void test_a_rolled_back_journal_is_noticed(void **state)
     temp_dir_copy(setting->directory, setting->spare);
     journal = open_good(setting);
     append_vote(journal, VOTE_FINALIZE, 1); /* the same view: a later kind counts as later */
-    journal_sync(journal);
+    assert_true(journal_sync(journal));
     journal_close(journal);
     /* The old journal comes back from a copy, sign-state does not. */
     unsigned char *sign = temp_file_read(setting->directory, "sign-state", &size);
@@ -445,7 +445,7 @@ static void test_a_rolled_back_journal_is_noticed(void **state)
         assert_non_null(journal);
         assert_int_equal(heard.count, 5 + i);
         append_certificate(journal, 9);
-        journal_sync(journal);
+        assert_true(journal_sync(journal));
         journal_close(journal);
     }
 }
@@ -585,7 +585,7 @@ static void test_failing_writes_and_syncs_stop_the_process(void **state)
     setting->config.segment_bytes = 512;
     struct journal *journal = open_good(setting);
     append_vote(journal, VOTE_NOTARIZE, 1);
-    journal_sync(journal);
+    assert_true(journal_sync(journal));
     journal_close(journal);
     temp_dir_copy(setting->directory, setting->spare);
     /* The records, sign-state, the next segment's header. */
@@ -600,6 +600,71 @@ static void test_failing_writes_and_syncs_stop_the_process(void **state)
     journal_close(journal);
 }
 
+struct full_disk {
+    uint32_t waits;      /* calls of the callback with a full disk */
+    uint32_t waits_most; /* then there is room, or it gives up */
+    uint32_t room;       /* calls that said there is room again */
+    bool gives_up;
+};
+
+static bool on_full(void *context, bool full)
+{
+    struct full_disk *disk = context;
+    if (!full) {
+        disk->room++;
+        return true;
+    }
+    if (++disk->waits == disk->waits_most) {
+        writes_left = 1000;
+        return !disk->gives_up;
+    }
+    return true;
+}
+
+static void append_turn(struct journal *journal, uint64_t view)
+{
+    append_block(journal, view, 40);
+    append_vote(journal, VOTE_NOTARIZE, view);
+    append_certificate(journal, view);
+}
+
+/* No room for the records, for sign-state, for the next segment's header: each is waited for, and then
+ * everything is there. Given up, nothing that was synced before is lost, and the journal is sound. */
+static void test_want_of_room_is_waited_for(void **state)
+{
+    struct setting *setting = *state;
+    setting->config.segment_bytes = 512;
+    for (size_t round = 0; round < 6; round++) {
+        struct full_disk disk = {.waits_most = 3, .gives_up = round >= 3};
+        struct file_io io;
+        temp_dir_empty(setting->directory);
+        struct journal *journal = open_good(setting);
+        append_vote(journal, VOTE_NOTARIZE, 1);
+        assert_true(journal_sync(journal));
+        journal_on_full(journal, on_full, &disk);
+        replace_io(&io);
+        io.pwrite = counting_pwrite;
+        writes_left = round % 3;
+        append_turn(journal, 2);
+        assert_int_equal(journal_sync(journal), !disk.gives_up);
+        if (!disk.gives_up) {
+            append_turn(journal, 3);
+            assert_true(journal_sync(journal));
+        } else {
+            assert_false(journal_sync(journal));
+        }
+        storage_file_io = real;
+        assert_int_equal(disk.waits, 3);
+        assert_int_equal(disk.room, disk.gives_up ? 0 : 1);
+        journal_close(journal);
+        journal = open_good(setting);
+        assert_int_equal(heard.count, !disk.gives_up ? 7 : round == 3 ? 1 : 4);
+        append_vote(journal, VOTE_NULLIFY, 9);
+        assert_true(journal_sync(journal));
+        journal_close(journal);
+    }
+}
+
 static void test_short_writes_are_completed(void **state)
 {
     const struct setting *setting = *state;
@@ -610,7 +675,7 @@ static void test_short_writes_are_completed(void **state)
     for (uint64_t view = 1; view <= 3; view++) {
         append_block(journal, view, 5000);
     }
-    journal_sync(journal);
+    assert_true(journal_sync(journal));
     storage_file_io = real;
     journal_close(journal);
     journal = open_good(setting);
@@ -646,7 +711,7 @@ static void test_power_cuts_at_every_byte_of_two_turns(void **state)
         assert_true(heard.count >= 5 && heard.count <= 15);
         assert_true(status == 42 || heard.count == 15);
         append_vote(journal, VOTE_NULLIFY, 9);
-        journal_sync(journal);
+        assert_true(journal_sync(journal));
         journal_close(journal);
     }
     assert_true(bytes_left > 1500);
@@ -774,6 +839,7 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(test_failing_writes_and_syncs_stop_the_process, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(test_want_of_room_is_waited_for, setup, teardown),
         cmocka_unit_test_setup_teardown(test_short_writes_are_completed, setup, teardown),
         cmocka_unit_test_setup_teardown(test_power_cuts_at_every_byte_of_two_turns, setup,
                                         teardown),
