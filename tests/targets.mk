@@ -21,6 +21,7 @@ test: ## install what is missing, build, run a tier of every kind of test
 
 test-all: test nemesis soak tidy model ctime determinism ## every tier whole
 	@$(MAKE) --no-print-directory sim SEEDS=20000
+	@$(MAKE) --no-print-directory sim-epochs SEEDS=5000
 	@$(MAKE) --no-print-directory sim-mutants
 	@$(MAKE) --no-print-directory sim-twins
 	@$(MAKE) --no-print-directory fuzz SECONDS=900

@@ -2,9 +2,12 @@
 SEEDS ?= 1000
 SIM := $(BUILD)/bin/flexsim
 
-.PHONY: sim sim-mutants sim-twins sim-test
+.PHONY: sim sim-epochs sim-mutants sim-twins sim-test
 sim: $(SIM) ## simulate SEEDS=1000 clusters of 4 validators, a fifth as many of 7, on both cores
 	@tests/sim/run_seeds.sh $(SIM) $(SEEDS)
+
+sim-epochs: $(SIM) ## validator sets that change, in every run: SEEDS=1000 of 4 validators, of 5 to 31, tours
+	@tests/sim/run_epochs.sh $(SIM) $(SEEDS)
 
 sim-mutants: $(SIM) ## switch off rules one by one: each must be caught within 800 seeds
 	@tests/sim/run_mutants.sh $(SIM) 800

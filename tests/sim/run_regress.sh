@@ -45,6 +45,7 @@ expect 1 --seed 1 --seeds 60 --byzantine 2 --persona twin
 expect 1 --nodes 7 --seed 1 --seeds 5 --byzantine 3 --persona colluder
 expect 1 --nodes 7 --seed 101 --seeds 80 --byzantine 3 --persona twin
 expect 1 --seed 1 --seeds 10 --mutant small-quorum
+expect 1 --seed 1 --seeds 5 --byzantine 2 --persona colluder --epochs always
 expect 3 --seed 1 --seeds 10 --mutant leader-ignores-mempool
 
 for arguments in "--seed 7 --seeds 20" "--nodes 7 --seed 3 --seeds 5 --json"; do

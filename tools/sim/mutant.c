@@ -42,6 +42,8 @@ static const struct {
                                            0},
     [SIM_MUTANT_TRUST_OLD_DISK] = {"trust-old-disk", "a start asks nobody for the own highest vote",
                                    0},
+    [SIM_MUTANT_PAST_BOUNDARY] = {"past-boundary", "blocks above an epoch's last one are decided",
+                                  BFT_MUTANT_PAST_BOUNDARY},
 };
 
 bool sim_mutant(const struct sim *sim, enum sim_mutant_kind mutant)

@@ -23,6 +23,8 @@ enum sim_mutant_kind {
     SIM_MUTANT_NO_SIGN_STATE,
     SIM_MUTANT_LEADER_IGNORES_MEMPOOL,
     SIM_MUTANT_TRUST_OLD_DISK,
+    /* Where sets change. */
+    SIM_MUTANT_PAST_BOUNDARY,
     SIM_MUTANT_COUNT
 };
 

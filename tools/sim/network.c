@@ -46,6 +46,14 @@ static bool proof_goes_astray(const struct sim *sim, int to, const struct sim_fr
     return nullification == (to % 2 == 0);
 }
 
+/* Blocks are notarized, one on the other, and none is known to be final: what ends an epoch is proven
+ * final by descendants then, if at all. */
+static bool is_of_finality(const struct sim_frame *frame)
+{
+    return frame->size >= 2 && frame->bytes[1] == VOTE_FINALIZE &&
+           (frame->bytes[0] == MESSAGE_VOTE || frame->bytes[0] == MESSAGE_CERTIFICATE);
+}
+
 /* Scenario 13: one node hears of views above its own only, never how the others got there. */
 static bool is_of_the_past(const struct sim *sim, int to, const struct sim_frame *frame)
 {
@@ -76,6 +84,9 @@ static bool is_lost(struct sim *sim, int from, int to, const struct sim_frame *f
         if (sim->nodes[from].validator == leader || sim->nodes[to].validator == leader)
             return true;
     }
+    if (weather->finalize_loss > 0 && is_of_finality(frame) &&
+        sim_chance(sim, weather->finalize_loss))
+        return true;
     if (type <= MESSAGE_TRANSACTION && weather->kind_loss[type] > 0 &&
         sim_chance(sim, weather->kind_loss[type]))
         return true;

@@ -291,7 +291,8 @@ struct sim_weather {
     int future_node;       /* hears future views only; -1: none */
     bool isolating_leader;
     bool splitting_proofs;
-    bool isolated; /* nobody hears anybody */
+    uint32_t finalize_loss; /* permille of votes to finalize, and of finalizations */
+    bool isolated;          /* nobody hears anybody */
     bool healed;
 };
 

@@ -59,6 +59,8 @@ static void plan_network(struct sim *sim)
         uint64_t kind = 1 + sim_below(sim, MESSAGE_TRANSACTION);
         weather->kind_loss[kind] = (uint32_t)sim_between(sim, 300, 1000);
     }
+    if (sim->changes_set && sim_chance(sim, 350))
+        weather->finalize_loss = (uint32_t)sim_between(sim, 500, 950);
     if (sim->config.epochs == SIM_EPOCHS_TOUR)
         calm_down(weather);
 }
