@@ -18,6 +18,7 @@ static const uint64_t map_bytes_default = (uint64_t)64 << 30;
 static const uint64_t snapshot_blocks_default = 10000;
 static const uint64_t keep_blocks_default = 10000;
 _Static_assert(NODE_KEEP_DAYS_MIN > 60, "limit_meter_batch_ms and limit_proof_deadline_ms in days");
+static const uint64_t map_bytes_max_default = (uint64_t)1 << 40;
 static const uint64_t map_bytes_min = (uint64_t)256 << 10;
 
 static const char *const log_level_texts[] = {"trace", "debug", "info", "unusual", "broken"};
@@ -54,6 +55,7 @@ void node_config_init(struct node_config *config, const char *home)
     snprintf(config->tls_key, sizeof config->tls_key, "%s", "tls/node.key");
     config->log_level = LOG_INFO;
     config->map_bytes = map_bytes_default;
+    config->map_bytes_max = map_bytes_max_default;
     config->snapshot_blocks = snapshot_blocks_default;
     config->keep_blocks = keep_blocks_default;
 }
@@ -197,6 +199,19 @@ static bool parse_numbers(struct node_config *config, const cJSON *root,
         if (!json_u64(&config->map_bytes, root, "map_bytes") || config->map_bytes < map_bytes_min)
             return refuse(problem, "\"map_bytes\" must be a decimal string, at least 256 KiB");
     }
+    if (cJSON_GetObjectItemCaseSensitive(root, "map_bytes_max") != NULL) {
+        if (!json_u64(&config->map_bytes_max, root, "map_bytes_max") ||
+            config->map_bytes_max < config->map_bytes)
+            return refuse(problem,
+                          "\"map_bytes_max\" must be a decimal string, at least map_bytes");
+    }
+    if (cJSON_GetObjectItemCaseSensitive(root, "map_bytes_step") != NULL) {
+        if (!json_u64(&config->map_bytes_step, root, "map_bytes_step") ||
+            config->map_bytes_step < map_bytes_min)
+            return refuse(problem, "\"map_bytes_step\" must be a decimal string, at least 256 KiB");
+    }
+    if (config->map_bytes_max < config->map_bytes)
+        config->map_bytes_max = config->map_bytes;
     if (cJSON_GetObjectItemCaseSensitive(root, "workers") != NULL) {
         if (!json_u32(&config->workers, root, "workers") || config->workers < 1 ||
             config->workers > NODE_WORKERS_MAX)
@@ -246,22 +261,10 @@ static bool parse_retention(struct node_config *config, const cJSON *root,
 static bool parse_root(struct node_config *config, const cJSON *root,
                        char problem[NODE_PROBLEM_SIZE])
 {
-    static const char *const known[] = {"role",
-                                        "name",
-                                        "genesis",
-                                        "listen_p2p",
-                                        "listen_api",
-                                        "peers",
-                                        "tls",
-                                        "log",
-                                        "clock_offset_file",
-                                        "map_bytes",
-                                        "workers",
-                                        "sync",
-                                        "snapshot_blocks",
-                                        "keep_days",
-                                        "keep_blocks",
-                                        NULL};
+    static const char *const known[] = {
+        "role",    "name", "genesis",           "listen_p2p", "listen_api",    "peers",
+        "tls",     "log",  "clock_offset_file", "map_bytes",  "map_bytes_max", "map_bytes_step",
+        "workers", "sync", "snapshot_blocks",   "keep_days",  "keep_blocks",   NULL};
     if (!cJSON_IsObject(root))
         return refuse(problem, "must be one JSON object");
     const char *unknown = json_unknown_key(root, known);
@@ -345,6 +348,10 @@ static cJSON *config_to_json(const struct node_config *config)
         cJSON_AddStringToObject(root, "clock_offset_file", config->clock_offset_file);
     if (config->map_bytes != map_bytes_default)
         json_add_u64(root, "map_bytes", config->map_bytes);
+    if (config->map_bytes_max != map_bytes_max_default)
+        json_add_u64(root, "map_bytes_max", config->map_bytes_max);
+    if (config->map_bytes_step != 0)
+        json_add_u64(root, "map_bytes_step", config->map_bytes_step);
     if (config->workers != 0)
         cJSON_AddNumberToObject(root, "workers", config->workers);
     if (config->sync_snapshot)

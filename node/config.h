@@ -41,6 +41,8 @@ struct node_config {
     bool log_json;
     char clock_offset_file[NODE_PATH_MAX]; /* empty: none */
     uint64_t map_bytes;
+    uint64_t map_bytes_max;
+    uint64_t map_bytes_step;  /* 0: a full map is doubled */
     uint32_t workers;         /* 0: by the number of processors */
     bool sync_snapshot;       /* an empty home begins with a snapshot; else it replays all blocks */
     uint64_t snapshot_blocks; /* a snapshot at each height that this divides; 0: none */

@@ -243,6 +243,8 @@ static bool open_new(struct repair *repair, const struct genesis *genesis, const
     char fault[160] = "";
     const struct store_config store = {.directory = new_path,
                                        .map_bytes = repair->config->map_bytes,
+                                       .map_bytes_max = repair->config->map_bytes_max,
+                                       .map_bytes_step = repair->config->map_bytes_step,
                                        .genesis = repair->genesis_hash};
     empty_new(new_path);
     const enum store_result result = store_open(&repair->store, &store);

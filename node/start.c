@@ -94,8 +94,11 @@ static int open_store(struct node *node)
     char path[NODE_PATH_MAX];
     if (!node_config_path(path, &node->config, "data"))
         return refuse(FLEXD_BAD_USAGE, "", "the home's name is too long");
-    struct store_config store = {
-        .directory = path, .map_bytes = node->config.map_bytes, .genesis = node->genesis_hash};
+    struct store_config store = {.directory = path,
+                                 .map_bytes = node->config.map_bytes,
+                                 .map_bytes_max = node->config.map_bytes_max,
+                                 .map_bytes_step = node->config.map_bytes_step,
+                                 .genesis = node->genesis_hash};
     enum store_result result = store_open(&node->store, &store);
     if (result == STORE_LOCKED)
         return refuse(FLEXD_ALREADY_RUNS, path, "another process runs this home");

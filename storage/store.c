@@ -209,6 +209,7 @@ enum store_result store_open(struct store **out, const struct store_config *conf
     store->genesis = config->genesis;
     store->floor = (struct store_floor){.headers = 1, .bodies = 1};
     store->map_bytes = config->map_bytes != 0 ? config->map_bytes : map_bytes_default;
+    store->map_bytes_step = config->map_bytes_step;
     store->map_bytes_max =
         config->map_bytes_max != 0 ? config->map_bytes_max : map_bytes_max_default;
     store->disk_reserve = config->disk_reserve != 0 ? config->disk_reserve : disk_reserve_default;
@@ -395,11 +396,13 @@ static bool wait_for_snapshots(struct store *store)
     return true;
 }
 
-/* Doubles the map. False if it may not, or if a snapshot is in the way. */
+/* Grows the map by its step. False if it may not, or if a snapshot is in the way. */
 static bool grow_map(struct store *store)
 {
-    const size_t wanted =
-        store->map_bytes <= store->map_bytes_max / 2 ? store->map_bytes * 2 : store->map_bytes_max;
+    const size_t step = store->map_bytes_step != 0 ? store->map_bytes_step : store->map_bytes;
+    const bool fits =
+        step <= store->map_bytes_max && store->map_bytes <= store->map_bytes_max - step;
+    const size_t wanted = fits ? store->map_bytes + step : store->map_bytes_max;
     if (wanted <= store->map_bytes) {
         return false;
     }
@@ -467,7 +470,7 @@ enum store_result store_write(struct store *store, const char *what, store_write
         return STORE_FULL;
     }
     int code = write_once(store, write, context);
-    /* Ends: each round doubles the map, up to its largest. */
+    /* Ends: each round grows the map, up to its largest. */
     while (code == MDB_MAP_FULL && grow_map(store)) {
         code = write_once(store, write, context);
     }

@@ -41,7 +41,8 @@ const char *store_result_text(enum store_result result);
 struct store_config {
     const char *directory; /* made if missing, mode 0700 */
     size_t map_bytes;      /* LMDB's map: address space, not memory; 0 = 64 GiB */
-    size_t map_bytes_max;  /* a full map is doubled up to this; 0 = 1 TiB */
+    size_t map_bytes_max;  /* a full map grows up to this; 0 = 1 TiB */
+    size_t map_bytes_step; /* by so much at a time; 0: it is doubled */
     struct hash genesis;   /* the chain; a store of another one is MISMATCH */
     uint64_t disk_reserve; /* a commit that would leave less free on the disk is FULL, so that no
                               write is ever cut off in its middle; 0 = 64 MiB */

@@ -45,6 +45,7 @@ struct store {
     int lock_fd;
     size_t map_bytes;
     size_t map_bytes_max;
+    size_t map_bytes_step; /* 0: doubling */
     uint64_t disk_reserve;
     struct hash genesis;
     struct store_tip tip;

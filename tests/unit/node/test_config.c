@@ -113,6 +113,8 @@ static void every_fault_is_named(void **state)
         {"{" NEEDED ",\"log\":{\"json\":1}}", "json"},
         {"{" NEEDED ",\"map_bytes\":65536}", "map_bytes"},
         {"{" NEEDED ",\"map_bytes\":\"65536\"}", "map_bytes"},
+        {"{" NEEDED ",\"map_bytes_max\":\"65536\"}", "map_bytes_max"},
+        {"{" NEEDED ",\"map_bytes_step\":\"65536\"}", "map_bytes_step"},
         {"{" NEEDED ",\"workers\":0}", "workers"},
         {"{" NEEDED ",\"workers\":65}", "workers"},
         {"{" NEEDED ",\"workers\":\"2\"}", "workers"},
@@ -140,7 +142,8 @@ static void what_is_saved_is_loaded(void **state)
     char problem[NODE_PROBLEM_SIZE] = "";
     assert_true(parse(&saved,
                       "{" NEEDED ",\"peers\":[{\"key\":\"" KEY_B "\",\"address\":\"h:1\"}],"
-                      "\"workers\":3,\"map_bytes\":\"33554432\",\"clock_offset_file\":\"o\"}",
+                      "\"workers\":3,\"map_bytes\":\"33554432\",\"map_bytes_max\":\"67108864\","
+                      "\"map_bytes_step\":\"1048576\",\"clock_offset_file\":\"o\"}",
                       problem));
     assert_true(node_config_save(&saved, problem));
     assert_true(node_config_load(&loaded, directory, problem));

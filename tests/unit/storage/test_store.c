@@ -444,6 +444,37 @@ static void *hold_a_while(void *context)
     return NULL;
 }
 
+static void test_a_map_grows_by_its_step_and_goes_on_after_a_larger_limit(void **state)
+{
+    struct setting *setting = *state;
+    setting->config.map_bytes = 512 << 10;
+    setting->config.map_bytes_step = 256 << 10;
+    setting->config.map_bytes_max = 1152 << 10;
+    struct store *store = open_good(setting);
+    size_t sizes = 0;
+    enum store_result result = STORE_OK;
+    for (size_t before = store->map_bytes; result == STORE_OK; before = store->map_bytes) {
+        result = commit_next(setting, store, 2000);
+        assert_true(store->map_bytes == before || store->map_bytes == before + (256 << 10) ||
+                    store->map_bytes == setting->config.map_bytes_max);
+        sizes += store->map_bytes != before ? 1 : 0;
+    }
+    assert_int_equal(result, STORE_FULL);
+    assert_int_equal(sizes, 3);
+    assert_int_equal(store->map_bytes, setting->config.map_bytes_max);
+    const struct store_tip before = *store_tip(store);
+    blocks_check_all(store);
+    store_close(store);
+    setting->config.map_bytes_max = (size_t)64 << 20;
+    store = open_good(setting);
+    assert_same_tip(store_tip(store), &before);
+    for (int i = 0; i < 40; i++) {
+        assert_int_equal(commit_next(setting, store, 2000), STORE_OK);
+    }
+    blocks_check_all(store);
+    store_close(store);
+}
+
 static void test_growing_waits_for_snapshots(void **state)
 {
     struct setting *setting = *state;
@@ -541,6 +572,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_kill_at_any_moment_loses_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(test_flipped_bytes_are_noticed, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_full_map_changes_nothing, setup, teardown),
+        cmocka_unit_test_setup_teardown(
+            test_a_map_grows_by_its_step_and_goes_on_after_a_larger_limit, setup, teardown),
         cmocka_unit_test_setup_teardown(test_growing_waits_for_snapshots, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_disk_below_its_reserve_changes_nothing, setup,
                                         teardown),
