@@ -6,10 +6,13 @@
  * A line is put together in a buffer of its own and written by one call under one lock, so lines of
  * several threads never mix. Control characters, which may come from a peer's text, are replaced,
  * so nobody can forge a second line. Lines over LINE_SIZE are cut. Lines of level unusual and
- * broken carry that word after the '>' for an operator's eye and for grep. Absent on purpose:
+ * broken carry that word after the '>' for an operator's eye and for grep. A stream that
+ * would make us wait loses lines instead, and a later one says how many. Absent on purpose:
  * rotation, files, syslog; whoever starts the process owns the stream. */
 #include "base/log.h"
 
+#include <limits.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -31,6 +34,7 @@ static _Atomic int log_least = LOG_INFO;
 static _Atomic uint64_t log_height;
 static _Atomic uint64_t log_view;
 static _Atomic uint64_t log_broken;
+static uint64_t log_lost; /* lines, since one was written; under the lock */
 
 static void replace_controls(char *text)
 {
@@ -50,6 +54,7 @@ void log_open(FILE *stream, const char *node, enum log_level least, bool json)
     log_node[length] = '\0';
     replace_controls(log_node);
     log_json = json;
+    log_lost = 0;
     atomic_store(&log_least, (int)least);
     pthread_mutex_unlock(&log_lock);
 }
@@ -82,6 +87,35 @@ static void write_escaped(FILE *stream, const char *text)
     }
 }
 
+/* With the lock held. */
+static void write_line(FILE *stream, enum log_level level, const char *time, const char *line)
+{
+    unsigned long long height = atomic_load(&log_height), view = atomic_load(&log_view);
+    if (log_json) {
+        fprintf(stream, "{\"time\":\"%s\",\"node\":\"", time);
+        write_escaped(stream, log_node);
+        fprintf(stream, "\",\"height\":%llu,\"view\":%llu,\"level\":\"%s\",\"line\":\"", height,
+                view, level_names[level]);
+        write_escaped(stream, line);
+        fputs("\"}\n", stream);
+    } else {
+        bool marked = level >= LOG_UNUSUAL;
+        fprintf(stream, "%s %s %llu/%llu > %s%s%s\n", time, log_node, height, view,
+                marked ? level_names[level] : "", marked ? ": " : "", line);
+    }
+    fflush(stream);
+}
+
+/* False if writing would wait: a pipe that is full because its reader has stopped. Whoever holds the
+ * lock, the consensus loop too, would wait with it. A pipe that polls as writable takes PIPE_BUF bytes,
+ * which is more than a line with all its escapes and the one about lost lines before it. */
+static bool takes_a_line(FILE *stream)
+{
+    struct pollfd output = {.fd = fileno(stream), .events = POLLOUT};
+    return output.fd < 0 || poll(&output, 1, 0) != 0;
+}
+_Static_assert(PIPE_BUF >= 2 * (LINE_SIZE + NODE_SIZE) + TIME_SIZE + 512, "a line fits");
+
 void log_line(enum log_level level, const char *format, ...)
 {
     if (level == LOG_BROKEN) {
@@ -98,23 +132,21 @@ void log_line(enum log_level level, const char *format, ...)
     replace_controls(line);
     char time[TIME_SIZE];
     time_text(time);
-    unsigned long long height = atomic_load(&log_height), view = atomic_load(&log_view);
 
     pthread_mutex_lock(&log_lock);
     FILE *stream = log_stream != NULL ? log_stream : stderr;
-    if (log_json) {
-        fprintf(stream, "{\"time\":\"%s\",\"node\":\"", time);
-        write_escaped(stream, log_node);
-        fprintf(stream, "\",\"height\":%llu,\"view\":%llu,\"level\":\"%s\",\"line\":\"", height,
-                view, level_names[level]);
-        write_escaped(stream, line);
-        fputs("\"}\n", stream);
+    if (!takes_a_line(stream)) {
+        log_lost++;
     } else {
-        bool marked = level >= LOG_UNUSUAL;
-        fprintf(stream, "%s %s %llu/%llu > %s%s%s\n", time, log_node, height, view,
-                marked ? level_names[level] : "", marked ? ": " : "", line);
+        if (log_lost > 0) {
+            char lost[LINE_SIZE];
+            snprintf(lost, sizeof lost, "log: nobody read it for a while -> %llu lines lost",
+                     (unsigned long long)log_lost);
+            log_lost = 0;
+            write_line(stream, LOG_UNUSUAL, time, lost);
+        }
+        write_line(stream, level, time, line);
     }
-    fflush(stream);
     pthread_mutex_unlock(&log_lock);
 }
 

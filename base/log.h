@@ -14,6 +14,8 @@ enum log_level { LOG_TRACE, LOG_DEBUG, LOG_INFO, LOG_UNUSUAL, LOG_BROKEN };
 void log_open(FILE *stream, const char *node, enum log_level least, bool json);
 /* What the lines that follow stand at. */
 void log_at(uint64_t height, uint64_t view);
+/* Never waits for the stream: a line that a full pipe has no room for is lost, and the next that is
+ * written is preceded by one that says how many were. */
 void log_line(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* False if `text` names no level. */
 bool log_level_from_text(enum log_level *out, const char *text);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cjson/cJSON.h>
 #include <cmocka.h>
@@ -165,12 +166,52 @@ static void test_lines_of_threads_stay_whole(void **state)
     close_stream(stream);
 }
 
+/* A pipe that nobody reads: whoever logs goes on, and the first line that fits again is preceded by the
+ * number of those that did not. */
+static void test_a_reader_that_stops(void **state)
+{
+    (void)state;
+    enum { SPOKEN = 3000 };
+    static char text[1 << 20];
+    int ends[2];
+    assert_int_equal(pipe(ends), 0);
+    FILE *stream = fdopen(ends[1], "w");
+    assert_non_null(stream);
+    log_open(stream, "dso", LOG_INFO, false);
+    for (int i = 0; i < SPOKEN; i++) {
+        log_line(LOG_INFO, "a line of a common length, as there are many: %d", i);
+    }
+    const ssize_t size = read(ends[0], text, sizeof text - 1);
+    assert_true(size > 0);
+    unsigned lines = 0;
+    for (ssize_t i = 0; i < size; i++) {
+        lines += text[i] == '\n';
+    }
+    assert_true(lines > 100 && lines < SPOKEN && text[size - 1] == '\n');
+    log_line(LOG_INFO, "afterwards");
+    const ssize_t more = read(ends[0], text, sizeof text - 1);
+    assert_true(more > 0);
+    text[more] = '\0';
+    char expected[64];
+    snprintf(expected, sizeof expected, "-> %u lines lost\n", SPOKEN - lines);
+    const char *lost = strstr(text, expected);
+    assert_non_null(lost);
+    assert_non_null(strstr(lost, "afterwards\n"));
+    log_open(stderr, "-", LOG_BROKEN, false);
+    fclose(stream);
+    (void)close(ends[0]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_text_line),        cmocka_unit_test(test_levels),
-        cmocka_unit_test(test_json_line),        cmocka_unit_test(test_nobody_forges_a_line),
-        cmocka_unit_test(test_long_text_is_cut), cmocka_unit_test(test_lines_of_threads_stay_whole),
+        cmocka_unit_test(test_text_line),
+        cmocka_unit_test(test_levels),
+        cmocka_unit_test(test_json_line),
+        cmocka_unit_test(test_nobody_forges_a_line),
+        cmocka_unit_test(test_long_text_is_cut),
+        cmocka_unit_test(test_lines_of_threads_stay_whole),
+        cmocka_unit_test(test_a_reader_that_stops),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
