@@ -42,6 +42,50 @@ def log_disk_full(c):
     c.finish()
 
 
+@scenario
+def log_reader_stuck(c):
+    """30: the reader of the logs stops reading, and the pipe is full: lines are lost, and nothing waits
+    for them; when it reads again it hears how many were lost."""
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    try:
+        while os.write(writing, bytes(4096)) > 0:
+            pass
+    except BlockingIOError:
+        os.set_blocking(writing, True)
+    for node in c.nodes:
+        node.log_to = writing
+    try:
+        c.start()
+        for a in range(4):  # each lost link is a line
+            for b in range(a):
+                c.network.reset(a, b)
+        c.progress("with logs that nobody reads", blocks=10)
+        c.load_goes_on("with logs that nobody reads", count=20)
+        os.set_blocking(reading, False)
+        heard = b""
+        limit = time.monotonic() + 20
+        while b"lines lost" not in heard:
+            if time.monotonic() > limit:
+                raise Failure(f"no node says that lines were lost: {heard[-300:]}")
+            c.network.reset(*c.random.sample(range(4), 2))
+            settle(c, 0.2, 0.5)
+            try:
+                heard += os.read(reading, 1 << 20).strip(b"\0")
+            except BlockingIOError:
+                pass
+        c.no_one_died()
+        for node in c.nodes:
+            node.terminate()
+            node.log_to = None
+            node.start()
+    finally:
+        os.close(reading)
+        os.close(writing)
+    c.wait_ready()
+    c.finish()
+
+
 # --- the database's map ----------------------------------------------------------------------------
 
 @scenario
