@@ -19,7 +19,7 @@ test: ## install what is missing, build, run a tier of every kind of test
 	@$(MAKE) --no-print-directory day
 	@echo "make test: passed"
 
-test-all: test nemesis soak tidy model ctime determinism ## every tier whole
+test-all: test nemesis integrity soak tidy model ctime determinism ## every tier whole
 	@$(MAKE) --no-print-directory sim SEEDS=20000
 	@$(MAKE) --no-print-directory sim-epochs SEEDS=5000
 	@$(MAKE) --no-print-directory sim-mutants
@@ -47,13 +47,20 @@ $(BUILD)/tests/bench/bench_audit: $(BUILD)/obj/tests/bench/bench_audit.o $(TESTL
 	@mkdir -p $(@D)
 	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(EXT_tools)
 
-.PHONY: bench bench-clear bench-audit
-bench: bench-clear bench-audit ## what things cost, as ratios that hold on any machine
+$(BUILD)/tests/bench/bench_check: $(BUILD)/obj/tests/bench/bench_check.o $(TESTLIB_node) $(TEST_LIB_OBJECTS) $(LINK_node)
+	@mkdir -p $(@D)
+	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(EXT_node)
+
+.PHONY: bench bench-clear bench-audit bench-check
+bench: bench-clear bench-audit bench-check ## what things cost, as ratios that hold on any machine
 bench-clear: $(BUILD)/tests/bench/bench_clear
 	@$<
 
 bench-audit: $(BUILD)/tests/bench/bench_audit ## flex audit verify against the bound that signatures set; COUNT=n transactions
 	@$< $(or $(COUNT),40000)
+
+bench-check: $(BUILD)/tests/bench/bench_check ## flexd check: records per second; BLOCKS=n
+	@$< $(or $(BLOCKS),300)
 
 compilers: all ## the whole tree once more under clang, warnings as errors
 	@$(MAKE) --no-print-directory -j2 BUILD=$(BUILD)/clang CC=clang all $(patsubst $(BUILD)/%,$(BUILD)/clang/%,$(UNIT_TESTS))
@@ -116,6 +123,11 @@ $(BUILD)/tests/e2e/%: $(BUILD)/obj/tests/e2e/helpers/%.o $(LINK_node)
 
 e2e: all library $(E2E_HELPERS) ## real processes: clusters, kill -9, bad input over the wire
 	@tests/run_e2e.sh $(BUILD)
+
+.PHONY: integrity
+integrity: all $(BUILD)/tests/unit/node/test_store_check ## many flipped bits in databases: found or harmless, never a wrong answer; FLIPS=n
+	@FLIPS=$(or $(FLIPS),5000) $(BUILD)/tests/unit/node/test_store_check
+	@tests/e2e/integrity.py $(BUILD) --flips $(or $(COPIES),150)
 
 .PHONY: nemesis
 nemesis: all $(E2E_HELPERS) ## every fault scenario on real processes; SEED=1
