@@ -19,6 +19,7 @@
 #include "tests/fuzz/lib/proof_world.h"
 #include "tests/fuzz/lib/sample.h"
 #include "tests/lib/node/chain_world.h"
+#include "tests/lib/verify/digest_world.h"
 #include "tools/wallet.h"
 
 enum { SEED_BYTES = 256 * 1024 };
@@ -239,6 +240,33 @@ static void storage(void)
     save("audit", "tile");
 }
 
+/* The frozen history's notes and proof files, for the note parser and for the library. */
+static void verified(void)
+{
+    static const char genesis_kind = 0, proof_kind = 1, note_kind = 2;
+    const struct digest_world *world = digest_world();
+    const char *notes[] = {world->plain, world->walked, world->cosigned};
+    const char *proofs[] = {world->balance, world->absent, world->block, world->log};
+    char name[16], vkey[NOTE_VKEY_MAX];
+    for (int i = 0; i < 3; i++) {
+        (void)snprintf(name, sizeof name, "note%d", i);
+        text("note", name, "", 0, notes[i]);
+        text("flexverify", name, &note_kind, 1, notes[i]);
+    }
+    for (int i = 0; i < 4; i++) {
+        (void)snprintf(name, sizeof name, "proof%d", i);
+        text("flexverify", name, &proof_kind, 1, proofs[i]);
+    }
+    note_witness_to_text(vkey, &world->witness);
+    text("note", "witness", "", 0, vkey);
+    cJSON *object = genesis_to_json(&world->genesis);
+    char *json = cJSON_PrintUnformatted(object);
+    MUST(json != NULL);
+    text("flexverify", "genesis", &genesis_kind, 1, json);
+    cJSON_free(json);
+    cJSON_Delete(object);
+}
+
 static void files(void)
 {
     struct genesis genesis;
@@ -368,6 +396,7 @@ int main(int argc, char **argv)
     links();
     storage();
     files();
+    verified();
     words();
     scripts();
     return 0;
