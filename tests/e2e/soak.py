@@ -161,11 +161,20 @@ def full_disk(c):
 
 
 @action
+def full_journal(c):
+    """no room for the vote journal, and room again"""
+    node = c.random.choice(c.nodes)
+    node.set_faults(journal_errno=errno.ENOSPC)
+    settle(c, 2, 8)
+    node.clear_faults()
+
+
+@action
 def failing_disk(c):
     """a node whose journal cannot be written stops, and starts again when it can"""
     node = victim(c)
     node.expected_down = True
-    node.set_faults(journal_errno=c.random.choice([errno.ENOSPC, errno.EIO, errno.EROFS]))
+    node.set_faults(journal_errno=c.random.choice([errno.EIO, errno.EROFS]))
     if node.exit_code(60) != -signal.SIGABRT:
         raise Failure(f"{node.name}: a failed write ended with {node.process.returncode}")
     node.clear_faults()
