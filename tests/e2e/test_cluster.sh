@@ -145,7 +145,7 @@ wanted=$(root 2)
 for i in 1 3 4 5; do expect "block $common on $i" "$wanted" "$(root $i)"; done
 for i in 1 2 3 4 5; do
     grep -qx 'flexd_log_broken_lines 0' <<<"$(get $i /metrics)" || fail "n$i logged a broken line"
-    get $i /metrics | grep -qx 'flexd_strikes 0' || fail "n$i struck an honest peer"
+    grep -qx 'flexd_strikes 0' <<<"$(get $i /metrics)" || fail "n$i struck an honest peer"
 done
 
 # --- a disk that was rolled back ----------------------------------------------------------------

@@ -15,7 +15,7 @@ trap 'finish $?' EXIT
 fail() { echo "FAILED: $*"; exit 1; }
 cd "$dir"
 
-flex devnet start --dir net --audit 2 --json >start.json
+flex devnet start --dir net --audit 2 --simulated-time 2025-01-15T08:00:00Z --json >start.json
 api() { jq -r --arg n "$1" '.nodes[] | select(.name == $n) | .api' start.json; }
 status() { curl -s --max-time 5 "$(api "$1")/v1/status"; }
 # until SECONDS NODE FILTER: the node's status satisfies it.
@@ -107,9 +107,21 @@ until_status 30 dso '.epoch == "3" and .voting'
 as dso proof get participant dso --out account.proof >/dev/null || fail "proof get"
 [ "$(jq '.epochs | length' account.proof)" = 3 ] || fail "the proof walks three boundaries"
 flex proof verify account.proof --genesis net/genesis.json >/dev/null || fail "proof verify"
+flex devnet time --dir net --set 2025-01-16T00:05Z >/dev/null
+as agg-b token transfer --to dso --amount 1 >/dev/null || fail "a payment on the next day"
+as dso audit digest get 2025-01-15 --out day.note >day.json || fail "the day's digest"
+[ "$(grep -c '^epoch ' day.note)" = 3 ] || fail "the digest walks three boundaries"
+flex audit digest verify day.note --genesis net/genesis.json >/dev/null || fail "digest verify"
+as dso proof get block 1 --out block.proof >/dev/null || fail "an earlier block's proof"
+as dso proof get log "2/$(jq -r .log_size day.json)" --out log.proof >/dev/null || fail "the log's proof"
+for proof in block log; do
+    flex proof verify $proof.proof --genesis net/genesis.json >/dev/null || fail "proof verify of $proof"
+done
 flex --node "$(api dso)" audit export --dir export --genesis net/genesis.json >/dev/null ||
     fail "audit export"
 flex audit verify --dir export --genesis net/genesis.json >verify.out || { cat verify.out; fail "audit verify"; }
+cmp -s day.note export/digests/2025-01-15.note || flex audit digest verify export/digests/2025-01-15.note \
+    --genesis net/genesis.json >/dev/null || fail "the export's digest"
 broken=$(curl -s "$(api dso)/metrics" | awk '/log_broken_lines/ && !/^#/ {print $2}')
 [ "${broken:-0}" = 0 ] || fail "broken log lines"
 echo "validators joined, changed keys, left and came back; everything verifies from genesis"

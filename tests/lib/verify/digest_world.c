@@ -146,7 +146,7 @@ void digest_world_certify(struct certificate *out, const struct block_header *he
     vote_message(&message, &world.trust.genesis, out->kind, out->epoch, out->view, &out->block_id);
     for (uint32_t i = 0; i < signers; i++) {
         out->entries[i].signer = (uint8_t)i;
-        ed25519_sign(&out->entries[i].signature, &world.seeds[header->epoch][i], &message);
+        ed25519_sign(&out->entries[i].signature, &world.seeds[header->epoch % 2][i], &message);
     }
 }
 
@@ -302,4 +302,41 @@ const struct digest_world *digest_world(void)
         make_log_proofs();
     }
     return &world;
+}
+
+char *digest_world_long_note(uint32_t epochs)
+{
+    enum { BYTES_PER_EPOCH = 2048 };
+    size_t capacity = (size_t)(epochs + 8) * BYTES_PER_EPOCH;
+    char *text = malloc(capacity);
+    uint8_t bytes[BLOCK_HEADER_SIZE];
+    struct byte_writer writer;
+    struct certificate certificate;
+    (void)digest_world();
+    struct block_header last = world.headers[2], next = world.headers[3];
+    MUST(text != NULL);
+    last.height = 1000000;
+    last.epoch = next.epoch = epochs;
+    next.height = last.height + 1;
+    validator_set_hash(&last.next_set, &world.sets[epochs % 2]);
+    next.next_set = last.next_set;
+    block_header_id(&next.parent_id, &last);
+    byte_writer_init(&writer, (uint8_t *)text, capacity - 1);
+    digest_write_head(&writer, &world.trust, &last, &next);
+    for (uint32_t epoch = 0; epoch < epochs; epoch++) {
+        struct finality finality = {.ends_epoch = true, .next_set = world.sets[(epoch + 1) % 2]};
+        struct block_header boundary = world.headers[4];
+        boundary.epoch = epoch;
+        boundary.height = 10 * ((uint64_t)epoch + 1);
+        validator_set_hash(&boundary.next_set, &finality.next_set);
+        digest_world_certify(&finality.certificate, &boundary, 3);
+        block_header_encode(bytes, &boundary);
+        digest_write_epoch(&writer, bytes_view_of(bytes, sizeof bytes), &finality);
+    }
+    digest_write_blocks(&writer, &last, &next);
+    digest_world_certify(&certificate, &next, 4);
+    digest_write_votes(&writer, &certificate, &world.sets[epochs % 2]);
+    MUST(!writer.failed);
+    text[writer.size] = '\0';
+    return text;
 }

@@ -34,4 +34,7 @@ const struct digest_world *digest_world(void);
 void digest_world_certify(struct certificate *out, const struct block_header *header,
                           uint32_t signers);
 
+/* A long history's note, over that many changes of the set, to and fro; the caller frees. */
+char *digest_world_long_note(uint32_t epochs);
+
 #endif

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/lib/random.h"
 #include "tests/lib/verify/digest_world.h"
 
 static const struct digest_rules strict;
@@ -109,6 +110,31 @@ static void test_every_changed_byte_is_found(void **state)
         assert_false(i > votes && verifies_by(&knows, copy, i));
     }
     assert_true(verifies_by(&knows, copy, size));
+}
+
+static void test_a_long_walk_is_checked_to_the_byte(void **state)
+{
+    (void)state;
+    char *note = digest_world_long_note(60);
+    size_t size = strlen(note);
+    struct test_random random = {60};
+    assert_true(size > 60000);
+    assert_true(verifies(note));
+    for (int i = 0; i < 150; i++) {
+        size_t at = (size_t)test_random_below(&random, size);
+        uint8_t flip = (uint8_t)(1 + test_random_below(&random, 255));
+        note[at] = (char)((uint8_t)note[at] ^ flip);
+        assert_false(verifies(note));
+        note[at] = (char)((uint8_t)note[at] ^ flip);
+    }
+    for (int i = 0; i < 50; i++) {
+        assert_false(verifies_by(&strict, note, (size_t)test_random_below(&random, size)));
+    }
+    assert_true(verifies(note));
+    free(note);
+    note = digest_world_long_note(TRUST_EPOCHS_MAX + 1);
+    assert_false(verifies(note));
+    free(note);
 }
 
 /* The note with its n-th signature line (from 0) left out, or put at the end. */
@@ -256,6 +282,7 @@ int main(void)
         cmocka_unit_test(test_a_note_says_day_size_and_root),
         cmocka_unit_test(test_a_cosignature_counts_for_whom_it_is_known),
         cmocka_unit_test(test_every_changed_byte_is_found),
+        cmocka_unit_test(test_a_long_walk_is_checked_to_the_byte),
         cmocka_unit_test(test_a_quorum_in_order_or_nothing),
         cmocka_unit_test(test_epochs_are_walked_one_by_one),
         cmocka_unit_test(test_another_genesis_refuses),
