@@ -132,22 +132,28 @@ static void lied(struct sync *sync, uint32_t index, const char *what)
     sync->config.net.strike(sync->config.net.context, index, what);
 }
 
+/* Both: else a false height would make the true manifest look false, and its sender a liar. */
+static bool is_same_offer(const struct snapshot_offer *a, const struct snapshot_offer *b)
+{
+    return a->height == b->height && hash_equal(&a->id, &b->id);
+}
+
 static bool offers_target(const struct sync *sync, const struct sync_peer *peer)
 {
     for (uint32_t i = 0; i < peer->offers.count; i++) {
-        if (hash_equal(&peer->offers.offers[i].id, &sync->target.id))
+        if (is_same_offer(&peer->offers.offers[i], &sync->target))
             return true;
     }
     return false;
 }
 
-static uint32_t offered_by(const struct sync *sync, const struct hash *id)
+static uint32_t offered_by(const struct sync *sync, const struct snapshot_offer *offer)
 {
     uint32_t count = 0;
     for (uint32_t p = 0; p < sync->config.peer_count; p++) {
         const struct sync_peer *peer = &sync->peers[p];
         for (uint32_t i = 0; peer->up && !peer->out && i < peer->offers.count; i++)
-            count += hash_equal(&peer->offers.offers[i].id, id) ? 1 : 0;
+            count += is_same_offer(&peer->offers.offers[i], offer) ? 1 : 0;
     }
     return count;
 }
@@ -160,7 +166,7 @@ static bool find_best(const struct sync *sync, struct snapshot_offer *best)
         const struct sync_peer *peer = &sync->peers[p];
         for (uint32_t i = 0; peer->up && !peer->out && i < peer->offers.count; i++) {
             const struct snapshot_offer *offer = &peer->offers.offers[i];
-            uint32_t count = offered_by(sync, &offer->id);
+            uint32_t count = offered_by(sync, offer);
             count = count > 2 ? 2 : count;
             if (count > best_count || (count == best_count && offer->height > best->height)) {
                 best_count = count;
@@ -195,13 +201,13 @@ static void choose(struct sync *sync, uint64_t now_ms)
     sync->chosen = true;
     sync->target = best;
     log_line(LOG_INFO, "sync: snapshot of block %llu, offered by %u peers -> fetched",
-             (unsigned long long)best.height, offered_by(sync, &best.id));
+             (unsigned long long)best.height, offered_by(sync, &best));
 }
 
 static void look_for_the_lost(struct sync *sync, uint64_t now_ms)
 {
     struct snapshot_offer other;
-    if (offered_by(sync, &sync->target.id) > 0 || !find_best(sync, &other)) {
+    if (offered_by(sync, &sync->target) > 0 || !find_best(sync, &other)) {
         sync->lost_since_ms = 0;
         return;
     }

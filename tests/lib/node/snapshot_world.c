@@ -260,6 +260,7 @@ void snapshot_world_open(struct snapshot_world *world, const char *store_directo
         add_validator(&world->set, i);
     }
     make_genesis(&world->genesis, &world->set);
+    world->genesis.max_idle_ms += (uint32_t)seed; /* each seed's world is a chain of its own */
     MUST(genesis_problem(&world->genesis) == NULL);
     MUST(genesis_hash(&world->genesis_hash, &world->genesis));
     world->overlay = overlay_create((size_t)64 << 20);
