@@ -18,6 +18,7 @@
 #include "tests/fuzz/lib/fuzz.h"
 #include "tests/fuzz/lib/proof_world.h"
 #include "tests/fuzz/lib/sample.h"
+#include "tests/fuzz/lib/snapshot_sample.h"
 #include "tests/lib/node/chain_world.h"
 #include "tests/lib/verify/digest_world.h"
 #include "tools/wallet.h"
@@ -56,6 +57,40 @@ static void text(const char *target, const char *name, const char *prefix, size_
 static void sample(const struct codec_record *record, uint32_t seed)
 {
     out.size += sample_encode(record, bytes + out.size, sizeof bytes - out.size, seed);
+}
+
+static void snapshot_part(uint8_t kind, const char *name, const void *data, size_t size)
+{
+    begin();
+    byte_write_u8(&out, kind);
+    byte_write_raw(&out, data, size);
+    save("snapshot", name);
+}
+
+static void snapshots(void)
+{
+    static struct snapshot_sample made;
+    uint8_t frame[SNAPSHOT_SAMPLE_BYTES];
+    struct byte_writer writer;
+    const struct snapshot_offers offers = {.count = 2, .offers = {{7, {{1}}}, {9, {{2}}}}};
+    snapshot_sample_make(&made);
+    snapshot_part(0, "chunk0", made.chunks[0], made.chunk_sizes[0]);
+    snapshot_part(0, "chunk1", made.chunks[1], made.chunk_sizes[1]);
+    snapshot_part(0, "chunk2", made.chunks[2], made.chunk_sizes[2]);
+    snapshot_part(1, "manifest", made.manifest, made.manifest_size);
+    snapshot_part(2, "epoch", made.epoch, made.epoch_size);
+    byte_writer_init(&writer, frame, sizeof frame);
+    snapshot_encode_offers(&writer, &offers);
+    snapshot_part(3, "offers", frame + 1, writer.size - 1);
+    const struct snapshot_part part = {.of = {made.root, SNAPSHOT_CHUNK, 1},
+                                       .answer = SNAPSHOT_HERE,
+                                       .bytes = bytes_view_of("bytes", 5)};
+    byte_writer_init(&writer, frame, sizeof frame);
+    snapshot_encode_part(&writer, &part);
+    snapshot_part(3, "part", frame + 1, writer.size - 1);
+    byte_writer_init(&writer, frame, sizeof frame);
+    snapshot_encode_wanted(&writer, &part.of);
+    snapshot_part(3, "wanted", frame + 1, writer.size - 1);
 }
 
 static void tables(void)
@@ -390,6 +425,7 @@ int main(int argc, char **argv)
 {
     MUST(argc == 2 && crypto_init());
     folder = argv[1];
+    snapshots();
     tables();
     transactions();
     messages();

@@ -355,6 +355,59 @@ static void test_damage_on_disk_is_told_from_a_lie(void **state)
                      SNAPSHOT_READ_ABSENT);
 }
 
+/* --- the frozen bytes -------------------------------------------------------------------------- */
+
+static void digest_line(char *text, size_t room, const struct setting *setting,
+                        enum snapshot_part_kind kind, uint32_t index)
+{
+    struct bytes_view bytes;
+    struct hash digest;
+    char name[SNAPSHOT_NAME_SIZE];
+    char hex[2 * HASH_SIZE + 1];
+    assert_int_equal(snapshot_part_read(setting->made, kind, index, &bytes), SNAPSHOT_READ_OK);
+    hash_bytes(&digest, HASH_DOMAIN_SNAPSHOT, bytes.data, bytes.size);
+    hex_encode(hex, digest.bytes, HASH_SIZE);
+    snapshot_part_name(name, kind, index);
+    const size_t used = strlen(text);
+    (void)snprintf(text + used, room - used, "%s %zu %s\n", name, bytes.size, hex);
+    snapshot_bytes_free(bytes);
+}
+
+/* REWRITE=1 writes it anew; changing it is a change of the format (docs/spec/snapshot.md). */
+static void test_the_bytes_are_frozen(void **state)
+{
+    struct setting *setting = *state;
+    static const char path[] = "tests/vectors/snapshot.txt";
+    struct snapshot_manifest manifest;
+    struct bytes_view bytes;
+    char problem[SNAPSHOT_PROBLEM_SIZE] = "";
+    char text[4096];
+    char frozen[4096] = "";
+    char hex[2 * HASH_SIZE + 1];
+    make(setting);
+    assert_true(snapshot_manifest_load(&manifest, &bytes, setting->made, problem));
+    hex_encode(hex, manifest.id.bytes, HASH_SIZE);
+    (void)snprintf(text, sizeof text, "id %s\n", hex);
+    digest_line(text, sizeof text, setting, SNAPSHOT_MANIFEST, 0);
+    for (uint32_t i = 0; i < manifest.header.epoch; i++) {
+        digest_line(text, sizeof text, setting, SNAPSHOT_EPOCH, i);
+    }
+    for (uint32_t i = 0; i < manifest.chunk_count; i++) {
+        digest_line(text, sizeof text, setting, SNAPSHOT_CHUNK, i);
+    }
+    snapshot_bytes_free(bytes);
+    FILE *file = fopen(path, getenv("REWRITE") != NULL ? "w+" : "r");
+    assert_non_null(file);
+    if (getenv("REWRITE") != NULL) {
+        assert_int_equal(fwrite(text, 1, strlen(text), file), strlen(text));
+        rewind(file);
+    }
+    const size_t size = fread(frozen, 1, sizeof frozen - 1, file);
+    (void)fclose(file);
+    frozen[size] = '\0';
+    assert_string_equal(text, frozen);
+}
+
 /* --- names -------------------------------------------------------------------------------------- */
 
 static void test_names_lead_back(void **state)
@@ -395,6 +448,7 @@ int main(void)
         TEST(test_every_byte_of_an_epoch_counts),
         TEST(test_every_byte_of_a_chunk_counts),
         TEST(test_damage_on_disk_is_told_from_a_lie),
+        TEST(test_the_bytes_are_frozen),
         cmocka_unit_test(test_names_lead_back),
     };
     return crypto_init() ? cmocka_run_group_tests(tests, NULL, NULL) : 1;
