@@ -182,6 +182,7 @@ static int check_journal(struct node_check *check, struct cJSON *list, const cha
     if (result != JOURNAL_OK)
         cJSON_AddStringToObject(item, "finding", problem);
     cJSON_AddItemToArray(list, item);
+    check->torn_journals += report.torn ? 1 : 0;
     if (result == JOURNAL_OK)
         return FLEXD_DONE;
     if (check->problem[0] == '\0')
@@ -213,6 +214,7 @@ int node_check_data(struct node_check *check, struct cJSON *out, bool quick, boo
 {
     check->problem[0] = '\0';
     check->journal_findings = 0;
+    check->torn_journals = 0;
     int code = check_store(check, quick, progress);
     if (out != NULL)
         cJSON_AddItemToObject(out, "store", store_json(check));
@@ -245,4 +247,6 @@ void node_check_print(const struct node_check *check)
             printf("finding   and %" PRIu64 " more\n", report->findings - report->kept);
     }
     printf("journals  %s\n", check->journal_findings == 0 ? "good" : "damaged");
+    if (check->torn_journals > 0)
+        printf("          a torn tail, as after a power cut: the next start cuts it\n");
 }

@@ -17,6 +17,7 @@ struct node_check {
     enum store_result result;        /* of store_check */
     char problem[NODE_PROBLEM_SIZE]; /* why there is no verdict, or what was found first */
     uint64_t journal_findings;
+    uint32_t torn_journals;
     uint64_t milliseconds; /* of the database's check */
 };
 

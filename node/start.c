@@ -56,6 +56,16 @@ static int load_files(struct node *node, const char *home)
     return FLEXD_DONE;
 }
 
+static int refuse_damaged(const struct node *node, const char *what)
+{
+    fprintf(stderr,
+            "flexd start: the database is damaged: %s\n"
+            "Nothing was changed. Look at the disk; flexd check --home %s names everything that "
+            "is damaged, and docs/operator.md, \"A damaged database\", says what to do.\n",
+            what, node->config.home);
+    return FLEXD_DAMAGED;
+}
+
 /* What every decision stands on, before anything is decided (adr/0031). */
 static int check_data(struct node *node)
 {
@@ -69,12 +79,7 @@ static int check_data(struct node *node)
     if (code == FLEXD_DAMAGED) {
         log_line(LOG_BROKEN, "%s (%llu findings) -> not started", check->problem,
                  (unsigned long long)check->store.findings);
-        fprintf(
-            stderr,
-            "flexd start: the database is damaged: %s\n"
-            "Nothing was changed. Look at the disk; flexd check --home %s names everything that "
-            "is damaged, and docs/operator.md, \"A damaged database\", says what to do.\n",
-            check->problem, node->config.home);
+        (void)refuse_damaged(node, check->problem);
     } else if (code == FLEXD_DONE && check->result == STORE_OK) {
         log_line(LOG_INFO, "database checked: %llu records of the state and its tree in %llu ms",
                  (unsigned long long)check->store.records, (unsigned long long)check->milliseconds);
@@ -102,6 +107,8 @@ static int open_store(struct node *node)
     enum store_result result = store_open(&node->store, &store);
     if (result == STORE_LOCKED)
         return refuse(FLEXD_ALREADY_RUNS, path, "another process runs this home");
+    if (result == STORE_CORRUPT)
+        return refuse_damaged(node, "the newest block or the tip; the log says which record");
     if (result != STORE_OK)
         return refuse(FLEXD_FAILED, path, store_result_text(result));
     return FLEXD_DONE;
@@ -112,6 +119,10 @@ static int open_chain(struct node *node)
     char problem[160] = "";
     struct chain_backend backend = chain_backend_of_store(node->store);
     node->chain = chain_open(node->genesis, &backend, problem);
+    struct store_damage damage;
+    store_damage(node->store, &damage);
+    if (node->chain == NULL && damage.count > 0)
+        return refuse_damaged(node, damage.first);
     if (node->chain == NULL)
         return refuse(FLEXD_FAILED, "chain", problem);
     struct mempool_limits limits = {0, 0};
