@@ -9,7 +9,7 @@
 #include "base/fatal.h"
 #include "tools/sim/sim_internal.h"
 
-enum { AHEAD_MAX = 4, PAUSE_MS = 350, TREASURER = SIM_WALLETS };
+enum { AHEAD_MAX = 4, PAUSE_MS_MAX = 700, TREASURER = SIM_WALLETS };
 
 void sim_client_plan(struct sim *sim)
 {
@@ -73,13 +73,14 @@ void sim_client_act(struct sim *sim, uint32_t wallet)
                 hand_in(sim, node, wallet, n);
     }
     struct sim_event event = {.kind = SIM_EVENT_WALLET, .node = -1, .peer = -1, .number = wallet};
-    sim_at(sim, sim->now_ms + 50 + sim_below(sim, PAUSE_MS * 2), &event);
+    sim_at(sim, sim->now_ms + 50 + sim_below(sim, PAUSE_MS_MAX), &event);
 }
 
 void sim_client_probe(struct sim *sim)
 {
     struct sim_wallet *state = &sim->wallets[TREASURER];
-    uint64_t pause = sim_campaign_is_on(sim) ? 0 : 2 * SIM_STORE_RETRY_MS; /* no store is full */
+    uint64_t retry = SIM_STORE_RETRY_MS;
+    uint64_t pause = sim_campaign_is_on(sim) ? 0 : 2 * retry; /* no store is full */
     if (sim->probe_nonce != 0 || sim->now_ms < sim->gst_ms + pause)
         return;
     sim->probe_nonce =

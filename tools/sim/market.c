@@ -164,11 +164,9 @@ void sim_market_actions(struct transaction_draft *draft, struct sim_actions *kep
         register_device(draft, kept, wallet);
         admit_device(draft, kept, wallet);
         enrol_device(draft, kept, wallet);
-    } else if (wallet == BATTERY && step < 4) {
-        place_orders(draft, kept, wallet, nonce);
-    } else if (wallet != DSO && nonce == 1) {
+    } else if (wallet == OTHER && nonce == 1) {
         register_device(draft, kept, wallet);
-    } else if (wallet != DSO && (step == 2 || step == 3)) {
+    } else if (wallet == OTHER && (step == 2 || step == 3)) {
         enrol_device(draft, kept, wallet);
     } else if (step == ROUND - 2) {
         /* Ids count from 1 in the chain's order, which a wallet that signs beforehand can't know:

@@ -343,13 +343,13 @@ bool sim_oracle_reached(const struct sim *sim)
 uint64_t sim_oracle_bound_ms(const struct sim *sim)
 {
     uint64_t f = sim->faults_max;
-    uint64_t standstill = 10 * SIM_DELTA_MS + 100;
+    uint64_t standstill = 10 * SIM_DELTA_MS + 100, cap = SIM_CAP_MS;
+    uint64_t fetch = BFT_RETRY_CAP_MS, store = SIM_STORE_RETRY_MS;
     uint64_t calm_view = 1000;
     uint64_t change =
         4 * (f + 1) * calm_view; /* proposal, votes, boundary, the first of an epoch */
-    return 2 * SIM_CAP_MS + 2 * standstill + 2 * BFT_RETRY_CAP_MS + (f + 1) * 2 * SIM_CAP_MS +
-           (SIM_GOAL + f + 2) * (f + 1) * calm_view + 2 * SIM_STORE_RETRY_MS +
-           sim->change_count * change;
+    return 2 * cap + 2 * standstill + 2 * fetch + (f + 1) * 2 * cap +
+           (SIM_GOAL + f + 2) * (f + 1) * calm_view + 2 * store + sim->change_count * change;
 }
 
 /* O8: what a healthy node keeps. */
@@ -359,7 +359,8 @@ static void check_bounds(struct sim *sim, const struct sim_node *node)
     if (journal > SIM_JOURNAL_QUIET_BYTES)
         sim_fail(sim, SIM_SAFETY, "node %d keeps a journal of %llu bytes", node->slot,
                  (unsigned long long)journal);
-    if (mempool_count(node->mempool) > (SIM_WALLETS + 1 + SIM_GOVERNORS) * SIM_WALLET_NONCES)
+    if (mempool_count(node->mempool) >
+        (size_t)(SIM_WALLETS + 1 + SIM_GOVERNORS) * SIM_WALLET_NONCES)
         sim_fail(sim, SIM_SAFETY, "node %d keeps %zu transactions", node->slot,
                  mempool_count(node->mempool));
 }

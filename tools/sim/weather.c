@@ -282,7 +282,7 @@ void sim_weather_plan(struct sim *sim)
     if (sim->config.epochs == SIM_EPOCHS_TOUR)
         sim->gst_ms += GST_MS_TOUR;
     else
-        sim->gst_ms += GST_MS_CHANGE * sim->change_count;
+        sim->gst_ms += (uint64_t)GST_MS_CHANGE * sim->change_count;
     for (uint32_t i = 0; i < sim->node_count; i++) {
         sim->nodes[i].skew_ms = (int64_t)sim_below(sim, 301) - 150;
         sim->nodes[i].drift_ppm = (int64_t)sim_below(sim, 1001) - 500;
