@@ -251,15 +251,17 @@ static void test_kill_at_any_moment_loses_nothing(void **state)
             commit_for_ever(setting, pipes[1]);
         }
         (void)close(pipes[1]);
-        (void)usleep(15000 + round * 3137);
+        /* The first commit of a round may take its time; what is killed comes at any moment after. */
+        assert_int_equal(read(pipes[0], &height, sizeof height), sizeof height);
+        (void)usleep(1000 + round * 3137);
         assert_int_equal(kill(child, SIGKILL), 0);
         assert_int_equal(waitpid(child, &status, 0), child);
         assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
-        while (read(pipes[0], &height, sizeof height) == (ssize_t)sizeof height) {
+        do {
             assert_true(!any || height == told + 1 || height == told + 2);
             told = height;
             any = true;
-        }
+        } while (read(pipes[0], &height, sizeof height) == (ssize_t)sizeof height);
         (void)close(pipes[0]);
         struct store *store = open_good(setting);
         if (any) {
@@ -270,7 +272,7 @@ static void test_kill_at_any_moment_loses_nothing(void **state)
         }
         store_close(store);
     }
-    assert_true(any && told > 12);
+    assert_true(any && told >= 11);
 }
 
 /* --- flipped bytes --------------------------------------------------------------------------------- */
