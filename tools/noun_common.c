@@ -1,8 +1,8 @@
 /* Listing and showing records of the state, for every noun alike (tools/nouns.h).
  *
- * Invariants: what `show` prints has been proven from the genesis file unless --no-verify says
- * otherwise, and `proof_verified` says which; a list is the node's word, since no proof covers its
- * completeness, and is not marked as verified. */
+ * Invariants: what `show` and `list` print has been proven from the genesis file unless --no-verify
+ * says otherwise, and `proof_verified` says which. Of a list each record is proven, and that it names
+ * all of them is the node's word: no proof covers that. */
 #include <cjson/cJSON.h>
 #include <string.h>
 
@@ -37,20 +37,101 @@ void noun_say_result(struct cli *cli)
     }
 }
 
+/* One record of a list, proven, in place of what the node told: it may be newer than the list. */
+static int prove_item(struct session *session, const struct state_kind_info *info, const char *id,
+                      struct cJSON *out, bool *absent)
+{
+    static _Alignas(16) uint8_t record[16384];
+    struct proof proof = {0};
+    MUST(info->codec != NULL && info->codec->struct_size <= sizeof record);
+    int status = session_record(session, info->name, id, record, absent, &proof);
+    if (status == CLI_DONE && !*absent) {
+        struct cJSON *fields = codec_to_json(info->codec, record);
+        MUST(fields != NULL);
+        cJSON_AddStringToObject(out, "id", id);
+        noun_merge(out, fields);
+    }
+    proof_release(&proof);
+    return status;
+}
+
+/* An account is a participant and its balance, each with a proof of its own. */
+static int prove_account(struct session *session, const char *id, struct cJSON *out, bool *absent)
+{
+    struct pot_record pot = {.amount = money_of(0)};
+    struct proof proof = {0};
+    char pot_id[NAME_SIZE + 16];
+    bool no_pot = false;
+    int status = prove_item(session, state_kind_by_name("participant"), id, out, absent);
+    if (status == CLI_DONE && !*absent) {
+        snprintf(pot_id, sizeof pot_id, "balance/%.24s", id);
+        status = session_record(session, "pot", pot_id, &pot, &no_pot, &proof);
+        json_add_i64(out, "balance_ueur", no_pot ? 0 : money_ueur(pot.amount));
+    }
+    proof_release(&proof);
+    return status;
+}
+
+/* Proves what stands in a list, item by item; what is gone meanwhile leaves it. */
+static int prove_items(struct session *session, const char *plural, struct cJSON **items)
+{
+    bool accounts = strcmp(plural, "accounts") == 0;
+    const struct state_kind_info *info = accounts ? NULL : state_kind_by_name(plural);
+    struct cJSON *proven = cJSON_CreateArray();
+    const struct cJSON *item;
+    int status = CLI_DONE;
+    MUST(proven != NULL && (accounts || info != NULL));
+    cJSON_ArrayForEach(item, *items)
+    {
+        const char *id = json_string(item, "id");
+        bool absent = false;
+        struct cJSON *object = cJSON_CreateObject();
+        if (id == NULL) {
+            status = cli_fail(session->cli, CLI_NO_NODE, "bad_answer",
+                              "the node's list of %s is not one", plural);
+        } else {
+            status = accounts ? prove_account(session, id, object, &absent)
+                              : prove_item(session, info, id, object, &absent);
+        }
+        if (status != CLI_DONE || absent) {
+            cJSON_Delete(object);
+        } else {
+            cJSON_AddItemToArray(proven, object);
+        }
+        if (status != CLI_DONE) {
+            break;
+        }
+    }
+    cJSON_Delete(*items);
+    *items = proven;
+    return status;
+}
+
 int noun_list(struct cli *cli, const char *plural, const char *columns)
 {
     struct session session;
     struct cJSON *items = NULL;
+    bool prove = false;
     int status = session_open(&session, cli);
     if (status == CLI_DONE) {
         status = session_list(&session, &items, plural);
     }
     if (status == CLI_DONE) {
+        prove = !cli->no_verify && cJSON_GetArraySize(items) <= NOUN_LIST_PROVEN_MAX;
+        if (!prove && !cli->no_verify) {
+            fprintf(cli->err, "flex: warning: more than %d records, NOT VERIFIED one by one\n",
+                    NOUN_LIST_PROVEN_MAX);
+        }
+        status = prove ? prove_items(&session, plural, &items) : CLI_DONE;
+    }
+    if (status == CLI_DONE) {
         cJSON_AddItemToObject(cli->result, "items", items);
-        cJSON_AddBoolToObject(cli->result, "proof_verified", false);
+        cJSON_AddBoolToObject(cli->result, "proof_verified", prove);
         if (!cli->json) {
             cli_say_table(cli, items, columns);
         }
+    } else {
+        cJSON_Delete(items);
     }
     session_close(&session);
     return status;

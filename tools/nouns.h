@@ -29,7 +29,9 @@ extern const struct cli_noun snapshot_noun;
 extern const struct cli_noun token_noun;
 extern const struct cli_noun tx_noun;
 
-/* Lists every record of a kind: the result gets `items`, people a table of `columns`. */
+/* Lists every record of a kind: the result gets `items`, people a table of `columns`. Each record is
+ * proven, unless there are more than NOUN_LIST_PROVEN_MAX; `proof_verified` says so. */
+enum { NOUN_LIST_PROVEN_MAX = 1000 };
 int noun_list(struct cli *cli, const char *plural, const char *columns);
 /* Shows one record, proven against the genesis file: the result gets the record's fields, `height`
  * and `proof_verified`; an absent record is CLI_REFUSED with the code `absent_code`. */
