@@ -55,7 +55,9 @@ struct bft_config {
     struct secret_key seed; /* Ed25519 seed of this validator; ignored for observers */
     bool observer;
     struct bft_timing timing;
-    uint64_t jitter_seed; /* picks fetch peers; any value is safe, the simulator fixes it */
+    /* Picks fetch peers, and marks this life's questions for the own highest vote: another value at
+     * each start. The simulator fixes it. */
+    uint64_t jitter_seed;
     /* Where the chain stands: the last committed block (genesis: height 0, view 0, id = the
      * genesis hash as block id). */
     uint64_t final_height;
@@ -77,8 +79,8 @@ enum bft_input_kind {
     BFT_INPUT_RANGE,    /* range: headers of the bodies that came, headers behind, certificate */
     BFT_INPUT_STATUS,   /* status of peer `from` */
     BFT_INPUT_PEER_UP,  /* peer `from` authenticated: exchange status */
-    BFT_INPUT_GET_HIGH_VOTE, /* key */
-    BFT_INPUT_HIGH_VOTE,     /* key, vote or none */
+    BFT_INPUT_GET_HIGH_VOTE, /* key, question */
+    BFT_INPUT_HIGH_VOTE,     /* key, question, epoch, vote or none */
     BFT_INPUT_PENDING,       /* pending: are there valid transactions to propose? */
     BFT_INPUT_BUILT,         /* answer to BUILD: view; header (signed by nobody yet), or failed */
     BFT_INPUT_EXECUTED,      /* answer to EXECUTE: block id, verdict */
@@ -106,6 +108,8 @@ struct bft_input {
     const struct message_status *status;
     struct public_key key;
     struct hash block_id;
+    uint64_t question;
+    uint64_t epoch;
     uint64_t view;
     uint64_t height;
     bool pending;
@@ -129,8 +133,8 @@ enum bft_effect_kind {
     BFT_SEND_GET_BLOCK,     /* block_id */
     BFT_SEND_GET_RANGE,     /* height, count */
     BFT_SEND_STATUS,        /* status */
-    BFT_SEND_GET_HIGH_VOTE, /* key */
-    BFT_SEND_HIGH_VOTE,     /* key, vote or none */
+    BFT_SEND_GET_HIGH_VOTE, /* key, question */
+    BFT_SEND_HIGH_VOTE,     /* key, question, epoch, vote or none */
     BFT_BUILD,              /* view, parent in block_id, height, parent_view; answer BUILT */
     BFT_EXECUTE,            /* block_id: on its parent's state; parents are always executed first;
                                answer EXECUTED */
@@ -157,6 +161,8 @@ struct bft_effect {
     struct message_status status;
     struct public_key key;
     struct hash block_id;
+    uint64_t question;
+    uint64_t epoch;
     uint64_t view;
     uint64_t parent_view;
     uint64_t height;

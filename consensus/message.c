@@ -93,17 +93,21 @@ void message_encode_status(struct byte_writer *writer, const struct message_stat
     byte_write_u64(writer, status->final_height);
 }
 
-void message_encode_get_high_vote(struct byte_writer *writer, const struct public_key *key)
+void message_encode_get_high_vote(struct byte_writer *writer, const struct public_key *key,
+                                  uint64_t question)
 {
     byte_write_u8(writer, MESSAGE_GET_HIGH_VOTE);
     byte_write_raw(writer, key->bytes, PUBLIC_KEY_SIZE);
+    byte_write_u64(writer, question);
 }
 
 void message_encode_high_vote(struct byte_writer *writer, const struct public_key *key,
-                              const struct vote *vote_or_null)
+                              uint64_t question, uint64_t epoch, const struct vote *vote_or_null)
 {
     byte_write_u8(writer, MESSAGE_HIGH_VOTE);
     byte_write_raw(writer, key->bytes, PUBLIC_KEY_SIZE);
+    byte_write_u64(writer, question);
+    byte_write_u64(writer, epoch);
     byte_write_u8(writer, vote_or_null != NULL ? 1 : 0);
     if (vote_or_null != NULL)
         codec_encode(&vote_record, vote_or_null, writer);
@@ -223,20 +227,24 @@ bool message_decode_status(struct message_status *out, struct bytes_view payload
     return byte_reader_done(&reader);
 }
 
-bool message_decode_get_high_vote(struct public_key *key, struct bytes_view payload)
+bool message_decode_get_high_vote(struct public_key *key, uint64_t *question,
+                                  struct bytes_view payload)
 {
     struct byte_reader reader;
     byte_reader_init(&reader, payload.data, payload.size);
     byte_read_raw(&reader, key->bytes, PUBLIC_KEY_SIZE);
+    *question = byte_read_u64(&reader);
     return byte_reader_done(&reader);
 }
 
-bool message_decode_high_vote(struct public_key *key, bool *has_vote, struct vote *out,
-                              struct bytes_view payload)
+bool message_decode_high_vote(struct public_key *key, uint64_t *question, uint64_t *epoch,
+                              bool *has_vote, struct vote *out, struct bytes_view payload)
 {
     struct byte_reader reader;
     byte_reader_init(&reader, payload.data, payload.size);
     byte_read_raw(&reader, key->bytes, PUBLIC_KEY_SIZE);
+    *question = byte_read_u64(&reader);
+    *epoch = byte_read_u64(&reader);
     *has_vote = message_read_flag(&reader);
     if (*has_vote)
         codec_decode(&vote_record, out, &reader);

@@ -18,8 +18,9 @@
  *                                                                 its finalization
  *   STATUS          u64 epoch, current view, last final view,     on every (re)connect and at a
  *                   last final height                             standstill; to all peers
- *   GET_HIGH_VOTE   validator key                                 after every start (rolled-back
- *   HIGH_VOTE       validator key, u8 flag + vote                 disk rule), and its answer
+ *   GET_HIGH_VOTE   validator key, u64 question                   after every start (rolled-back
+ *   HIGH_VOTE       validator key, u64 question, u64 own epoch,   disk rule), and its answer
+ *                   u8 flag + vote
  *   TRANSACTION     signed transaction envelope (opaque here)     gossip */
 #ifndef FLEX_CONSENSUS_MESSAGE_H
 #define FLEX_CONSENSUS_MESSAGE_H
@@ -83,9 +84,12 @@ void message_encode_block(struct byte_writer *writer, const struct message_block
 void message_encode_get_range(struct byte_writer *writer, uint64_t height, uint32_t count);
 void message_encode_range(struct byte_writer *writer, const struct message_range *message);
 void message_encode_status(struct byte_writer *writer, const struct message_status *status);
-void message_encode_get_high_vote(struct byte_writer *writer, const struct public_key *key);
+/* `question` comes back with the answer, so that those to an earlier life's questions are told apart. */
+void message_encode_get_high_vote(struct byte_writer *writer, const struct public_key *key,
+                                  uint64_t question);
+/* `epoch` is the sender's: of earlier ones it remembers nothing [C-ROLLBACK.ANSWER]. */
 void message_encode_high_vote(struct byte_writer *writer, const struct public_key *key,
-                              const struct vote *vote_or_null);
+                              uint64_t question, uint64_t epoch, const struct vote *vote_or_null);
 
 /* `frame` without its type byte. All bytes must be used. */
 bool message_decode_proposal(struct message_proposal *out, struct bytes_view payload);
@@ -97,8 +101,9 @@ bool message_decode_block(struct message_block *out, struct bytes_view payload);
 bool message_decode_get_range(uint64_t *height, uint32_t *count, struct bytes_view payload);
 bool message_decode_range(struct message_range *out, struct bytes_view payload);
 bool message_decode_status(struct message_status *out, struct bytes_view payload);
-bool message_decode_get_high_vote(struct public_key *key, struct bytes_view payload);
-bool message_decode_high_vote(struct public_key *key, bool *has_vote, struct vote *out,
-                              struct bytes_view payload);
+bool message_decode_get_high_vote(struct public_key *key, uint64_t *question,
+                                  struct bytes_view payload);
+bool message_decode_high_vote(struct public_key *key, uint64_t *question, uint64_t *epoch,
+                              bool *has_vote, struct vote *out, struct bytes_view payload);
 
 #endif

@@ -6,7 +6,9 @@
  *   1. No own vote is said before a quorum has answered [C-ROLLBACK].
  *   2. A vote shown counts only with this key's signature, so nobody can talk a node into silence.
  *   3. A vote at or below the own last decided view is harmless: no vote follows there any more.
- *   4. Peers' highest votes are journaled only beside an own vote: they cost no sync.
+ *   4. Who is in a later epoch has forgotten the votes of this one, and does not count.
+ *   5. Nor does an answer to a question of an earlier life: the answerer may have learned since.
+ *   6. Peers' highest votes are journaled only beside an own vote: they cost no sync.
  * Absent on purpose: what the journal itself notices about its damage (storage/journal.h). */
 #include "consensus/bft_internal.h"
 
@@ -16,7 +18,9 @@
 
 static void rollback_ask(struct bft *core, int to)
 {
-    bft_emit(core, BFT_SEND_GET_HIGH_VOTE, to)->key = core->config.set.validators[core->self].key;
+    struct bft_effect *effect = bft_emit(core, BFT_SEND_GET_HIGH_VOTE, to);
+    effect->key = core->config.set.validators[core->self].key;
+    effect->question = core->config.jitter_seed;
 }
 
 static bool rollback_is_asking(const struct bft *core)
@@ -71,6 +75,8 @@ void rollback_on_get(struct bft *core, const struct bft_input *input)
     struct bft_effect *effect = bft_emit(core, BFT_SEND_HIGH_VOTE, BFT_PEER_NONE);
     effect->reply_to = input->reply_to;
     effect->key = input->key;
+    effect->question = input->question;
+    effect->epoch = core->config.epoch;
     effect->has_vote = core->has_high[index]; /* [C-ROLLBACK.ANSWER] */
     effect->vote = core->high[index];
 }
@@ -114,7 +120,10 @@ void rollback_on_answer(struct bft *core, const struct bft_input *input)
             return;
         }
     }
-    rollback_count(core, input->from);
+    if (input->epoch > core->config.epoch) /* [C-ROLLBACK.LATER] */
+        return;
+    if (input->question == core->config.jitter_seed) /* [C-ROLLBACK.STALE] */
+        rollback_count(core, input->from);
 }
 
 void rollback_note(struct bft *core, const struct vote *vote)

@@ -217,10 +217,11 @@ static enum p2p_class encode_send(struct shell *shell, struct byte_writer *write
     } else if (effect->kind == BFT_SEND_STATUS) {
         message_encode_status(writer, &effect->status);
     } else if (effect->kind == BFT_SEND_GET_HIGH_VOTE) {
-        message_encode_get_high_vote(writer, &effect->key);
+        message_encode_get_high_vote(writer, &effect->key, effect->question);
     } else {
         MUST(effect->kind == BFT_SEND_HIGH_VOTE);
-        message_encode_high_vote(writer, &effect->key, effect->has_vote ? &effect->vote : NULL);
+        message_encode_high_vote(writer, &effect->key, effect->question, effect->epoch,
+                                 effect->has_vote ? &effect->vote : NULL);
     }
     return P2P_VOTE;
 }

@@ -190,7 +190,7 @@ static bool take_status(struct node *node, int peer, struct bytes_view payload)
 static bool take_get_high_vote(struct node *node, int peer, struct bytes_view payload)
 {
     struct bft_input input = shell_input_from(node, BFT_INPUT_GET_HIGH_VOTE, peer);
-    if (!message_decode_get_high_vote(&input.key, payload))
+    if (!message_decode_get_high_vote(&input.key, &input.question, payload))
         return false;
     shell_feed(node->shell, &input);
     return true;
@@ -201,7 +201,8 @@ static bool take_high_vote(struct node *node, int peer, struct bytes_view payloa
     struct vote vote;
     bool has_vote = false;
     struct bft_input input = shell_input_from(node, BFT_INPUT_HIGH_VOTE, peer);
-    if (!message_decode_high_vote(&input.key, &has_vote, &vote, payload))
+    if (!message_decode_high_vote(&input.key, &input.question, &input.epoch, &has_vote, &vote,
+                                  payload))
         return false;
     input.vote = has_vote ? &vote : NULL;
     shell_feed(node->shell, &input);

@@ -332,6 +332,8 @@ static bool step_high_votes(struct fuzz_source *source, struct bft_input *input)
         return true;
     input->kind = BFT_INPUT_HIGH_VOTE;
     input->key = world.config.set.validators[world.self].key;
+    input->question = world.config.jitter_seed + ((flags & 8) != 0 ? 1 : 0);
+    input->epoch = world.config.epoch + ((flags & 4) != 0 ? 1 : 0);
     if ((flags & 1) != 0 && world.own_count > 0) {
         input->vote = &world.own[fuzz_take_u8(source) % world.own_count];
     } else if ((flags & 2) != 0) {

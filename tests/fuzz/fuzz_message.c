@@ -17,7 +17,7 @@ static bool again(uint8_t type, struct bytes_view payload, struct byte_writer *w
     struct certificate certificate;
     struct public_key key;
     struct hash id;
-    uint64_t number;
+    uint64_t number, question;
     uint32_t count;
     bool has_vote, good = false;
     switch ((enum message_type)type) {
@@ -58,12 +58,12 @@ static bool again(uint8_t type, struct bytes_view payload, struct byte_writer *w
             message_encode_status(writer, &status);
         break;
     case MESSAGE_GET_HIGH_VOTE:
-        if ((good = message_decode_get_high_vote(&key, payload)))
-            message_encode_get_high_vote(writer, &key);
+        if ((good = message_decode_get_high_vote(&key, &number, payload)))
+            message_encode_get_high_vote(writer, &key, number);
         break;
     case MESSAGE_HIGH_VOTE:
-        if ((good = message_decode_high_vote(&key, &has_vote, &vote, payload)))
-            message_encode_high_vote(writer, &key, has_vote ? &vote : NULL);
+        if ((good = message_decode_high_vote(&key, &question, &number, &has_vote, &vote, payload)))
+            message_encode_high_vote(writer, &key, question, number, has_vote ? &vote : NULL);
         break;
     case MESSAGE_TRANSACTION:
         break; /* opaque here: fuzz_transaction */

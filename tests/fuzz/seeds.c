@@ -193,9 +193,9 @@ static void messages(void)
     range.finalization = certificate;
     begin(), message_encode_range(&out, &range), save("message", "range");
     begin(), message_encode_status(&out, &status), save("message", "status");
-    begin(), message_encode_get_high_vote(&out, &key), save("message", "get_high_vote");
-    begin(), message_encode_high_vote(&out, &key, &vote), save("message", "high_vote");
-    begin(), message_encode_high_vote(&out, &key, NULL), save("message", "high_vote_none");
+    begin(), message_encode_get_high_vote(&out, &key, 7), save("message", "get_high_vote");
+    begin(), message_encode_high_vote(&out, &key, 7, 1, &vote), save("message", "high_vote");
+    begin(), message_encode_high_vote(&out, &key, 7, 1, NULL), save("message", "high_vote_none");
     begin(), byte_write_u16(&out, 0), sample(&certificate_record, 4), save("vote", "certificate");
     begin(), byte_write_u16(&out, 256), sample(&block_header_record, 4), save("vote", "header");
 }

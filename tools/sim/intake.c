@@ -141,7 +141,7 @@ static bool take_get_high_vote(struct sim *sim, struct sim_node *node, int from,
                                struct bytes_view payload)
 {
     struct bft_input input = sim_input_from(sim, node, BFT_INPUT_GET_HIGH_VOTE, from);
-    if (!message_decode_get_high_vote(&input.key, payload))
+    if (!message_decode_get_high_vote(&input.key, &input.question, payload))
         return false;
     sim_feed(sim, node, &input);
     return true;
@@ -153,7 +153,8 @@ static bool take_high_vote(struct sim *sim, struct sim_node *node, int from,
     struct vote vote;
     bool has_vote = false;
     struct bft_input input = sim_input_from(sim, node, BFT_INPUT_HIGH_VOTE, from);
-    if (!message_decode_high_vote(&input.key, &has_vote, &vote, payload))
+    if (!message_decode_high_vote(&input.key, &input.question, &input.epoch, &has_vote, &vote,
+                                  payload))
         return false;
     input.vote = has_vote ? &vote : NULL;
     sim_feed(sim, node, &input);

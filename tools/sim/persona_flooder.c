@@ -23,7 +23,7 @@ static void ask(struct sim *sim, struct byte_writer *writer, const struct sim_no
         message_encode_get_cert(writer, sim_below(sim, node->core->view + 100));
         break;
     default:
-        message_encode_get_high_vote(writer, &sim->set.validators[0].key);
+        message_encode_get_high_vote(writer, &sim->set.validators[0].key, 0);
         break;
     }
 }

@@ -170,10 +170,11 @@ static void encode_send(struct sim_node *node, struct byte_writer *writer,
     } else if (effect->kind == BFT_SEND_STATUS) {
         message_encode_status(writer, &effect->status);
     } else if (effect->kind == BFT_SEND_GET_HIGH_VOTE) {
-        message_encode_get_high_vote(writer, &effect->key);
+        message_encode_get_high_vote(writer, &effect->key, effect->question);
     } else {
         MUST(effect->kind == BFT_SEND_HIGH_VOTE);
-        message_encode_high_vote(writer, &effect->key, effect->has_vote ? &effect->vote : NULL);
+        message_encode_high_vote(writer, &effect->key, effect->question, effect->epoch,
+                                 effect->has_vote ? &effect->vote : NULL);
     }
 }
 

@@ -237,7 +237,7 @@ static void flood(void)
             message_encode_get_cert(&writer, roll(view_now() + 100));
             break;
         default:
-            message_encode_get_high_vote(&writer, &hostile.set.validators[0].key);
+            message_encode_get_high_vote(&writer, &hostile.set.validators[0].key, 0);
             break;
         }
         say(victim, bytes_view_of(writer.data, writer.size));

@@ -481,9 +481,7 @@ static void cluster_clear(struct cluster *cluster)
     free(cluster->heap);
     for (uint32_t i = 0; i < cluster->nodes; i++) {
         struct node *node = &cluster->node[i];
-        for (size_t k = 0; k < node->journal_count; k++)
-            free(node->journal[k].certificate);
-        free(node->journal);
+        shell_free(node);
         for (uint64_t h = 0; h <= node->height; h++)
             free(node->chain_certificate[h]);
         for (uint32_t e = 0; e < CLUSTER_EPOCHS; e++)

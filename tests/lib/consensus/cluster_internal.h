@@ -23,6 +23,8 @@ struct wire {
     struct message_status status;
     struct public_key key;
     struct hash id;
+    uint64_t question;
+    uint64_t epoch;
     uint64_t view;
     uint64_t height;
     uint32_t count;
@@ -91,6 +93,11 @@ struct node {
     uint32_t proof_count[CLUSTER_EPOCHS];
     uint32_t journal_epoch;
     uint64_t height;
+    /* A copy of journal and height, to be put back later. */
+    struct record *copy;
+    size_t copy_count;
+    uint32_t copy_epoch;
+    uint64_t copy_height;
     /* Volatile. */
     uint8_t body[CLUSTER_BLOCKS];
     uint8_t executed[CLUSTER_BLOCKS];
@@ -160,6 +167,10 @@ bool cluster_parent_state(const struct cluster *cluster, const struct block_head
 
 void shell_start(struct cluster *cluster, int node);
 void shell_stop(struct cluster *cluster, int node);
+/* The whole disk, copied and put back; the node is down when it is put back. */
+void shell_copy(struct cluster *cluster, int node);
+void shell_restore(struct cluster *cluster, int node);
+void shell_free(struct node *node);
 void shell_event(struct cluster *cluster, const struct event *event);
 struct timestamp shell_wall(const struct cluster *cluster, int node);
 

@@ -464,6 +464,10 @@ static void script_life(struct cluster *cluster, const char *command, int node)
         for (size_t i = 0; i < self->journal_count; i++)
             free(self->journal[i].certificate);
         self->journal_count = 0;
+    } else if (strcmp(command, "copy") == 0) {
+        shell_copy(cluster, node);
+    } else if (strcmp(command, "restore") == 0) {
+        shell_restore(cluster, node);
     } else if (strcmp(command, "faulty") == 0) {
         self->persona = PERSONA_SCRIPTED;
     } else if (strcmp(command, "differ") == 0) {

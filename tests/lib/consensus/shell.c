@@ -376,6 +376,8 @@ static void shell_send_effect(struct cluster *cluster, int index, const struct b
     wire->status = effect->status;
     wire->key = effect->key;
     wire->id = effect->block_id;
+    wire->question = effect->question;
+    wire->epoch = effect->epoch;
     wire->view = effect->view;
     wire->height = effect->height;
     wire->count = effect->count;
@@ -542,6 +544,54 @@ static void journal_clear(struct node *node)
     node->journal_count = 0;
 }
 
+static void copy_clear(struct node *node)
+{
+    for (size_t i = 0; i < node->copy_count; i++)
+        free(node->copy[i].certificate);
+    free(node->copy);
+    node->copy = NULL;
+    node->copy_count = 0;
+}
+
+void shell_copy(struct cluster *cluster, int index)
+{
+    struct node *node = &cluster->node[index];
+    copy_clear(node);
+    node->copy = malloc((node->journal_count + 1) * sizeof *node->copy);
+    MUST(node->copy != NULL);
+    for (; node->copy_count < node->journal_count; node->copy_count++) {
+        struct record *record = &node->copy[node->copy_count];
+        *record = node->journal[node->copy_count];
+        record->certificate = certificate_copy(record->certificate);
+    }
+    node->copy_epoch = node->journal_epoch;
+    node->copy_height = node->height;
+}
+
+void shell_restore(struct cluster *cluster, int index)
+{
+    struct node *node = &cluster->node[index];
+    MUST(!node->up && node->copy != NULL);
+    journal_clear(node);
+    for (size_t i = 0; i < node->copy_count; i++) {
+        struct record *record = journal_new(node, node->copy[i].kind, node->copy[i].view);
+        *record = node->copy[i];
+        record->certificate = certificate_copy(record->certificate);
+    }
+    for (; node->height > node->copy_height; node->height--) {
+        free(node->chain_certificate[node->height]);
+        node->chain_certificate[node->height] = NULL;
+    }
+    node->journal_epoch = node->copy_epoch;
+}
+
+void shell_free(struct node *node)
+{
+    journal_clear(node);
+    free(node->journal);
+    copy_clear(node);
+}
+
 void shell_start(struct cluster *cluster, int index)
 {
     struct node *node = &cluster->node[index];
@@ -650,6 +700,8 @@ static void shell_deliver(struct cluster *cluster, int index, const struct wire 
         .status = &wire->status,
         .key = wire->key,
         .block_id = wire->id,
+        .question = wire->question,
+        .epoch = wire->epoch,
         .view = wire->view};
     if (input_kind_of(wire->type, &input.kind))
         shell_step(cluster, index, &input);

@@ -193,7 +193,7 @@ static struct vote vote;
 static struct message_status status;
 static struct public_key key;
 static struct hash id;
-static uint64_t number;
+static uint64_t number, question;
 static uint32_t count;
 static bool flag;
 
@@ -239,12 +239,12 @@ static bool again(uint8_t type, struct bytes_view payload, struct byte_writer *w
             message_encode_status(writer, &status);
         break;
     case MESSAGE_GET_HIGH_VOTE:
-        if ((good = message_decode_get_high_vote(&key, payload)))
-            message_encode_get_high_vote(writer, &key);
+        if ((good = message_decode_get_high_vote(&key, &number, payload)))
+            message_encode_get_high_vote(writer, &key, number);
         break;
     case MESSAGE_HIGH_VOTE:
-        if ((good = message_decode_high_vote(&key, &flag, &vote, payload)))
-            message_encode_high_vote(writer, &key, flag ? &vote : NULL);
+        if ((good = message_decode_high_vote(&key, &question, &number, &flag, &vote, payload)))
+            message_encode_high_vote(writer, &key, question, number, flag ? &vote : NULL);
         break;
     case MESSAGE_TRANSACTION:
         break;
@@ -315,9 +315,9 @@ static void messages(void **state)
         } else if (step == 10)
             message_encode_status(&w, &s);
         else if (step == 11)
-            message_encode_get_high_vote(&w, &set.validators[0].key);
+            message_encode_get_high_vote(&w, &set.validators[0].key, 7);
         else
-            message_encode_high_vote(&w, &set.validators[0].key, step == 12 ? NULL : &v);
+            message_encode_high_vote(&w, &set.validators[0].key, 7, 3, step == 12 ? NULL : &v);
         round_trip(&w);
     }
 }

@@ -78,6 +78,8 @@ static void hear_high_vote(int from, const struct vote *vote)
                             .from = from,
                             .reply_to = from,
                             .key = config.set.validators[SELF].key,
+                            .question = config.jitter_seed,
+                            .epoch = config.epoch,
                             .vote = vote});
 }
 
@@ -165,6 +167,33 @@ static void votes_only_after_a_quorum_answered(void **state)
     assert_int_equal(slot->seen[VOTE_NOTARIZE] >> SELF & 1, 0); /* not before the sync */
     step((struct bft_input){.kind = BFT_INPUT_PERSISTED, .from = BFT_PEER_NONE});
     assert_int_equal(slot->seen[VOTE_NOTARIZE] >> SELF & 1, 1);
+}
+
+/* Who is in a later epoch knows no votes of this one, whatever there were [C-ROLLBACK.LATER]. */
+static void answers_of_other_times_do_not_count(void **state)
+{
+    (void)state;
+    create();
+    step((struct bft_input){.kind = BFT_INPUT_START, .from = BFT_PEER_NONE});
+    for (int from = 1; from <= 3; from++)
+        step((struct bft_input){.kind = BFT_INPUT_HIGH_VOTE,
+                                .from = from,
+                                .reply_to = from,
+                                .key = config.set.validators[SELF].key,
+                                .question = config.jitter_seed,
+                                .epoch = config.epoch + 1});
+    for (int from = 1; from <= 3; from++) /* nor an answer to an earlier life [C-ROLLBACK.STALE] */
+        step((struct bft_input){.kind = BFT_INPUT_HIGH_VOTE,
+                                .from = from,
+                                .reply_to = from,
+                                .key = config.set.validators[SELF].key,
+                                .question = config.jitter_seed + 1,
+                                .epoch = config.epoch});
+    assert_false(view_may_vote(core));
+    hear_high_vote(1, NULL);
+    assert_false(view_may_vote(core));
+    hear_high_vote(3, NULL);
+    assert_true(view_may_vote(core));
 }
 
 static void rolled_back_disk_is_noticed(void **state)
@@ -506,6 +535,7 @@ int main(void)
         cmocka_unit_test(memory_is_bounded),
         cmocka_unit_test(illegal_configurations),
         cmocka_unit_test(votes_only_after_a_quorum_answered),
+        cmocka_unit_test(answers_of_other_times_do_not_count),
         cmocka_unit_test(rolled_back_disk_is_noticed),
         cmocka_unit_test(own_votes_of_the_journal_are_known),
         cmocka_unit_test(time_rule),
