@@ -521,7 +521,8 @@ static void commit_done(struct shell *shell, const struct shell_request *request
         metric_add(&node->metrics.transactions_committed, block->tx_count);
         metric_add(&node->metrics.blocks_committed, 1);
     }
-    chain_tell_mempool(node->chain, node->mempool);
+    if (node->mempool != NULL)
+        chain_tell_mempool(node->chain, node->mempool);
     snapshots_committed(node->snapshots);
     api_block_committed(node->api, request->header.height);
     struct bft_input input = shell_input(BFT_INPUT_COMMITTED);

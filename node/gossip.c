@@ -61,6 +61,7 @@ static void pass_on(struct node *node, struct node_event *event)
 
 static enum contract_error admit(struct node *node, struct node_event *event)
 {
+    MUST(node->mempool != NULL); /* an audit node refuses at its doors: API and frames */
     if (event->error != CONTRACT_OK)
         return event->error;
     if (mempool_has(node->mempool, &event->transaction.id))
@@ -102,7 +103,7 @@ void node_take_transaction(struct node *node, struct node_event *event)
 
 bool node_has_pending(struct node *node)
 {
-    if (mempool_count(node->mempool) == 0)
+    if (node->mempool == NULL || mempool_count(node->mempool) == 0)
         return false;
     struct state_view *view = committed_view(node);
     struct block_context context;

@@ -358,7 +358,8 @@ void node_intake(struct node *node, struct node_event *event)
         node_take_transaction(node, event);
         break;
     case NODE_EVENT_LOOKUP:
-        event->call->pending = mempool_has(node->mempool, &event->call->tx_id);
+        event->call->pending =
+            node->mempool != NULL && mempool_has(node->mempool, &event->call->tx_id);
         event->call->done(event->call);
         event->call = NULL;
         break;

@@ -122,8 +122,10 @@ static void write_board(struct loop_state *loop, bool stopping)
     status.voting = view.voting;
     if (view.refusal != NULL)
         snprintf(status.refusal, sizeof status.refusal, "%s", view.refusal);
-    status.pending_transactions = (uint32_t)mempool_count(node->mempool);
-    status.pending_bytes = mempool_bytes(node->mempool);
+    if (node->mempool != NULL) {
+        status.pending_transactions = (uint32_t)mempool_count(node->mempool);
+        status.pending_bytes = mempool_bytes(node->mempool);
+    }
     status.journal_bytes = node->journal != NULL ? journal_bytes(node->journal) : 0;
     struct snapshot_offers offers;
     snapshots_offers(node->snapshots, &offers);

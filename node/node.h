@@ -73,7 +73,7 @@ struct node {
     void *core_memory;
     struct bft *core;
     struct chain *chain;
-    struct mempool *mempool;
+    struct mempool *mempool; /* NULL on an audit node */
     struct journal *journal;
     struct shell *shell;
     struct snapshots *snapshots;

@@ -125,6 +125,9 @@ static int open_chain(struct node *node)
         return refuse_damaged(node, damage.first);
     if (node->chain == NULL)
         return refuse(FLEXD_FAILED, "chain", problem);
+    /* An audit node takes no transaction from anybody, so it has nowhere to put one. */
+    if (node->config.role == NODE_AUDIT)
+        return FLEXD_DONE;
     struct mempool_limits limits = {0, 0};
     node->mempool = mempool_create(&limits);
     if (node->mempool == NULL)

@@ -9,6 +9,7 @@ test: ## install what is missing, build, run a tier of every kind of test
 	@$(MAKE) --no-print-directory sim-test
 	@$(MAKE) --no-print-directory clearing
 	@$(MAKE) --no-print-directory settling
+	@$(MAKE) --no-print-directory surveillance
 	@$(MAKE) --no-print-directory compilers
 	@$(MAKE) --no-print-directory determinism-quick
 	@$(MAKE) --no-print-directory asan
@@ -42,6 +43,14 @@ settling: $(BUILD)/bin/flexsettle ## flexsettle against a model written apart fr
 $(BUILD)/tests/bench/%: $(BUILD)/obj/tests/bench/%.o $(LINK_contracts)
 	@mkdir -p $(@D)
 	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(EXT_contracts)
+
+$(BUILD)/tests/models/%: $(BUILD)/obj/tests/models/%.o $(TESTLIB_tools) $(TEST_LIB_OBJECTS) $(LINK_tools)
+	@mkdir -p $(@D)
+	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(EXT_tools)
+
+.PHONY: surveillance
+surveillance: $(BUILD)/bin/flex $(BUILD)/tests/models/market_export ## the surveillance report against a model written apart from it, on COUNT=n random markets
+	@tests/models/check_surveillance.py $(BUILD) $(or $(COUNT),2)
 
 $(BUILD)/tests/bench/bench_audit: $(BUILD)/obj/tests/bench/bench_audit.o $(TESTLIB_tools) $(TEST_LIB_OBJECTS) $(LINK_tools)
 	@mkdir -p $(@D)
