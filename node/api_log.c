@@ -226,14 +226,11 @@ static bool add_votes(struct note_making *making, struct store_snapshot *snapsho
 
 /* Malloc'ed; NULL if a certificate is not here yet, or memory ran out. */
 static char *make_note(const struct node *node, struct store_snapshot *snapshot,
-                       const struct proof_trust *trust, const struct digest_record *record,
-                       size_t *size)
+                       const struct proof_trust *trust, const struct block_header *last,
+                       const struct block_header *next, size_t *size)
 {
-    struct block_header last, next;
     struct note_making making = {.set = trust->set, .size = 64 * 1024, .measuring = true};
-    if (!header_of(&last, snapshot, record->height) ||
-        !header_of(&next, snapshot, record->height + 1) ||
-        !api_each_boundary(snapshot, next.epoch, take_boundary, &making))
+    if (!api_each_boundary(snapshot, next->epoch, take_boundary, &making))
         return NULL;
     /* At worst the window's headers stand between the block and its certificate. */
     size_t capacity = making.size + (size_t)(LIMIT_VIEW_WINDOW + 1) * 2 * BLOCK_HEADER_SIZE;
@@ -243,10 +240,10 @@ static char *make_note(const struct node *node, struct store_snapshot *snapshot,
     byte_writer_init(&making.writer, bytes, capacity);
     making.measuring = false;
     making.set = trust->set;
-    digest_write_head(&making.writer, trust, &last, &next);
-    bool good = api_each_boundary(snapshot, next.epoch, take_boundary, &making);
-    digest_write_blocks(&making.writer, &last, &next);
-    good = good && add_votes(&making, snapshot, next.height);
+    digest_write_head(&making.writer, trust, last, next);
+    bool good = api_each_boundary(snapshot, next->epoch, take_boundary, &making);
+    digest_write_blocks(&making.writer, last, next);
+    good = good && add_votes(&making, snapshot, next->height);
     struct digest digest;
     struct digest_rules rules = {0};
     char problem[DIGEST_PROBLEM_SIZE] = "";
@@ -293,7 +290,10 @@ void api_read_note(const struct api_request *request, struct api_reply *reply)
         return;
     bool read = digest_of(snapshot, day, &record, &found) &&
                 proof_trust_from_genesis(&trust, node->genesis);
-    char *note = read && found ? make_note(node, snapshot, &trust, &record, &size) : NULL;
+    struct block_header last, next;
+    bool here = read && found && header_of(&last, snapshot, record.height) &&
+                header_of(&next, snapshot, record.height + 1);
+    char *note = here ? make_note(node, snapshot, &trust, &last, &next, &size) : NULL;
     store_snapshot_end(snapshot);
     if (note != NULL)
         api_reply_bytes(reply, "text/plain; charset=utf-8", note, size);
@@ -301,7 +301,7 @@ void api_read_note(const struct api_request *request, struct api_reply *reply)
         api_reply_error(reply, MHD_HTTP_NOT_FOUND, "no_digest",
                         "there is no digest of that day: it is not over, or had no block");
     else if (read)
-        not_here(reply, HISTORY_BUSY);
+        not_here(reply, here ? HISTORY_BUSY : HISTORY_ABSENT);
     else
         api_reply_error(reply, MHD_HTTP_INTERNAL_SERVER_ERROR, "store_fault",
                         "the store cannot be read; see the node's log");
