@@ -229,7 +229,7 @@ static char *make_note(const struct node *node, struct store_snapshot *snapshot,
                        const struct proof_trust *trust, const struct block_header *last,
                        const struct block_header *next, size_t *size)
 {
-    struct note_making making = {.set = trust->set, .size = 64 * 1024, .measuring = true};
+    struct note_making making = {.set = trust->set, .size = (size_t)64 * 1024, .measuring = true};
     if (!api_each_boundary(snapshot, next->epoch, take_boundary, &making))
         return NULL;
     /* At worst the window's headers stand between the block and its certificate. */

@@ -10,4 +10,4 @@ format: ## lay out every source file as .clang-format says
 	@clang-format -i $$(git ls-files '*.c' '*.h')
 
 tidy: ## clang-tidy over the sources (slow; part of test-all)
-	@clang-tidy --quiet $$(git ls-files '*.c' | grep -v '^tests/') -- -std=c11 -D_GNU_SOURCE -I.
+	@clang-tidy --quiet $$(git ls-files '*.c' | grep -v '^tests/') -- -std=c11 -D_GNU_SOURCE -I. -Iverify

@@ -59,14 +59,26 @@ void digest_date_text(char out[DIGEST_DATE_SIZE], int64_t day)
     MUST(length == 10);
 }
 
+/* `digits` decimal digits. */
+static bool take_digits(unsigned *out, const char *text, int digits)
+{
+    *out = 0;
+    for (int i = 0; i < digits; i++) {
+        if (text[i] < '0' || text[i] > '9') {
+            return false;
+        }
+        *out = *out * 10 + (unsigned)(text[i] - '0');
+    }
+    return true;
+}
+
 bool digest_day_of_text(int64_t *day, const char *text)
 {
     char again[DIGEST_DATE_SIZE];
     unsigned year, month, date;
-    int end = 0;
-    if (strnlen(text, DIGEST_DATE_SIZE) != 10 ||
-        sscanf(text, "%4u-%2u-%2u%n", &year, &month, &date, &end) != 3 || end != 10 ||
-        year < 1970 || month < 1 || month > 12 || date < 1 || date > 31) {
+    if (strnlen(text, DIGEST_DATE_SIZE) != 10 || !take_digits(&year, text, 4) ||
+        !take_digits(&month, text + 5, 2) || !take_digits(&date, text + 8, 2) || year < 1970 ||
+        month < 1 || month > 12 || date < 1 || date > 31) {
         return false;
     }
     int64_t days = date - 1;

@@ -78,9 +78,13 @@ void base64_write(struct byte_writer *writer, const void *data, size_t size)
         uint32_t bits = (uint32_t)bytes[at] << 16;
         bits |= left > 1 ? (uint32_t)bytes[at + 1] << 8 : 0;
         bits |= left > 2 ? bytes[at + 2] : 0;
-        char four[4] = {digits[bits >> 18], digits[bits >> 12 & 63],
-                        left > 1 ? digits[bits >> 6 & 63] : '=',
-                        left > 2 ? digits[bits & 63] : '='};
+        char four[4] = {digits[bits >> 18], digits[bits >> 12 & 63], '=', '='};
+        if (left > 1) {
+            four[2] = digits[bits >> 6 & 63];
+        }
+        if (left > 2) {
+            four[3] = digits[bits & 63];
+        }
         byte_write_raw(writer, four, sizeof four);
     }
 }
