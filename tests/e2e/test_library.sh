@@ -33,6 +33,7 @@ for way in shared static; do
     [ "$status" -eq 4 ] || fail "$way: exit $status on a spoilt proof"
     grep -q 'is NOT proven' "$dir/err" || fail "$way: no reason"
 done
+python3 tests/vectors/check_digest.py $vectors || fail "the digest, by the text of the specification alone"
 others=$(nm -D --defined-only "$dir/usr/lib/libflexverify.so" | awk '{print $3}' | grep -v '^flexverify_\|^FLEXVERIFY_' || true)
 [ -z "$others" ] || fail "the shared library shows $others"
 others=$(nm -g --defined-only "$dir/usr/lib/libflexverify.a" | awk 'NF==3 {print $3}' | grep -v '^flexverify_' || true)
