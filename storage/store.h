@@ -6,8 +6,8 @@
  *     together; before, none of them is.
  *  D2 heights are committed in order without gaps; the tip never moves back.
  *  D3 a record that a decision rests on is checked against its hash or checksum when read.
- *     The same for an answer that a record is not there: absence of a state record is believed of the
- *     state tree alone, a step of a walk or any other absence only between two whole neighbours.
+ *     The same for an answer that a record is not there: it is believed only between two whole
+ *     neighbours, and a snapshot believes the absence of a state record of the state tree alone.
  *  D4 a fault is reported once and sticks: the node must stop (STORE_FAULT), except map full and
  *     disk full, which leave the store as it was (STORE_FULL).
  *

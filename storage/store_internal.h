@@ -29,6 +29,7 @@ struct store_reader {
     MDB_txn *txn;
     MDB_cursor *cursor;          /* over TABLE_STATE, opened by the first walk */
     const struct store_tip *tip; /* of this reader's commit; NULL while that is not known */
+    bool proves_absence;         /* of state records, by the tree: snapshots, which can afford it */
     struct state_base base;
 };
 
