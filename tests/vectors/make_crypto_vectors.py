@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Makes hash_domains.csv, merkle.csv and state_tree.csv from the text of docs/spec/encoding.md.
+"""Makes hash_domains.csv, merkle.csv, state_tree.csv and state_proof.csv from the text of
+docs/spec/encoding.md and state.md.
 
 It shares nothing with the C code: hashing is Python's own BLAKE2b, trees are built by the recursive
 definitions. The files are frozen; run it to see that it still makes the very same bytes:
@@ -97,11 +98,35 @@ def state_rows():
     yield f"100,2,{state_root([e for i, e in enumerate(entries[:100]) if i % 2 != 0]).hex()}"
 
 
+def state_proof(entries, key, depth=0):
+    """Siblings from the root downwards, and what stands where the key's path ends."""
+    if not entries:
+        return [], bytes([0])
+    if len(entries) == 1:
+        return [], bytes([1]) + entries[0][0] + entries[0][1]
+    sides = [[], []]
+    for entry in entries:
+        sides[entry[0][depth // 8] >> (7 - depth % 8) & 1].append(entry)
+    way = key[depth // 8] >> (7 - depth % 8) & 1
+    siblings, end = state_proof(sides[way], key, depth + 1)
+    return [state_root(sides[1 - way], depth + 1)] + siblings, end
+
+
+def proof_rows():
+    yield "entries,key,proof"
+    entries = [(tagged("st-key", counted(i)), tagged("st-value", counted(i))) for i in range(1000)]
+    for count, number in [(0, 0), (1, 0), (1, 1), (2, 1), (2, 5), (10, 3), (10, 11), (10, 12),
+                          (1000, 7), (1000, 999), (1000, 1000), (1000, 1003)]:
+        siblings, end = state_proof(entries[:count], tagged("st-key", counted(number)))
+        proof = struct.pack(">H", len(siblings)) + b"".join(siblings) + end
+        yield f"{count},{number},{proof.hex()}"
+
+
 def main():
     folder = pathlib.Path(sys.argv[1])
     folder.mkdir(exist_ok=True)
     for name, rows in (("hash_domains", hash_rows()), ("merkle", merkle_rows()),
-                       ("state_tree", state_rows())):
+                       ("state_tree", state_rows()), ("state_proof", proof_rows())):
         (folder / f"{name}.csv").write_text("\n".join(rows) + "\n")
 
 

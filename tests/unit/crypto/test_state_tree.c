@@ -595,6 +595,54 @@ static void test_frozen_roots(void **state)
     assert_int_equal(vectors_each("tests/vectors/state_tree.csv", check_frozen_row), 10);
 }
 
+static struct state_tree_change numbered(uint64_t i)
+{
+    uint8_t number[8];
+    struct byte_writer writer;
+    struct state_tree_change change = {.absent = false};
+    byte_writer_init(&writer, number, sizeof number);
+    byte_write_u64(&writer, i);
+    hash_bytes(&change.key, HASH_DOMAIN_STATE_KEY, number, sizeof number);
+    hash_bytes(&change.value, HASH_DOMAIN_STATE_VALUE, number, sizeof number);
+    return change;
+}
+
+/* The bytes of a proof, of presence or absence, as a stranger makes them; and they verify. */
+static void check_frozen_proof(char *const fields[VECTOR_FIELDS_MAX], size_t field_count)
+{
+    static struct state_tree_change changes[1000];
+    static uint8_t expected[VECTOR_LINE_SIZE], bytes[VECTOR_LINE_SIZE];
+    struct node_store *store = node_store_create();
+    struct state_tree_store face = node_store_face(store);
+    struct state_tree_proof proof;
+    struct byte_writer writer;
+    struct hash root;
+    assert_int_equal(field_count, 3);
+    size_t count = strtoul(fields[0], NULL, 10), key = strtoul(fields[1], NULL, 10);
+    size_t size = vector_hex(expected, sizeof expected, fields[2]);
+    assert_true(count <= 1000);
+    for (size_t i = 0; i < count; i++) {
+        changes[i] = numbered(i);
+    }
+    assert_true(state_tree_update(&face, &root, changes, count));
+    struct state_tree_change wanted = numbered(key);
+    assert_true(state_tree_prove(&face, &proof, &wanted.key));
+    byte_writer_init(&writer, bytes, sizeof bytes);
+    state_tree_proof_encode(&proof, &writer);
+    assert_int_equal(writer.size, size);
+    assert_memory_equal(bytes, expected, size);
+    bool there = key < count;
+    assert_true(state_tree_verify(&proof, &root, &wanted.key, there ? &wanted.value : NULL));
+    assert_false(state_tree_verify(&proof, &root, &wanted.key, there ? NULL : &wanted.value));
+    free(store);
+}
+
+static void test_frozen_proofs(void **state)
+{
+    (void)state;
+    assert_int_equal(vectors_each("tests/vectors/state_proof.csv", check_frozen_proof), 12);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -613,6 +661,7 @@ int main(void)
         cmocka_unit_test(test_endless_tree_is_a_fault),
         cmocka_unit_test(test_equal_keys_are_our_bug),
         cmocka_unit_test(test_frozen_roots),
+        cmocka_unit_test(test_frozen_proofs),
     };
     if (!crypto_init()) {
         return 1;
