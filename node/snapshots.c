@@ -473,6 +473,11 @@ void snapshots_stop(struct snapshots *snapshots)
     MUST(pthread_join(snapshots->server, NULL) == 0);
     if (snapshots->job != NULL)
         store_snapshot_end(snapshots->job);
+    snapshots->job = NULL;
+}
+
+void snapshots_close(struct snapshots *snapshots)
+{
     MUST(pthread_cond_destroy(&snapshots->job_there) == 0);
     MUST(pthread_cond_destroy(&snapshots->ask_there) == 0);
     MUST(pthread_mutex_destroy(&snapshots->lock) == 0);

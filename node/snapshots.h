@@ -27,8 +27,11 @@ extern const char snapshots_incoming[];
 /* Takes up what is on disk, and starts the threads. What `node` has is used: config, store, p2p, genesis
  * hash, metrics. NULL with the reason. */
 struct snapshots *snapshots_start(struct node *node, char problem[NODE_PROBLEM_SIZE]);
-/* Also in the middle of making one: it is given up. */
+/* Ends the threads, also in the middle of making one, which is given up. What else is here may still be
+ * called. */
 void snapshots_stop(struct snapshots *snapshots);
+/* After that, and after everybody who may ask. */
+void snapshots_close(struct snapshots *snapshots);
 /* After each commit, on the loop thread: the block's state may be due for a snapshot. */
 void snapshots_committed(struct snapshots *snapshots);
 /* Any thread. */

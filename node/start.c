@@ -317,6 +317,8 @@ void node_stop(struct node *node)
     inbox_close(&node->inbox);
     if (node->api != NULL)
         api_stop(node->api);
+    if (node->snapshots != NULL)
+        snapshots_close(node->snapshots);
     if (node->shell != NULL)
         shell_destroy(node->shell);
     node_epoch_close(node);

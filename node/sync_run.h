@@ -15,7 +15,7 @@ struct sync_frame;
 
 enum {
     /* Of one peer, before it has to wait: its one part, and offers and questions around it. */
-    SYNC_PEER_FRAMES_MAX = 8
+    SYNC_PEER_FRAMES_MAX = 4
 };
 
 /* What p2p's thread leaves for the main thread while a snapshot is fetched. */

@@ -20,7 +20,7 @@ test: ## install what is missing, build, run a tier of every kind of test
 	@$(MAKE) --no-print-directory day
 	@echo "make test: passed"
 
-test-all: test nemesis integrity soak tidy model ctime determinism ## every tier whole
+test-all: test nemesis snapshots integrity soak tidy model ctime determinism ## every tier whole
 	@$(MAKE) --no-print-directory sim SEEDS=20000
 	@$(MAKE) --no-print-directory sim-epochs SEEDS=5000
 	@$(MAKE) --no-print-directory sim-mutants
@@ -132,6 +132,10 @@ $(BUILD)/tests/e2e/%: $(BUILD)/obj/tests/e2e/helpers/%.o $(LINK_node)
 
 e2e: all library $(E2E_HELPERS) ## real processes: clusters, kill -9, bad input over the wire
 	@tests/run_e2e.sh $(BUILD)
+
+.PHONY: snapshots
+snapshots: all $(E2E_HELPERS) ## real processes join by snapshot beside a liar, and prune two months; SEED=n
+	@tests/e2e/snapshot.py $(BUILD) --seed $(or $(SEED),1)
 
 .PHONY: integrity
 integrity: all $(BUILD)/tests/unit/node/test_store_check ## many flipped bits in databases: found or harmless, never a wrong answer; FLIPS=n

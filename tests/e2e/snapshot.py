@@ -8,11 +8,10 @@ A fifth node starts from an empty home with "sync": "snapshot", is killed in the
 on, and ends with the state root of the others. Then the validators prune, while a node is fetching;
 what is gone is answered with the first height that is there.
 
-Usage: snapshot.py BUILD [--seed N] [--keep]
+Usage: snapshot.py BUILD [--part join|prune|all] [--seed N] [--keep]
 """
 import argparse
 import json
-import pathlib
 import re
 import shutil
 import subprocess
@@ -173,18 +172,40 @@ def pruned_answers(c, node):
     c._flex("proof", "verify", proof, "--genesis", c.genesis_file)
 
 
-def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("build")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--keep", action="store_true")
-    options = parser.parse_args()
+def returns_to_the_vote(c):
+    """Data lost, journal kept: by snapshot back to the vote. Both lost: back as an observer, for others
+    hold votes of its key that it cannot account for (C-ROLLBACK.REFUSE)."""
+    kept, lost = c.nodes[1], c.nodes[2]
+    for node, gone in ((kept, ["data", "snapshots"]), (lost, ["data", "snapshots", "journal"])):
+        node.terminate()
+        for name in gone:
+            shutil.rmtree(node.home / name)
+        configure(node.home, sync="snapshot")
+        node.start()
+        wait_until(60, f"{node.name} has loaded a state", lambda node=node: is_loaded(node))
+        wait_until(60, f"{node.name} ready", lambda node=node: node.request("/ready")[0] == 200)
+    wait_until(40, "the one with its journal votes", lambda: kept.status().get("voting"))
+    c.allowed_broken.append(f" {lost.name} .*alarm: .*voting has stopped")
+    wait_until(40, "the one without it does not", lambda: lost.status().get("voting") is False
+               and "refusal" in lost.status())
+    c.progress("with one observer", nodes=c.nodes, seconds=40)
+
+
+def survives_a_check(c, node):
+    node.terminate()
+    c._flexd("check", "--home", node.home)
+    node.start()
+    wait_until(40, "the joined node is ready again", lambda: node.request("/ready")[0] == 200)
+
+
+def join_and_vote(options):
+    """Scenarios 36, 49, 60."""
     with Cluster(options.build, options.seed, preload=False, keep=options.keep) as c:
         c.spare_ports = [c.base + 2 * c.count + i * c.count + i for i in range(c.count)]
         for i in range(c.count):
             configure(c.dir / f"n{i}", snapshot_blocks=str(EVERY))
         newcomer = add_node(c, "joiner", sync="snapshot", snapshot_blocks=str(EVERY))
-        try:
+        with told(c):
             c.start()
             grow_state(c)
             settled = c.height()
@@ -195,6 +216,7 @@ def main():
             joins_beside_a_liar(c, newcomer)
             wait_until(40, "the fourth validator follows again",
                        lambda: c.nodes[3].height() >= c.nodes[0].height() - 2)
+            c.allowed_broken.append(" n3 .*alarm: .*voting has stopped")
             for client in c.clients:
                 client.ending.set()
             for client in c.clients:
@@ -204,18 +226,110 @@ def main():
             root = same_roots(c.nodes + [newcomer])
             operators_tools(c, newcomer)
             pruned_answers(c, newcomer)
-            c.allowed_broken.append(" n3 .*alarm: .*voting has stopped")
+            survives_a_check(c, newcomer)
+            returns_to_the_vote(c)
+            same_roots(c.nodes + [newcomer])
             c._check_logs()
             for node in c.nodes + [newcomer]:
                 node.terminate()
             print(f"snapshot: joined under load beside a liar, root {root[:16]} on all")
-        except BaseException:
-            print("directory:", c.dir)
-            for node in c.nodes + c.extra:
+
+
+class told:
+    """On a failure: where everything is, and the ends of the logs."""
+
+    def __init__(self, cluster):
+        self.cluster = cluster
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, value, trace):
+        if kind is not None:
+            print("directory:", self.cluster.dir)
+            for node in self.cluster.nodes + self.cluster.extra:
                 if node.log_path.exists():
                     print(f"--- {node.name}")
-                    print("\n".join(node.log_path.read_text(errors="replace").splitlines()[-25:]))
-            raise
+                    lines = node.log_path.read_text(errors="replace").splitlines()
+                    print("\n".join(lines[-25:]))
+        return False
+
+
+def advance_clock(c, days):
+    beside = c.dir / "offset.new"
+    beside.write_text(str(days * 86400000))
+    beside.rename(c.dir / "offset")
+
+
+def prune_while_one_fetches(options):
+    """Scenario 63. Two months pass at once on a simulated clock; the bodies that a node in the middle of
+    joining will need stay, all older ones go, and both are told."""
+    real = ledger.genesis
+    ledger.genesis = lambda keys: dict(real(keys), simulated_time=True)
+    with Cluster(options.build, options.seed, preload=False, keep=options.keep) as c:
+        ledger.genesis = real
+        c.spare_ports = [c.base + 2 * c.count + i * c.count + i for i in range(c.count)]
+        advance_clock(c, 0)
+        pruning = {"snapshot_blocks": "20", "clock_offset_file": str(c.dir / "offset")}
+        late = add_node(c, "late", sync="snapshot", **pruning)
+        old = add_node(c, "old", **pruning)
+        for i in range(c.count):
+            configure(c.dir / f"n{i}", keep_days=61, keep_blocks="10", **pruning)
+        with told(c):
+            c.start(load=False)
+            grow_state(c)
+            settled = c.height()
+            wait_until(90, "two snapshots of the grown state", lambda: all(
+                len([h for h in snapshots(node) if h > settled]) >= 2 for node in c.nodes))
+            late.start()
+            wait_until(40, "a few chunks are on disk", lambda: parts_on_disk(late) >= 2)
+            late.kill()
+            began = int(re.search(r"snapshot of block (\d+)", late.log_lines("-> fetched")[0])[1])
+            if any(node.status()["first_block"] != "1" for node in c.nodes):
+                raise Failure("pruned before its time")
+            advance_clock(c, 62)
+            c.progress("after two months", blocks=45, seconds=100)
+            for node in c.nodes:
+                wait_until(30, f"{node.name} prunes",
+                           lambda node=node: int(node.status()["first_block"]) > 1)
+            floors = {node.name: int(node.status()["first_block"]) for node in c.nodes}
+            if any(began not in snapshots(node) or floor > began + 1
+                   for node, floor in zip(c.nodes, floors.values())):
+                raise Failure(f"what {late.name} has begun ({began}) is gone: {floors}")
+            print(f"  fetching from {began}, bodies from {sorted(floors.values())}, "
+                  f"height {c.height()}")
+            late.start()
+            wait_until(60, "the late one is loaded", lambda: is_loaded(late))
+            if f"state of block {began} loaded" not in is_loaded(late)[-1]:
+                raise Failure(f"it did not go on with {began}: {is_loaded(late)}")
+            wait_until(60, "the late one is ready", lambda: late.request("/ready")[0] == 200)
+            old.start()  # it replays, and is told that nobody has the beginning any more
+            wait_until(40, "the old one is told", lambda: old.log_lines(
+                r"peer [0-9a-f]+ has blocks from \d+ on only"))
+            old.terminate()
+            root = same_roots(c.nodes + [late])
+            status, text = c.nodes[0].request("/v1/blocks/2")
+            if status != 410 or b"pruned" not in text:
+                raise Failure(f"a pruned block: {status} {text}")
+            pruned_answers(c, c.nodes[0])
+            for node in c.nodes + [late]:
+                node.terminate()
+                c._flexd("check", "--home", node.home)
+            c._check_logs()
+            print(f"snapshot: pruned to {sorted(floors.values())} while one fetched, root "
+                  f"{root[:16]} on all")
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("build")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--part", default="all", choices=["join", "prune", "all"])
+    parser.add_argument("--keep", action="store_true")
+    options = parser.parse_args()
+    for part in {"join": [join_and_vote], "prune": [prune_while_one_fetches],
+                 "all": [join_and_vote, prune_while_one_fetches]}[options.part]:
+        part(options)
 
 
 if __name__ == "__main__":

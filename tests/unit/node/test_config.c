@@ -19,6 +19,9 @@
 #define NEEDED                                                                                     \
     "\"role\":\"audit\",\"name\":\"n1\",\"listen_p2p\":\"\",\"listen_api\":\"127.0.0.1:1\""
 
+#define VALIDATOR                                                                                  \
+    "\"role\":\"validator\",\"name\":\"n1\",\"listen_p2p\":\"\",\"listen_api\":\"127.0.0.1:1\""
+
 static char directory[64];
 
 static int make_directory(void **state)
@@ -116,6 +119,16 @@ static void every_fault_is_named(void **state)
         {"{" NEEDED ",\"map_bytes_max\":\"65536\"}", "map_bytes_max"},
         {"{" NEEDED ",\"map_bytes_step\":\"65536\"}", "map_bytes_step"},
         {"{" NEEDED ",\"workers\":0}", "workers"},
+        {"{" NEEDED ",\"sync\":\"fast\"}", "sync"},
+        {"{" NEEDED ",\"sync\":\"snapshot\"}", "audit"},
+        {"{" NEEDED ",\"keep_days\":90}", "audit"},
+        {"{" NEEDED ",\"sync\":\"replay\",\"snapshot_blocks\":\"0\"}", NULL},
+        {"{" NEEDED ",\"snapshot_blocks\":100}", "snapshot_blocks"},
+        {"{" VALIDATOR ",\"sync\":\"snapshot\",\"keep_days\":61,\"keep_blocks\":\"5\"}", NULL},
+        {"{" VALIDATOR ",\"keep_days\":60}", "61"},
+        {"{" VALIDATOR ",\"keep_days\":\"90\"}", "keep_days"},
+        {"{" VALIDATOR ",\"keep_blocks\":\"5\"}", "keep_days"},
+        {"{" VALIDATOR ",\"keep_days\":90,\"snapshot_blocks\":\"0\"}", "snapshot_blocks"},
         {"{" NEEDED ",\"workers\":65}", "workers"},
         {"{" NEEDED ",\"workers\":\"2\"}", "workers"},
         {"{" NEEDED "} ", NULL},
@@ -148,6 +161,14 @@ static void what_is_saved_is_loaded(void **state)
     assert_true(node_config_save(&saved, problem));
     assert_true(node_config_load(&loaded, directory, problem));
     assert_memory_equal(&saved, &loaded, sizeof saved);
+    assert_true(parse(&saved,
+                      "{" VALIDATOR ",\"sync\":\"snapshot\",\"snapshot_blocks\":\"77\","
+                      "\"keep_days\":100,\"keep_blocks\":\"12\"}",
+                      problem));
+    assert_true(node_config_save(&saved, problem));
+    assert_true(node_config_load(&loaded, directory, problem));
+    assert_memory_equal(&saved, &loaded, sizeof saved);
+    assert_true(loaded.sync_snapshot && loaded.snapshot_blocks == 77 && loaded.keep_days == 100);
 }
 
 static void keys_are_kept_to_their_owner(void **state)
