@@ -171,7 +171,7 @@ static bool open_journal(struct node *node, char problem[NODE_PROBLEM_SIZE])
         return false;
     }
     log_line(LOG_UNUSUAL,
-             "journal: %s -> this node follows the chain and never votes with this key again; "
+             "journal: %s -> this node follows the chain and casts no vote in this epoch; "
              "rotate the validator key",
              fault);
     return true;
