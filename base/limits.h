@@ -63,6 +63,11 @@ enum {
     /* Candidate days of a baseline that the ledger computes, and how far back it looks for them: as
      * long as fingerprints stay open to correction. */
     LIMIT_PROOF_DAYS = 60,
+    /* Fingerprints that one batch may have one after the other: a correction is an exception, and a
+     * proof walks back over them to the last that came in time. */
+    LIMIT_BATCH_REVISIONS = 64,
+    /* Activations of one reserved delivery period: one an hour, of a day of hours. */
+    LIMIT_CALLS_PER_RESERVATION = 24,
     /* Days from which a baseline may be computed: a year of them. */
     LIMIT_BASELINE_DAYS = 366,
     /* Depth of a batch tree of readings: 2^24 meters. */
@@ -81,6 +86,9 @@ static const int64_t limit_price_ueur_per_kwh = 1000000000;
 static const int64_t limit_gate_closure_ms = 366LL * 86400000;
 static const int64_t limit_proof_deadline_ms = 45LL * 86400000;
 static const int64_t limit_meter_batch_ms = 60LL * 86400000;
+/* A dispute that nobody decides in that time lapses: the validators' proposals live for seven days, so
+ * there is time for several. */
+static const int64_t limit_dispute_ms = 30LL * 86400000;
 
 _Static_assert(LIMIT_FRAME_BYTES > LIMIT_BLOCK_BODY_BYTES + LIMIT_VIEW_WINDOW * 400,
                "a range answer holds one full body and a window of headers");

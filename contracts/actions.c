@@ -24,7 +24,8 @@ const char *const device_type_names[5] = {"storage", "generation", "load", "ev",
 const char *const order_kind_names[ORDER_KIND_COUNT] = {"limit", "all_or_none", "fill_and_kill"};
 const char *const direction_names[2] = {"up", "down"};
 const char *const proposal_kind_names[PROPOSAL_KIND_COUNT] = {
-    "add_validator", "remove_validator", "replace_validator", "set_fees", "set_market"};
+    "add_validator", "remove_validator", "replace_validator",
+    "set_fees",      "set_market",       "decide_dispute"};
 const char *const market_state_names[3] = {"open", "suspended", "closed"};
 
 static const struct codec_field participant_register_record_fields[] = {
@@ -391,6 +392,42 @@ static const struct codec_record delivery_prove_record = {
     .field_count = sizeof delivery_prove_record_fields / sizeof delivery_prove_record_fields[0],
 };
 
+static const struct codec_field deal_dispute_record_fields[] = {
+    {.name = "deal", .offset = offsetof(struct deal_dispute, deal), .type = CODEC_U64},
+    {.name = "evidence",
+     .offset = offsetof(struct deal_dispute, evidence),
+     .type = CODEC_FIXED,
+     .limit = HASH_SIZE},
+};
+static const struct codec_record deal_dispute_record = {
+    .name = "deal_dispute",
+    .struct_size = sizeof(struct deal_dispute),
+    .fields = deal_dispute_record_fields,
+    .field_count = sizeof deal_dispute_record_fields / sizeof deal_dispute_record_fields[0],
+};
+
+static const struct codec_field reservation_call_record_fields[] = {
+    {.name = "deal", .offset = offsetof(struct reservation_call_place, deal), .type = CODEC_U64},
+    {.name = "market",
+     .offset = offsetof(struct reservation_call_place, market),
+     .type = CODEC_NAME},
+    {.name = "period_start_ms",
+     .offset = offsetof(struct reservation_call_place, period_start),
+     .type = CODEC_I64},
+    {.name = "quantity_wh",
+     .offset = offsetof(struct reservation_call_place, quantity),
+     .type = CODEC_I64},
+    {.name = "price_ueur_per_kwh",
+     .offset = offsetof(struct reservation_call_place, price),
+     .type = CODEC_I64},
+};
+static const struct codec_record reservation_call_record = {
+    .name = "reservation_call",
+    .struct_size = sizeof(struct reservation_call_place),
+    .fields = reservation_call_record_fields,
+    .field_count = sizeof reservation_call_record_fields / sizeof reservation_call_record_fields[0],
+};
+
 static const struct codec_field governance_propose_record_fields[] = {
     {.name = "kind",
      .offset = offsetof(struct governance_propose, kind),
@@ -429,6 +466,10 @@ static const struct codec_field governance_propose_record_fields[] = {
      .type = CODEC_FIXED,
      .limit = HASH_SIZE},
     {.name = "height", .offset = offsetof(struct governance_propose, height), .type = CODEC_U64},
+    {.name = "deal", .offset = offsetof(struct governance_propose, deal), .type = CODEC_U64},
+    {.name = "credited_wh",
+     .offset = offsetof(struct governance_propose, credited),
+     .type = CODEC_I64},
 };
 const struct codec_record governance_propose_record = {
     .name = "governance_propose",
@@ -517,6 +558,8 @@ static const struct codec_record *const codecs[ACTION_TYPE_LIMIT] = {
     [ACTION_ORDER_CANCEL] = &order_cancel_record,
     [ACTION_METER_BATCH] = &meter_batch_record,
     [ACTION_DELIVERY_PROVE] = &delivery_prove_record,
+    [ACTION_DEAL_DISPUTE] = &deal_dispute_record,
+    [ACTION_RESERVATION_CALL] = &reservation_call_record,
     [ACTION_GOVERNANCE_PROPOSE] = &governance_propose_record,
     [ACTION_GOVERNANCE_VOTE] = &governance_vote_record,
     [ACTION_GOVERNANCE_EVIDENCE] = &governance_evidence_record,

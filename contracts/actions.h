@@ -32,6 +32,8 @@ enum action_type {
     ACTION_ORDER_CANCEL = 42,
     ACTION_METER_BATCH = 50,
     ACTION_DELIVERY_PROVE = 51,
+    ACTION_DEAL_DISPUTE = 52,
+    ACTION_RESERVATION_CALL = 53,
     ACTION_GOVERNANCE_PROPOSE = 60,
     ACTION_GOVERNANCE_VOTE = 61,
     ACTION_GOVERNANCE_EVIDENCE = 62,
@@ -217,14 +219,31 @@ struct delivery_prove {
     uint64_t deal;
 };
 
+/* By buyer or seller of a proven deal: holds its money until the meter operator's correction or the
+ * validators decide. Locks a bond. */
+struct deal_dispute {
+    uint64_t deal;
+    struct hash evidence; /* of a document that the parties hold; not zero */
+};
+/* By the buyer of a reservation, its lead time ahead: asks for what was reserved, by a request in a
+ * market that names the reservation's its parent. Locks price x quantity, rounded up. */
+struct reservation_call_place {
+    uint64_t deal; /* the reservation */
+    struct name market;
+    struct timestamp period_start;
+    struct energy quantity;
+    struct energy_price price; /* the most that it pays, and that the answer may ask */
+};
+
 enum proposal_kind {
     PROPOSAL_ADD_VALIDATOR = 0,     /* new_key, operator, proof */
     PROPOSAL_REMOVE_VALIDATOR = 1,  /* old_key */
     PROPOSAL_REPLACE_VALIDATOR = 2, /* old_key, new_key, operator, proof; also a key's rotation */
     PROPOSAL_SET_FEES = 3,          /* the three fees */
-    PROPOSAL_SET_MARKET = 4         /* market, draft, height */
+    PROPOSAL_SET_MARKET = 4,        /* market, draft, height */
+    PROPOSAL_DECIDE_DISPUTE = 5     /* deal, credited */
 };
-enum { PROPOSAL_KIND_COUNT = 5 };
+enum { PROPOSAL_KIND_COUNT = 6 };
 extern const char *const proposal_kind_names[PROPOSAL_KIND_COUNT];
 /* By an operator of a validator, who thereby votes for it. What the kind does not use is zero. */
 struct governance_propose {
@@ -240,6 +259,8 @@ struct governance_propose {
     struct name market;
     struct hash draft; /* H(STATE_VALUE, draft_record as it stands): what exactly is voted on */
     uint64_t height;   /* from that block on */
+    uint64_t deal;     /* a disputed one */
+    struct energy credited; /* what is credited of all of it */
 };
 /* By an operator, for all validators that it operates; a later vote replaces the earlier one. */
 struct governance_vote {
@@ -285,6 +306,8 @@ union action_record {
     struct order_cancel order_cancel;
     struct meter_batch meter_batch;
     struct delivery_prove delivery_prove;
+    struct deal_dispute deal_dispute;
+    struct reservation_call_place reservation_call_place;
     struct governance_propose governance_propose;
     struct governance_vote governance_vote;
     struct governance_evidence governance_evidence;

@@ -294,37 +294,59 @@ bool assets_mtu_is_supported(struct duration mtu)
     return ms == slot || ms == 2 * slot || ms == 4 * slot;
 }
 
-/* What stands in the quarter hour after `change` more watts; false if it is over the device's power, or
+/* What is about to be booked in every quarter hour of a period. */
+struct booking {
+    enum commitment_for purpose;
+    struct duration mtu;
+    int64_t watts; /* more, or less, than stands there */
+    struct power most;
+};
+
+/* What stands in the quarter hour afterwards. OVER_DEVICE_POWER if it is over the device's power, or
  * promised already in units of another length, in either direction: a proof reads units of one length,
  * and could not tell which of its watt-hours another length's proof has been paid for. */
-static bool committed_after(const struct contract_call *call, const struct state_key *key,
-                            const struct state_key *opposite, struct duration mtu, int64_t change,
-                            struct power most, struct commitment_record *out)
+static enum contract_error committed_after(const struct contract_call *call,
+                                           const struct state_key *key,
+                                           const struct state_key *opposite,
+                                           const struct booking *booking,
+                                           struct commitment_record *out)
 {
     struct commitment_record other;
     int64_t watts;
-    if (change > 0 && contract_read(call, opposite, &commitment_record_codec, &other) &&
-        duration_ms(other.mtu) != duration_ms(mtu))
-        return false;
+    if (booking->watts > 0 && contract_read(call, opposite, &commitment_record_codec, &other) &&
+        duration_ms(other.mtu) != duration_ms(booking->mtu))
+        return CONTRACT_OVER_DEVICE_POWER;
     if (!contract_read(call, key, &commitment_record_codec, out))
-        *out = (struct commitment_record){.power = power_of(0), .mtu = mtu};
-    if (duration_ms(out->mtu) != duration_ms(mtu) ||
-        !checked_add_i64(&watts, power_w(out->power), change))
-        return false;
+        *out = (struct commitment_record){.mtu = booking->mtu};
+    if (duration_ms(out->mtu) != duration_ms(booking->mtu))
+        return CONTRACT_OVER_DEVICE_POWER;
+    bool sells = booking->purpose != COMMITMENT_CALL;
+    if (!checked_add_i64(&watts, power_w(out->power), sells ? booking->watts : 0))
+        return CONTRACT_OVER_DEVICE_POWER;
     out->power = power_of(watts);
-    return change <= 0 || watts <= power_w(most);
+    int64_t reserved = power_w(out->reserved);
+    if (booking->purpose == COMMITMENT_RESERVATION)
+        reserved += booking->watts;
+    if (booking->purpose == COMMITMENT_CALL)
+        reserved -= booking->watts;
+    if (reserved < 0 && booking->purpose == COMMITMENT_CALL && booking->watts > 0)
+        return CONTRACT_OVER_RESERVATION;
+    MUST((reserved >= 0 && reserved <= watts) || call->view->fault);
+    out->reserved = power_of(reserved);
+    bool fits = !sells || booking->watts <= 0 || watts <= power_w(booking->most);
+    return fits ? CONTRACT_OK : CONTRACT_OVER_DEVICE_POWER;
 }
 
-enum contract_error assets_commit(const struct contract_call *call, const struct name *device,
-                                  const struct device_record *record, enum direction direction,
-                                  struct timestamp from, struct duration mtu, uint32_t count,
-                                  struct energy per_unit)
+enum contract_error assets_commit_for(const struct contract_call *call, enum commitment_for purpose,
+                                      const struct name *device, const struct device_record *record,
+                                      enum direction direction, struct timestamp from,
+                                      struct duration mtu, uint32_t count, struct energy per_unit)
 {
     MUST(assets_mtu_is_supported(mtu));
     MUST(count >= 1 && count <= LIMIT_INTERVALS_PER_PERIOD);
     MUST(timestamp_ms(from) >= 0 && timestamp_ms(from) % duration_ms(mtu) == 0);
-    int64_t watts;
-    if (!checked_mul_i64(&watts, energy_wh(per_unit), MS_PER_HOUR / duration_ms(mtu)))
+    struct booking booking = {.purpose = purpose, .mtu = mtu, .most = record->max_power};
+    if (!checked_mul_i64(&booking.watts, energy_wh(per_unit), MS_PER_HOUR / duration_ms(mtu)))
         return CONTRACT_OVER_DEVICE_POWER;
     uint32_t slots = count * (uint32_t)(duration_ms(mtu) / COMMITMENT_SLOT_MS);
     MUST(slots <= LIMIT_INTERVALS_PER_PERIOD * SLOTS_PER_MTU_MAX);
@@ -340,9 +362,10 @@ enum contract_error assets_commit(const struct contract_call *call, const struct
             const struct state_key opposite = state_key_unit(
                 STATE_COMMITMENT, device, start,
                 (uint8_t)(direction == DIRECTION_UP ? DIRECTION_DOWN : DIRECTION_UP));
-            if (!committed_after(call, &key, &opposite, mtu, watts, record->max_power, &after)) {
-                MUST(pass == 0);
-                return CONTRACT_OVER_DEVICE_POWER;
+            enum contract_error error = committed_after(call, &key, &opposite, &booking, &after);
+            if (error != CONTRACT_OK) {
+                MUST(pass == 0 || call->view->fault);
+                return error;
             }
             MUST(power_w(after.power) >= 0 || call->view->fault);
             if (pass == 1 && power_w(after.power) > 0)
@@ -352,6 +375,39 @@ enum contract_error assets_commit(const struct contract_call *call, const struct
         }
     }
     return CONTRACT_OK;
+}
+
+enum contract_error assets_commit(const struct contract_call *call, const struct name *device,
+                                  const struct device_record *record, enum direction direction,
+                                  struct timestamp from, struct duration mtu, uint32_t count,
+                                  struct energy per_unit)
+{
+    return assets_commit_for(call, COMMITMENT_SALE, device, record, direction, from, mtu, count,
+                             per_unit);
+}
+
+bool assets_was_activated(const struct contract_call *call, const struct name *device,
+                          struct timestamp from, struct timestamp until)
+{
+    /* One entry per quarter hour and direction. */
+    enum { ENTRIES_MAX = 7 * 96 * 2 };
+    MUST(timestamp_ms(from) > 0 && timestamp_ms(from) % COMMITMENT_SLOT_MS == 0);
+    struct state_key prefix = state_key_name(STATE_COMMITMENT, device);
+    struct state_key end = state_key_unit(STATE_COMMITMENT, device, until, 0);
+    struct state_key at =
+        state_key_unit(STATE_COMMITMENT, device, timestamp_of(timestamp_ms(from) - 1), UINT8_MAX);
+    for (uint32_t i = 0; i < ENTRIES_MAX; i++) {
+        struct commitment_record commitment;
+        struct bytes_view value;
+        if (!contract_next(call, bytes_view_of(prefix.bytes, prefix.size),
+                           bytes_view_of(at.bytes, at.size), &at, &value) ||
+            memcmp(at.bytes, end.bytes, end.size) >= 0)
+            return false;
+        if (contract_read(call, &at, &commitment_record_codec, &commitment) &&
+            power_w(commitment.power) > power_w(commitment.reserved))
+            return true;
+    }
+    return false;
 }
 
 static const struct contract_method_entry methods[] = {

@@ -22,6 +22,7 @@
 
 #include "base/fatal.h"
 #include "contracts/book_internal.h"
+#include "contracts/deal.h"
 
 /* --- keys --------------------------------------------------------------------------------- */
 
@@ -316,9 +317,10 @@ static void release_commitment(struct contract_call *call, const struct order_re
         return;
     }
     struct energy per_unit = energy_of(-(energy_wh(order->open) / terms->times.mtus_per_period));
-    enum contract_error error = assets_commit(
-        call, &order->device, &device, (enum direction)order->direction, order->period_start,
-        terms->times.mtu, terms->times.mtus_per_period, per_unit);
+    enum contract_error error =
+        assets_commit_for(call, reservation_purpose(terms, order->reservation), &order->device,
+                          &device, (enum direction)order->direction, order->period_start,
+                          terms->times.mtu, terms->times.mtus_per_period, per_unit);
     MUST(error == CONTRACT_OK || call->view->fault);
 }
 
@@ -333,6 +335,10 @@ void book_end_order(struct contract_call *call, uint64_t id, struct order_record
     MUST(money_ueur(token_amount(call, pot_order_escrow(id))) == 0 || call->view->fault);
     if (order->side == SIDE_SELL) {
         release_commitment(call, order, terms);
+    }
+    /* One that expires has stood to the gate, and that is what a call asks for. */
+    if (order->reservation != 0 && status == ORDER_CANCELLED) {
+        reservation_answer_cancelled(call, order);
     }
     struct event_order_ended event = {.id = id};
     contract_event(call, status == ORDER_CANCELLED ? EVENT_ORDER_CANCELLED : EVENT_ORDER_EXPIRED,

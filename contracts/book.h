@@ -8,7 +8,12 @@
 #include "contracts/module.h"
 
 /* What `deadline` index entries are about, in the order in which equal times are served. */
-enum deadline_what { DEADLINE_ORDER = 1, DEADLINE_PROOF = 2 };
+enum deadline_what {
+    DEADLINE_ORDER = 1,
+    DEADLINE_PROOF = 2,
+    DEADLINE_DISPUTE = 3, /* id: deal, proven or disputed */
+    DEADLINE_CALL = 4     /* id: deal of a reservation that was called */
+};
 
 /* Entries of the deadline index that one block ends; the rest wait for the next block. Nothing can
  * be done with them in the meantime: orders are refused and books not called after gate closure,

@@ -192,6 +192,17 @@ static const struct error_text texts[CONTRACT_ERROR_COUNT] = {
          "The limit that this promises lies outside the connection of the device."},
     [CONTRACT_UNSUPPORTED_METHOD] = {"unsupported_method",
                                      "The engine does not settle by this method yet."},
+    [CONTRACT_NO_NEWER_READINGS] =
+        {"no_newer_readings",
+         "The deal is proven by these fingerprints already; a correction must come"
+         " before another proof."},
+    [CONTRACT_UNKNOWN_CALL] = {"unknown_call",
+                               "Nobody has called that reservation in this market for"
+                               " that period."},
+    [CONTRACT_OVER_RESERVATION] = {"over_reservation",
+                                   "More than was reserved, or than was called of it."},
+    [CONTRACT_NOT_METERED] =
+        {"not_metered", "A reservation is not proven by readings; it is paid unless a call fails."},
 };
 
 const char *contract_error_name(enum contract_error error)

@@ -109,6 +109,11 @@ enum contract_error {
     CONTRACT_NO_BASELINE,
     CONTRACT_OVER_CONNECTION,
     CONTRACT_UNSUPPORTED_METHOD, /* as the others: the engine does not settle by it yet */
+    /* Disputes and reservations. */
+    CONTRACT_NO_NEWER_READINGS,
+    CONTRACT_UNKNOWN_CALL,
+    CONTRACT_OVER_RESERVATION,
+    CONTRACT_NOT_METERED,
     CONTRACT_ERROR_COUNT
 };
 

@@ -11,7 +11,8 @@
 #include "contracts/ledger.h"
 
 static const char *const event_pot_kind_names[POT_OUTSIDE + 1] = {
-    "balance", "order_escrow", "deal_escrow", "fees", "deal_deposit", "market_reserve", "outside"};
+    "balance",      "order_escrow",   "deal_escrow",  "fees",
+    "deal_deposit", "market_reserve", "dispute_bond", "outside"};
 
 static const struct codec_field pot_id_codec_fields[] = {
     {.name = "kind",
@@ -214,6 +215,56 @@ static const struct codec_record event_market_codec = {
     .field_count = sizeof event_market_codec_fields / sizeof event_market_codec_fields[0],
 };
 
+static const struct codec_field event_deal_proven_codec_fields[] = {
+    {.name = "id", .offset = offsetof(struct event_deal, id), .type = CODEC_U64},
+    {.name = "deal",
+     .offset = offsetof(struct event_deal, deal),
+     .type = CODEC_RECORD,
+     .record = &deal_record_codec},
+};
+static const struct codec_record event_deal_proven_codec = {
+    .name = "deal_proven",
+    .struct_size = sizeof(struct event_deal),
+    .fields = event_deal_proven_codec_fields,
+    .field_count = sizeof event_deal_proven_codec_fields / sizeof event_deal_proven_codec_fields[0],
+};
+
+static const struct codec_field event_dispute_codec_fields[] = {
+    {.name = "id", .offset = offsetof(struct event_dispute, id), .type = CODEC_U64},
+    {.name = "outcome",
+     .offset = offsetof(struct event_dispute, outcome),
+     .type = CODEC_ENUM,
+     .limit = DISPUTE_OUTCOME_COUNT,
+     .names = dispute_outcome_names},
+    {.name = "opener", .offset = offsetof(struct event_dispute, opener), .type = CODEC_NAME},
+    {.name = "evidence",
+     .offset = offsetof(struct event_dispute, evidence),
+     .type = CODEC_FIXED,
+     .limit = HASH_SIZE},
+    {.name = "bond_ueur", .offset = offsetof(struct event_dispute, bond), .type = CODEC_I64},
+    {.name = "deadline_ms", .offset = offsetof(struct event_dispute, deadline), .type = CODEC_I64},
+};
+static const struct codec_record event_dispute_codec = {
+    .name = "deal_disputed",
+    .struct_size = sizeof(struct event_dispute),
+    .fields = event_dispute_codec_fields,
+    .field_count = sizeof event_dispute_codec_fields / sizeof event_dispute_codec_fields[0],
+};
+
+static const struct codec_field event_called_codec_fields[] = {
+    {.name = "id", .offset = offsetof(struct event_called, id), .type = CODEC_U64},
+    {.name = "call",
+     .offset = offsetof(struct event_called, call),
+     .type = CODEC_RECORD,
+     .record = &reservation_call_codec},
+};
+static const struct codec_record event_called_codec = {
+    .name = "reservation_called",
+    .struct_size = sizeof(struct event_called),
+    .fields = event_called_codec_fields,
+    .field_count = sizeof event_called_codec_fields / sizeof event_called_codec_fields[0],
+};
+
 static const struct codec_record *const codecs[EVENT_TYPE_LIMIT] = {
     [EVENT_ORDER_PLACED] = &event_order_placed_codec,
     [EVENT_ORDER_CANCELLED] = &event_order_cancelled_codec,
@@ -226,6 +277,9 @@ static const struct codec_record *const codecs[EVENT_TYPE_LIMIT] = {
     [EVENT_PROPOSAL] = &event_proposal_codec,
     [EVENT_EPOCH] = &event_epoch_codec,
     [EVENT_MARKET] = &event_market_codec,
+    [EVENT_DEAL_PROVEN] = &event_deal_proven_codec,
+    [EVENT_DEAL_DISPUTED] = &event_dispute_codec,
+    [EVENT_CALLED] = &event_called_codec,
 };
 
 const struct codec_record *event_codec(uint8_t type)

@@ -19,6 +19,9 @@ enum event_type {
     EVENT_PROPOSAL = 9,        /* event_proposal: made, or its status changed */
     EVENT_EPOCH = 10,          /* event_epoch: this block is the last of an epoch */
     EVENT_MARKET = 11,         /* event_market: created, or state, terms or draft changed */
+    EVENT_DEAL_PROVEN = 12,    /* event_deal: it ends so unless somebody disputes it */
+    EVENT_DEAL_DISPUTED = 13,  /* event_dispute: opened, or decided */
+    EVENT_CALLED = 14,         /* event_called: a reservation was called */
     EVENT_TYPE_LIMIT = 32
 };
 
@@ -42,6 +45,19 @@ struct event_order_ended {
 struct event_deal {
     uint64_t id;
     struct deal_record deal;
+};
+/* The dispute without what each unit took. */
+struct event_dispute {
+    uint64_t id; /* of the deal */
+    uint8_t outcome;
+    struct name opener;
+    struct hash evidence;
+    struct money bond;
+    struct timestamp deadline;
+};
+struct event_called {
+    uint64_t id; /* of the reservation's deal */
+    struct reservation_call call;
 };
 struct event_token_moved {
     struct pot_id from;

@@ -21,6 +21,7 @@
 #include <string.h>
 
 #include "base/fatal.h"
+#include "contracts/deal.h"
 #include "contracts/genesis.h"
 #include "contracts/market.h"
 #include "contracts/module.h"
@@ -158,7 +159,10 @@ static bool is_canonical(const struct governance_propose *terms)
                 money_ueur(terms->fee_per_deal) != 0;
     bool market =
         !name_is_empty(&terms->market) || !hash_is_zero(&terms->draft) || terms->height != 0;
-    if (market != (terms->kind == PROPOSAL_SET_MARKET))
+    bool dispute = terms->deal != 0;
+    if (market != (terms->kind == PROPOSAL_SET_MARKET) ||
+        dispute != (terms->kind == PROPOSAL_DECIDE_DISPUTE) ||
+        (!dispute && energy_wh(terms->credited) != 0))
         return false;
     switch ((enum proposal_kind)terms->kind) {
     case PROPOSAL_ADD_VALIDATOR:
@@ -171,6 +175,8 @@ static bool is_canonical(const struct governance_propose *terms)
         return !leaves && !comes && !named && !proven;
     case PROPOSAL_SET_MARKET:
         return !leaves && !comes && !named && !proven && !fees && !name_is_empty(&terms->market);
+    case PROPOSAL_DECIDE_DISPUTE:
+        return !leaves && !comes && !named && !proven && !fees;
     }
     return false;
 }
@@ -218,6 +224,8 @@ static enum contract_error work_out(const struct contract_call *call,
         set_insert(params, &terms->new_key, &terms->operator_name);
     if (terms->kind == PROPOSAL_SET_MARKET)
         return market_draft_check(call, &terms->market, &terms->draft, terms->height);
+    if (terms->kind == PROPOSAL_DECIDE_DISPUTE)
+        return dispute_decision_check(call, terms->deal, terms->credited);
     if (terms->kind == PROPOSAL_SET_FEES) {
         params->fee_per_tx = terms->fee_per_tx;
         params->fee_per_action = terms->fee_per_action;
@@ -305,10 +313,31 @@ static void begin_epoch(const struct contract_call *call, struct governance_reco
     contract_event(call, EVENT_EPOCH, &event);
 }
 
+/* What a passed proposal does besides the new parameters. */
+static void take_effect(struct contract_call *call, struct governance_record *governance,
+                        const struct governance_propose *terms, const struct params_record *before,
+                        const struct params_record *after)
+{
+    switch ((enum proposal_kind)terms->kind) {
+    case PROPOSAL_ADD_VALIDATOR:
+    case PROPOSAL_REMOVE_VALIDATOR:
+    case PROPOSAL_REPLACE_VALIDATOR:
+        begin_epoch(call, governance, terms, before, after);
+        return;
+    case PROPOSAL_SET_FEES:
+        return;
+    case PROPOSAL_SET_MARKET:
+        market_draft_schedule(call, &terms->market, terms->height);
+        return;
+    case PROPOSAL_DECIDE_DISPUTE:
+        dispute_decide(call, terms->deal, terms->credited);
+        return;
+    }
+}
+
 /* Counts the votes; what has passed takes effect. `at` is the proposal's place among the open ones. */
-static enum contract_error decide(const struct contract_call *call,
-                                  struct governance_record *governance, uint32_t at,
-                                  struct proposal_record *proposal,
+static enum contract_error decide(struct contract_call *call, struct governance_record *governance,
+                                  uint32_t at, struct proposal_record *proposal,
                                   const struct params_record *params)
 {
     uint64_t id = governance->open[at].id;
@@ -323,10 +352,7 @@ static enum contract_error decide(const struct contract_call *call,
             return error;
         close_proposal(call, governance, at, proposal, PROPOSAL_PASSED);
         write_params(call, &after);
-        if (proposal->terms.kind == PROPOSAL_SET_MARKET)
-            market_draft_schedule(call, &proposal->terms.market, proposal->terms.height);
-        else if (proposal->terms.kind != PROPOSAL_SET_FEES)
-            begin_epoch(call, governance, &proposal->terms, params, &after);
+        take_effect(call, governance, &proposal->terms, params, &after);
     } else {
         write_proposal(call, id, proposal);
     }

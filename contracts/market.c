@@ -17,6 +17,7 @@
 #include "contracts/market.h"
 #include "base/fatal.h"
 #include "contracts/book.h"
+#include "contracts/deal.h"
 
 static bool price_fits_steps(const struct market_create *terms, struct energy_price price)
 {
@@ -118,9 +119,9 @@ static void report_order(const struct contract_call *call, uint64_t id,
     contract_event(call, EVENT_ORDER_PLACED, &event);
 }
 
-static enum contract_error request_place(struct contract_call *call, const void *record)
+enum contract_error market_place_request(struct contract_call *call, uint64_t *id,
+                                         const struct request_place *request)
 {
-    const struct request_place *request = record;
     if (!contract_has_role(call, ROLE_DSO)) {
         return CONTRACT_NOT_PERMITTED;
     }
@@ -146,13 +147,18 @@ static enum contract_error request_place(struct contract_call *call, const void 
                                  .period_start = request->period_start,
                                  .quantity = request->quantity,
                                  .price = request->price};
-    uint64_t id;
-    error = book_insert(call, &id, &order, &terms);
+    error = book_insert(call, id, &order, &terms);
     if (error != CONTRACT_OK) {
         return error;
     }
-    report_order(call, id, &order);
+    report_order(call, *id, &order);
     return CONTRACT_OK;
+}
+
+static enum contract_error request_place(struct contract_call *call, const void *record)
+{
+    uint64_t id;
+    return market_place_request(call, &id, record);
 }
 
 struct energy market_connection_unit(const struct market_create *terms,
@@ -205,14 +211,17 @@ static enum contract_error commit_device(const struct contract_call *call,
     if (error != CONTRACT_OK) {
         return error;
     }
-    return assets_commit(call, &offer->device, &device, (enum direction)offer->direction,
-                         offer->period_start, terms->times.mtu, terms->times.mtus_per_period,
-                         per_unit);
+    return assets_commit_for(call, reservation_purpose(terms, offer->reservation), &offer->device,
+                             &device, (enum direction)offer->direction, offer->period_start,
+                             terms->times.mtu, terms->times.mtus_per_period, per_unit);
 }
 
 /* Who offers against a schedule declares one, and nobody else does. */
 static bool schedule_fits_method(const struct market_create *terms, const struct hash *schedule)
 {
+    if (terms->product == PRODUCT_RESERVATION) {
+        return hash_is_zero(schedule);
+    }
     switch ((enum delivery_method)terms->delivery.method) {
     case DELIVERY_SCHEDULE:
     case DELIVERY_SUBMETER:
@@ -236,14 +245,14 @@ static enum contract_error offer_place(struct contract_call *call, const void *r
     struct order_terms asked = {offer->quantity, offer->price, offer->period_start,
                                 offer->direction, &offer->options};
     error = check_order(call, &terms, &asked);
-    if (error == CONTRACT_OK && offer->reservation != 0) {
-        error = CONTRACT_UNSUPPORTED_ORDER;
-    }
     if (error == CONTRACT_OK && !schedule_fits_method(&terms, &offer->schedule_hash)) {
         error = CONTRACT_BAD_SCHEDULE;
     }
     if (error == CONTRACT_OK) {
         error = commit_device(call, offer, &terms);
+    }
+    if (error == CONTRACT_OK && offer->reservation != 0) {
+        error = reservation_answer(call, offer);
     }
     if (error != CONTRACT_OK) {
         return error;
@@ -257,7 +266,8 @@ static enum contract_error offer_place(struct contract_call *call, const void *r
                                  .price = offer->price,
                                  .device = offer->device,
                                  .schedule_hash = offer->schedule_hash,
-                                 .deposit_price = market_deposit_rate(&terms, offer->price)};
+                                 .deposit_price = market_deposit_rate(&terms, offer->price),
+                                 .reservation = offer->reservation};
     uint64_t id;
     error = book_insert(call, &id, &order, &terms);
     if (error == CONTRACT_OK) {

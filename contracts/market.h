@@ -12,6 +12,10 @@ enum contract_error market_create_apply(struct contract_call *call, const void *
 enum contract_error market_update_apply(struct contract_call *call, const void *record);
 enum contract_error market_state_apply(struct contract_call *call, const void *record);
 
+/* A request of the sender's, as by ACTION_REQUEST_PLACE: all of its checks, and the order's id. */
+enum contract_error market_place_request(struct contract_call *call, uint64_t *id,
+                                         const struct request_place *request);
+
 /* At the end of a block: what votes have put in force from the next block on. */
 void market_apply_changes(struct contract_call *call);
 

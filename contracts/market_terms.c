@@ -91,6 +91,23 @@ static bool too_many_markets(const struct contract_call *call)
     return true;
 }
 
+/* What is called lies within what was reserved: the parent is a reservation market of the same zone and
+ * market time unit, its periods hold whole ones of this market, and a call still leaves time to answer
+ * before the gate. */
+static bool parent_fits(const struct contract_call *call, const struct market_create *terms)
+{
+    struct market_record parent;
+    if (name_is_empty(&terms->links.parent)) {
+        return true;
+    }
+    return read_market(call, &terms->links.parent, &parent) &&
+           parent.terms.product == PRODUCT_RESERVATION &&
+           name_compare(&parent.terms.zone, &terms->zone) == 0 &&
+           duration_ms(parent.terms.times.mtu) == duration_ms(terms->times.mtu) &&
+           parent.terms.times.mtus_per_period % terms->times.mtus_per_period == 0 &&
+           duration_ms(parent.terms.links.activation_lead) > duration_ms(terms->times.gate_closure);
+}
+
 enum contract_error market_create_apply(struct contract_call *call, const void *record)
 {
     const struct market_create *terms = record;
@@ -104,6 +121,9 @@ enum contract_error market_create_apply(struct contract_call *call, const void *
     enum contract_error error = market_terms_check(terms);
     if (error != CONTRACT_OK) {
         return error;
+    }
+    if (!parent_fits(call, terms)) {
+        return CONTRACT_BAD_TERM_LINKS;
     }
     if (too_many_markets(call)) {
         return CONTRACT_BAD_PARAMETER;

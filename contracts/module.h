@@ -81,6 +81,7 @@ struct pot_id pot_balance(const struct name *participant);
 struct pot_id pot_order_escrow(uint64_t order);
 struct pot_id pot_deal_escrow(uint64_t deal);
 struct pot_id pot_deal_deposit(uint64_t deal);
+struct pot_id pot_dispute_bond(uint64_t deal);
 struct pot_id pot_fees(void);
 MUST_USE enum contract_error token_move(const struct contract_call *call, struct pot_id from,
                                         struct pot_id to, struct money amount);
@@ -116,6 +117,22 @@ enum contract_error assets_commit(const struct contract_call *call, const struct
                                   const struct device_record *record, enum direction direction,
                                   struct timestamp from, struct duration mtu, uint32_t count,
                                   struct energy per_unit);
+
+/* Whom a device's power is booked for. */
+enum commitment_for {
+    COMMITMENT_SALE,        /* what is sold, or open to be */
+    COMMITMENT_RESERVATION, /* the same, held until it is called */
+    COMMITMENT_CALL /* what was reserved already: the power stays, and is reserved no longer */
+};
+/* assets_commit for a purpose; COMMITMENT_CALL is OVER_RESERVATION where less was reserved. */
+enum contract_error assets_commit_for(const struct contract_call *call, enum commitment_for purpose,
+                                      const struct name *device, const struct device_record *record,
+                                      enum direction direction, struct timestamp from,
+                                      struct duration mtu, uint32_t count, struct energy per_unit);
+/* Whether anything of the device was sold, or called of what is reserved, in [from, until): such a day
+ * says nothing about what it would have consumed (market-rules 9). At most a week. */
+bool assets_was_activated(const struct contract_call *call, const struct name *device,
+                          struct timestamp from, struct timestamp until);
 
 /* book.c: remembers that a book must be called at the end of this block. False if too many. */
 MUST_USE bool ledger_touch_book(struct ledger *ledger, const struct state_key *book_prefix);

@@ -8,8 +8,9 @@
  * Deliberately absent: what a record's values may be to one another. The modules keep that. */
 #include "contracts/records.h"
 
-const char *const pot_kind_names[POT_KIND_COUNT] = {"balance", "order_escrow", "deal_escrow",
-                                                    "fees",    "deal_deposit", "market_reserve"};
+const char *const pot_kind_names[POT_KIND_COUNT] = {"balance",     "order_escrow", "deal_escrow",
+                                                    "fees",        "deal_deposit", "market_reserve",
+                                                    "dispute_bond"};
 const char *const order_side_names[2] = {"buy", "sell"};
 const char *const order_status_names[4] = {"open", "filled", "cancelled", "expired"};
 const char *const deal_state_names[DEAL_STATE_COUNT] = {"matched",  "settled", "partial",
@@ -209,6 +210,9 @@ const struct codec_record enrolment_record_codec = {
 
 static const struct codec_field commitment_record_codec_fields[] = {
     {.name = "power_w", .offset = offsetof(struct commitment_record, power), .type = CODEC_I64},
+    {.name = "reserved_w",
+     .offset = offsetof(struct commitment_record, reserved),
+     .type = CODEC_I64},
     {.name = "mtu_ms", .offset = offsetof(struct commitment_record, mtu), .type = CODEC_I64},
 };
 const struct codec_record commitment_record_codec = {

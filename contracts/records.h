@@ -36,8 +36,13 @@
  *                                                                vote puts in force
  *   book_share   market name | i64 period start | u8 direction   book_share_record
  *                | participant name
- * Numbers that are spoken for: 30 auction, 31 grid capacity, 32 reservation, 33 dispute,
- * 34 reliability of a provider. */
+ *   reservation  u64 deal                                        reservation_record
+ *   dispute      u64 deal                                        dispute_record (of a proof that can
+ *                                                                still be disputed, or was)
+ *   reliability  participant name                                reliability_record
+ *   fingerprint  operator name | batch id | i64 interval start   batch_record that a correction has
+ *                | u32 revision                                  superseded
+ * Numbers that are spoken for: 30 auction, 31 grid capacity. */
 #ifndef FLEX_CONTRACTS_RECORDS_H
 #define FLEX_CONTRACTS_RECORDS_H
 
@@ -74,6 +79,10 @@ enum state_kind {
     STATE_DRAFT = 27,
     STATE_CHANGE = 28,
     STATE_BOOK_SHARE = 29,
+    STATE_RESERVATION = 32,
+    STATE_DISPUTE = 33,
+    STATE_RELIABILITY = 34,
+    STATE_FINGERPRINT = 35,
     STATE_KIND_LIMIT = 64
 };
 
@@ -106,14 +115,15 @@ struct key_record {
 
 /* Every micro-euro stands in exactly one pot. */
 enum pot_kind {
-    POT_BALANCE = 0,       /* id: participant */
-    POT_ORDER_ESCROW = 1,  /* id: u64 order, zero-padded to 24 bytes */
-    POT_DEAL_ESCROW = 2,   /* id: u64 deal */
-    POT_FEES = 3,          /* id: zero */
-    POT_DEAL_DEPOSIT = 4,  /* id: u64 deal; the provider's */
-    POT_MARKET_RESERVE = 5 /* id: market; fills the deficit of a payment rule */
+    POT_BALANCE = 0,        /* id: participant */
+    POT_ORDER_ESCROW = 1,   /* id: u64 order, zero-padded to 24 bytes */
+    POT_DEAL_ESCROW = 2,    /* id: u64 deal */
+    POT_FEES = 3,           /* id: zero */
+    POT_DEAL_DEPOSIT = 4,   /* id: u64 deal; the provider's */
+    POT_MARKET_RESERVE = 5, /* id: market; fills the deficit of a payment rule */
+    POT_DISPUTE_BOND = 6    /* id: u64 deal; of whoever disputes it */
 };
-enum { POT_KIND_COUNT = 6 };
+enum { POT_KIND_COUNT = 7 };
 extern const char *const pot_kind_names[POT_KIND_COUNT];
 
 struct pot_record {
@@ -163,7 +173,8 @@ struct enrolment_record {
  * releases take back what was booked to the last watt. */
 struct commitment_record {
     struct power power;
-    struct duration mtu; /* of all that is booked here: one length per device and quarter hour */
+    struct power reserved; /* of that, held by reservations and not called */
+    struct duration mtu;   /* of all that is booked here: one length per device and quarter hour */
 };
 enum { COMMITMENT_SLOT_MS = 900000 };
 
@@ -216,8 +227,8 @@ enum deal_state {
 };
 enum { DEAL_STATE_COUNT = 6 };
 /* matched: escrow held; settled: credited in full; partial: in part; refunded: nothing credited, by
- * proof or for want of one. proven, disputed: escrow held through the market's dispute window; no
- * market has one yet. */
+ * proof or for want of one. proven, disputed: escrow held through the market's dispute window, or until
+ * the dispute is decided (docs/spec/deal.md). */
 extern const char *const deal_state_names[DEAL_STATE_COUNT];
 
 struct deal_record {
@@ -239,9 +250,10 @@ struct deal_record {
     uint32_t version;     /* of the market's terms that it settles by */
     struct money deposit; /* the provider's, in the deal's deposit pot until it ends */
     uint64_t reservation; /* deal in the parent market; 0: none */
-    /* Zero until it is proven, in a market with a dispute window. */
+    /* Zero until it is proven, in a market with a dispute window: when the proof becomes final, or of a
+     * disputed deal, when the dispute lapses. */
     struct timestamp dispute_deadline;
-    /* Zero until the deal ends. */
+    /* Zero until the deal ends; of a proven or disputed one, how it would end as things stand. */
     struct energy delivered;
     struct energy credited;
     struct money paid;
@@ -249,6 +261,59 @@ struct deal_record {
     struct money fee;
     struct money penalty; /* from the deposit to the buyer */
     uint64_t settled_height;
+};
+
+/* What a DSO has asked for under one reservation, and what was offered for it. */
+struct reservation_record {
+    uint32_t call_count;
+    struct reservation_call {
+        uint64_t request;   /* the DSO's order in the market below: the activation fee's escrow */
+        struct name market; /* a market that names the reservation's market its parent */
+        struct timestamp period_start;
+        struct energy quantity;
+        struct energy offered; /* in answer, and not cancelled */
+        struct energy_price price;
+    } calls[LIMIT_CALLS_PER_RESERVATION];
+};
+
+enum dispute_outcome {
+    DISPUTE_NONE = 0, /* proven, and nobody has disputed it */
+    DISPUTE_OPEN = 1,
+    DISPUTE_CORRECTED = 2, /* decided by the meter operator's correction */
+    DISPUTE_VOTED = 3,     /* by the validators */
+    DISPUTE_LAPSED = 4     /* by nobody in time: the proof stands */
+};
+enum { DISPUTE_OUTCOME_COUNT = 5 };
+extern const char *const dispute_outcome_names[DISPUTE_OUTCOME_COUNT];
+
+/* What a proof that is not final rests on, and who disputes it. */
+struct dispute_record {
+    uint8_t outcome;
+    struct name opener;   /* empty if nobody has */
+    struct hash evidence; /* of a document that the parties hold */
+    struct money bond;
+    struct money paid_before; /* what the provider would have got when it was opened */
+    struct timestamp opened;
+    struct timestamp fingerprints; /* when the newest that the proof led to was posted */
+    uint32_t unit_count;
+    struct dispute_unit {
+        struct energy taken; /* of the device's energy; a later proof gives it back first */
+    } units[LIMIT_INTERVALS_PER_PERIOD];
+};
+
+/* A provider's record over all its deals that have ended; sums stay at their largest value rather than
+ * overflow. */
+struct reliability_record {
+    uint64_t deals;
+    uint64_t settled;
+    uint64_t partial;
+    uint64_t refunded;
+    uint64_t unproven;      /* of those refunded, for want of a proof in time */
+    uint64_t calls_missed;  /* of those refunded, reservations that were called in vain */
+    uint64_t disputes_lost; /* opened against it and won, or opened by it and lost */
+    struct energy contracted;
+    struct energy credited;
+    struct money penalties;
 };
 
 struct batch_record {
@@ -356,6 +421,10 @@ extern const struct codec_record book_size_record_codec;
 extern const struct codec_record book_late_record_codec;
 extern const struct codec_record book_share_record_codec;
 extern const struct codec_record draft_record_codec;
+extern const struct codec_record reservation_record_codec;
+extern const struct codec_record reservation_call_codec;
+extern const struct codec_record dispute_record_codec;
+extern const struct codec_record reliability_record_codec;
 
 /* Open orders of one book; no record if there are none. */
 struct book_size_record {
@@ -405,6 +474,8 @@ struct state_key state_key_unit(enum state_kind kind, const struct name *device,
                                 struct timestamp unit_start, uint8_t direction);
 struct state_key state_key_batch(const struct name *operator_name, const struct name *batch,
                                  struct timestamp interval_start);
+struct state_key state_key_fingerprint(const struct name *operator_name, const struct name *batch,
+                                       struct timestamp interval_start, uint32_t revision);
 struct state_key state_key_day(int64_t day);
 struct state_key state_key_evidence(const struct public_key *key, uint64_t epoch, uint64_t view);
 struct state_key state_key_terms(const struct name *market, uint32_t version);

@@ -73,6 +73,12 @@ struct key_of_batch {
     struct name batch;
     struct timestamp interval_start;
 };
+struct key_of_fingerprint {
+    struct name operator_name;
+    struct name batch;
+    struct timestamp interval_start;
+    uint32_t revision;
+};
 struct key_of_evidence {
     uint8_t key[32];
     uint64_t epoch;
@@ -279,6 +285,26 @@ static const struct codec_record key_of_batch_codec = {
     .field_count = sizeof key_of_batch_codec_fields / sizeof key_of_batch_codec_fields[0],
 };
 
+static const struct codec_field key_of_fingerprint_codec_fields[] = {
+    {.name = "operator",
+     .offset = offsetof(struct key_of_fingerprint, operator_name),
+     .type = CODEC_NAME},
+    {.name = "batch", .offset = offsetof(struct key_of_fingerprint, batch), .type = CODEC_NAME},
+    {.name = "interval_start_ms",
+     .offset = offsetof(struct key_of_fingerprint, interval_start),
+     .type = CODEC_I64},
+    {.name = "revision",
+     .offset = offsetof(struct key_of_fingerprint, revision),
+     .type = CODEC_U32},
+};
+static const struct codec_record key_of_fingerprint_codec = {
+    .name = "fingerprint_key",
+    .struct_size = sizeof(struct key_of_fingerprint),
+    .fields = key_of_fingerprint_codec_fields,
+    .field_count =
+        sizeof key_of_fingerprint_codec_fields / sizeof key_of_fingerprint_codec_fields[0],
+};
+
 static const struct codec_field key_of_day_codec_fields[] = {
     {.name = "day", .offset = offsetof(struct key_of_day, day), .type = CODEC_I64},
 };
@@ -345,6 +371,14 @@ static const struct state_kind_info kinds[STATE_KIND_LIMIT] = {
     [STATE_CHANGE] = {STATE_CHANGE, "change", "changes", NULL, &key_of_change_codec},
     [STATE_BOOK_SHARE] = {STATE_BOOK_SHARE, "book_share", "book_shares", &book_share_record_codec,
                           &key_of_book_share_codec},
+    [STATE_RESERVATION] = {STATE_RESERVATION, "reservation", "reservations",
+                           &reservation_record_codec, &key_of_id_codec},
+    [STATE_DISPUTE] = {STATE_DISPUTE, "dispute", "disputes", &dispute_record_codec,
+                       &key_of_id_codec},
+    [STATE_RELIABILITY] = {STATE_RELIABILITY, "reliability", "reliabilities",
+                           &reliability_record_codec, &key_of_name_codec},
+    [STATE_FINGERPRINT] = {STATE_FINGERPRINT, "fingerprint", "fingerprints", &batch_record_codec,
+                           &key_of_fingerprint_codec},
 };
 
 const struct state_kind_info *state_kind_info(enum state_kind kind)
@@ -428,6 +462,7 @@ static void pot_id_bytes(uint8_t out[POT_ID_SIZE], enum pot_kind pot,
     case POT_ORDER_ESCROW:
     case POT_DEAL_ESCROW:
     case POT_DEAL_DEPOSIT:
+    case POT_DISPUTE_BOND:
         byte_write_u64(&writer, id);
         break;
     case POT_FEES:
@@ -478,6 +513,19 @@ struct state_key state_key_batch(const struct name *operator_name, const struct 
     byte_write_raw(&writer, operator_name->text, NAME_SIZE);
     byte_write_raw(&writer, batch->text, NAME_SIZE);
     byte_write_i64(&writer, timestamp_ms(interval_start));
+    key_end(&key, &writer);
+    return key;
+}
+
+struct state_key state_key_fingerprint(const struct name *operator_name, const struct name *batch,
+                                       struct timestamp interval_start, uint32_t revision)
+{
+    struct state_key key;
+    struct byte_writer writer = key_begin(&key, STATE_FINGERPRINT);
+    byte_write_raw(&writer, operator_name->text, NAME_SIZE);
+    byte_write_raw(&writer, batch->text, NAME_SIZE);
+    byte_write_i64(&writer, timestamp_ms(interval_start));
+    byte_write_u32(&writer, revision);
     key_end(&key, &writer);
     return key;
 }

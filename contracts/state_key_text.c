@@ -136,6 +136,8 @@ static bool pot_from_text(struct state_key *out, const struct part *parts, size_
         *out = state_key_pot(POT_DEAL_ESCROW, NULL, id);
     else if (strcmp(parts[0].text, pot_kind_names[POT_DEAL_DEPOSIT]) == 0)
         *out = state_key_pot(POT_DEAL_DEPOSIT, NULL, id);
+    else if (strcmp(parts[0].text, pot_kind_names[POT_DISPUTE_BOND]) == 0)
+        *out = state_key_pot(POT_DISPUTE_BOND, NULL, id);
     else
         return false;
     return true;

@@ -226,7 +226,9 @@ static bool baseline_holds(const struct market_create *terms)
     }
     bool adjusts = delivery->baseline_adjustment_permille > 0;
     uint32_t per_day = (uint32_t)terms->times.mtus_per_period + delivery->baseline_window;
-    return within(delivery->baseline_highest, 1, delivery->baseline_days) &&
+    int64_t period_ms = duration_ms(terms->times.mtu) * terms->times.mtus_per_period;
+    return period_ms <= MS_PER_DAY &&
+           within(delivery->baseline_highest, 1, delivery->baseline_days) &&
            delivery->baseline_days <= LIMIT_PROOF_DAYS &&
            delivery->baseline_adjustment_permille <= PERMILLE &&
            delivery->baseline_window == (adjusts ? BASELINE_WINDOW_INTERVALS : 0) &&
@@ -257,10 +259,10 @@ static bool product_is_there(const struct market_create *terms)
 {
     switch ((enum market_product)terms->product) {
     case PRODUCT_ENERGY:
+    case PRODUCT_RESERVATION:
     case PRODUCT_CAPACITY_CAP:
     case PRODUCT_CAPACITY_FLOOR:
         return true;
-    case PRODUCT_RESERVATION:
     case PRODUCT_CAPACITY_ALLOCATION:
     case PRODUCT_LOCAL_ENERGY:
         return false;
@@ -284,25 +286,9 @@ static bool mechanism_is_there(const struct market_create *terms)
     return false;
 }
 
-static bool method_is_there(const struct market_create *terms)
-{
-    return terms->delivery.method != DELIVERY_BASELINE;
-}
-
 static bool payment_is_there(const struct market_create *terms)
 {
     return terms->clearing.payment == PAYMENT_UNIFORM;
-}
-
-static bool disputes_are_there(const struct market_create *terms)
-{
-    return duration_ms(terms->times.correction_deadline) == 0 &&
-           duration_ms(terms->times.dispute_window) == 0;
-}
-
-static bool links_are_there(const struct market_create *terms)
-{
-    return name_is_empty(&terms->links.parent);
 }
 
 static bool network_is_there(const struct market_create *terms)
@@ -345,9 +331,6 @@ static const struct term_rule rules[] = {
     {CONTRACT_UNSUPPORTED_PRODUCT, product_is_there},
     {CONTRACT_UNSUPPORTED_MECHANISM, mechanism_is_there},
     {CONTRACT_UNSUPPORTED_PAYMENT, payment_is_there},
-    {CONTRACT_UNSUPPORTED_METHOD, method_is_there},
-    {CONTRACT_UNSUPPORTED_DISPUTES, disputes_are_there},
-    {CONTRACT_UNSUPPORTED_LINKS, links_are_there},
     {CONTRACT_UNSUPPORTED_NETWORK, network_is_there},
     {CONTRACT_UNSUPPORTED_SEALING, sealing_is_there},
 };

@@ -35,6 +35,12 @@ struct pot_id pot_deal_deposit(uint64_t deal)
     return pot;
 }
 
+struct pot_id pot_dispute_bond(uint64_t deal)
+{
+    struct pot_id pot = {.kind = POT_DISPUTE_BOND, .id = deal};
+    return pot;
+}
+
 struct pot_id pot_fees(void)
 {
     struct pot_id pot = {.kind = POT_FEES};

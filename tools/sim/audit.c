@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/fatal.h"
+#include "contracts/deal.h"
 #include "contracts/module.h"
 #include "tools/sim/sim_internal.h"
 
@@ -64,7 +65,8 @@ static void check_escrow(struct sim *sim, struct state_view *view, struct bytes_
     struct byte_reader reader;
     byte_reader_init(&reader, key.data + 1, key.size - 1);
     uint8_t kind = byte_read_u8(&reader);
-    if (kind != POT_ORDER_ESCROW && kind != POT_DEAL_ESCROW)
+    if (kind != POT_ORDER_ESCROW && kind != POT_DEAL_ESCROW && kind != POT_DEAL_DEPOSIT &&
+        kind != POT_DISPUTE_BOND)
         return;
     uint64_t id = byte_read_u64(&reader);
     struct order_record order;
@@ -73,7 +75,7 @@ static void check_escrow(struct sim *sim, struct state_view *view, struct bytes_
     bool open =
         kind == POT_ORDER_ESCROW
             ? ledger_read(view, &of, &order_record_codec, &order) && order.status == ORDER_OPEN
-            : ledger_read(view, &of, &deal_record_codec, &deal) && deal.state == DEAL_MATCHED;
+            : ledger_read(view, &of, &deal_record_codec, &deal) && deal_is_open(&deal);
     if (!open)
         sim_fail(sim, SIM_SAFETY, "an escrow of %s %llu, which is over",
                  kind == POT_ORDER_ESCROW ? "order" : "deal", (unsigned long long)id);

@@ -52,6 +52,11 @@ static const struct {
     {STATE_DRAFT, "local"},
     {STATE_CHANGE, "18446744073709551615/local"},
     {STATE_BOOK_SHARE, "local/1735689600000/up/dso"},
+    {STATE_POT, "dispute_bond/7"},
+    {STATE_RESERVATION, "7"},
+    {STATE_DISPUTE, "7"},
+    {STATE_RELIABILITY, "agg"},
+    {STATE_FINGERPRINT, "meters/west/1735689600000/0"},
 };
 
 static void test_text_there_and_back(void **state)

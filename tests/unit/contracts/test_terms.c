@@ -73,19 +73,24 @@ static void test_contradictions(void **state)
     ROW(BAD_TERM_BASELINE, t.delivery.method = DELIVERY_BASELINE);
     ROW(BAD_TERM_LINKS, t.links.must_offer = 1);
     ROW(BAD_TERM_SEALING, t.sealing.gate = duration_of(1));
+    ROW(OK, t.product = PRODUCT_RESERVATION);
+    ROW(OK, t.times.dispute_window = duration_of(1); t.times.correction_deadline = duration_of(1));
+    ROW(OK, t.delivery.method = DELIVERY_BASELINE; t.delivery.baseline_days = 10;
+        t.delivery.baseline_highest = 5);
+    ROW(BAD_TERM_BASELINE, t.delivery.method = DELIVERY_BASELINE; t.delivery.baseline_days = 1;
+        t.delivery.baseline_highest = 1; t.times.mtus_per_period = 100;
+        t.limits.quantity_step = energy_of(100); t.limits.quantity_min = energy_of(100););
+    ROW(BAD_TERM_LINKS, t.links.parent = fixture_name("flex"); t.product = PRODUCT_RESERVATION);
 }
 
 static void test_unsupported(void **state)
 {
     (void)state;
-    ROW(UNSUPPORTED_PRODUCT, t.product = PRODUCT_RESERVATION);
     ROW(UNSUPPORTED_PRODUCT, t.product = PRODUCT_LOCAL_ENERGY);
     ROW(UNSUPPORTED_MECHANISM, t.clearing.mechanism = MECHANISM_BOOK_SEQUENTIAL;
         t.clearing.trade_price = TRADE_PRICE_MIDPOINT);
     ROW(UNSUPPORTED_MECHANISM, t.clearing.mechanism = MECHANISM_MERIT_ORDER);
     ROW(UNSUPPORTED_MECHANISM, t.clearing.mechanism = MECHANISM_COUPLED);
-    ROW(UNSUPPORTED_DISPUTES, t.times.dispute_window = duration_of(1));
-    ROW(UNSUPPORTED_LINKS, t.links.parent = fixture_name("year"));
     ROW(UNSUPPORTED_NETWORK, t.network = fixture_name("lv1"));
     ROW(UNSUPPORTED_SEALING, t.sealing.bids = BIDS_SEALED);
 }
