@@ -1,4 +1,4 @@
-/* Disputes over what was delivered (market-rules 9; docs/spec/deal.md 3; docs/adr/0035-disputes.md).
+/* Disputes over what was delivered (market-rules 9; docs/spec/deal.md 3; docs/adr/0036-disputes.md).
  *
  *   none ---- buyer or seller, within the window, with a bond ----> open
  *                                                                    |--- proof by newer readings --> corrected
