@@ -318,7 +318,8 @@ static void test_a_year(void **state)
         uint64_t id = (uint64_t)week + 1;
         assert_int_equal(timestamp_ms(market_deal(&fixture, id).period_start),
                          timestamp_ms(market_period(period)));
-        assert_int_equal(name_compare(&market_deal(&fixture, id).device, &device), 0);
+        struct deal_record reserved = market_deal(&fixture, id);
+        assert_int_equal(name_compare(&reserved.device, &device), 0);
         play(ending, id, period);
         check_reservation(id, endings[ending].paid);
         missed += !endings[ending].paid;
