@@ -434,6 +434,11 @@ static int convert_all(struct cli *cli, const struct raw_values *raw, void *argu
     if (status == CLI_DONE && takes_sender_options(command)) {
         status = convert(cli, cli_sender_options, cli_sender_count, raw->sender, cli);
     }
+    _Static_assert((int)CLI_OPTIONS_MAX <= 64, "a bit for each");
+    cli->given = 0;
+    for (size_t i = 0; i < command->option_count; i++) {
+        cli->given |= (uint64_t)(raw->own[i] != NULL) << i;
+    }
     if (status == CLI_DONE && !cli->help) {
         status = convert(cli, command->options, command->option_count, raw->own, arguments);
     }

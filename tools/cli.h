@@ -112,6 +112,7 @@ struct cli {
 
     const struct cli_noun *noun;
     const struct cli_command *command;
+    uint64_t given;           /* bit i: the command's i-th option was given */
     const char *const *words; /* beyond the positional ones */
     size_t word_count;
 

@@ -15,6 +15,7 @@
 
 #include "base/fatal.h"
 #include "base/json.h"
+#include "contracts/deal.h"
 #include "tools/files.h"
 #include "tools/nouns.h"
 
@@ -113,10 +114,13 @@ static bool sum_deal(struct totals *totals, const struct deal_record *deal, bool
 {
     bool ok = add(&totals->deals, 1) && add(&totals->contracted_wh, energy_wh(deal->contracted)) &&
               add(&totals->delivered_wh, energy_wh(deal->delivered));
+    /* What a proof that is not final would pay has not been paid: all of it is still in escrow. */
+    if (deal_is_open(deal)) {
+        return ok && (!buyer || add(&totals->escrow_ueur, money_ueur(deal->escrow)));
+    }
     if (buyer) {
         ok = ok && add(&totals->paid_ueur, money_ueur(deal->paid)) &&
-             add(&totals->refunded_ueur, money_ueur(deal->refunded)) &&
-             (deal->state != DEAL_MATCHED || add(&totals->escrow_ueur, money_ueur(deal->escrow)));
+             add(&totals->refunded_ueur, money_ueur(deal->refunded));
     }
     if (seller) {
         ok = ok && add(&totals->received_ueur, money_ueur(deal->paid)) &&

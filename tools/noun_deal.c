@@ -4,6 +4,7 @@
  * salt, and one signed, salted reading per market time unit with its path to the meter operator's
  * fingerprint. Nothing else about the household leaves the files. */
 #include <cjson/cJSON.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -41,9 +42,9 @@ static const struct cli_option prove_options[] = {
      "the seller's schedule file, if it is not in HOME/schedules", CLI_OPTIONAL, NULL, NULL, 0},
 };
 
-/* The deal and its market's terms, both proven. */
+/* The deal and the terms that it was made under, both proven. */
 static int fetch_deal(struct session *session, uint64_t id, struct deal_record *deal,
-                      struct market_record *market)
+                      struct market_create *terms)
 {
     struct cli *cli = session->cli;
     char text[INT128_TEXT_SIZE];
@@ -59,11 +60,12 @@ static int fetch_deal(struct session *session, uint64_t id, struct deal_record *
     if (absent) {
         return cli_fail(cli, CLI_REFUSED, "unknown_deal", "there is no deal %s", text);
     }
-    status = session_record(session, "market", name_to_text(name, &deal->market), market, &absent,
-                            &proof);
+    char version[NAME_SIZE + 1 + INT128_TEXT_SIZE];
+    snprintf(version, sizeof version, "%s/%u", name_to_text(name, &deal->market), deal->version);
+    status = session_record(session, "terms", version, terms, &absent, &proof);
     proof_release(&proof);
     if (status == CLI_DONE && absent) {
-        return cli_fail(cli, CLI_UNPROVEN, "proof_failed", "the deal's market does not exist");
+        return cli_fail(cli, CLI_UNPROVEN, "proof_failed", "the deal's terms do not exist");
     }
     return status;
 }
@@ -83,12 +85,88 @@ static const struct revealed_reading *find_reading(const struct revealed_reading
     return NULL;
 }
 
+/* What has been chosen for a witness so far. */
+struct chooser {
+    struct delivery_witness *out;
+    const struct deal_record *deal;
+    const struct market_create *terms;
+    const struct revealed_reading *readings;
+    uint32_t count;
+};
+
+/* Takes the readings of `count` units from `unit` on, so many days back; false, and nothing is taken, if
+ * one of them is missing. */
+static bool take_units(struct chooser *chooser, int32_t unit, uint32_t count, uint32_t days_back,
+                       uint32_t *missing)
+{
+    const uint8_t meter =
+        chooser->terms->delivery.method == DELIVERY_SUBMETER ? METER_SUB : METER_CERTIFIED;
+    const uint32_t before = chooser->out->reading_count;
+    for (uint32_t i = 0; i < count; i++) {
+        struct timestamp start;
+        int64_t offset_ms = duration_ms(chooser->terms->times.mtu) * (unit + (int64_t)i) -
+                            (int64_t)days_back * MS_PER_DAY;
+        const struct revealed_reading *reading = NULL;
+        if (timestamp_add(&start, chooser->deal->period_start, duration_of(offset_ms))) {
+            reading = find_reading(chooser->readings, chooser->count, &chooser->deal->device, meter,
+                                   start);
+        }
+        if (reading == NULL || chooser->out->reading_count == LIMIT_READINGS_PER_PROOF) {
+            chooser->out->reading_count = before;
+            *missing = i;
+            return false;
+        }
+        chooser->out->readings[chooser->out->reading_count++] = *reading;
+    }
+    return true;
+}
+
+static bool is_weekend(int64_t day)
+{
+    int64_t weekday = (day + 4) % 7; /* 1970-01-01 was a Thursday */
+    return weekday == 0 || weekday == 6;
+}
+
+/* Of a baseline: the window of the delivery's own day, then the days of its class that the file has whole,
+ * the nearest first, so many as the market looks at. Which days were activated the ledger knows better
+ * than any file; it refuses a wrong choice, so the file should hold no other days. */
+static bool take_baseline(struct chooser *chooser, uint32_t *missing)
+{
+    const struct market_delivery *delivery = &chooser->terms->delivery;
+    const uint32_t units = chooser->terms->times.mtus_per_period;
+    const int32_t window_from = -(int32_t)delivery->baseline_window - delivery->baseline_gap;
+    const int64_t day = timestamp_ms(chooser->deal->period_start) / MS_PER_DAY;
+    uint32_t back[LIMIT_PROOF_DAYS];
+    uint32_t count = 0;
+    if (!take_units(chooser, window_from, delivery->baseline_window, 0, missing)) {
+        return false;
+    }
+    const uint32_t days_from = chooser->out->reading_count;
+    for (uint32_t i = 1; i <= LIMIT_PROOF_DAYS && count < delivery->baseline_days; i++) {
+        uint32_t ignored;
+        if (is_weekend(day - (int64_t)i) == is_weekend(day) &&
+            take_units(chooser, 0, units, i, &ignored) &&
+            take_units(chooser, window_from, delivery->baseline_window, i, &ignored)) {
+            back[count++] = i;
+        }
+        chooser->out->reading_count = days_from;
+    }
+    /* Earliest first. */
+    while (count > 0) {
+        count--;
+        MUST(take_units(chooser, 0, units, back[count], missing));
+        MUST(take_units(chooser, window_from, delivery->baseline_window, back[count], missing));
+    }
+    return true;
+}
+
 static int build_witness(struct cli *cli, struct delivery_witness *out,
-                         const struct deal_record *deal, const struct market_record *market,
+                         const struct deal_record *deal, const struct market_create *terms,
                          const struct schedule *schedule, const struct prove *wanted)
 {
     struct revealed_reading *readings;
     uint32_t count;
+    uint32_t missing = 0;
     int status = reveal_read(cli, &readings, &count, wanted->readings);
     if (status != CLI_DONE) {
         return status;
@@ -96,29 +174,18 @@ static int build_witness(struct cli *cli, struct delivery_witness *out,
     memset(out, 0, sizeof *out);
     memcpy(out->schedule_salt, schedule->salt, SCHEDULE_SALT_SIZE);
     out->unit_count = schedule->count;
-    out->reading_count = market->terms.times.mtus_per_period;
-    MUST(out->reading_count <= LIMIT_INTERVALS_PER_PERIOD);
     for (uint32_t i = 0; i < schedule->count; i++) {
         out->units[i].net = schedule->units[i];
     }
-    for (uint32_t i = 0; i < out->reading_count && status == CLI_DONE; i++) {
-        struct timestamp start;
-        int64_t offset_ms = duration_ms(market->terms.times.mtu) * (int64_t)i;
-        bool in_range = timestamp_add(&start, deal->period_start, duration_of(offset_ms));
-        const struct revealed_reading *reading =
-            in_range
-                ? find_reading(readings, count, &deal->device,
-                               market->terms.delivery.method == DELIVERY_SUBMETER ? METER_SUB
-                                                                                  : METER_CERTIFIED,
-                               start)
-                : NULL;
-        if (reading == NULL) {
-            status = cli_fail(cli, CLI_USAGE, "reading_missing",
-                              "%s has no reading of the deal's device for time unit %u of %u",
-                              wanted->readings, i + 1, out->reading_count);
-        } else {
-            out->readings[i] = *reading;
-        }
+    struct chooser chooser = {out, deal, terms, readings, count};
+    if (!take_units(&chooser, 0, terms->times.mtus_per_period, 0, &missing)) {
+        status = cli_fail(cli, CLI_USAGE, "reading_missing",
+                          "%s has no reading of the deal's device for time unit %u of %u",
+                          wanted->readings, missing + 1, terms->times.mtus_per_period);
+    } else if (terms->delivery.method == DELIVERY_BASELINE && !take_baseline(&chooser, &missing)) {
+        status = cli_fail(cli, CLI_USAGE, "reading_missing",
+                          "%s has no reading of the deal's device for interval %u of %u before it",
+                          wanted->readings, missing + 1, terms->delivery.baseline_window);
     }
     free(readings);
     return status;
@@ -147,8 +214,8 @@ static int send_witness(struct cli *cli, uint64_t deal, const struct delivery_wi
 static int show_outcome(struct session *session, uint64_t id)
 {
     struct deal_record deal;
-    struct market_record market;
-    int status = fetch_deal(session, id, &deal, &market);
+    struct market_create terms;
+    int status = fetch_deal(session, id, &deal, &terms);
     if (status != CLI_DONE) {
         return status;
     }
@@ -168,11 +235,11 @@ static int run_prove(struct cli *cli, void *arguments)
     static struct delivery_witness witness;
     static struct schedule schedule;
     struct deal_record deal;
-    struct market_record market;
+    struct market_create terms;
     struct session session;
     int status = session_open(&session, cli);
     if (status == CLI_DONE) {
-        status = fetch_deal(&session, wanted->deal, &deal, &market);
+        status = fetch_deal(&session, wanted->deal, &deal, &terms);
     }
     /* A limit has no schedule: its witness shows none. */
     memset(&schedule, 0, sizeof schedule);
@@ -180,7 +247,7 @@ static int run_prove(struct cli *cli, void *arguments)
         status = schedule_find(cli, &schedule, &deal.schedule_hash, wanted->schedule);
     }
     if (status == CLI_DONE) {
-        status = build_witness(cli, &witness, &deal, &market, &schedule, wanted);
+        status = build_witness(cli, &witness, &deal, &terms, &schedule, wanted);
     }
     if (status == CLI_DONE) {
         status = send_witness(cli, wanted->deal, &witness);
@@ -191,6 +258,27 @@ static int run_prove(struct cli *cli, void *arguments)
     session_close(&session);
     return status;
 }
+
+static const struct cli_option dispute_options[] = {
+    {"deal", CLI_U64, offsetof(struct deal_dispute, deal), "a proven one", CLI_REQUIRED, NULL, NULL,
+     0},
+    {"evidence", CLI_HEX32, offsetof(struct deal_dispute, evidence),
+     "hash of the document that shows it, as sha256sum prints it", CLI_REQUIRED, NULL, NULL, 0},
+};
+
+static const struct cli_option call_options[] = {
+    {"deal", CLI_U64, offsetof(struct reservation_call_place, deal), "the reservation",
+     CLI_REQUIRED, NULL, NULL, 0},
+    {"market", CLI_NAME, offsetof(struct reservation_call_place, market),
+     "where it is activated: a market whose parent the reservation's is", CLI_REQUIRED, NULL, NULL,
+     0},
+    {"start", CLI_TIME, offsetof(struct reservation_call_place, period_start), "start of delivery",
+     CLI_REQUIRED, NULL, NULL, 0},
+    {"quantity-wh", CLI_I64, offsetof(struct reservation_call_place, quantity),
+     "energy over that market's delivery period", CLI_REQUIRED, NULL, NULL, 0},
+    {"price", CLI_EUR, offsetof(struct reservation_call_place, price),
+     "the most to pay, and the answer to ask, per kWh", CLI_REQUIRED, NULL, NULL, 0},
+};
 
 static const struct cli_command commands[] = {
     {.verb = "list", .summary = "all deals", .run = run_list},
@@ -209,6 +297,26 @@ static const struct cli_command commands[] = {
      .arguments_size = sizeof(struct prove),
      .sends = true,
      .run = run_prove},
+    {.verb = "dispute",
+     .summary = "hold a proven deal's money until it is decided (buyer or seller)",
+     .teach =
+         "Locks a tenth of the escrow as a bond. Without a decision in 30 days the proof stands.\n"
+         "  flex deal dispute --deal 7 --evidence $(sha256sum report.pdf | cut -c-64)",
+     .options = dispute_options,
+     .option_count = sizeof dispute_options / sizeof dispute_options[0],
+     .arguments_size = sizeof(struct deal_dispute),
+     .action = ACTION_DEAL_DISPUTE},
+    {.verb = "call",
+     .summary = "activate a reservation (its buyer)",
+     .teach =
+         "Places a request in the market below and locks its price; the provider answers with\n"
+         "flex order offer --reservation.\n"
+         "  flex deal call --deal 7 --market west-15m --start 2025-01-07T18:00 \\\n"
+         "       --quantity-wh 1000 --price 0.40",
+     .options = call_options,
+     .option_count = sizeof call_options / sizeof call_options[0],
+     .arguments_size = sizeof(struct reservation_call_place),
+     .action = ACTION_RESERVATION_CALL},
 };
 
 const struct cli_noun deal_noun = {"deal", "agreements, delivery, settlement", commands,

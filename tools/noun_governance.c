@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "base/json.h"
-#include "contracts/module.h"
+#include "contracts/market.h"
 #include "node/keys.h"
 #include "tools/nouns.h"
 
@@ -147,6 +147,85 @@ static int run_fees(struct cli *cli, void *arguments)
     return submit_one(cli, ACTION_GOVERNANCE_PROPOSE, &action);
 }
 
+/* --- markets and disputes ------------------------------------------------------------------- */
+
+struct set_market {
+    struct name market;
+    uint64_t height;
+};
+
+static const struct cli_option set_market_options[] = {
+    {"MARKET", CLI_NAME, offsetof(struct set_market, market), "whose draft", CLI_POSITIONAL, NULL,
+     NULL, 0},
+    {"height", CLI_U64, offsetof(struct set_market, height), "in force from that block on",
+     CLI_REQUIRED, NULL, NULL, 0},
+};
+
+/* The draft as proven: what exactly the vote is about. */
+static int fetch_draft(struct cli *cli, const struct name *market, struct draft_record *out)
+{
+    struct session session;
+    struct proof proof = {0};
+    bool absent = false;
+    char name[NAME_SIZE + 1];
+    int status = session_open(&session, cli);
+    if (status == CLI_DONE) {
+        status =
+            session_record(&session, "draft", name_to_text(name, market), out, &absent, &proof);
+    }
+    session_close(&session);
+    proof_release(&proof);
+    if (status == CLI_DONE && absent) {
+        status = cli_fail(cli, CLI_REFUSED, "bad_draft",
+                          "%s has no draft (flex market update makes one)", name);
+    }
+    return status;
+}
+
+static int run_set_market(struct cli *cli, void *arguments)
+{
+    const struct set_market *wanted = arguments;
+    struct governance_propose action;
+    struct draft_record draft;
+    char hex[2 * HASH_SIZE + 1];
+    int status = fetch_draft(cli, &wanted->market, &draft);
+    if (status != CLI_DONE) {
+        return status;
+    }
+    memset(&action, 0, sizeof action);
+    action.kind = PROPOSAL_SET_MARKET;
+    action.market = wanted->market;
+    action.height = wanted->height;
+    market_draft_hash(&action.draft, &draft);
+    hex_encode(hex, action.draft.bytes, HASH_SIZE);
+    cJSON_AddStringToObject(cli->result, "draft", hex);
+    cli_say(cli, "draft %s", hex);
+    return submit_one(cli, ACTION_GOVERNANCE_PROPOSE, &action);
+}
+
+struct decide {
+    uint64_t deal;
+    int64_t credited_wh;
+};
+
+static const struct cli_option decide_options[] = {
+    {"DEAL", CLI_U64, offsetof(struct decide, deal), "a disputed one", CLI_POSITIONAL, NULL, NULL,
+     0},
+    {"credited-wh", CLI_I64, offsetof(struct decide, credited_wh),
+     "what is credited of all of it, 0 to what was contracted", CLI_REQUIRED, NULL, NULL, 0},
+};
+
+static int run_decide(struct cli *cli, void *arguments)
+{
+    const struct decide *wanted = arguments;
+    struct governance_propose action;
+    memset(&action, 0, sizeof action);
+    action.kind = PROPOSAL_DECIDE_DISPUTE;
+    action.deal = wanted->deal;
+    action.credited = energy_of(wanted->credited_wh);
+    return submit_one(cli, ACTION_GOVERNANCE_PROPOSE, &action);
+}
+
 static const char *const answers[] = {"no", "yes"};
 
 static const struct cli_option vote_options[] = {
@@ -273,6 +352,24 @@ static const struct cli_command commands[] = {
      .arguments_size = sizeof(struct set_fees),
      .sends = true,
      .run = run_fees},
+    {.verb = "set-market",
+     .summary = "propose a market's draft, from a height on (an operator of a validator)",
+     .teach = "  flex market show west-1h; flex proof get draft west-1h\n"
+              "  flex governance set-market west-1h --height 120000",
+     .options = set_market_options,
+     .option_count = sizeof set_market_options / sizeof set_market_options[0],
+     .arguments_size = sizeof(struct set_market),
+     .sends = true,
+     .run = run_set_market},
+    {.verb = "decide",
+     .summary = "propose how a dispute ends (an operator of a validator)",
+     .teach = "  flex deal show 7; flex proof get dispute 7\n"
+              "  flex governance decide 7 --credited-wh 400",
+     .options = decide_options,
+     .option_count = sizeof decide_options / sizeof decide_options[0],
+     .arguments_size = sizeof(struct decide),
+     .sends = true,
+     .run = run_decide},
     {.verb = "vote",
      .summary = "vote on a proposal, or change the vote (an operator of a validator)",
      .options = vote_options,

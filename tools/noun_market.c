@@ -2,6 +2,7 @@
  *
  * `market show` prints a market's terms, proven; `market update` offers others, and says whether they
  * are in force or wait for the validators' vote (flex governance set-market). */
+#include "tools/noun_market_update.h"
 #include "tools/nouns.h"
 
 static const char *const no_yes[] = {"no", "yes"};
@@ -167,6 +168,18 @@ static const struct cli_command commands[] = {
      .arguments_size = sizeof(struct market_create),
      .sends = true,
      .run = run_create},
+    {.verb = "update",
+     .summary = "change some of its terms (a market operator)",
+     .teach =
+         "What is not named stays as it is. Which orders are let in changes at once; what deals\n"
+         "to come are worth waits for the validators' vote (flex governance set-market).\n"
+         "  flex market update west-1h --price-max 3.00\n"
+         "  flex market update west-1h --dispute-window 2d",
+     .options = market_update_options,
+     .option_count = MARKET_UPDATE_OPTIONS,
+     .arguments_size = sizeof(struct market_create),
+     .sends = true,
+     .run = market_update_run},
     {.verb = "open",
      .summary = "take orders again",
      .options = name_option,

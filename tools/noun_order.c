@@ -41,12 +41,23 @@ static const struct cli_option offer_options[] = {
     {"device", CLI_NAME, offsetof(struct offer, place.device), "the device that will deliver",
      CLI_REQUIRED, NULL, NULL, 0},
     {"schedule", CLI_FILE, offsetof(struct offer, schedule),
-     "file with the device's planned net Wh of each time unit, had nobody asked", CLI_REQUIRED,
-     NULL, NULL, 0},
+     "file with the device's planned net Wh of each time unit, had nobody asked; where the "
+     "market measures against one",
+     CLI_OPTIONAL, NULL, NULL, 0},
+    {"reservation", CLI_U64, offsetof(struct offer, place.reservation),
+     "the reservation whose call this answers", CLI_OPTIONAL, NULL, NULL, 0},
 };
 
-/* The schedule must have as many units as the market's period. */
-static int check_count(struct cli *cli, const struct offer *offer, const struct schedule *schedule)
+static bool needs_schedule(const struct market_create *terms)
+{
+    return terms->product != PRODUCT_RESERVATION && (terms->delivery.method == DELIVERY_SCHEDULE ||
+                                                     terms->delivery.method == DELIVERY_SUBMETER);
+}
+
+/* The schedule (NULL: none) must have as many units as the market's period, and be there exactly where
+ * the market measures against one: without it nothing could ever be proven. */
+static int check_schedule(struct cli *cli, const struct offer *offer,
+                          const struct schedule *schedule)
 {
     struct session session;
     struct market_record market;
@@ -61,7 +72,13 @@ static int check_count(struct cli *cli, const struct offer *offer, const struct 
     session_close(&session);
     if (status == CLI_DONE && absent) {
         status = cli_fail(cli, CLI_REFUSED, "unknown_market", "there is no market %s", name);
-    } else if (status == CLI_DONE && schedule->count != market.terms.times.mtus_per_period) {
+    } else if (status == CLI_DONE && needs_schedule(&market.terms) != (schedule != NULL)) {
+        status = cli_fail(cli, CLI_USAGE, "bad_schedule",
+                          schedule == NULL ? "%s measures against a schedule: name one (--schedule)"
+                                           : "%s measures against no schedule: leave it out",
+                          name);
+    } else if (status == CLI_DONE && schedule != NULL &&
+               schedule->count != market.terms.times.mtus_per_period) {
         status = cli_fail(cli, CLI_USAGE, "bad_schedule",
                           "the schedule has %u numbers, a delivery period of %s has %u time units",
                           schedule->count, name, market.terms.times.mtus_per_period);
@@ -74,19 +91,20 @@ static int run_offer(struct cli *cli, void *arguments)
 {
     struct offer *offer = arguments;
     static struct schedule schedule;
+    const struct schedule *declared = offer->schedule == NULL ? NULL : &schedule;
+    int status = CLI_DONE;
     schedule.device = offer->place.device;
     schedule.period_start = offer->place.period_start;
-    int status = schedule_read_units(cli, &schedule, offer->schedule);
+    if (declared != NULL) {
+        status = schedule_read_units(cli, &schedule, offer->schedule);
+    }
     if (status == CLI_DONE && !cli->dry_run) {
-        status = check_count(cli, offer, &schedule);
+        status = check_schedule(cli, offer, declared);
     }
-    if (status != CLI_DONE) {
-        return status;
-    }
-    random_bytes(schedule.salt, sizeof schedule.salt);
-    schedule_compute_hash(&offer->place.schedule_hash, &schedule);
-    if (!cli->dry_run) {
-        status = schedule_keep(cli, &schedule);
+    if (status == CLI_DONE && declared != NULL) {
+        random_bytes(schedule.salt, sizeof schedule.salt);
+        schedule_compute_hash(&offer->place.schedule_hash, &schedule);
+        status = cli->dry_run ? CLI_DONE : schedule_keep(cli, &schedule);
     }
     return status == CLI_DONE ? submit_one(cli, ACTION_OFFER_PLACE, &offer->place) : status;
 }

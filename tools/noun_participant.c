@@ -54,6 +54,12 @@ static int run_show(struct cli *cli, void *arguments)
     return noun_show(cli, "participant", wanted->id, "unknown_participant");
 }
 
+static int run_reliability(struct cli *cli, void *arguments)
+{
+    const struct noun_id *wanted = arguments;
+    return noun_show(cli, "reliability", wanted->id, "no_deals_yet");
+}
+
 static const struct cli_command commands[] = {
     {.verb = "register",
      .summary = "take a participant on (a market operator)",
@@ -83,6 +89,12 @@ static const struct cli_command commands[] = {
      .option_count = 1,
      .arguments_size = sizeof(struct noun_id),
      .run = run_show},
+    {.verb = "reliability",
+     .summary = "a provider's record of deals, failures and disputes, proven",
+     .options = noun_id_option,
+     .option_count = 1,
+     .arguments_size = sizeof(struct noun_id),
+     .run = run_reliability},
 };
 
 const struct cli_noun participant_noun = {"participant", "who takes part, in which roles", commands,
