@@ -38,7 +38,7 @@ static bool sets_change(const struct sim_config *config)
         return false;
     switch (config->epochs) {
     case SIM_EPOCHS_RANDOM:
-        return config->seed % 7 == 3;
+        return config->seed % 11 == 3;
     case SIM_EPOCHS_NONE:
         return false;
     case SIM_EPOCHS_ALWAYS:

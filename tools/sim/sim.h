@@ -23,7 +23,7 @@ enum {
 };
 
 enum sim_epochs {
-    SIM_EPOCHS_RANDOM, /* in one run of seven, by its seed */
+    SIM_EPOCHS_RANDOM, /* in one run of eleven, by its seed */
     SIM_EPOCHS_NONE,
     SIM_EPOCHS_ALWAYS, /* one to three changes of the set */
     SIM_EPOCHS_TOUR,   /* from 4 validators to 7, 31, 7 and 4, one by one */
