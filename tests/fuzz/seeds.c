@@ -202,16 +202,17 @@ static void messages(void)
 
 static void links(void)
 {
+    static const uint8_t zeros[1500];
     begin();
     byte_write_u8(&out, 1);
     byte_write_sized(&out, "a frame", 7);
     byte_write_u32(&out, 0);
-    byte_write_sized(&out, bytes, 200);
+    byte_write_sized(&out, zeros, 200);
     byte_write_u32(&out, UINT32_MAX);
     save("frame", "frames");
     begin();
     byte_write_u8(&out, 0);
-    byte_write_sized(&out, bytes, 1500);
+    byte_write_sized(&out, zeros, sizeof zeros);
     save("frame", "too_long_for_a_stranger");
     /* Role, all parts completed; then the proof over that exchange is the fuzzer's to miss. */
     for (uint8_t role = 0; role < 2; role++) {
