@@ -34,6 +34,7 @@ struct sync_peer {
     struct snapshot_wanted wanted;
     uint64_t deadline_ms;
     uint64_t aside_until_ms;
+    uint64_t put_off_ms; /* how long it has had us wait by its own word since it last delivered */
     uint32_t slow;
     uint32_t unasked;
 };
@@ -343,6 +344,33 @@ static void forget_offer(struct sync_peer *peer, const struct hash *id)
     peer->offers.count = kept;
 }
 
+/* Too slow to help, or dripping on purpose. */
+static void set_aside(struct sync *sync, uint32_t index, uint64_t now_ms, const char *why)
+{
+    struct sync_peer *peer = &sync->peers[index];
+    char name[16];
+    release(sync, peer);
+    peer->put_off_ms = 0;
+    peer->aside_until_ms = now_ms + SYNC_SLOW_MS;
+    peer->out = ++peer->slow >= SYNC_SLOW_MAX;
+    peer_name(sync, index, name);
+    log_line(LOG_UNUSUAL, "sync: peer %s %s -> %s", name, why,
+             peer->out ? "asked for nothing more" : "others first");
+    sync->config.net.strike(sync->config.net.context, index, "slow with a snapshot part");
+}
+
+/* It has no part for us now, it says. Whoever says so for ever would hold up a target that it alone
+ * offers. */
+static void put_off(struct sync *sync, uint32_t index, uint64_t span_ms, uint64_t now_ms)
+{
+    struct sync_peer *peer = &sync->peers[index];
+    release(sync, peer);
+    peer->aside_until_ms = now_ms + span_ms;
+    peer->put_off_ms += span_ms;
+    if (peer->put_off_ms >= SYNC_PUT_OFF_MS)
+        set_aside(sync, index, now_ms, "offers a snapshot and delivers none of it");
+}
+
 static void take_part(struct sync *sync, uint32_t index, struct bytes_view payload, uint64_t now_ms)
 {
     struct sync_peer *peer = &sync->peers[index];
@@ -359,19 +387,19 @@ static void take_part(struct sync *sync, uint32_t index, struct bytes_view paylo
     }
     switch (part.answer) {
     case SNAPSHOT_HERE:
-        if (!take_here(sync, index, &part, problem))
+        if (!take_here(sync, index, &part, problem)) {
             lied(sync, index, problem);
-        else
+        } else {
+            peer->put_off_ms = 0;
             release(sync, peer);
+        }
         break;
     case SNAPSHOT_GONE:
-        release(sync, peer);
         forget_offer(peer, &part.of.id);
-        peer->aside_until_ms = now_ms + SYNC_GONE_MS;
+        put_off(sync, index, SYNC_GONE_MS, now_ms);
         break;
     case SNAPSHOT_BUSY:
-        release(sync, peer);
-        peer->aside_until_ms = now_ms + SYNC_BUSY_MS;
+        put_off(sync, index, SYNC_BUSY_MS, now_ms);
         break;
     }
 }
@@ -502,20 +530,11 @@ static void ask_for_offers(struct sync *sync, uint32_t index, uint64_t now_ms)
     say(sync, index, &writer);
 }
 
-/* Nothing whole came in time: too slow to help, or dripping on purpose. */
 static void give_up_waiting(struct sync *sync, uint32_t index, uint64_t now_ms)
 {
-    struct sync_peer *peer = &sync->peers[index];
-    char name[16];
-    if (!peer->asked || now_ms < peer->deadline_ms)
-        return;
-    release(sync, peer);
-    peer->aside_until_ms = now_ms + SYNC_SLOW_MS;
-    peer->out = ++peer->slow >= SYNC_SLOW_MAX;
-    peer_name(sync, index, name);
-    log_line(LOG_UNUSUAL, "sync: peer %s did not deliver in time -> %s", name,
-             peer->out ? "asked for nothing more" : "others first");
-    sync->config.net.strike(sync->config.net.context, index, "slow with a snapshot part");
+    const struct sync_peer *peer = &sync->peers[index];
+    if (peer->asked && now_ms >= peer->deadline_ms)
+        set_aside(sync, index, now_ms, "did not deliver in time");
 }
 
 static bool nobody_has_one(struct sync *sync, uint64_t now_ms)

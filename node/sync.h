@@ -25,6 +25,9 @@ enum {
     SYNC_BUSY_MS = 250,
     SYNC_GONE_MS = 5000,
     SYNC_SLOW_MS = 20000,
+    /* A peer that has been "busy" or "gone" for that long in sum, and delivered nothing, is as slow as
+     * one that misses a deadline: budgets refill within a second (node/serve_budget.h). */
+    SYNC_PUT_OFF_MS = 60000,
     /* Nobody who can be asked has the chosen snapshot any more: another one is chosen. */
     SYNC_LOST_MS = 15000,
     /* Slow that often: out. */

@@ -32,6 +32,8 @@ enum persona {
     OTHER,     /* another chain's history of the same height */
     MALFORMED, /* offers that are none */
     FLOODS,    /* parts that nobody asked for */
+    PUTS_OFF,  /* offers what nobody else has, and is busy when asked for it, for ever */
+    WITHDRAWS, /* the same, but says that it is gone, and offers it again */
     ENDLESS    /* a manifest whose chunks never end the key space */
 };
 
@@ -97,7 +99,7 @@ static void offer(struct setting *setting, uint32_t peer)
         offers.offers[0].height = UINT64_MAX / 3;
     } else if (persona == OTHER) {
         offers.offers[0] = setting->other_offer;
-    } else if (persona == ENDLESS) {
+    } else if (persona == ENDLESS || persona == PUTS_OFF || persona == WITHDRAWS) {
         memset(offers.offers[0].id.bytes, 9, HASH_SIZE);
         offers.offers[0].height++;
     }
@@ -146,8 +148,8 @@ static void serve(struct setting *setting, uint32_t peer, const struct snapshot_
     if (persona == SILENT) {
         return;
     }
-    if (persona == BUSY || persona == GONE) {
-        part.answer = persona == BUSY ? SNAPSHOT_BUSY : SNAPSHOT_GONE;
+    if (persona == BUSY || persona == GONE || persona == PUTS_OFF || persona == WITHDRAWS) {
+        part.answer = persona == BUSY || persona == PUTS_OFF ? SNAPSHOT_BUSY : SNAPSHOT_GONE;
         answer_part(setting, peer, &part);
         return;
     }
@@ -168,11 +170,17 @@ static void serve(struct setting *setting, uint32_t peer, const struct snapshot_
     snapshot_bytes_free(bytes);
 }
 
+/* Struck for being slow, these link up again. */
+static bool comes_back(enum persona persona)
+{
+    return persona == SILENT || persona == PUTS_OFF || persona == WITHDRAWS;
+}
+
 static void net_send(void *context, uint32_t peer, struct bytes_view frame)
 {
     struct setting *setting = context;
     struct snapshot_wanted wanted;
-    if (setting->struck[peer] && setting->personas[peer] == SILENT) {
+    if (setting->struck[peer] && comes_back(setting->personas[peer])) {
         return; /* its link is just going down */
     }
     assert_false(setting->struck[peer]);
@@ -237,7 +245,7 @@ static enum sync_state run(struct setting *setting, uint64_t seconds, uint32_t p
     while (state == SYNC_FETCHES && setting->now_ms < until_ms) {
         setting->now_ms += STEP_MS;
         for (uint32_t peer = 0; peer < PEERS; peer++) {
-            if (setting->struck[peer] && setting->personas[peer] == SILENT) {
+            if (setting->struck[peer] && comes_back(setting->personas[peer])) {
                 setting->struck[peer] = false; /* the link came back; the machine knows better */
                 sync_link(setting->sync, peer, false, setting->now_ms);
                 sync_link(setting->sync, peer, true, setting->now_ms);
@@ -401,6 +409,32 @@ static void test_the_slow_and_the_absent_do_not_hold_it_up(void **state)
     assert_installs(setting);
 }
 
+/* The first peer to link up is the only one to choose from; its offer leads nowhere, and no part of it
+ * is ever false or late. */
+static void test_an_offer_that_is_put_off_for_ever_is_given_up(void **state)
+{
+    struct setting *setting = *state;
+    static const enum persona liars[] = {PUTS_OFF, WITHDRAWS};
+    for (size_t i = 0; i < sizeof liars / sizeof liars[0]; i++) {
+        struct sync_progress progress;
+        setting->personas[0] = liars[i];
+        setting->personas[1] = DOWN;
+        start(setting);
+        assert_int_equal(run(setting, 5, 0), SYNC_FETCHES);
+        sync_progress(setting->sync, &progress);
+        assert_int_equal(progress.height, setting->offer.height + 1);
+        setting->personas[1] = HONEST;
+        sync_link(setting->sync, 1, true, setting->now_ms);
+        assert_int_equal(run(setting, 600, 0), SYNC_COMPLETE);
+        sync_progress(setting->sync, &progress);
+        assert_int_equal(progress.peers_out, 1);
+        assert_false(setting->struck[1]);
+        assert_installs(setting);
+        stop(setting);
+        assert_true(snapshot_remove(setting->incoming));
+    }
+}
+
 /* Asked so many times and not once more. */
 static void test_who_never_delivers_is_left_out(void **state)
 {
@@ -525,6 +559,7 @@ int main(void)
         TEST(test_each_liar_is_struck_and_nobody_else),
         TEST(test_false_offers_lead_nowhere),
         TEST(test_the_slow_and_the_absent_do_not_hold_it_up),
+        TEST(test_an_offer_that_is_put_off_for_ever_is_given_up),
         TEST(test_who_never_delivers_is_left_out),
         TEST(test_none_is_believed_when_all_say_so),
         TEST(test_it_goes_on_where_it_was),
