@@ -12,6 +12,7 @@ Usage: snapshot.py BUILD [--part join|prune|all] [--seed N] [--keep]
 """
 import argparse
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -69,7 +70,11 @@ def snapshots(node):
 
 
 def parts_on_disk(node):
-    return len(list((node.home / "snapshots" / "incoming").glob("chunk-*")))
+    try:
+        names = os.listdir(node.home / "snapshots" / "incoming")
+    except FileNotFoundError:  # not begun, or just published
+        return 0
+    return len([name for name in names if name.startswith("chunk-")])
 
 
 def is_loaded(node):
