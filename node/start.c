@@ -279,6 +279,8 @@ int node_start(struct node *node, const char *home)
         code = open_chain(node);
     if (code == FLEXD_DONE)
         code = open_epoch(node);
+    /* Said below; once the loop runs the tip is its own. */
+    const uint64_t height = code == FLEXD_DONE ? store_tip(node->store)->height : 0;
     if (code == FLEXD_DONE)
         code = start_threads(node);
     if (code != FLEXD_DONE)
@@ -286,9 +288,8 @@ int node_start(struct node *node, const char *home)
     char hash[2 * HASH_SIZE + 1];
     hex_encode(hash, node->genesis_hash.bytes, HASH_SIZE);
     log_line(LOG_INFO, "flexd %s %s of chain %.16s at height %llu, api on %s, p2p on port %u",
-             FLEX_VERSION, node_role_name(node->config.role), hash,
-             (unsigned long long)store_tip(node->store)->height, node->config.listen_api,
-             (unsigned)p2p_port(node->p2p));
+             FLEX_VERSION, node_role_name(node->config.role), hash, (unsigned long long)height,
+             node->config.listen_api, (unsigned)p2p_port(node->p2p));
     return FLEXD_DONE;
 }
 
