@@ -1,8 +1,9 @@
 /* flex bill: what one participant bid, traded, delivered, paid and got in a period (D5.5 3.2.6;
  * market-rules 9), out of the ledger's own records, as text, JSON or CSV for a billing system.
  *
- * Invariants: a deal belongs to the period that its delivery starts in; every deal on the bill has
- * been proven from the genesis file unless --no-verify says otherwise; all sums are checked.
+ * Invariants: deals and orders belong to the period that their delivery starts in; every one on the
+ * bill has been proven from the genesis file unless --no-verify says otherwise, is there once, and is
+ * that participant's and of that period by the proven record; all sums are checked.
  *
  * Absent on purpose: fees per transaction. They stand in receipts, not in the state; what is shown
  * as fees is the deals' own. A list's completeness is the node's word; an export proves it. */
@@ -66,24 +67,58 @@ static int too_much(struct cli *cli)
     return cli_fail(cli, CLI_UNPROVEN, "overflow", "the sums are more than can be counted");
 }
 
-static int add_orders(struct session *session, const struct bill *bill, const char *who,
+static int not_on_bill(struct cli *cli, const char *kind, const char *id)
+{
+    return cli_fail(
+        cli, CLI_UNPROVEN, "proof_failed",
+        "the node lists %s %s as one of this bill, and the ledger has it as another's or "
+        "of another time",
+        kind, id);
+}
+
+static int sum_order(struct cli *cli, struct totals *totals, const struct order_record *order)
+{
+    return add(&totals->orders, 1) && add(&totals->ordered_wh, energy_wh(order->quantity))
+               ? CLI_DONE
+               : too_much(cli);
+}
+
+/* The node's list says which orders to look at; what counts is each one's own record, proven. */
+static int add_orders(struct session *session, const struct bill *bill, const struct name *who,
                       struct totals *totals)
 {
     struct cJSON *orders;
+    char text[NAME_SIZE + 1];
+    name_to_text(text, who);
     int status = session_list(session, &orders, "orders");
-    const struct cJSON *order;
-    cJSON_ArrayForEach(order, orders)
+    const struct cJSON *listed;
+    cJSON_ArrayForEach(listed, orders)
     {
-        const char *participant = json_string(order, "participant");
-        int64_t start, quantity;
-        if (participant == NULL || strcmp(participant, who) != 0 ||
-            !json_i64(&start, order, "period_start_ms") ||
-            !json_i64(&quantity, order, "quantity_wh") || !in_period(bill, start)) {
+        const char *id = json_string(listed, "id");
+        const char *participant = json_string(listed, "participant");
+        struct order_record order;
+        struct proof proof;
+        bool absent;
+        int64_t start;
+        if (status != CLI_DONE) {
+            break;
+        }
+        if (participant == NULL || strcmp(participant, text) != 0 ||
+            !json_i64(&start, listed, "period_start_ms") || !in_period(bill, start)) {
             continue;
         }
-        totals->orders++;
-        if (!add(&totals->ordered_wh, quantity)) {
-            status = too_much(session->cli);
+        MUST(id != NULL); /* session_list */
+        status = session_record(session, "order", id, &order, &absent, &proof);
+        if (status != CLI_DONE) {
+            break;
+        }
+        proof_release(&proof);
+        /* It may be gone since it was listed. */
+        if (!absent) {
+            status = name_compare(&order.participant, who) == 0 &&
+                             in_period(bill, timestamp_ms(order.period_start))
+                         ? sum_order(session->cli, totals, &order)
+                         : not_on_bill(session->cli, "order", id);
         }
     }
     cJSON_Delete(orders);
@@ -151,8 +186,14 @@ static int add_deals(struct session *session, const struct bill *bill, const str
             continue;
         }
         status = read_deal(session, listed, &deal);
+        if (status != CLI_DONE) {
+            break;
+        }
         bool buys = name_compare(&deal.buyer, who) == 0;
         bool sells = name_compare(&deal.seller, who) == 0;
+        if ((!buys && !sells) || !in_period(bill, timestamp_ms(deal.period_start))) {
+            status = not_on_bill(session->cli, "deal", json_string(listed, "id"));
+        }
         if (status == CLI_DONE && !sum_deal(totals, &deal, buys, sells)) {
             status = too_much(session->cli);
         }
@@ -247,7 +288,7 @@ static int run_show(struct cli *cli, void *arguments)
         cJSON_AddStringToObject(cli->result, "participant", name_to_text(text, &who));
         json_add_i64(cli->result, "from_ms", bill->from_ms);
         json_add_i64(cli->result, "until_ms", bill->until_ms);
-        status = add_orders(&session, bill, text, &totals);
+        status = add_orders(&session, bill, &who, &totals);
     }
     if (status == CLI_DONE) {
         status =

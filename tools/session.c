@@ -238,6 +238,29 @@ static bool take_page(struct cJSON *all, struct cJSON *page, char *after, size_t
     return true;
 }
 
+/* Nodes list records in the order of their keys, each once: one that came twice would count twice. */
+static bool list_is_in_order(const struct cJSON *items, const char *plural)
+{
+    const bool accounts = strcmp(plural, "accounts") == 0;
+    const struct state_kind_info *info = state_kind_by_name(accounts ? "participant" : plural);
+    struct state_key last = {.size = 0}, key;
+    const struct cJSON *item;
+    cJSON_ArrayForEach(item, items)
+    {
+        const char *id = json_string(item, "id");
+        if (info == NULL || id == NULL || !state_key_from_text(&key, info->kind, id)) {
+            return false;
+        }
+        const size_t shared = key.size < last.size ? key.size : last.size;
+        const int order = memcmp(last.bytes, key.bytes, shared);
+        if (order > 0 || (order == 0 && last.size >= key.size)) {
+            return false;
+        }
+        last = key;
+    }
+    return true;
+}
+
 int session_list(struct session *session, struct cJSON **out, const char *plural)
 {
     char after[CLIENT_PATH_SIZE / 2] = "";
@@ -260,6 +283,12 @@ int session_list(struct session *session, struct cJSON **out, const char *plural
             return status;
         }
     } while (after[0] != '\0');
+    if (!list_is_in_order(all, plural)) {
+        cJSON_Delete(all);
+        *out = NULL;
+        return cli_fail(session->cli, CLI_NO_NODE, "bad_answer",
+                        "the node's list of %s names a record twice, or out of order", plural);
+    }
     *out = all;
     return CLI_DONE;
 }

@@ -30,7 +30,8 @@ int session_load_genesis(struct cli *cli, struct genesis *out);
 /* GET, the answer as JSON; the caller deletes it. 404 and other refusals are CLI_REFUSED. */
 int session_get(struct session *session, struct cJSON **out, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-/* The whole list behind GET /v1/PLURAL, page by page, as an array the caller deletes. */
+/* The whole list behind GET /v1/PLURAL, page by page, as an array the caller deletes; every record at
+ * most once. */
 int session_list(struct session *session, struct cJSON **out, const char *plural);
 enum { SESSION_LIST_MAX = 1000000 };
 /* Turns an answer that is not 200 or 202 into an exit code and a message. */

@@ -72,9 +72,14 @@ has "flex: hint: flex account show"
 want 0 "a key that nobody knows" flex --home "$dir/stranger" key new --no-passphrase
 want 1 "a stranger's balance" flex --home "$dir/stranger" --node "$node" account show
 has "flex participant register NAME"
-python3 "$here/helpers/liar.py" "$node" agg-a >liar.url &
-liar=$!
-for _ in $(seq 50); do [ -s liar.url ] || sleep 0.1; done
+lies() { # NAME [LIE]: another node that lies, at liar.url
+    [ -n "$liar" ] && kill "$liar"
+    : >liar.url
+    python3 "$here/helpers/liar.py" "$node" "$@" >liar.url &
+    liar=$!
+    for _ in $(seq 50); do [ -s liar.url ] || sleep 0.1; done
+}
+lies agg-a
 want 0 "a node that lies, but not about this" flex --home "$dir/net/wallets/dso" --node "$(cat liar.url)" \
     account show agg-a
 want 4 "a node that shows another's balance as mine" flex --home "$dir/net/wallets/dso" \
@@ -125,6 +130,19 @@ want 0 bill as agg-a --json bill show --from 2025-01-15 --to 2025-01-16 --csv bi
 has '"received_ueur":"875000"'
 grep -q '^1,seller,partial,west,up,bat,dso,agg-a,1736935200000,4000,3500,3500,250000,875000,125000,' \
     bill.csv || { echo "FAILED: bill.csv"; cat bill.csv; failed=1; }
+
+bill_by_liar() { flex --home "$dir/net/wallets/dso" --node "$(cat liar.url)" --json \
+    bill show "$1" --from 2025-01-15 --to 2025-01-16; }
+for lie in deals orders; do
+    lies operator $lie
+    want 4 "a bill with another's $lie" bill_by_liar operator
+    has proof_failed
+done
+lies operator twice
+want 3 "a bill with everything twice" bill_by_liar agg-a
+has bad_answer
+want 3 "a list with everything twice" flex --home "$dir/net/wallets/dso" --node "$(cat liar.url)" \
+    deal list
 
 want 0 "get a proof" as dso proof get deal 1 --out deal.proof
 want 0 "verify it" flex proof verify deal.proof --genesis net/genesis.json

@@ -1,11 +1,31 @@
-"""A node that lies: passes every GET on to a true one, but names another participant for any key.
+"""A node that lies: passes every GET on to a true one, but names another participant for any key, lists
+every deal as bought and every order as placed by NAME, or lists every deal and order twice.
 
-Usage: liar.py NODE-URL NAME; prints its own URL and serves until it is killed."""
+Usage: liar.py NODE-URL NAME [keys|deals|orders|twice]; prints its own URL and serves until it is
+killed."""
 import http.server
 import json
 import sys
 import urllib.error
 import urllib.request
+
+
+LIE = sys.argv[3] if len(sys.argv) > 3 else "keys"
+
+
+def lie(path, body):
+    if LIE == "keys" and path.startswith("/v1/keys/"):
+        return json.dumps({**json.loads(body), "participant": sys.argv[2]}).encode()
+    listed = path.startswith(("/v1/deals?", "/v1/orders?"))
+    if not listed or (LIE != "twice" and not path.startswith(f"/v1/{LIE}?")):
+        return body
+    told = json.loads(body)
+    if LIE == "twice":
+        told["items"] = [item for item in told["items"] for _ in range(2)]
+    else:
+        for item in told["items"]:
+            item["buyer" if LIE == "deals" else "participant"] = sys.argv[2]
+    return json.dumps(told).encode()
 
 
 class Liar(http.server.BaseHTTPRequestHandler):
@@ -15,10 +35,8 @@ class Liar(http.server.BaseHTTPRequestHandler):
                 status, body = answer.status, answer.read()
         except urllib.error.HTTPError as error:
             status, body = error.code, error.read()
-        if self.path.startswith("/v1/keys/") and status == 200:
-            told = json.loads(body)
-            told["participant"] = sys.argv[2]
-            body = json.dumps(told).encode()
+        if status == 200:
+            body = lie(self.path, body)
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
