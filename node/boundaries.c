@@ -1,7 +1,7 @@
 /* Ends of epochs and proofs of finality out of the store (boundaries.h).
  *
- * Invariant: every change of the validator set is a governance proposal that passed, so the state
- * itself says at which heights epochs ended.
+ * Invariant: every change of the validator set is a governance proposal that passed and is of one of
+ * three kinds, so the state itself says at which heights epochs ended.
  *
  * Deliberately absent: any check of signatures. What the store holds was checked before it was
  * committed, and those who get it check it again. */
@@ -11,6 +11,21 @@
 #include <string.h>
 
 #include "contracts/records.h"
+
+static bool changes_the_set(enum proposal_kind kind)
+{
+    switch (kind) {
+    case PROPOSAL_ADD_VALIDATOR:
+    case PROPOSAL_REMOVE_VALIDATOR:
+    case PROPOSAL_REPLACE_VALIDATOR:
+        return true;
+    case PROPOSAL_SET_FEES:
+    case PROPOSAL_SET_MARKET:
+    case PROPOSAL_DECIDE_DISPUTE:
+        return false;
+    }
+    return false;
+}
 
 bool boundaries_find(struct boundaries *out, struct store_snapshot *snapshot)
 {
@@ -32,7 +47,8 @@ bool boundaries_find(struct boundaries *out, struct store_snapshot *snapshot)
         if (!codec_decode_all(&proposal_record_codec, &proposal, value))
             return false;
         after = key;
-        if (proposal.status != PROPOSAL_PASSED || proposal.terms.kind == PROPOSAL_SET_FEES)
+        if (proposal.status != PROPOSAL_PASSED ||
+            !changes_the_set((enum proposal_kind)proposal.terms.kind))
             continue;
         if (out->count == BOUNDARIES_MAX)
             return false;

@@ -117,13 +117,13 @@ static void put_entries(struct snapshot_world *world, uint64_t height, uint32_t 
     }
 }
 
-static void put_boundary(struct snapshot_world *world, uint64_t height)
+static void put_passed(struct snapshot_world *world, uint8_t kind, uint64_t height)
 {
     struct proposal_record proposal;
     memset(&proposal, 0, sizeof proposal);
     const struct state_key key = state_key_u64(STATE_PROPOSAL, ++world->proposals);
     proposal.status = PROPOSAL_PASSED;
-    proposal.terms.kind = PROPOSAL_ADD_VALIDATOR;
+    proposal.terms.kind = kind;
     proposal.terms.operator_name = world->set.validators[0].operator_name;
     proposal.proposer = world->set.validators[0].operator_name;
     proposal.height = height;
@@ -190,8 +190,13 @@ void snapshot_world_block(struct snapshot_world *world, uint32_t entries, uint32
     memset(&block, 0, sizeof block);
     overlay_reset(world->overlay, NULL, store_state_base(world->store));
     put_entries(world, height, entries, value_max);
+    if (world->motions) {
+        put_passed(world, PROPOSAL_SET_FEES, height);
+        put_passed(world, PROPOSAL_SET_MARKET, height);
+        put_passed(world, PROPOSAL_DECIDE_DISPUTE, height);
+    }
     if (boundary) {
-        put_boundary(world, height);
+        put_passed(world, PROPOSAL_ADD_VALIDATOR, height);
         add_validator(&next, next.count);
     }
     MUST(overlay_seal(world->overlay, &block.tip.state_root));

@@ -20,6 +20,7 @@ struct snapshot_world {
     struct validator_set set; /* of the next block */
     uint64_t epoch;
     uint64_t proposals;
+    bool motions; /* each block also passes proposals of every kind that changes no set */
     struct block_header last; /* zero before the first block */
     struct merkle_frontier log_before_tip;
     _Atomic bool stop;
