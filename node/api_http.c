@@ -213,7 +213,7 @@ static enum MHD_Result check_query_name(void *context, enum MHD_ValueKind kind, 
     bool known = false;
     (void)kind;
     (void)value;
-    for (int i = 0; i < 3 && check->route->query[i] != NULL; i++)
+    for (int i = 0; i < API_QUERIES_MAX && check->route->query[i] != NULL; i++)
         known = known || strcmp(check->route->query[i], key) == 0;
     check->unknown = check->unknown || !known;
     return MHD_YES;

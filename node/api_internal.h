@@ -21,6 +21,7 @@ enum {
     API_BODY_BYTES_MAX = LIMIT_TX_BYTES + LIMIT_WITNESS_BYTES + 256,
     API_PATH_BYTES_MAX = 256,
     API_ARGUMENTS_MAX = 2,
+    API_QUERIES_MAX = 7,
     API_LIST_DEFAULT = 100,
     API_LIST_MAX = 1000,
     API_EXPORT_BLOCKS_MAX = 4096,
@@ -74,9 +75,9 @@ struct api_route {
     const char *summary; /* for people, in /openapi.json */
     enum api_action action;
     api_read_fn read;
-    enum state_kind kind;     /* of the lists and records */
-    const char *query[3];     /* names of the query parameters that it knows */
-    const char *content_type; /* of the answer; NULL: application/json */
+    enum state_kind kind;                   /* of the lists and records */
+    const char *query[API_QUERIES_MAX + 1]; /* names of the query parameters that it knows */
+    const char *content_type;               /* of the answer; NULL: application/json */
 };
 
 extern const struct api_route api_routes[];
@@ -136,6 +137,10 @@ char *api_block_event(struct node *node, uint64_t height);
 /* The `index`-th stored receipt, and how many there are; false if the bytes are not receipts. */
 bool api_receipt_at(struct bytes_view receipts, uint32_t index, struct receipt *out,
                     uint32_t *count);
+/* api_market.c */
+void api_read_order_events(const struct api_request *request, struct api_reply *reply);
+void api_read_trades(const struct api_request *request, struct api_reply *reply);
+void api_read_fees(const struct api_request *request, struct api_reply *reply);
 /* api_snapshots.c */
 void api_read_snapshots(const struct api_request *request, struct api_reply *reply);
 void api_read_snapshot_part(const struct api_request *request, struct api_reply *reply);

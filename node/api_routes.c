@@ -296,6 +296,30 @@ const struct api_route api_routes[] = {
      {"from", "count", NULL},
      "application/octet-stream"},
     {"GET",
+     "/v1/order-events",
+     "What happened to orders, in the order of the chain, page by page",
+     API_READ,
+     api_read_order_events,
+     0,
+     {"market", "participant", "order", "from_height", "to_height", "cursor", "limit", NULL},
+     NULL},
+    {"GET",
+     "/v1/trades",
+     "Deals as they were matched, in the order of the chain, page by page",
+     API_READ,
+     api_read_trades,
+     0,
+     {"market", "participant", "order", "from_height", "to_height", "cursor", "limit", NULL},
+     NULL},
+    {"GET",
+     "/v1/fees",
+     "Fees paid, taken from deals and split, in the order of the chain, page by page",
+     API_READ,
+     api_read_fees,
+     0,
+     {"market", "participant", "from_height", "to_height", "cursor", "limit", NULL},
+     NULL},
+    {"GET",
      "/v1/snapshots",
      "Snapshots of the state that this node has",
      API_READ,
@@ -441,7 +465,7 @@ static void add_parameters(cJSON *operation, const struct api_route *route)
         size_t length = strcspn(at + 1, ".}");
         add_parameter(parameters, at + 1, length, "path");
     }
-    for (int i = 0; i < 3 && route->query[i] != NULL; i++)
+    for (int i = 0; i < API_QUERIES_MAX && route->query[i] != NULL; i++)
         add_parameter(parameters, route->query[i], strlen(route->query[i]), "query");
 }
 

@@ -192,7 +192,7 @@ static void fee_rows(struct query *query)
             continue;
         }
         struct cJSON *row = row_at(i + 1, &fee->at);
-        cJSON_AddStringToObject(row, "kind", history_fee_names[fee->kind]);
+        cJSON_AddStringToObject(row, "kind", market_fee_names[fee->kind]);
         audit_add_name(row, "participant", &fee->who);
         json_add_u64(row, "deal", fee->deal);
         json_add_i64(row, "amount_ueur", money_ueur(fee->amount));

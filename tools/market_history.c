@@ -21,10 +21,6 @@
 #include "contracts/events.h"
 #include "contracts/ledger.h"
 
-const char *const order_event_names[ORDER_EVENT_KINDS] = {"new", "trade", "cancel", "replace",
-                                                          "expire"};
-const char *const history_fee_names[3] = {"transaction", "deal", "split"};
-
 enum { ITEMS_FIRST = 256, BOOK_SLOTS_FIRST = 1024 };
 
 void *history_room(void *items, size_t *room, size_t count, size_t size)
@@ -257,7 +253,7 @@ static void take_matched(struct walk *walk, const struct event_deal *matched)
     take_trade(walk, matched->deal.sell_order, matched);
 }
 
-static void add_fee(struct walk *walk, enum history_fee_kind kind, const struct name *who,
+static void add_fee(struct walk *walk, enum market_fee_kind kind, const struct name *who,
                     uint64_t deal, struct money amount)
 {
     struct market_history *history = walk->history;
@@ -270,18 +266,14 @@ static void add_fee(struct walk *walk, enum history_fee_kind kind, const struct 
 static void take_event(struct walk *walk, uint8_t type, struct bytes_view bytes)
 {
     static const struct name nobody;
-    union {
-        struct event_order_placed placed;
-        struct event_order_ended ended;
-        struct event_deal deal;
-        struct event_token_moved moved;
-        struct event_fees_split split;
-    } record;
-    if (type < EVENT_ORDER_PLACED || type > EVENT_FEES_SPLIT) {
-        return; /* digests, proposals, epochs: no part of a market */
+    union market_event record;
+    uint64_t deal_id;
+    bool broken;
+    bool known = market_event_decode(&record, &broken, type, bytes);
+    MUST(!broken);
+    if (!known) {
+        return;
     }
-    MUST(event_codec(type)->struct_size <= sizeof record);
-    MUST(codec_decode_all(event_codec(type), &record, bytes));
     if (type == EVENT_ORDER_PLACED) {
         take_placed(walk, &record.placed);
     } else if (type == EVENT_ORDER_CANCELLED || type == EVENT_ORDER_EXPIRED) {
@@ -293,46 +285,40 @@ static void take_event(struct walk *walk, uint8_t type, struct bytes_view bytes)
         struct history_deal *deal = &walk->history->deals[record.deal.id - 1];
         deal->deal = record.deal.deal;
         deal->ended = walk->at.time;
-    } else if (type == EVENT_TOKEN_MOVED && record.moved.to.kind == POT_FEES) {
-        bool of_deal =
-            record.moved.from.kind == POT_DEAL_ESCROW || record.moved.from.kind == POT_DEAL_DEPOSIT;
-        uint64_t deal = of_deal ? record.moved.from.id : 0;
-        add_fee(walk, HISTORY_FEE_DEAL, &nobody, deal, record.moved.amount);
+    } else if (type == EVENT_TOKEN_MOVED && market_event_is_fee(&record.moved, &deal_id)) {
+        add_fee(walk, MARKET_FEE_DEAL, &nobody, deal_id, record.moved.amount);
     } else if (type == EVENT_FEES_SPLIT) {
-        add_fee(walk, HISTORY_FEE_SPLIT, &record.split.operator_name, 0, record.split.amount);
+        add_fee(walk, MARKET_FEE_SPLIT, &record.split.operator_name, 0, record.split.amount);
     }
-}
-
-/* Does the new order stand where the cancelled one stood? */
-static bool replaces(const struct history_order *old, const struct history_order *new)
-{
-    return old->book == new->book &&
-           old->placed.side ==
-               new->placed.side &&name_compare(&old->placed.participant,
-                                               &new->placed.participant) == 0 &&
-           name_compare(&old->placed.device, &new->placed.device) == 0;
 }
 
 /* Pairs what one transaction cancelled with what it placed: events `first` to the last. */
 static void pair_replacements(struct market_history *history, size_t first)
 {
+    struct order_change changes[MARKET_CHANGES_MAX];
+    size_t count = 0;
     for (size_t i = first; i < history->event_count; i++) {
-        struct history_event *gone = &history->events[i];
-        if (gone->kind != ORDER_EVENT_CANCEL) {
+        const struct history_event *event = &history->events[i];
+        if (event->kind == ORDER_EVENT_NEW || event->kind == ORDER_EVENT_CANCEL) {
+            MUST(count < MARKET_CHANGES_MAX);
+            changes[count++] =
+                (struct order_change){.kind = event->kind,
+                                      .order = event->order,
+                                      .placed = &order_of(history, event->order)->placed};
+        }
+    }
+    order_changes_pair(changes, count);
+    for (size_t i = first, at = 0; i < history->event_count; i++) {
+        struct history_event *event = &history->events[i];
+        if (event->kind != ORDER_EVENT_NEW && event->kind != ORDER_EVENT_CANCEL) {
             continue;
         }
-        for (size_t j = first; j < history->event_count; j++) {
-            struct history_event *placed = &history->events[j];
-            struct history_order *old = order_of(history, gone->order);
-            if (placed->kind == ORDER_EVENT_NEW && placed->other == 0 &&
-                placed->order != gone->order && replaces(old, order_of(history, placed->order))) {
-                gone->kind = ORDER_EVENT_REPLACE;
-                gone->other = placed->order;
-                placed->other = gone->order;
-                old->replaced_by = placed->order;
-                break;
-            }
+        event->kind = changes[at].kind;
+        event->other = changes[at].other;
+        if (event->kind == ORDER_EVENT_REPLACE) {
+            order_of(history, event->order)->replaced_by = event->other;
         }
+        at++;
     }
 }
 
@@ -359,7 +345,7 @@ static void take_receipt(struct walk *walk, const struct receipt *receipt,
     walk->at.event = 0;
     if (transaction_or_null != NULL && money_ueur(receipt->fee) != 0) {
         struct name who = sender_of(walk->seen, &transaction_or_null->sender);
-        add_fee(walk, HISTORY_FEE_TRANSACTION, &who, 0, receipt->fee);
+        add_fee(walk, MARKET_FEE_TRANSACTION, &who, 0, receipt->fee);
     }
     while (event_next(receipt->events, &cursor, &type, &record)) {
         take_event(walk, type, record);

@@ -8,17 +8,8 @@
 #ifndef FLEX_TOOLS_MARKET_HISTORY_H
 #define FLEX_TOOLS_MARKET_HISTORY_H
 
+#include "contracts/market_events.h"
 #include "tools/audit_verify.h"
-
-enum order_event_kind {
-    ORDER_EVENT_NEW,
-    ORDER_EVENT_TRADE,
-    ORDER_EVENT_CANCEL,
-    ORDER_EVENT_REPLACE, /* cancelled by a transaction that placed another one in its stead */
-    ORDER_EVENT_EXPIRE
-};
-enum { ORDER_EVENT_KINDS = 5 };
-extern const char *const order_event_names[ORDER_EVENT_KINDS];
 
 struct history_place {
     uint64_t height;
@@ -58,15 +49,9 @@ struct history_deal {
     struct name device_owner; /* when it was matched */
 };
 
-enum history_fee_kind {
-    HISTORY_FEE_TRANSACTION, /* paid by `who` */
-    HISTORY_FEE_DEAL,        /* out of deal `deal`'s escrow: the fee per deal, or a remainder */
-    HISTORY_FEE_SPLIT        /* out of the pool to `who` */
-};
-extern const char *const history_fee_names[3];
 struct history_fee {
     struct history_place at;
-    uint8_t kind;
+    uint8_t kind;    /* enum market_fee_kind */
     struct name who; /* empty for a deal */
     uint64_t deal;
     struct money amount;

@@ -247,8 +247,8 @@ static void test_fees_add_up_to_the_pool(void **state)
     int64_t pool = 0;
     for (size_t i = 0; i < suite->history->fee_count; i++) {
         const struct history_fee *fee = &suite->history->fees[i];
-        pool += fee->kind == HISTORY_FEE_SPLIT ? -money_ueur(fee->amount) : money_ueur(fee->amount);
-        assert_true(fee->kind == HISTORY_FEE_DEAL || !name_is_empty(&fee->who));
+        pool += fee->kind == MARKET_FEE_SPLIT ? -money_ueur(fee->amount) : money_ueur(fee->amount);
+        assert_true(fee->kind == MARKET_FEE_DEAL || !name_is_empty(&fee->who));
     }
     assert_true(audit_totals(&totals, audit_state(suite->audit), reason));
     assert_int_equal(pool, money_ueur(totals.fees));
