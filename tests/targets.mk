@@ -37,8 +37,13 @@ clearing: $(BUILD)/bin/flexclear ## flexclear against a slow model, and on bad i
 	@tests/models/check_clear_input.py $<
 
 .PHONY: settling
-settling: $(BUILD)/bin/flexsettle ## flexsettle against a model written apart from it, on examples, COUNT=n random and real problems
+settling: $(BUILD)/bin/flexsettle $(BUILD)/tests/models/ledger_deals ## flexsettle and deals on the ledger against a model written apart from them, on examples, COUNT=n random and real problems
 	@tests/models/check_settle.py $< $(or $(COUNT),2500)
+	@tests/models/check_ledger.py $(BUILD)/tests/models/ledger_deals 300
+
+$(BUILD)/tests/models/ledger_deals: $(BUILD)/obj/tests/models/ledger_deals.o $(TESTLIB_contracts) $(TEST_LIB_OBJECTS) $(LINK_contracts)
+	@mkdir -p $(@D)
+	@$(CC) $(LDFLAGS_ALL) -o $@ $^ -lcmocka $(EXT_contracts)
 
 $(BUILD)/tests/bench/%: $(BUILD)/obj/tests/bench/%.o $(LINK_contracts)
 	@mkdir -p $(@D)
