@@ -232,7 +232,7 @@ struct reservation_call_place {
     struct name market;
     struct timestamp period_start;
     struct energy quantity;
-    struct energy_price price; /* the most that it pays, and that the answer may ask */
+    struct energy_price price; /* the most that it pays */
 };
 
 enum proposal_kind {

@@ -131,6 +131,7 @@ static void conclude(struct contract_call *call, struct event_deal *deal,
         deal_count_lost_dispute(call, &deal->deal.seller);
     }
     dispute->outcome = (uint8_t)outcome;
+    dispute->unit_count = 0;
     write_dispute(call, deal, dispute);
     deal_pay_out(call, deal);
 }
@@ -158,6 +159,9 @@ void dispute_is_due(struct contract_call *call, uint64_t id)
     if (deal.deal.state == DEAL_DISPUTED) {
         conclude(call, &deal, &dispute, DISPUTE_LAPSED);
     } else {
+        /* Nobody will prove it again, or ask what for. */
+        struct state_key key = state_key_u64(STATE_DISPUTE, id);
+        contract_remove(call, &key);
         deal_pay_out(call, &deal);
     }
 }

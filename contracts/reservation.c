@@ -209,9 +209,6 @@ enum contract_error reservation_answer(struct contract_call *call, const struct 
     if (called == NULL || name_compare(&deal.device, &offer->device) != 0) {
         return CONTRACT_UNKNOWN_CALL;
     }
-    if (energy_price_compare(offer->price, called->price) > 0) {
-        return CONTRACT_OUT_OF_RANGE;
-    }
     if (!energy_add(&offered, called->offered, offer->quantity) ||
         energy_compare(offered, called->quantity) > 0) {
         return CONTRACT_OVER_RESERVATION;
@@ -246,6 +243,18 @@ void reservation_call_failed(struct contract_call *call, uint64_t id)
     }
 }
 
+/* Whether the provider could answer: neither a market that was closed to it nor a device that its buyer,
+ * a DSO, has suspended in the meantime may cost it the fee. */
+static bool could_answer(const struct contract_call *call, const struct deal_record *deal,
+                         const struct market_record *below, const struct book_times *times)
+{
+    struct device_record device;
+    struct state_key key = state_key_name(STATE_DEVICE, &deal->device);
+    return below->state == MARKET_OPEN &&
+           timestamp_compare(times->gate, below->terms.times.closes) <= 0 &&
+           book_read(call, &key, &device_record_codec, &device) && device.status == STATUS_ACTIVE;
+}
+
 void reservation_call_is_due(struct contract_call *call, uint64_t id)
 {
     struct deal_record deal;
@@ -271,7 +280,8 @@ void reservation_call_is_due(struct contract_call *call, uint64_t id)
         }
         MUST(book_times_of(&times, &below.terms, called->period_start));
         if (timestamp_compare(times.gate, call->context->time) <= 0 &&
-            energy_compare(called->offered, called->quantity) < 0) {
+            energy_compare(called->offered, called->quantity) < 0 &&
+            could_answer(call, &deal, &below, &times)) {
             reservation_call_failed(call, id);
             return;
         }

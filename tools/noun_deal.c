@@ -276,8 +276,8 @@ static const struct cli_option call_options[] = {
      CLI_REQUIRED, NULL, NULL, 0},
     {"quantity-wh", CLI_I64, offsetof(struct reservation_call_place, quantity),
      "energy over that market's delivery period", CLI_REQUIRED, NULL, NULL, 0},
-    {"price", CLI_EUR, offsetof(struct reservation_call_place, price),
-     "the most to pay, and the answer to ask, per kWh", CLI_REQUIRED, NULL, NULL, 0},
+    {"price", CLI_EUR, offsetof(struct reservation_call_place, price), "the most to pay, per kWh",
+     CLI_REQUIRED, NULL, NULL, 0},
 };
 
 static const struct cli_command commands[] = {

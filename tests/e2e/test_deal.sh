@@ -66,7 +66,7 @@ echo "500 500 500 500" >plan
 # shellcheck disable=SC2086
 refused bad_schedule agg-a order offer --market west $at --price 0.20 --device bat --reservation 1
 # shellcheck disable=SC2086
-refused out_of_range agg-a order offer --market west $at --price 0.40 --device bat --schedule plan --reservation 1
+refused out_of_range agg-a order offer --market west $at --price 1.60 --device bat --schedule plan --reservation 1
 # shellcheck disable=SC2086
 as agg-a order offer --market west $at --price 0.20 --device bat --schedule plan --reservation 1 >/dev/null
 [ "$(as dso deal show 2 | jq -r .reservation)" = 1 ] || fail "the answer's deal"

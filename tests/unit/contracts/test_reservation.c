@@ -167,7 +167,7 @@ static void test_calls_and_answers_that_are_refused(void **state)
     assert_error(CONTRACT_EXISTS_ALREADY, call_up("dso", 1, first, 20));
     assert_error(CONTRACT_OK, call_up("dso", 1, second, RESERVED_WH / 2));
     assert_error(CONTRACT_UNKNOWN_DEAL, answer("dev-alice", 9, first, CALLED_WH, 250000));
-    assert_error(CONTRACT_OUT_OF_RANGE, answer("dev-alice", 1, first, CALLED_WH, 300001));
+    assert_error(CONTRACT_OUT_OF_RANGE, answer("dev-alice", 1, first, CALLED_WH, 1000001));
     assert_error(CONTRACT_OVER_RESERVATION, answer("dev-alice", 1, first, CALLED_WH + 20, 250000));
     assert_error(CONTRACT_NOT_METERED, market_prove(&fixture, "alice", 1, &witness));
     go_to(timestamp_of(timestamp_ms(market_period(second)) - LEAD_MS + 1));
@@ -297,6 +297,36 @@ static void test_each_ending(void **state)
         }
 }
 
+/* Called, and then kept from answering by somebody else, right up to the gate. */
+static void test_who_could_not_answer(void **state)
+{
+    (void)state;
+    for (int way = 0; way < 3; way++) {
+        open_markets(1);
+        reserve(RESERVED_PERIOD);
+        assert_error(CONTRACT_OK, call_up("dso", 1, RESERVED_PERIOD, CALLED_WH));
+        struct market_set_state closed = {.id = fixture_name("short"),
+                                          .state = way == 0 ? MARKET_SUSPENDED : MARKET_CLOSED};
+        struct device_status unfit = {.device = fixture_name("dev-alice"),
+                                      .status = STATUS_SUSPENDED};
+        if (way < 2)
+            assert_error(CONTRACT_OK,
+                         fixture_act(&fixture, "operator", ACTION_MARKET_STATE, &closed));
+        else
+            assert_error(CONTRACT_OK, fixture_act(&fixture, "dso", ACTION_DEVICE_STATUS, &unfit));
+        assert_int_not_equal(answer("dev-alice", 1, RESERVED_PERIOD, CALLED_WH, 250000),
+                             CONTRACT_OK);
+        go_to(market_period(RESERVED_PERIOD));
+        fixture_next_block(&fixture, FIXTURE_BLOCK_MS);
+        assert_int_equal(market_deal(&fixture, 1).state, DEAL_MATCHED);
+        go_to(timestamp_of(timestamp_ms(market_period(RESERVED_PERIOD + 2)) +
+                           2 * (int64_t)MARKET_PROOF_MS));
+        fixture_next_block(&fixture, FIXTURE_BLOCK_MS);
+        check_reservation(1, true);
+        done();
+    }
+}
+
 /* Reserved one hour a week for a year, all of it up front; each week is called, or not, and ends in one
  * of the ways above. At the end every micro-euro is where it belongs. */
 static void test_a_year(void **state)
@@ -339,6 +369,7 @@ int main(void)
         cmocka_unit_test(test_calls_and_answers_that_are_refused),
         cmocka_unit_test(test_power_is_booked_once),
         cmocka_unit_test(test_each_ending),
+        cmocka_unit_test(test_who_could_not_answer),
         cmocka_unit_test(test_a_year),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
