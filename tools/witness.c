@@ -7,7 +7,8 @@
  *  1. Nothing is signed that is not proven to continue what was signed before (W1).
  *  2. The new state is on disk before anybody sees the signature (W3).
  *  3. A state that does not verify to the byte is not used: exit 4.
- *  4. Two digests that can't both be of one history are both kept (W2).
+ *  4. A key that is on disk has signed: without the note that it signed last, it signs no more (W4).
+ *  5. Two digests that can't both be of one history are both kept (W2).
  *
  * Absent on purpose: a service. The regulator runs it once a day, from cron if it likes. */
 #include "tools/witness.h"
@@ -52,6 +53,7 @@ struct run {
     struct session session;
     struct note_witness witness;
     struct secret_key seed;
+    bool key_is_new;         /* and not on disk yet */
     struct digest_rules own; /* a note with this witness's signature and no other's */
     char *last_text;         /* NULL: nothing has been signed yet */
     size_t last_size;
@@ -84,7 +86,7 @@ static void key_text(char out[KEY_TEXT_MAX], const struct note_witness *witness,
     sodium_memzero(hex, sizeof hex);
 }
 
-static int make_key(struct run *run, const char *path)
+static int make_key(struct run *run)
 {
     const char *name = run->wanted->name;
     if (name == NULL || !note_name_is_valid(name)) {
@@ -94,7 +96,15 @@ static int make_key(struct run *run, const char *path)
     snprintf(run->witness.name, sizeof run->witness.name, "%s", name);
     secret_key_random(&run->seed);
     ed25519_public_key(&run->witness.key, &run->seed);
-    char text[KEY_TEXT_MAX];
+    run->key_is_new = true;
+    return CLI_DONE;
+}
+
+/* Only when there is something to sign, so that a key without a last note means that the note is lost. */
+static int keep_key(struct run *run)
+{
+    char path[FILES_PATH_SIZE], text[KEY_TEXT_MAX];
+    MUST(files_join(path, run->wanted->state, "witness.key"));
     key_text(text, &run->witness, &run->seed);
     bool kept = files_create(path, text, strlen(text), 0600);
     sodium_memzero(text, sizeof text);
@@ -134,7 +144,7 @@ static int load_key(struct run *run)
     char *text = files_read(path, KEY_TEXT_MAX, &size);
     if (text == NULL) {
         return errno == ENOENT
-                   ? make_key(run, path)
+                   ? make_key(run)
                    : cli_fail(run->cli, CLI_USAGE, "unreadable", "%s: %s", path, strerror(errno));
     }
     bool good = read_key(run, text, size);
@@ -156,10 +166,14 @@ static int load_last(struct run *run)
     char path[FILES_PATH_SIZE], problem[DIGEST_PROBLEM_SIZE];
     MUST(files_join(path, run->wanted->state, "last.note"));
     run->last_text = files_read(path, NOTE_BYTES_MAX, &run->last_size);
+    if (run->last_text == NULL && errno != ENOENT) {
+        return cli_fail(run->cli, CLI_USAGE, "unreadable", "%s: %s", path, strerror(errno));
+    }
     if (run->last_text == NULL) {
-        return errno == ENOENT
-                   ? CLI_DONE
-                   : cli_fail(run->cli, CLI_USAGE, "unreadable", "%s: %s", path, strerror(errno));
+        return run->key_is_new ? CLI_DONE
+                               : bad_state(run, "last.note",
+                                           "it is gone, and with it what this key has signed; put "
+                                           "it back, or begin anew with another key");
     }
     if (!digest_verify(&run->last, &run->session.trust, &run->own, run->last_text, run->last_size,
                        problem)) {
@@ -312,6 +326,9 @@ static int sign(struct run *run, char **out, size_t *size)
                                      "the signed note")
                       : cli_fail(cli, CLI_USAGE, "no_memory", "memory ran out");
     char path[FILES_PATH_SIZE];
+    if (status == CLI_DONE && run->key_is_new) {
+        status = keep_key(run);
+    }
     MUST(files_join(path, run->wanted->state, "last.note"));
     if (status == CLI_DONE && !files_write(path, *out, *size, 0644)) {
         status = cli_fail(cli, CLI_USAGE, "unwritable", "%s: %s", path, strerror(errno));

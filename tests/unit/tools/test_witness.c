@@ -241,6 +241,37 @@ static void test_no_touched_state_is_used(void **state)
     assert_int_equal(sign_again(), CLI_DONE);
 }
 
+/* What has been signed is known from the last note alone: a lost one makes no new beginning. */
+static void test_a_lost_note_is_no_new_beginning(void **state)
+{
+    (void)state;
+    char said[4096];
+    size_t size;
+    const char *path = in_directory("state/last.note");
+    char *text = files_read(path, 1 << 20, &size);
+    assert_non_null(text);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(witness(said, "fork2.note", NULL), CLI_UNPROVEN);
+    assert_non_null(strstr(said, "bad_state"));
+    assert_false(files_exists(path));
+    put(path, text, size);
+    free(text);
+    assert_int_equal(witness(said, "2.note", NULL), CLI_DONE);
+}
+
+/* A first run that finds nothing to sign leaves no key that would be taken for one that has signed. */
+static void test_a_first_run_that_fails_is_tried_again(void **state)
+{
+    (void)state;
+    char said[4096];
+    const char *words[] = {"audit", "witness", "--state",     in_directory("other"),
+                           NULL,    "--name",  "w.example/2", NULL};
+    words[4] = in_directory("genesis.json");
+    assert_int_equal(flex(said, words), CLI_UNPROVEN);
+    words[4] = in_directory("0.note");
+    assert_int_equal(flex(said, words), CLI_DONE);
+}
+
 static int verify_export(void)
 {
     struct audit_outcome outcome;
@@ -281,6 +312,8 @@ int main(void)
         cmocka_unit_test(test_it_signs_what_continues),
         cmocka_unit_test(test_two_histories_are_named_and_kept),
         cmocka_unit_test(test_no_touched_state_is_used),
+        cmocka_unit_test(test_a_lost_note_is_no_new_beginning),
+        cmocka_unit_test(test_a_first_run_that_fails_is_tried_again),
         cmocka_unit_test(test_an_export_has_the_digest_of_each_day),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
