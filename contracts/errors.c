@@ -160,9 +160,10 @@ static const struct error_text texts[CONTRACT_ERROR_COUNT] = {
                                       "The engine does not pay by this rule yet."},
     [CONTRACT_UNSUPPORTED_DISPUTES] =
         {"unsupported_disputes",
-         "The engine has no disputes and correction deadlines yet; leave both at 0."},
+         "Not answered any more: markets have dispute windows and correction deadlines."},
     [CONTRACT_UNSUPPORTED_LINKS] =
-        {"unsupported_links", "The engine does not link markets yet; leave the parent empty."},
+        {"unsupported_links",
+         "Not answered any more: markets have parents; bad_term_links says what does not fit."},
     [CONTRACT_UNSUPPORTED_NETWORK] =
         {"unsupported_network",
          "The engine does not check grid limits yet; leave the network empty."},
@@ -191,7 +192,7 @@ static const struct error_text texts[CONTRACT_ERROR_COUNT] = {
         {"over_connection",
          "The limit that this promises lies outside the connection of the device."},
     [CONTRACT_UNSUPPORTED_METHOD] = {"unsupported_method",
-                                     "The engine does not settle by this method yet."},
+                                     "Not answered any more: the engine settles by every method."},
     [CONTRACT_NO_NEWER_READINGS] =
         {"no_newer_readings",
          "The deal is proven by these fingerprints already; a correction must come"

@@ -110,10 +110,10 @@ enum contract_error {
     CONTRACT_OVER_CONNECTION,
     CONTRACT_UNSUPPORTED_METHOD, /* as the others: the engine does not settle by it yet */
     /* Disputes and reservations. */
-    CONTRACT_NO_NEWER_READINGS,
-    CONTRACT_UNKNOWN_CALL,
-    CONTRACT_OVER_RESERVATION,
-    CONTRACT_NOT_METERED,
+    CONTRACT_NO_NEWER_READINGS, /* no fingerprint was posted after those of the deal's last proof */
+    CONTRACT_UNKNOWN_CALL,      /* an answer to what was never called, or from another device */
+    CONTRACT_OVER_RESERVATION, /* a call of more than is reserved, an answer of more than is called */
+    CONTRACT_NOT_METERED,      /* a proof of a reservation */
     CONTRACT_ERROR_COUNT
 };
 
