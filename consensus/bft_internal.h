@@ -34,12 +34,16 @@ enum {
     BFT_RANGE_GAP = 8,          /* heights behind which single blocks are not worth asking for */
     BFT_RETRY_MS = 500,         /* R11 */
     BFT_RETRY_CAP_MS = 30000,
-    BFT_CLOCK_SLACK_MS = 500 /* R4, time rule */
+    BFT_CLOCK_SLACK_MS = 500, /* R4, time rule */
+    /* Views since the last final one from which on timeouts double, and each how many more. */
+    BFT_VIEWS_PLENTY = LIMIT_VIEW_WINDOW / 2,
+    BFT_VIEWS_DOUBLING = 128
 };
 
 /* No honest set gets there; keeps every sum of a peer's view number from wrapping. */
 #define BFT_VIEW_MAX (UINT64_MAX / 2)
 
+_Static_assert(LIMIT_VIEW_WINDOW / BFT_VIEWS_DOUBLING <= 32, "a doubled timeout fits 64 bits");
 _Static_assert((int)BFT_IN_FLIGHT > (int)LIMIT_RANGE_BLOCKS, "a whole range can be decided");
 _Static_assert((int)BFT_EFFECTS_MAX >
                    (int)BFT_ROOM_MIN + (int)LIMIT_RANGE_BLOCKS + 2 * (int)LIMIT_VALIDATORS,

@@ -24,18 +24,27 @@ bool view_may_vote(const struct bft *core)
 
 /* --- timeouts (consensus.md 6) ---------------------------------------------------------------- */
 
-/* [C-TIMEOUT] base * a^k, k = views since the last final one, up to the cap but never under base.
- */
+static uint64_t view_count_since_final(const struct bft *core)
+{
+    return core->view > core->final_view + 1 ? core->view - core->final_view - 1 : 0;
+}
+
+/* [C-TIMEOUT] base * a^k, k = views since the last final one, up to the cap but never under base; doubled
+ * again and again where the window runs short. */
 static uint64_t view_scaled(const struct bft *core, uint64_t base_ms)
 {
     const struct bft_timing *timing = &core->config.timing;
-    uint64_t views = core->view > core->final_view + 1 ? core->view - core->final_view - 1 : 0;
+    uint64_t views = view_count_since_final(core);
     uint64_t scaled = base_ms;
     for (uint64_t k = 0; k < views && k < 64 && scaled < timing->timeout_cap_ms; k++)
         scaled = scaled * timing->backoff_permille / 1000;
     if (scaled > timing->timeout_cap_ms)
         scaled = timing->timeout_cap_ms;
-    return scaled > base_ms ? scaled : base_ms;
+    scaled = scaled > base_ms ? scaled : base_ms;
+    /* [C-TIMEOUT.WINDOW] */
+    uint64_t scarce = views > BFT_VIEWS_PLENTY ? views - BFT_VIEWS_PLENTY : 0;
+    MUST(scarce < LIMIT_VIEW_WINDOW);
+    return scaled << (scarce / BFT_VIEWS_DOUBLING);
 }
 
 static uint64_t view_later(uint64_t a, uint64_t b)
@@ -417,6 +426,16 @@ static bool view_is_given_up(const struct bft *core, const struct bft_slot *slot
     return signers >= core->count - core->quorum + 1;
 }
 
+/* [C-NULLIFY.PACE] What is refused without waiting costs a round trip. If that goes on, by clocks that are
+ * hours apart or stores that are full, it would use up the window of views within minutes. */
+static uint64_t view_refusal_ms(const struct bft *core)
+{
+    if (view_count_since_final(core) <= core->count - core->quorum)
+        return 0; /* f liars may lead in a row */
+    return core->entry_ms + view_scaled(core, core->config.timing.delta_ms) -
+           core->config.timing.delta_ms;
+}
+
 /* When the current view is to be given up: 0 at once, UINT64_MAX never. */
 static uint64_t view_nullify_ms(const struct bft *core)
 {
@@ -426,7 +445,7 @@ static uint64_t view_nullify_ms(const struct bft *core)
         return UINT64_MAX; /* [C-NULLIFY] */
     uint32_t leader = validator_set_leader(&core->config.set, core->config.epoch, core->view);
     if (slot->invalid || slot->build_failed || (slot->seen[VOTE_NULLIFY] >> leader & 1) != 0)
-        return 0; /* [C-NULLIFY.INVALID] [C-NULLIFY.BUILD] [C-NULLIFY.LEADER] */
+        return view_refusal_ms(core); /* [C-NULLIFY.INVALID] [C-NULLIFY.BUILD] [C-NULLIFY.LEADER] */
     if (!slot->has_proposal && view_is_given_up(core, slot))
         return 0; /* [C-NULLIFY.JOIN] */
     if (!slot->has_proposal)

@@ -300,6 +300,8 @@ static void failed_build(void **state)
                             .header = &nothing,
                             .view = 4,
                             .failed = true});
+    now_ms += 2 * config.timing.delta_ms; /* [C-NULLIFY.PACE] three views have passed already */
+    step((struct bft_input){.kind = BFT_INPUT_TICK, .from = BFT_PEER_NONE});
     assert_non_null(effect(BFT_PERSIST_VOTE));
     assert_int_equal(effect(BFT_PERSIST_VOTE)->vote.kind, VOTE_NULLIFY);
 }
@@ -348,6 +350,82 @@ static void nullify_with_f_plus_one(void **state)
         }
     }
     assert_int_equal(said, 2);
+}
+
+/* Into `view` at once: the others have nullified the one before it. */
+static void enter(uint64_t view)
+{
+    struct certificate certificate = certificate_of(VOTE_NULLIFY, view - 1, NULL);
+    step((struct bft_input){
+        .kind = BFT_INPUT_CERTIFICATE, .from = 1, .reply_to = 1, .certificate = &certificate});
+    assert_int_equal(core->view, view);
+}
+
+/* The current view, just entered and led by another, is given up at that time and no earlier. */
+static void gives_up_after(uint64_t wait_ms, bool leader_refuses)
+{
+    const uint64_t view = core->view;
+    const uint8_t leader = (uint8_t)validator_set_leader(&config.set, config.epoch, view);
+    const struct bft_slot *slot = bft_slot_find(core, view);
+    assert_int_not_equal(leader, SELF);
+    assert_int_equal(core->entry_ms, now_ms);
+    if (leader_refuses) {
+        struct vote vote = vote_of(VOTE_NULLIFY, view, NULL, leader);
+        step((struct bft_input){
+            .kind = BFT_INPUT_VOTE, .from = leader, .reply_to = leader, .vote = &vote});
+    }
+    if (wait_ms > 0) {
+        now_ms += wait_ms - 1;
+        step((struct bft_input){.kind = BFT_INPUT_TICK, .from = BFT_PEER_NONE});
+        assert_int_equal(slot->own[VOTE_NULLIFY], BFT_OWN_NONE);
+        now_ms++;
+        step((struct bft_input){.kind = BFT_INPUT_TICK, .from = BFT_PEER_NONE});
+    }
+    assert_int_not_equal(slot->own[VOTE_NULLIFY], BFT_OWN_NONE);
+}
+
+static uint64_t pause_ms(int views_since_final)
+{
+    uint64_t scaled_ms = config.timing.delta_ms;
+    for (int k = 0; k < views_since_final; k++)
+        scaled_ms = scaled_ms * config.timing.backoff_permille / 1000;
+    return scaled_ms - config.timing.delta_ms;
+}
+
+/* Refusals without end, by leaders or of their blocks, may not use up the window [C-NULLIFY.PACE]. */
+static void refused_views_slow_down(void **state)
+{
+    (void)state;
+    start_trusted();
+    gives_up_after(0, true); /* view 1 */
+    enter(2);
+    gives_up_after(0, true); /* f liars may lead in a row */
+    enter(3);
+    gives_up_after(pause_ms(2), true);
+    enter(101);
+    gives_up_after(config.timing.timeout_cap_ms - config.timing.delta_ms, true);
+}
+
+/* [C-TIMEOUT.WINDOW] The window is not used up by waiting either. */
+static void the_last_views_last_longest(void **state)
+{
+    (void)state;
+    start_trusted();
+    const uint64_t cap_ms = config.timing.timeout_cap_ms;
+    enter(BFT_VIEWS_PLENTY + 1);
+    gives_up_after(cap_ms, false);
+    enter(BFT_VIEWS_PLENTY + BFT_VIEWS_DOUBLING + 1);
+    gives_up_after(2 * cap_ms, false);
+    enter(LIMIT_VIEW_WINDOW - 1);
+    gives_up_after(cap_ms << (LIMIT_VIEW_WINDOW - 2 - BFT_VIEWS_PLENTY) / BFT_VIEWS_DOUBLING,
+                   false);
+    /* One finalization, and views are short again. */
+    struct hash id = config.genesis;
+    struct certificate final = certificate_of(VOTE_FINALIZE, LIMIT_VIEW_WINDOW - 3, &id);
+    step((struct bft_input){
+        .kind = BFT_INPUT_CERTIFICATE, .from = 1, .reply_to = 1, .certificate = &final});
+    enter(LIMIT_VIEW_WINDOW + 1);
+    gives_up_after(pause_ms(3), true);
 }
 
 static void contradicting_certificates_stop_the_vote(void **state)
@@ -543,6 +621,8 @@ int main(void)
         cmocka_unit_test(failed_build),
         cmocka_unit_test(evidence_comes_once),
         cmocka_unit_test(nullify_with_f_plus_one),
+        cmocka_unit_test(refused_views_slow_down),
+        cmocka_unit_test(the_last_views_last_longest),
         cmocka_unit_test(contradicting_certificates_stop_the_vote),
         cmocka_unit_test(only_a_finalized_range_is_taken),
         cmocka_unit_test(a_range_is_decided_with_the_verified_finalization),
