@@ -55,7 +55,9 @@ int audit_command_outcome(struct cli *cli, struct audit **out, struct audit_outc
     options->progress = isatty(STDERR_FILENO) ? cli->err : NULL;
     *out = audit_run(outcome, directory, &genesis, options);
     if (*out == NULL) {
-        return cli_fail(cli, CLI_USAGE, "bad_start", "%s", outcome->reason);
+        return outcome->bad_checkpoint
+                   ? cli_fail(cli, CLI_UNPROVEN, "bad_checkpoint", "%s", outcome->reason)
+                   : cli_fail(cli, CLI_USAGE, "bad_genesis", "%s", outcome->reason);
     }
     add_outcome(cli, outcome);
     return outcome->ok ? CLI_DONE

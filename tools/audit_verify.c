@@ -328,6 +328,7 @@ static bool begin(struct audit *audit, const struct genesis *genesis,
     char problem[160] = "its validators are not a valid set";
     if (proof_trust_from_genesis(&audit->trust, genesis)) {
         if (!begin_at_checkpoint(audit, reason)) {
+            audit->outcome->bad_checkpoint = true;
             return false;
         }
         audit->chain = chain_open(genesis, backend, problem);

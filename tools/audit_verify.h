@@ -15,8 +15,9 @@ struct audit;
 
 struct audit_outcome {
     bool ok;
-    uint64_t height; /* of the last block; if not ok, the first that doesn't hold */
-    uint64_t from;   /* the checkpoint's height; 0: genesis */
+    bool bad_checkpoint; /* the checkpoint is not what it says: `reason` tells why */
+    uint64_t height;     /* of the last block; if not ok, the first that doesn't hold */
+    uint64_t from;       /* the checkpoint's height; 0: genesis */
     struct hash state_root;
     struct hash log_root; /* of the history log up to and with the last block */
     uint64_t

@@ -207,6 +207,10 @@ static int verify(struct cli *cli, const struct digest_command *wanted)
     }
     size_t size;
     char *text = files_read(wanted->what, NOTE_BYTES_MAX, &size);
+    if (text == NULL && errno == EFBIG) {
+        return cli_fail(cli, CLI_UNPROVEN, "digest_failed", "%s: the file is too large for a note",
+                        wanted->what);
+    }
     if (text == NULL) {
         return cli_fail(cli, CLI_USAGE, "unreadable", "%s: %s", wanted->what, strerror(errno));
     }

@@ -102,7 +102,11 @@ static int run_verify(struct cli *cli, void *arguments)
         return cli_fail(cli, CLI_USAGE, "bad_genesis", "the genesis file is not valid");
     }
     size_t size;
-    char *text = files_read(wanted->file, FILES_TEXT_BYTES_MAX, &size);
+    char *text = files_read(wanted->file, PROOF_FILE_BYTES_MAX, &size);
+    if (text == NULL && errno == EFBIG) {
+        return cli_fail(cli, CLI_UNPROVEN, "proof_failed", "%s: the file is too large for a proof",
+                        wanted->file);
+    }
     if (text == NULL) {
         return cli_fail(cli, CLI_USAGE, "unreadable", "%s: %s", wanted->file, strerror(errno));
     }

@@ -91,6 +91,10 @@ must "verify from the mark" flex audit verify --dir export --genesis net/genesis
     --checkpoint mark --expect-digest "$root" --json
 [ "$(field out "d['from_checkpoint'] == d['height'] == d['digest_height']")" = True ] ||
     wrong "from the mark: $(cat out)"
+cp mark damaged
+printf x >>damaged
+flex audit verify --dir export --genesis net/genesis.json --checkpoint damaged >/dev/null 2>err
+[ $? -eq 4 ] && grep -q bad_checkpoint err || wrong "a damaged mark: $(cat err)"
 flex audit verify --dir export --genesis net/genesis.json --expect-height 1000000 >/dev/null 2>&1
 [ $? -eq 4 ] || wrong "an export that ends too early passes"
 flex audit verify --dir export --genesis net/genesis.json --expect-digest "${root:2}00" >/dev/null 2>&1

@@ -285,6 +285,7 @@ static void test_every_byte_of_a_checkpoint_is_covered(void **state)
         struct audit_outcome outcome = verify_from(suite, path, NULL);
         assert_false(outcome.ok);
         assert_non_null(strstr(outcome.reason, "checkpoint"));
+        assert_true(outcome.bad_checkpoint);
         poke(suite, "checkpoint", at, (uint8_t)(1u << (at % 8)));
     }
     assert_int_equal(truncate(path, size - 1), 0);

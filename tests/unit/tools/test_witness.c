@@ -224,6 +224,26 @@ static void spoil(const char *name, int (*what)(void), int status, size_t step)
     free(text);
 }
 
+/* However much was appended, it is the file that is bad and not the question. */
+static void test_what_is_too_large_is_unproven(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *words[4];
+        off_t size;
+    } rows[] = {{{"audit", "digest", "verify"}, NOTE_BYTES_MAX + 1},
+                {{"proof", "verify"}, PROOF_FILE_BYTES_MAX + 1}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char said[4096];
+        const char *words[5] = {rows[i].words[0], rows[i].words[1], rows[i].words[2]};
+        words[rows[i].words[2] != NULL ? 3 : 2] = in_directory("large");
+        put(in_directory("large"), "x", 1);
+        assert_int_equal(truncate(in_directory("large"), rows[i].size), 0);
+        assert_int_equal(flex(said, words), CLI_UNPROVEN);
+        assert_non_null(strstr(said, "too large"));
+    }
+}
+
 static int sign_again(void)
 {
     char said[4096];
@@ -314,6 +334,7 @@ int main(void)
         cmocka_unit_test(test_no_touched_state_is_used),
         cmocka_unit_test(test_a_lost_note_is_no_new_beginning),
         cmocka_unit_test(test_a_first_run_that_fails_is_tried_again),
+        cmocka_unit_test(test_what_is_too_large_is_unproven),
         cmocka_unit_test(test_an_export_has_the_digest_of_each_day),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
