@@ -10,6 +10,7 @@
 
 #include "base/fatal.h"
 #include "base/json.h"
+#include "tools/market_pages.h"
 #include "tools/nouns.h"
 #include "tools/reveal.h"
 #include "tools/schedule.h"
@@ -282,6 +283,13 @@ static const struct cli_option call_options[] = {
 
 static const struct cli_command commands[] = {
     {.verb = "list", .summary = "all deals", .run = run_list},
+    {.verb = "trades",
+     .summary = "deals as they were matched, in the order of the chain, by a node's word",
+     .teach = "  flex deal trades --market west-1h --from-height 1200 --csv",
+     .options = market_pages_options,
+     .option_count = MARKET_PAGES_OPTIONS,
+     .arguments_size = sizeof(struct market_pages),
+     .run = market_pages_trades},
     {.verb = "show",
      .summary = "one deal, proven",
      .options = noun_id_option,

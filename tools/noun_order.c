@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "tools/market_pages.h"
 #include "tools/nouns.h"
 #include "tools/schedule.h"
 
@@ -160,6 +161,15 @@ static const struct cli_command commands[] = {
      .arguments_size = sizeof(struct noun_id),
      .run = run_show},
     {.verb = "list", .summary = "all orders", .run = run_list},
+    {.verb = "events",
+     .summary = "what happened to orders: new, trade, cancel, replace, expire, by a node's word",
+     .teach = "Out of the receipts of the node's blocks; flex audit orders verifies the same on an "
+              "export.\n"
+              "  flex order events --participant agg-a --from-height 1200 --csv",
+     .options = market_pages_options,
+     .option_count = MARKET_PAGES_OPTIONS,
+     .arguments_size = sizeof(struct market_pages),
+     .run = market_pages_order_events},
 };
 
 const struct cli_noun order_noun = {"order", "requests, offers, cancellations", commands,

@@ -5,6 +5,7 @@
 #include <sodium.h>
 #include <string.h>
 
+#include "tools/market_pages.h"
 #include "tools/nouns.h"
 
 struct issue {
@@ -103,6 +104,15 @@ static const struct cli_command commands[] = {
      .arguments_size = sizeof(struct token_transfer),
      .action = ACTION_TOKEN_TRANSFER},
     {.verb = "supply", .summary = "what was minted and burned, proven", .run = run_supply},
+    {.verb = "fees",
+     .summary = "fees paid, taken from deals and split, by a node's word",
+     .teach =
+         "A fee whose payer has another key by now has no name; --participant lets it through.\n"
+         "  flex token fees --participant agg-a --from-height 1200 --csv",
+     .options = market_pages_options,
+     .option_count = MARKET_PAGES_FEE_OPTIONS,
+     .arguments_size = sizeof(struct market_pages),
+     .run = market_pages_fees},
 };
 
 const struct cli_noun token_noun = {"token", "euro-backed money", commands,
