@@ -52,6 +52,7 @@ struct paging {
     struct audit_table out;
     uint64_t rows;
     uint64_t rows_max;
+    uint64_t height; /* of the node, when it gave the last page */
     bool more;
     struct market_cursor next; /* height 0: from the start */
 };
@@ -105,7 +106,9 @@ static bool take_page(struct paging *paging, struct cJSON *page)
 {
     struct cJSON *items = cJSON_GetObjectItemCaseSensitive(page, "items");
     const struct cJSON *next = cJSON_GetObjectItemCaseSensitive(page, "next");
-    if (!cJSON_IsArray(items) || (next != NULL && !cJSON_IsString(next))) {
+    const char *height = json_string(page, "height");
+    if (!cJSON_IsArray(items) || (next != NULL && !cJSON_IsString(next)) || height == NULL ||
+        !uint64_from_text(&paging->height, height)) {
         return false;
     }
     while (items->child != NULL) {
@@ -149,6 +152,7 @@ static void say_more(struct paging *paging)
 {
     struct cli *cli = paging->session.cli;
     char cursor[MARKET_CURSOR_TEXT_SIZE];
+    json_add_u64(cli->result, "height", paging->height);
     cJSON_AddBoolToObject(cli->result, "proof_verified", false);
     if (!cli->no_verify) {
         fprintf(cli->err, "flex: warning: the node's word, NOT VERIFIED; flex audit verifies\n");

@@ -189,9 +189,14 @@ def operators_tools(c, node):
 def pruned_answers(c, node):
     """The newcomer has no block below its snapshot: it says so, and what is recent is proven."""
     first = int(node.status()["first_block"])
-    status, text = node.request("/v1/blocks/1")
-    if status != 410 or f"from {first} on" not in text.decode():
-        raise Failure(f"block 1 of a joined node: {status} {text}")
+    for path in ("/v1/blocks/1", "/v1/order-events", "/v1/trades?from_height=1",
+                 "/v1/fees?cursor=1-0"):
+        status, text = node.request(path)
+        if status != 410 or f"from {first} on" not in text.decode():
+            raise Failure(f"{path} of a joined node: {status} {text}")
+    status, text = node.request(f"/v1/fees?from_height={first}")
+    if status != 200 or b'"items"' not in text:
+        raise Failure(f"fees from block {first} on: {status} {text}")
     done = subprocess.run([c.bin / "flex", "--node", f"http://127.0.0.1:{node.api_port}", "audit",
                            "export", "--dir", c.dir / "no-export"], capture_output=True, text=True,
                           check=False)

@@ -156,7 +156,7 @@ while [ -n "$next" ]; do # a row at a time
 done
 cmp -s whole.csv pages.csv || { wrong "pages of one row"; diff whole.csv pages.csv; }
 ask order events --participant agg-a --market west --json
-[ "$(field out "{i['participant'] for i in d['items']} == {'agg-a'} and not d['proof_verified']")" = True ] ||
+[ "$(field out "{i['participant'] for i in d['items']} == {'agg-a'} and not d['proof_verified'] and int(d['height']) >= $behind")" = True ] ||
     { wrong "one participant's events"; cat out; }
 query trades --csv
 cp out audit.csv

@@ -46,6 +46,8 @@ static void paths_lead_to_their_routes(void **state)
         {"GET", "/v1/proofs/supply", "/v1/proofs/{kind}", "supply", NULL, NULL},
         {"GET", "/v1/accounts/dso", "/v1/accounts/{name}", "dso", NULL, NULL},
         {"GET", "/v1/accounts/dso/", NULL, NULL, NULL, NULL},
+        {"GET", "/v1/order-events", "/v1/order-events", NULL, NULL, NULL},
+        {"POST", "/v1/trades", NULL, NULL, NULL, "GET, HEAD"},
         {"GET", "/v1", NULL, NULL, NULL, NULL},
         {"GET", "", NULL, NULL, NULL, NULL},
         {"GET", "/", NULL, NULL, NULL, NULL},
@@ -84,10 +86,50 @@ static void the_table_is_sound(void **state)
         assert_true(strlen(route->path) < API_PATH_BYTES_MAX);
         assert_true((route->action == API_READ) == (route->read != NULL));
         assert_true((strcmp(route->method, "POST") == 0) == (route->action == API_SUBMIT));
+        assert_null(route->query[API_QUERIES_MAX]); /* the list ends within its bound */
         for (size_t other = 0; other < i; other++)
             assert_false(strcmp(api_routes[other].path, route->path) == 0 &&
                          strcmp(api_routes[other].method, route->method) == 0);
     }
+}
+
+/* The route that /openapi.json calls by that path, where the dots of "{id...}" are gone. */
+static const struct api_route *route_of(const char *path, const char *method)
+{
+    for (size_t i = 0; i < api_route_count; i++) {
+        const char *at = path;
+        const char *pattern = api_routes[i].path;
+        for (; *pattern != '\0'; pattern++) {
+            bool dot = *pattern == '.' && strchr(api_routes[i].path, '{') != NULL &&
+                       pattern > strchr(api_routes[i].path, '{');
+            if (!dot && *pattern != *at++)
+                break;
+        }
+        if (*pattern == '\0' && *at == '\0' &&
+            (strcmp(api_routes[i].method, "POST") == 0) == (strcmp(method, "post") == 0))
+            return &api_routes[i];
+    }
+    fail_msg("no route is %s %s", method, path);
+    return NULL;
+}
+
+static bool knows_query(const struct api_route *route, const char *name)
+{
+    for (int i = 0; i < API_QUERIES_MAX && route->query[i] != NULL; i++) {
+        if (strcmp(route->query[i], name) == 0)
+            return true;
+    }
+    return false;
+}
+
+static int parameters_of(const struct api_route *route)
+{
+    int count = 0;
+    for (const char *at = strchr(route->path, '{'); at != NULL; at = strchr(at + 1, '{'))
+        count++;
+    for (int i = 0; i < API_QUERIES_MAX && route->query[i] != NULL; i++)
+        count++;
+    return count;
 }
 
 static void openapi_lists_every_route(void **state)
@@ -113,13 +155,17 @@ static void openapi_lists_every_route(void **state)
             /* Every {name} in the path has its parameter. */
             const cJSON *parameters = cJSON_GetObjectItemCaseSensitive(operation, "parameters");
             int named = 0;
+            const struct api_route *route = route_of(path->string, operation->string);
+            assert_int_equal(cJSON_GetArraySize(parameters), parameters_of(route));
             const cJSON *parameter = NULL;
             cJSON_ArrayForEach(parameter, parameters)
             {
                 char braces[64];
                 const cJSON *name = cJSON_GetObjectItemCaseSensitive(parameter, "name");
                 snprintf(braces, sizeof braces, "{%s}", name->valuestring);
-                named += strstr(path->string, braces) != NULL;
+                bool in_path = strstr(path->string, braces) != NULL;
+                named += in_path;
+                assert_true(in_path || knows_query(route, name->valuestring));
             }
             int wanted = 0;
             for (const char *at = strchr(path->string, '{'); at != NULL; at = strchr(at + 1, '{'))
