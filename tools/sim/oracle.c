@@ -28,7 +28,8 @@ void sim_fail(struct sim *sim, enum sim_outcome outcome, const char *format, ...
     sim_story(sim, NULL, "FAILS: %s", sim->result->failure);
 }
 
-/* Do enough peers to be in every quorum of answers hold the latest vote of this key? */
+/* Do enough peers to be in every quorum of answers hold the latest vote of this key, on disk? What only
+ * their memories hold goes with their next crash [C-ROLLBACK.KEEP]. */
 bool sim_oracle_is_known(const struct sim *sim, const struct sim_node *node)
 {
     const struct vote *latest = &node->latest_vote;
@@ -36,7 +37,8 @@ bool sim_oracle_is_known(const struct sim *sim, const struct sim_node *node)
     for (uint32_t i = 0; node->place >= 0 && i < sim->keyed; i++) {
         const struct sim_node *peer = &sim->nodes[i];
         if (peer->faulty || !peer->up || peer->epoch != node->epoch || peer->place < 0 ||
-            !peer->core->has_high[node->place])
+            !peer->core->has_high[node->place] ||
+            (peer->core->high_unsaved >> node->place & 1) != 0)
             continue;
         known += !journal_vote_is_later(latest, &peer->core->high[node->place]);
     }
