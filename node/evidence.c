@@ -1,7 +1,8 @@
 /* A bounded list of evidence under a lock: the loop writes, API threads read (node/evidence.h).
  *
  * 1. An item is the very action that an operator submits, in the one order that contracts take.
- * 2. At most one item per validator, epoch and view, as on the chain.
+ * 2. At most two items per validator, the first and the latest: a liar can neither drive out what is held
+ *    against others nor keep out what comes later.
  *
  * Deliberately absent: the disk. After a restart a node knows only what it sees then; the chain is
  * the place where evidence lasts. */
@@ -55,12 +56,20 @@ void node_evidence_add(struct node_evidence *evidence, const struct validator_se
     item.first = half(in_order ? a : b);
     item.second = half(in_order ? b : a);
     MUST(pthread_mutex_lock(&evidence->lock) == 0);
-    bool known = evidence->count == NODE_EVIDENCE_MAX;
-    for (uint32_t i = 0; i < evidence->count && !known; i++)
-        known = evidence->items[i].epoch == item.epoch && evidence->items[i].view == item.view &&
-                public_key_equal(&evidence->items[i].key, &item.key);
-    if (!known)
-        evidence->items[evidence->count++] = item;
+    uint32_t place = evidence->count, held = 0;
+    bool known = false;
+    for (uint32_t i = 0; i < evidence->count && !known; i++) {
+        const struct governance_evidence *other = &evidence->items[i];
+        if (!public_key_equal(&other->key, &item.key))
+            continue;
+        known = other->epoch == item.epoch && other->view == item.view;
+        if (++held == NODE_EVIDENCE_PER_VALIDATOR)
+            place = i;
+    }
+    if (!known && place < NODE_EVIDENCE_MAX) {
+        evidence->items[place] = item;
+        evidence->count += place == evidence->count;
+    }
     MUST(pthread_mutex_unlock(&evidence->lock) == 0);
 }
 

@@ -9,7 +9,10 @@
 #include "consensus/vote.h"
 #include "contracts/actions.h"
 
-enum { NODE_EVIDENCE_MAX = 64 };
+enum { NODE_EVIDENCE_PER_VALIDATOR = 2, NODE_EVIDENCE_MAX = 64 };
+
+_Static_assert((int)NODE_EVIDENCE_MAX >= (int)NODE_EVIDENCE_PER_VALIDATOR * (int)LIMIT_VALIDATORS,
+               "a set of liars finds room");
 
 struct node_evidence {
     pthread_mutex_t lock;
@@ -19,9 +22,10 @@ struct node_evidence {
 
 void node_evidence_open(struct node_evidence *evidence);
 void node_evidence_close(struct node_evidence *evidence);
-/* Two votes of one signer and view of `set`, in any order, kept as the action that reports them. The
- * first of each validator and view stays, and nothing more once there is no room: one piece is ground
- * enough, and a liar must not be able to drive out others. */
+/* Two votes of one signer and view of `set`, in any order, kept as the action that reports them. Of each
+ * validator the first stays and the latest: one piece is ground enough, unless it has become too old to
+ * be reported, and a liar must be able neither to drive out nor to keep out others. A full list (of keys
+ * of many epochs) takes in nobody new. */
 void node_evidence_add(struct node_evidence *evidence, const struct validator_set *set,
                        const struct vote *a, const struct vote *b);
 /* Copies what is held into `out`; returns how many. */

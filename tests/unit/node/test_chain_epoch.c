@@ -190,6 +190,19 @@ static void test_evidence_is_bounded_and_in_order(void **state)
         low.view = high.view = view;
         node_evidence_add(&evidence, &set, &low, &high);
     }
+    /* However much one liar says, its first and its latest lie are kept, and there is room for others. */
+    assert_int_equal(node_evidence_read(&evidence, held), 3);
+    assert_int_equal(held[0].view, 7);
+    assert_int_equal(held[2].view, 299);
+    low.signer = high.signer = 3;
+    node_evidence_add(&evidence, &set, &low, &high);
+    assert_int_equal(node_evidence_read(&evidence, held), 4);
+    assert_memory_equal(&held[3].key, &set.validators[3].key, PUBLIC_KEY_SIZE);
+    /* Keys without number, epoch by epoch, fill the list and no more. */
+    for (uint32_t key = 0; key < 2 * NODE_EVIDENCE_MAX; key++) {
+        memcpy(set.validators[3].key.bytes, &key, sizeof key);
+        node_evidence_add(&evidence, &set, &low, &high);
+    }
     assert_int_equal(node_evidence_read(&evidence, held), NODE_EVIDENCE_MAX);
     assert_int_equal(held[0].view, 7);
     node_evidence_close(&evidence);
