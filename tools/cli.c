@@ -435,6 +435,7 @@ static int convert_all(struct cli *cli, const struct raw_values *raw, void *argu
         status = convert(cli, cli_sender_options, cli_sender_count, raw->sender, cli);
     }
     _Static_assert((int)CLI_OPTIONS_MAX <= 64, "a bit for each");
+    MUST(command->option_count <= CLI_OPTIONS_MAX);
     cli->given = 0;
     for (size_t i = 0; i < command->option_count; i++) {
         cli->given |= (uint64_t)(raw->own[i] != NULL) << i;

@@ -99,6 +99,9 @@ flex audit verify --dir export --genesis net/genesis.json --expect-height 100000
 [ $? -eq 4 ] || wrong "an export that ends too early passes"
 flex audit verify --dir export --genesis net/genesis.json --expect-digest "${root:2}00" >/dev/null 2>&1
 [ $? -eq 4 ] || wrong "an export with another root passes"
+flex audit verify --dir export --genesis net/genesis.json --expect-digest "$(printf '%064d' 0)" \
+    >/dev/null 2>&1
+[ $? -eq 4 ] || wrong "an export with the zero root passes"
 
 query() { must "$1" flex audit "$@" --dir export --genesis net/genesis.json; }
 query orders --csv
