@@ -30,8 +30,8 @@ import sys
 import time
 
 from cluster import KILLS, Cluster, Failure, Node, wait_until
-from nemesis_base import (SCENARIOS, NotHere, dies_of_fault, newest_segment, refuses_to_vote,
-                          scenario, settle)
+from nemesis_base import (SCENARIOS, NotHere, dies_of_fault, newest_segment, observers_of,
+                          refuses_to_vote, scenario, settle)
 import nemesis_clocks
 import nemesis_disks
 import nemesis_links
@@ -604,7 +604,7 @@ def twin(c):
     other.kill()
     # Whichever of the two is left may have learned that it is not alone, and refuse to vote: right.
     c.progress("without the twin")
-    c.finish(observers=[] if node.status().get("voting") else [node.index])
+    c.finish(observers=observers_of(node))
 
 
 @scenario
@@ -702,7 +702,7 @@ def hostile_validator(c):
     c.allowed_broken.append(f" {node.name} .*alarm: .*voting has stopped")
     node.start()
     wait_until(60, f"{node.name} follows again", lambda: node.height() >= others[0].height() - 2)
-    c.finish(seconds=60, observers=[] if node.status().get("voting") else [node.index])
+    c.finish(seconds=60, observers=observers_of(node))
 
 
 @scenario

@@ -37,5 +37,12 @@ def refuses_to_vote(c, node, why):
         raise Failure(f"{node.name} votes again")
 
 
+def observers_of(node):
+    """Whose key others have used: asked what they know of its votes, it either votes or has refused."""
+    wait_until(60, f"{node.name} votes or says why not",
+               lambda: node.status().get("voting") or node.status().get("refusal"))
+    return [] if node.status().get("voting") else [node.index]
+
+
 def newest_segment(node):
     return max((node.home / "journal").glob("journal-*"))

@@ -3,7 +3,7 @@ import subprocess
 import time
 
 from cluster import Failure, wait_until
-from nemesis_base import scenario
+from nemesis_base import observers_of, scenario
 
 
 def offered(c):
@@ -84,4 +84,4 @@ def sync_from_liar(c):
     c.allowed_broken.append(f" {liar.name} .*alarm: .*voting has stopped")
     liar.start()
     wait_until(60, f"{liar.name} follows again", lambda: liar.height() >= honest[0].height() - 2)
-    c.finish(seconds=60, observers=[] if liar.status().get("voting") else [liar.index])
+    c.finish(seconds=60, observers=observers_of(liar))
