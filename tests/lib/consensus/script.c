@@ -178,7 +178,8 @@ static void script_split(struct words *words, const char *text)
 
 static void script_bad(struct cluster *cluster, const char *what, const char *word)
 {
-    cluster_fail(cluster, false, "the script is wrong: %s: %s", what, word);
+    cluster_fail(cluster, false, "the script is wrong: %s: %s", what,
+                 word != NULL ? word : "(none)");
 }
 
 /* The word's index among names. */
