@@ -437,8 +437,8 @@ static int convert_all(struct cli *cli, const struct raw_values *raw, void *argu
     _Static_assert((int)CLI_OPTIONS_MAX <= 64, "a bit for each");
     MUST(command->option_count <= CLI_OPTIONS_MAX);
     cli->given = 0;
-    for (size_t i = 0; i < command->option_count; i++) {
-        cli->given |= (uint64_t)(raw->own[i] != NULL) << i;
+    for (size_t i = 0; i < command->option_count && i < CLI_OPTIONS_MAX; i++) {
+        cli->given |= raw->own[i] != NULL ? UINT64_C(1) << i : 0;
     }
     if (status == CLI_DONE && !cli->help) {
         status = convert(cli, command->options, command->option_count, raw->own, arguments);
