@@ -394,6 +394,8 @@ static void take_block(struct walk *walk, const struct store_block *block)
         if (!walk->broken)
             take_receipt(walk, &receipt, envelope);
     }
+    if (!walk->full && !walk->broken)
+        walk->broken = !byte_reader_done(&receipts) || !body_is_whole(&body);
 }
 
 bool market_scan_run(const struct market_scan *scan, const struct market_scan_source *source,
