@@ -7,6 +7,7 @@
  * Deliberately absent: notes that are kept. A note is made of two headers and a certificate whenever
  * somebody asks. */
 #include <cjson/cJSON.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -42,13 +43,28 @@ static bool leaf_of(void *context, struct hash *out, uint64_t height)
     return true;
 }
 
-static void not_here(struct api_reply *reply, enum history_result result)
+/* `first`: the lowest height from which this node has all headers. */
+static void not_here(struct api_reply *reply, enum history_result result, uint64_t first)
 {
-    if (result == HISTORY_BUSY)
+    char reason[200];
+    switch (result) {
+    case HISTORY_BUSY:
         api_reply_error(reply, MHD_HTTP_SERVICE_UNAVAILABLE, "retry",
                         "the node is still reading its log; ask again in a moment");
-    else
-        api_reply_not_found(reply, "this node does not have the headers that this takes");
+        return;
+    case HISTORY_BELOW:
+        (void)snprintf(
+            reason, sizeof reason,
+            "this node began with a snapshot and proves blocks from %llu on only; ask an "
+            "audit node, which has all headers",
+            (unsigned long long)first);
+        api_reply_error(reply, MHD_HTTP_GONE, "pruned", reason);
+        return;
+    case HISTORY_OK:
+    case HISTORY_ABSENT:
+        break;
+    }
+    api_reply_not_found(reply, "this node does not have the headers that this takes");
 }
 
 /* --- proofs ------------------------------------------------------------------------------- */
@@ -153,13 +169,10 @@ void api_read_log_proof(const struct api_request *request, struct api_reply *rep
     cJSON *root = NULL;
     const uint64_t tip = store_snapshot_tip(snapshot)->height;
     const uint64_t first = store_snapshot_floor(snapshot).headers;
-    if (first > 1) { /* it began with a snapshot: the log's older leaves were never here */
-        store_snapshot_end(snapshot);
-        api_reply_pruned(reply, first);
-        return;
-    }
     enum history_result result = HISTORY_ABSENT;
-    if (of_block && old < tip)
+    if (old < first)
+        result = HISTORY_BELOW;
+    else if (of_block && old < tip)
         result = block_proof(request, snapshot, id, old, &root);
     else if (of_block && old == tip)
         result = HISTORY_BUSY; /* the next block's log has it */
@@ -171,7 +184,7 @@ void api_read_log_proof(const struct api_request *request, struct api_reply *rep
         return;
     }
     cJSON_Delete(root);
-    not_here(reply, result);
+    not_here(reply, result, first);
 }
 
 /* --- notes -------------------------------------------------------------------------------- */
@@ -293,6 +306,7 @@ void api_read_note(const struct api_request *request, struct api_reply *reply)
     struct block_header last, next;
     bool here = read && found && header_of(&last, snapshot, record.height) &&
                 header_of(&next, snapshot, record.height + 1);
+    const uint64_t first = store_snapshot_floor(snapshot).headers;
     char *note = here ? make_note(node, snapshot, &trust, &last, &next, &size) : NULL;
     store_snapshot_end(snapshot);
     if (note != NULL)
@@ -301,7 +315,11 @@ void api_read_note(const struct api_request *request, struct api_reply *reply)
         api_reply_error(reply, MHD_HTTP_NOT_FOUND, "no_digest",
                         "there is no digest of that day: it is not over, or had no block");
     else if (read)
-        not_here(reply, here ? HISTORY_BUSY : HISTORY_ABSENT);
+        not_here(reply,
+                 here                    ? HISTORY_BUSY
+                 : record.height < first ? HISTORY_BELOW
+                                         : HISTORY_ABSENT,
+                 first);
     else
         api_reply_error(reply, MHD_HTTP_INTERNAL_SERVER_ERROR, "store_fault",
                         "the store cannot be read; see the node's log");

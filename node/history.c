@@ -14,8 +14,17 @@
 
 void node_history_open(struct node_history *history)
 {
-    *history = (struct node_history){.levels = {{NULL, 0, 0}}};
+    *history = (struct node_history){.levels = {{0, NULL, 0, 0}}};
     MUST(pthread_mutex_init(&history->lock, NULL) == 0);
+}
+
+void node_history_set_floor(struct node_history *history, const struct merkle_frontier *floor)
+{
+    history->floor = *floor;
+    for (int k = 0; k < HISTORY_LEVELS; k++) {
+        MUST(history->levels[k].count == 0);
+        history->levels[k].first = floor->count / HISTORY_TILE >> k;
+    }
 }
 
 void node_history_close(struct node_history *history)
@@ -39,15 +48,49 @@ static bool push(struct history_level *level, const struct hash *root)
     return true;
 }
 
-static bool read_leaves(const struct history_source *source, struct hash *out, uint64_t from,
-                        uint64_t count)
+/* The floor's peak that is the complete subtree of these leaves, if it has one. */
+static const struct hash *peak_of(const struct merkle_frontier *floor, uint64_t from,
+                                  uint64_t count)
 {
-    struct hash leaves[HISTORY_TILE];
+    const uint64_t larger = floor->count & ~(count | (count - 1));
+    if ((count & (count - 1)) != 0 || (floor->count & count) == 0 || from != larger)
+        return NULL;
+    return &floor->peaks[__builtin_popcountll(larger)];
+}
+
+/* The log over the leaves from `from` to the floor, if that is the right end of the floor's peaks. */
+static bool peaks_from(struct merkle_frontier *out, const struct merkle_frontier *floor,
+                       uint64_t from)
+{
+    const uint64_t count = floor->count - from;
+    unsigned before = (unsigned)__builtin_popcountll(from);
+    merkle_frontier_init(out);
+    /* `from` has the high digits of the floor's count, and what is above it the others. */
+    if ((floor->count & from) != from || (from != 0 && count >= (from & -from)))
+        return false;
+    for (unsigned i = 0; i < (unsigned)__builtin_popcountll(count); i++)
+        out->peaks[i] = floor->peaks[before + i];
+    out->count = count;
+    return true;
+}
+
+/* A subtree of up to a tile: the peaks in it, and the leaves behind them. */
+static bool read_leaves(const struct node_history *history, const struct history_source *source,
+                        struct hash *out, uint64_t from, uint64_t count)
+{
+    struct merkle_frontier log;
+    struct hash leaf;
     MUST(count <= HISTORY_TILE);
-    for (uint64_t i = 0; i < count; i++)
-        if (!source->leaf(source->context, &leaves[i], from + i))
+    merkle_frontier_init(&log);
+    if (from < history->floor.count &&
+        (from + count < history->floor.count || !peaks_from(&log, &history->floor, from)))
+        return false;
+    while (log.count < count) {
+        if (!source->leaf(source->context, &leaf, from + log.count))
             return false;
-    merkle_root(out, leaves, count);
+        merkle_frontier_append(&log, &leaf);
+    }
+    merkle_frontier_root(out, &log);
     return true;
 }
 
@@ -56,15 +99,40 @@ static void join(struct hash *out, const struct hash *left, const struct hash *r
     hash_pair(out, HASH_DOMAIN_MERKLE_NODE, hash_view(left), hash_view(right));
 }
 
-/* Every pair of subtrees that is complete makes one of the next level. */
+/* How many subtrees of a level there are, with those to the left of what is in memory. */
+static uint64_t end_of(const struct history_level *level)
+{
+    return level->first + level->count;
+}
+
+/* A complete subtree that is in memory, or one of the floor's peaks. */
+static const struct hash *known_root(const struct node_history *history, uint64_t from,
+                                     uint64_t count)
+{
+    const struct hash *peak = peak_of(&history->floor, from, count);
+    if (peak != NULL || count < HISTORY_TILE || (count & (count - 1)) != 0 || from % count != 0)
+        return peak;
+    int k = __builtin_ctzll(count / HISTORY_TILE);
+    uint64_t at = from / count;
+    if (k >= HISTORY_LEVELS || at < history->levels[k].first || at >= end_of(&history->levels[k]))
+        return NULL;
+    return &history->levels[k].roots[at - history->levels[k].first];
+}
+
+/* Every pair of subtrees that is complete makes one of the next level. The first one's left half may end
+ * at the floor or below it: then it is a peak. */
 static bool join_pairs(struct node_history *history)
 {
     for (int k = 0; k + 1 < HISTORY_LEVELS; k++) {
-        const struct history_level *level = &history->levels[k];
+        const uint64_t size = (uint64_t)HISTORY_TILE << k;
         struct history_level *above = &history->levels[k + 1];
-        while (above->count < level->count / 2) {
+        while (end_of(above) < end_of(&history->levels[k]) / 2) {
+            const uint64_t from = end_of(above) * 2 * size;
+            const struct hash *left = known_root(history, from, size);
+            const struct hash *right = known_root(history, from + size, size);
             struct hash root;
-            join(&root, &level->roots[2 * above->count], &level->roots[2 * above->count + 1]);
+            MUST(left != NULL && right != NULL);
+            join(&root, left, right);
             if (!push(above, &root))
                 return false;
         }
@@ -77,11 +145,11 @@ static enum history_result extend(struct node_history *history, const struct his
                                   uint64_t count)
 {
     struct history_level *tiles = &history->levels[0];
-    for (int i = 0; tiles->count < count / HISTORY_TILE; i++) {
+    for (int i = 0; end_of(tiles) < count / HISTORY_TILE; i++) {
         struct hash root;
         if (i == HISTORY_TILES_PER_CALL)
             return HISTORY_BUSY;
-        if (!read_leaves(source, &root, tiles->count * HISTORY_TILE, HISTORY_TILE))
+        if (!read_leaves(history, source, &root, end_of(tiles) * HISTORY_TILE, HISTORY_TILE))
             return HISTORY_ABSENT;
         if (!push(tiles, &root) || !join_pairs(history))
             return HISTORY_BUSY;
@@ -93,18 +161,6 @@ struct ranges {
     const struct node_history *history;
     const struct history_source *source;
 };
-
-/* A complete subtree that is in memory. */
-static const struct hash *known_root(const struct node_history *history, uint64_t from,
-                                     uint64_t count)
-{
-    if (count < HISTORY_TILE || (count & (count - 1)) != 0 || from % count != 0)
-        return NULL;
-    int k = __builtin_ctzll(count / HISTORY_TILE);
-    uint64_t at = from / count;
-    return k < HISTORY_LEVELS && at < history->levels[k].count ? &history->levels[k].roots[at]
-                                                               : NULL;
-}
 
 /* merkle_range_fn. From the right edge inwards: what is left of it is complete and in memory, so the
  * loop runs once per level and reads one tile's leaves at most. */
@@ -126,7 +182,7 @@ static bool range_root(void *context, struct hash *out, uint64_t from, uint64_t 
     }
     if (known != NULL)
         *out = *known;
-    else if (!read_leaves(ranges->source, out, from, count))
+    else if (!read_leaves(ranges->history, ranges->source, out, from, count))
         return false;
     while (depth > 0)
         join(out, &lefts[--depth], out);
@@ -139,6 +195,8 @@ enum history_result node_history_prove_block(struct node_history *history,
                                              uint64_t index)
 {
     struct ranges ranges = {history, source};
+    if (index < history->floor.count)
+        return HISTORY_BELOW;
     MUST(pthread_mutex_lock(&history->lock) == 0);
     enum history_result result = extend(history, source, count);
     if (result == HISTORY_OK && !merkle_prove_ranges(out, range_root, &ranges, count, index))
@@ -154,6 +212,8 @@ enum history_result node_history_prove_prefix(struct node_history *history,
 {
     struct ranges ranges = {history, source};
     MUST(old_count > 0);
+    if (old_count < history->floor.count)
+        return HISTORY_BELOW;
     MUST(pthread_mutex_lock(&history->lock) == 0);
     enum history_result result = extend(history, source, count);
     if (result == HISTORY_OK &&

@@ -214,6 +214,21 @@ static int fetch_state(struct node *node)
     return refuse(FLEXD_FAILED, "sync", problem);
 }
 
+/* What a store that began with a snapshot has of the history log below it. */
+static int open_history(struct node *node)
+{
+    struct merkle_frontier below;
+    struct store_snapshot *snapshot = store_snapshot_begin(node->store);
+    enum store_result result =
+        snapshot != NULL ? store_snapshot_frontier(snapshot, &below) : STORE_FAULT;
+    if (snapshot != NULL)
+        store_snapshot_end(snapshot);
+    if (result != STORE_OK)
+        return refuse(FLEXD_FAILED, "history log below the floor", store_result_text(result));
+    node_history_set_floor(&node->history, &below);
+    return FLEXD_DONE;
+}
+
 /* From here on frames are the loop's. */
 static void end_sync(struct node *node)
 {
@@ -275,6 +290,8 @@ int node_start(struct node *node, const char *home)
         code = FLEXD_FAILED;
     if (code == FLEXD_DONE)
         code = fetch_state(node);
+    if (code == FLEXD_DONE)
+        code = open_history(node);
     if (code == FLEXD_DONE)
         code = open_chain(node);
     if (code == FLEXD_DONE)

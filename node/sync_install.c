@@ -205,8 +205,8 @@ static bool finish(const struct snapshot_manifest *manifest, struct store *store
     if (manifest->proof_headers.size == 0)
         finality_encode(&writer, &manifest->certificate, NULL, bytes_view_of(NULL, 0));
     MUST(!writer.failed);
-    const enum store_result result = store_load_finish(store, &tip, manifest->header_bytes,
-                                                       bytes_view_of(finality, writer.size));
+    const enum store_result result = store_load_finish(
+        store, &tip, &manifest->log, manifest->header_bytes, bytes_view_of(finality, writer.size));
     return result == STORE_OK || refuse(problem, store_result_text(result));
 }
 

@@ -107,10 +107,13 @@ enum store_result store_load_entries(struct store *store, const struct store_ent
 /* A header below the tip, with what made it final (may be empty). */
 enum store_result store_load_header(struct store *store, struct bytes_view header,
                                     struct bytes_view certificate);
-/* The tip's header and its own certificate (may be empty); bodies begin above it. CORRUPT, and nothing
- * changed: the root over all that was loaded is not tip->state_root. */
+/* The tip's header and its own certificate (may be empty); bodies begin above it. `below` is the history
+ * log over the blocks before the tip: it stays, so that what comes after can be proven in the log.
+ * CORRUPT, and nothing changed: the root over all that was loaded is not tip->state_root, or that of
+ * `below` not the header's log root. */
 enum store_result store_load_finish(struct store *store, const struct store_tip *tip,
-                                    struct bytes_view header, struct bytes_view certificate);
+                                    const struct merkle_frontier *below, struct bytes_view header,
+                                    struct bytes_view certificate);
 /* Throws away what was loaded and not finished. */
 enum store_result store_load_discard(struct store *store);
 
@@ -145,6 +148,10 @@ enum store_result store_snapshot_header(struct store_snapshot *snapshot, uint64_
 /* The store waits for snapshots to end before it can grow: whoever holds one for long must let go. */
 bool store_snapshot_is_in_the_way(struct store_snapshot *snapshot);
 struct store_floor store_snapshot_floor(struct store_snapshot *snapshot);
+/* The history log over the blocks below floor.headers, of a store that was loaded; count 0 if it has all
+ * headers. CORRUPT if it is not there or not of that many. */
+enum store_result store_snapshot_frontier(struct store_snapshot *snapshot,
+                                          struct merkle_frontier *out);
 enum store_result store_snapshot_height_of(struct store_snapshot *snapshot,
                                            const struct hash *block_id, uint64_t *height);
 enum store_result store_snapshot_transaction(struct store_snapshot *snapshot,

@@ -36,7 +36,7 @@ struct chain_walk {
     struct merkle_frontier log;
     struct store_floor floor;
     bool linked;    /* the block below the one at hand is here */
-    bool log_known; /* all blocks from genesis on have been here */
+    bool log_known; /* all blocks from genesis on, or from the floor on, have been here */
     uint64_t headers;
     uint64_t bodies;
     struct hash *leaves; /* LIMIT_TX_PER_BLOCK + 1 */
@@ -66,6 +66,9 @@ static void check_header(struct chain_walk *walk, const struct block_header *hea
     if (header->epoch != walk->epoch) {
         find_at(walk, header->height, "its epoch is not the one that the blocks below led to");
     }
+    if (walk->log_known && !hash_equal(&header->log_root, &log_root)) {
+        find_at(walk, header->height, "its history log is not that of the blocks below it");
+    }
     if (!walk->linked) {
         return;
     }
@@ -77,9 +80,6 @@ static void check_header(struct chain_walk *walk, const struct block_header *hea
     }
     if (timestamp_compare(header->time, walk->parent_time) <= 0) {
         find_at(walk, header->height, "its time is not above its parent's");
-    }
-    if (walk->log_known && !hash_equal(&header->log_root, &log_root)) {
-        find_at(walk, header->height, "its history log is not that of the blocks below it");
     }
 }
 
@@ -395,6 +395,17 @@ static bool check_floor(struct chain_walk *walk)
     return false;
 }
 
+/* At the floor of a store that was loaded the log goes on from what the load has left of it. */
+static void take_frontier(struct chain_walk *walk)
+{
+    const enum store_result result = store_reader_frontier(&walk->check->store.reader, &walk->log);
+    walk->log_known = result == STORE_OK;
+    if (result != STORE_OK) {
+        check_find(walk->check, "the history log below block %llu cannot be read: %s",
+                   (unsigned long long)walk->floor.headers, store_result_text(result));
+    }
+}
+
 static void check_heights(struct chain_walk *walk)
 {
     const uint64_t tip = walk->check->report->tip.height;
@@ -408,6 +419,9 @@ static void check_heights(struct chain_walk *walk)
         const uint64_t next = next_height(walk, height);
         walk->linked = next == height + 1;
         walk->log_known = walk->log_known && walk->linked;
+        if (next == walk->floor.headers && next > 1) {
+            take_frontier(walk);
+        }
         height = next;
     }
     check_tip(walk);

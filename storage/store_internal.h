@@ -21,7 +21,8 @@ enum store_table {
 };
 
 enum { STORE_VERSION = 1, STORE_HEIGHT_KEY_SIZE = 8 };
-enum { STORE_TIP_BYTES_MAX = 8 + 8 + 32 + 32 + 8 + 8 + 8 + MERKLE_DEPTH_MAX * HASH_SIZE };
+enum { STORE_FRONTIER_BYTES_MAX = 8 + MERKLE_DEPTH_MAX * HASH_SIZE };
+enum { STORE_TIP_BYTES_MAX = 8 + 8 + 32 + 32 + 8 + 8 + STORE_FRONTIER_BYTES_MAX };
 
 /* One read transaction and the face of its state. */
 struct store_reader {
@@ -73,6 +74,7 @@ struct bytes_view store_height_key(uint8_t out[STORE_HEIGHT_KEY_SIZE], uint64_t 
 extern const struct bytes_view store_tip_key;
 extern const struct bytes_view store_format_key;
 extern const struct bytes_view store_floor_key;
+extern const struct bytes_view store_frontier_key;
 const char *store_table_name(enum store_table table);
 /* The value under store_format_key. */
 enum { STORE_FORMAT_BYTES = 4 + HASH_SIZE };
@@ -104,6 +106,8 @@ int store_reader_renew(struct store_reader *reader);
 enum store_result store_reader_tip(const struct store_reader *reader, struct store_tip *out);
 /* All from 1 on if the store never said otherwise. */
 enum store_result store_reader_floor(const struct store_reader *reader, struct store_floor *out);
+enum store_result store_reader_frontier(const struct store_reader *reader,
+                                        struct merkle_frontier *out);
 enum store_result store_reader_header(const struct store_reader *reader, uint64_t height,
                                       struct store_block *out);
 enum store_result store_reader_block(const struct store_reader *reader, uint64_t height,
@@ -116,6 +120,9 @@ enum store_result store_write(struct store *store, const char *what, store_write
                               void *context);
 int store_put_floor(struct store *store, MDB_txn *txn, const struct store_floor *floor);
 
+/* A history log: u64 count, one peak per one bit of it. */
+void store_frontier_write(struct byte_writer *writer, const struct merkle_frontier *log);
+void store_frontier_read(struct byte_reader *reader, struct merkle_frontier *out);
 size_t store_tip_encode(uint8_t out[STORE_TIP_BYTES_MAX], const struct store_tip *tip);
 bool store_tip_decode(struct store_tip *out, struct bytes_view bytes);
 

@@ -5,6 +5,7 @@
  *
  * Invariants:
  *  1. A store has a tip only if the tree over what it holds has the tip's state root.
+ *     Its history log before the tip has the log root of the tip's header.
  *  2. Without a tip, nothing that is in the tables counts: opening the store throws it away.
  *
  * Deliberately absent: any trust in the caller's hashes. The tree is built here from the entries. */
@@ -119,7 +120,9 @@ struct load_header {
     struct hash id;
     struct bytes_view header;
     struct bytes_view certificate;
-    const struct store_tip *tip; /* NULL: a header below it */
+    const struct store_tip *tip;         /* NULL: a header below it */
+    const struct merkle_frontier *below; /* with the tip: the history log before it */
+    struct hash log_root;
 };
 
 static int put_header(struct store *store, MDB_txn *txn, const struct load_header *load)
@@ -147,6 +150,7 @@ static bool header_of(struct load_header *load, struct bytes_view bytes)
     }
     load->height = header.height;
     load->header = bytes;
+    load->log_root = header.log_root;
     block_header_id(&load->id, &header);
     return true;
 }
@@ -176,6 +180,17 @@ static int put_genesis(struct store *store, MDB_txn *txn)
     return code;
 }
 
+static int put_frontier(struct store *store, MDB_txn *txn, const struct merkle_frontier *log)
+{
+    uint8_t bytes[STORE_FRONTIER_BYTES_MAX];
+    struct byte_writer writer;
+    byte_writer_init(&writer, bytes, sizeof bytes);
+    store_frontier_write(&writer, log);
+    MUST(!writer.failed);
+    return store_put(txn, store->tables[TABLE_META], store_frontier_key,
+                     bytes_view_of(bytes, writer.size), nothing, 0);
+}
+
 static int write_tip(struct store *store, MDB_txn *txn, void *context)
 {
     const struct load_header *load = context;
@@ -187,6 +202,9 @@ static int write_tip(struct store *store, MDB_txn *txn, void *context)
     }
     if (code == MDB_SUCCESS) {
         code = store_put_floor(store, txn, &floor);
+    }
+    if (code == MDB_SUCCESS) {
+        code = put_frontier(store, txn, load->below);
     }
     if (code == MDB_SUCCESS) {
         const size_t size = store_tip_encode(bytes, load->tip);
@@ -210,17 +228,20 @@ static bool loaded_root(struct store *store, struct hash *root)
 }
 
 enum store_result store_load_finish(struct store *store, const struct store_tip *tip,
-                                    struct bytes_view header, struct bytes_view certificate)
+                                    const struct merkle_frontier *below, struct bytes_view header,
+                                    struct bytes_view certificate)
 {
-    struct load_header load = {.certificate = certificate, .tip = tip};
+    struct load_header load = {.certificate = certificate, .tip = tip, .below = below};
     struct hash root;
+    struct hash log_root;
     MUST(!store->tip.has_genesis && header_of(&load, header));
     MUST(load.height == tip->height && hash_equal(&load.id, &tip->block_id) && tip->has_genesis &&
-         tip->log.count == tip->height + 1);
+         tip->log.count == tip->height + 1 && below->count == tip->height);
     if (!loaded_root(store, &root)) {
         return STORE_FAULT;
     }
-    if (!hash_equal(&root, &tip->state_root)) {
+    merkle_frontier_root(&log_root, below);
+    if (!hash_equal(&root, &tip->state_root) || !hash_equal(&log_root, &load.log_root)) {
         return STORE_CORRUPT;
     }
     const enum store_result result = store_write(store, "finishing a load", write_tip, &load);

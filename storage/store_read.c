@@ -288,6 +288,29 @@ enum store_result store_reader_floor(const struct store_reader *reader, struct s
                                                                               : STORE_CORRUPT;
 }
 
+enum store_result store_reader_frontier(const struct store_reader *reader,
+                                        struct merkle_frontier *out)
+{
+    struct store_floor floor;
+    struct bytes_view bytes;
+    struct byte_reader cursor;
+    merkle_frontier_init(out);
+    enum store_result result = store_reader_floor(reader, &floor);
+    if (result != STORE_OK || floor.headers <= 1) {
+        return result;
+    }
+    result = store_get(reader->txn, reader->store->tables[TABLE_META], store_frontier_key, &bytes);
+    if (result == STORE_OK) {
+        byte_reader_init(&cursor, bytes.data, bytes.size);
+        store_frontier_read(&cursor, out);
+        result =
+            byte_reader_done(&cursor) && out->count == floor.headers ? STORE_OK : STORE_CORRUPT;
+    }
+    /* It came with the floor, so it cannot be absent. */
+    return tell(reader, TABLE_META, store_frontier_key,
+                result == STORE_ABSENT ? STORE_CORRUPT : result);
+}
+
 enum store_result store_reader_header(const struct store_reader *reader, uint64_t height,
                                       struct store_block *out)
 {
@@ -427,6 +450,12 @@ struct store_floor store_snapshot_floor(struct store_snapshot *snapshot)
         log_line(LOG_UNUSUAL, "store: the floor cannot be read -> taken for the beginning");
     }
     return floor;
+}
+
+enum store_result store_snapshot_frontier(struct store_snapshot *snapshot,
+                                          struct merkle_frontier *out)
+{
+    return store_reader_frontier(&snapshot->reader, out);
 }
 
 bool store_snapshot_is_in_the_way(struct store_snapshot *snapshot)

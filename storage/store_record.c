@@ -17,6 +17,8 @@
 static const uint8_t tip_name[] = {'t', 'i', 'p'};
 static const uint8_t format_name[] = {'f', 'o', 'r', 'm', 'a', 't'};
 static const uint8_t floor_name[] = {'f', 'l', 'o', 'o', 'r'};
+static const uint8_t frontier_name[] = {'f', 'r', 'o', 'n', 't', 'i', 'e', 'r'};
+const struct bytes_view store_frontier_key = {frontier_name, sizeof frontier_name};
 const struct bytes_view store_floor_key = {floor_name, sizeof floor_name};
 const struct bytes_view store_tip_key = {tip_name, sizeof tip_name};
 const struct bytes_view store_format_key = {format_name, sizeof format_name};
@@ -194,6 +196,23 @@ static uint32_t peak_count(uint64_t count)
     return (uint32_t)__builtin_popcountll(count);
 }
 
+void store_frontier_write(struct byte_writer *writer, const struct merkle_frontier *log)
+{
+    byte_write_u64(writer, log->count);
+    for (uint32_t i = 0; i < peak_count(log->count); i++) {
+        byte_write_raw(writer, log->peaks[i].bytes, HASH_SIZE);
+    }
+}
+
+void store_frontier_read(struct byte_reader *reader, struct merkle_frontier *out)
+{
+    merkle_frontier_init(out);
+    out->count = byte_read_u64(reader);
+    for (uint32_t i = 0; i < peak_count(out->count); i++) {
+        byte_read_raw(reader, out->peaks[i].bytes, HASH_SIZE);
+    }
+}
+
 size_t store_tip_encode(uint8_t out[STORE_TIP_BYTES_MAX], const struct store_tip *tip)
 {
     struct byte_writer writer;
@@ -204,10 +223,7 @@ size_t store_tip_encode(uint8_t out[STORE_TIP_BYTES_MAX], const struct store_tip
     byte_write_raw(&writer, tip->state_root.bytes, HASH_SIZE);
     byte_write_i64(&writer, timestamp_ms(tip->time));
     byte_write_u64(&writer, tip->transactions);
-    byte_write_u64(&writer, tip->log.count);
-    for (uint32_t i = 0; i < peak_count(tip->log.count); i++) {
-        byte_write_raw(&writer, tip->log.peaks[i].bytes, HASH_SIZE);
-    }
+    store_frontier_write(&writer, &tip->log);
     MUST(!writer.failed);
     return writer.size;
 }
@@ -223,10 +239,7 @@ bool store_tip_decode(struct store_tip *out, struct bytes_view bytes)
     byte_read_raw(&reader, out->state_root.bytes, HASH_SIZE);
     out->time = timestamp_of(byte_read_i64(&reader));
     out->transactions = byte_read_u64(&reader);
-    out->log.count = byte_read_u64(&reader);
-    for (uint32_t i = 0; i < peak_count(out->log.count); i++) {
-        byte_read_raw(&reader, out->log.peaks[i].bytes, HASH_SIZE);
-    }
+    store_frontier_read(&reader, &out->log);
     out->has_genesis = true;
     return byte_reader_done(&reader) && out->log.count == out->height + 1;
 }

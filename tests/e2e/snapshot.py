@@ -6,7 +6,7 @@ Four validators make snapshots while clients send transfers. One of them is repl
 offers the others' snapshots and one that nobody has, and hands out parts with a flipped bit or none.
 A fifth node starts from an empty home with "sync": "snapshot", is killed in the middle, twice, goes
 on, and ends with the state root of the others. Then the validators prune, while a node is fetching;
-what is gone is answered with the first height that is there.
+what is gone is answered with the first height that is there. What is above is proven in the history log.
 
 Usage: snapshot.py BUILD [--part join|prune|all] [--seed N] [--keep]
 """
@@ -208,6 +208,36 @@ def pruned_answers(c, node):
     c._flex("proof", "verify", proof, "--genesis", c.genesis_file)
 
 
+def proves_from(c, node, first, out="block.proof"):
+    """A joined node proves, in the history log, the block that it began with and all above, and says of
+    what is below where to ask; its proofs verify from the genesis."""
+    url = f"http://127.0.0.1:{node.api_port}"
+    tip = node.height()
+    wanted = [("block", str(height)) for height in (first, first + 1, (first + tip) // 2, tip - 1)]
+    wanted += [("log", f"{first}/{tip}"), ("log", f"{first + 1}/{tip - 1}"),
+               ("log", f"{first}/{first}")]
+    proof = c.dir / out
+    for kind, name in wanted:
+        c._flex("--node", url, "proof", "get", kind, name, "--out", proof, "--genesis",
+                c.genesis_file)
+        c._flex("proof", "verify", proof, "--genesis", c.genesis_file)
+    c._flex("--node", url, "block", "show", str(first + 1), "--genesis", c.genesis_file)
+    for path in (f"block/{first - 1}", "block/1", f"log/{first - 1}/{tip}"):
+        status, text = node.request(f"/v1/proofs/{path}")
+        if status != 410 or f"from {first} on" not in text.decode() or b"audit node" not in text:
+            raise Failure(f"proof {path} of a joined node: {status} {text}")
+
+
+def has_the_note(c, node):
+    """The last digest, whose day ended after the snapshot."""
+    items = wait_until(40, "a day is over", lambda: node.get("/v1/digests")["items"])
+    day = time.strftime("%Y-%m-%d", time.gmtime(int(items[0]["id"]) * 86400))
+    note = c.dir / "day.note"
+    c._flex("--node", f"http://127.0.0.1:{node.api_port}", "audit", "digest", "get", day, "--out",
+            note, "--genesis", c.genesis_file)
+    c._flex("audit", "digest", "verify", note, "--genesis", c.genesis_file)
+
+
 def returns_to_the_vote(c):
     """Data lost, journal kept: by snapshot back to the vote. Both lost: back as an observer, for others
     hold votes of its key that it cannot account for (C-ROLLBACK.REFUSE)."""
@@ -262,7 +292,10 @@ def join_and_vote(options):
             root = same_roots(c.nodes + [newcomer])
             operators_tools(c, newcomer)
             pruned_answers(c, newcomer)
+            began = int(newcomer.status()["first_block"]) - 1
+            proves_from(c, newcomer, began)
             survives_a_check(c, newcomer)
+            proves_from(c, newcomer, began)
             returns_to_the_vote(c)
             same_roots(c.nodes + [newcomer])
             c._check_logs()
@@ -348,6 +381,8 @@ def prune_while_one_fetches(options):
             if status != 410 or b"pruned" not in text:
                 raise Failure(f"a pruned block: {status} {text}")
             pruned_answers(c, c.nodes[0])
+            proves_from(c, late, began)
+            has_the_note(c, late)
             for node in c.nodes + [late]:
                 node.terminate()
                 c._flexd("check", "--home", node.home)

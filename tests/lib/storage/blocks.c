@@ -107,6 +107,7 @@ const struct store_block *blocks_next(struct blocks *blocks, const struct store_
         blocks->header.parent_id = tip->block_id;
         blocks->header.time = timestamp_of((int64_t)height * 1000);
         blocks->header.state_root = block->tip.state_root;
+        merkle_frontier_root(&blocks->header.log_root, &tip->log);
         block_header_encode(blocks->header_bytes, &blocks->header);
         block->header = bytes_view_of(blocks->header_bytes, BLOCK_HEADER_SIZE);
         block_header_id(&block->tip.block_id, &blocks->header);

@@ -123,6 +123,91 @@ static void test_what_is_not_here_is_said(void **state)
     node_history_close(&history);
 }
 
+/* Leaves below the floor must not be asked for. */
+static uint64_t floor_of_leaves;
+
+static bool leaf_from_floor(void *context, struct hash *out, uint64_t height)
+{
+    assert_true(height >= floor_of_leaves);
+    return leaf_of(context, out, height);
+}
+
+static const struct history_source above_floor = {leaf_from_floor, NULL};
+
+static void open_at(struct node_history *history, uint64_t floor)
+{
+    struct merkle_frontier below;
+    merkle_frontier_init(&below);
+    for (uint64_t i = 0; i < floor; i++) {
+        merkle_frontier_append(&below, &leaves[i]);
+    }
+    floor_of_leaves = floor;
+    node_history_open(history);
+    node_history_set_floor(history, &below);
+}
+
+/* Of one size: the block at `at`, and the size `at`, as from the whole log; or a refusal. */
+static void check_at_floor(struct node_history *history, uint64_t floor, uint64_t count,
+                           uint64_t at)
+{
+    struct merkle_proof proof, wanted;
+    struct hash root, old_root;
+    if (at < count) {
+        assert_int_equal(node_history_prove_block(history, &above_floor, &proof, count, at),
+                         at < floor ? HISTORY_BELOW : HISTORY_OK);
+        merkle_prove(&wanted, leaves, count, at);
+        assert_true(at < floor || same(&proof, &wanted));
+    }
+    if (at == 0) {
+        return;
+    }
+    assert_int_equal(node_history_prove_prefix(history, &above_floor, &proof, &old_root, count, at),
+                     at < floor ? HISTORY_BELOW : HISTORY_OK);
+    merkle_prove_consistency(&wanted, leaves, count, at);
+    merkle_root(&root, leaves, at);
+    assert_true(at < floor || (same(&proof, &wanted) && hash_equal(&root, &old_root)));
+}
+
+static void test_all_small_floors_and_sizes(void **state)
+{
+    (void)state;
+    for (uint64_t floor = 0; floor <= 40; floor++) {
+        struct node_history history;
+        open_at(&history, floor);
+        for (uint64_t count = 1; count <= 70; count++) {
+            for (uint64_t at = 0; at <= count; at++) {
+                check_at_floor(&history, floor, count, at);
+            }
+        }
+        node_history_close(&history);
+    }
+}
+
+/* Floors in, at and beside the ends of tiles and of pairs of them, the tiles read at once and one by
+ * one. */
+static void test_floors_among_tiles(void **state)
+{
+    (void)state;
+    static const uint64_t floors[] = {1,   2,   200, 255, 256, 257,  300,  511,  512,
+                                      513, 700, 767, 768, 769, 1023, 1024, 1025, 1300};
+    for (size_t f = 0; f < sizeof floors / sizeof floors[0]; f++) {
+        const uint64_t floor = floors[f];
+        for (uint64_t step = 1; step <= LEAVES; step += 256) {
+            struct node_history history;
+            open_at(&history, floor);
+            for (uint64_t count = floor + step; count <= LEAVES; count += step + 50) {
+                check_at_floor(&history, floor, count, floor);
+                check_at_floor(&history, floor, count, floor - 1);
+                check_at_floor(&history, floor, count, count - 1);
+                check_at_floor(&history, floor, count, count);
+                check_at_floor(&history, floor, count, floor + (count - floor) / 2);
+                check_at_floor(&history, floor, count, floor + (count - floor) / 3);
+            }
+            node_history_close(&history);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -130,6 +215,8 @@ int main(void)
         cmocka_unit_test(test_a_proof_reads_few_leaves_once_the_tiles_are_there),
         cmocka_unit_test(test_reading_is_bounded_and_goes_on),
         cmocka_unit_test(test_what_is_not_here_is_said),
+        cmocka_unit_test(test_all_small_floors_and_sizes),
+        cmocka_unit_test(test_floors_among_tiles),
     };
     return crypto_init() ? cmocka_run_group_tests(tests, set_up, NULL) : 1;
 }

@@ -123,15 +123,41 @@ static void load_entries(struct setting *setting, struct store *store, size_t li
     }
 }
 
-static enum store_result finish(const struct setting *setting, struct store *store)
+static void log_below(struct merkle_frontier *out, struct store_snapshot *snapshot)
+{
+    struct hash id = blocks_genesis();
+    struct hash leaf;
+    merkle_frontier_init(out);
+    for (uint64_t height = 0; height < BLOCKS; height++) {
+        struct store_block block;
+        struct block_header header;
+        if (height > 0) {
+            assert_int_equal(store_snapshot_header(snapshot, height, &block), STORE_OK);
+            assert_true(block_header_decode(&header, block.header));
+            block_header_id(&id, &header);
+        }
+        hash_bytes(&leaf, HASH_DOMAIN_LOG_LEAF, id.bytes, HASH_SIZE);
+        merkle_frontier_append(out, &leaf);
+    }
+}
+
+static enum store_result finish_with(const struct setting *setting, struct store *store, bool spoil)
 {
     struct store_snapshot *snapshot = store_snapshot_begin(setting->model);
     struct store_block block;
+    struct merkle_frontier below;
+    log_below(&below, snapshot);
+    below.peaks[0].bytes[5] ^= spoil;
     assert_int_equal(store_snapshot_header(snapshot, BLOCKS, &block), STORE_OK);
-    const enum store_result result =
-        store_load_finish(store, store_tip(setting->model), block.header, block.certificate);
+    const enum store_result result = store_load_finish(store, store_tip(setting->model), &below,
+                                                       block.header, block.certificate);
     store_snapshot_end(snapshot);
     return result;
+}
+
+static enum store_result finish(const struct setting *setting, struct store *store)
+{
+    return finish_with(setting, store, false);
 }
 
 static void load_headers(const struct setting *setting, struct store *store)
@@ -155,6 +181,44 @@ static void assert_same_state(struct setting *setting, struct store *store)
         assert_true(base->get(base->context, setting->copy.entries[i].key, &found, &value));
         assert_true(found && bytes_view_equal(value, setting->copy.entries[i].value));
     }
+}
+
+static void assert_frontier(struct store *store, struct store_snapshot *original)
+{
+    struct store_snapshot *snapshot = store_snapshot_begin(store);
+    struct merkle_frontier found, wanted;
+    assert_int_equal(store_snapshot_frontier(original, &found), STORE_OK);
+    assert_int_equal(found.count, 0);
+    assert_int_equal(store_snapshot_frontier(snapshot, &found), STORE_OK);
+    log_below(&wanted, original);
+    assert_int_equal(found.count, BLOCKS);
+    for (int i = 0; i < __builtin_popcount(BLOCKS); i++) {
+        assert_true(hash_equal(&found.peaks[i], &wanted.peaks[i]));
+    }
+    store_snapshot_end(snapshot);
+}
+
+/* What stays of the log below does not change as it grows, nor by being stored. */
+static void test_the_log_below_stays(void **state)
+{
+    struct setting *setting = *state;
+    struct store_snapshot *original = store_snapshot_begin(setting->model);
+    struct store *store = open_store(setting->directory);
+    bool more;
+    load_entries(setting, store, setting->copy.count);
+    assert_int_equal(finish_with(setting, store, true), STORE_CORRUPT);
+    assert_false(store_tip(store)->has_genesis);
+    assert_int_equal(finish(setting, store), STORE_OK);
+    assert_frontier(store, original);
+    for (int i = 0; i < 9; i++) {
+        commit_next(setting, store);
+    }
+    assert_int_equal(store_prune(store, BLOCKS + 6, &more), STORE_OK);
+    store_close(store);
+    store = open_store(setting->directory);
+    assert_frontier(store, original);
+    store_close(store);
+    store_snapshot_end(original);
 }
 
 static void assert_answers(struct store *store)
@@ -315,6 +379,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_a_load_goes_on_like_the_original, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_load_counts_only_when_finished, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_the_log_below_stays, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_death_while_loading_leaves_an_empty_store, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_pruning_keeps_what_is_above_the_floor, setup,
