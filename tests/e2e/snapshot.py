@@ -231,7 +231,7 @@ def proves_from(c, node, first, out="block.proof"):
 def has_the_note(c, node):
     """The last digest, whose day ended after the snapshot."""
     items = wait_until(40, "a day is over", lambda: node.get("/v1/digests")["items"])
-    day = time.strftime("%Y-%m-%d", time.gmtime(int(items[0]["id"]) * 86400))
+    day = time.strftime("%Y-%m-%d", time.gmtime(int(items[-1]["id"]) * 86400))
     note = c.dir / "day.note"
     c._flex("--node", f"http://127.0.0.1:{node.api_port}", "audit", "digest", "get", day, "--out",
             note, "--genesis", c.genesis_file)

@@ -13,6 +13,8 @@
 #include <cmocka.h>
 
 #include "node/sync.h"
+#include "storage/store_check.h"
+#include "storage/store_internal.h"
 #include "tests/lib/node/snapshot_world.h"
 #include "tests/lib/temp_dir.h"
 
@@ -271,6 +273,45 @@ static void stop(struct setting *setting)
     setting->answer_count = 0;
 }
 
+static void check_store(struct setting *setting, struct store_check_report *report)
+{
+    struct snapshot_trust trust;
+    assert_true(snapshot_trust_begin(&trust, &setting->world.genesis));
+    const struct store_check_config config = {
+        .directory = setting->target, .genesis = setting->world.genesis_hash, .set = &trust.set};
+    assert_int_equal(store_check(report, &config), STORE_OK);
+}
+
+/* Another log below the floor, under a right checksum. */
+static void forge_frontier(struct setting *setting)
+{
+    uint8_t bytes[STORE_FRONTIER_BYTES_MAX];
+    struct merkle_frontier log = setting->world.log_before_tip;
+    struct byte_writer writer;
+    MDB_txn *txn = NULL;
+    log.peaks[0].bytes[3] ^= 1;
+    byte_writer_init(&writer, bytes, sizeof bytes);
+    store_frontier_write(&writer, &log);
+    struct store *store = snapshot_world_empty_store(&setting->world, setting->target);
+    assert_int_equal(mdb_txn_begin(store->env, NULL, 0, &txn), 0);
+    assert_int_equal(store_put(txn, store->tables[TABLE_META], store_frontier_key,
+                               bytes_view_of(bytes, writer.size), bytes_view_of(NULL, 0), 0),
+                     0);
+    assert_int_equal(mdb_txn_commit(txn), 0);
+    store_close(store);
+}
+
+/* What was loaded is sound; a log below the floor that is not the headers' is found. */
+static void check_installed(struct setting *setting)
+{
+    struct store_check_report report;
+    check_store(setting, &report);
+    assert_string_equal(report.finding[0], "");
+    forge_frontier(setting);
+    check_store(setting, &report);
+    assert_non_null(strstr(report.finding[0], "its history log is not that of the blocks below"));
+}
+
 static void assert_installs(struct setting *setting)
 {
     char problem[SNAPSHOT_PROBLEM_SIZE] = "";
@@ -281,6 +322,7 @@ static void assert_installs(struct setting *setting)
     assert_memory_equal(&store_tip(store)->state_root, &store_tip(setting->world.store)->state_root,
                         HASH_SIZE);
     store_close(store);
+    check_installed(setting);
     temp_dir_empty(setting->target);
 }
 
