@@ -198,8 +198,9 @@ static const char *load_state(struct byte_reader *reader, struct memory_base *me
     return why;
 }
 
-static void fill_tip(struct store_tip *tip, const struct block_header *header,
-                     const struct merkle_frontier *before, const struct state_base *state)
+/* NULL, or why not: the root binds the records to the header, but nothing has executed them here. */
+static const char *fill_tip(struct store_tip *tip, const struct block_header *header,
+                            const struct merkle_frontier *before, const struct state_base *state)
 {
     struct state_key key = state_key_single(STATE_COUNTERS);
     struct counters_record counters = {0};
@@ -207,7 +208,9 @@ static void fill_tip(struct store_tip *tip, const struct block_header *header,
     struct hash leaf;
     bool found = false;
     MUST(state->get(state->context, bytes_view_of(key.bytes, key.size), &found, &value));
-    MUST(!found || codec_decode_all(&counters_record_codec, &counters, value));
+    if (found && !codec_decode_all(&counters_record_codec, &counters, value)) {
+        return "its counters are malformed";
+    }
     memset(tip, 0, sizeof *tip);
     tip->height = header->height;
     tip->view = header->view;
@@ -219,6 +222,7 @@ static void fill_tip(struct store_tip *tip, const struct block_header *header,
     hash_bytes(&leaf, HASH_DOMAIN_LOG_LEAF, tip->block_id.bytes, HASH_SIZE);
     merkle_frontier_append(&tip->log, &leaf);
     tip->has_genesis = true;
+    return NULL;
 }
 
 bool audit_checkpoint_read(const char *path, const struct hash *genesis, struct memory_base *memory,
@@ -239,11 +243,8 @@ bool audit_checkpoint_read(const char *path, const struct hash *genesis, struct 
         byte_reader_init(&reader, data, size - CHECKSUM_SIZE);
         why = read_head(&reader, genesis, header, before);
         why = why != NULL ? why : load_state(&reader, memory, header);
+        why = why != NULL ? why : fill_tip(tip, header, before, memory_base_face(memory));
     }
     free(bytes);
-    if (why != NULL) {
-        return refuse(problem, path, why);
-    }
-    fill_tip(tip, header, before, memory_base_face(memory));
-    return true;
+    return why == NULL || refuse(problem, path, why);
 }

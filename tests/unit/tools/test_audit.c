@@ -13,8 +13,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "contracts/records.h"
 #include "storage/checksum.h"
+#include "storage/overlay.h"
 #include "tests/lib/tools/little_chain.h"
+#include "tools/audit_checkpoint.h"
 #include "tools/audit_export.h"
 #include "tools/audit_verify.h"
 
@@ -317,6 +320,37 @@ static void test_a_forged_checkpoint_is_not_taken(void **state)
     assert_int_equal(remove(path), 0);
 }
 
+/* Checksum, log root and state root are right, and yet no execution has made this record. */
+static void test_a_checkpoint_with_malformed_counters_is_not_taken(void **state)
+{
+    struct suite *suite = *state;
+    char path[FILES_PATH_SIZE], problem[AUDIT_PROBLEM_SIZE] = "";
+    const struct hash genesis = {{7}};
+    struct block_header header = {.version = BLOCK_HEADER_VERSION, .genesis = genesis};
+    struct merkle_frontier before = {0}, found_before;
+    struct block_header found_header;
+    struct store_tip tip;
+    struct memory_base *memory = memory_base_create(), *loaded = memory_base_create();
+    struct overlay *overlay = overlay_create(1 << 16);
+    assert_true(memory != NULL && loaded != NULL && overlay != NULL);
+    const struct state_key key = state_key_single(STATE_COUNTERS);
+    overlay_reset(overlay, NULL, memory_base_face(memory));
+    struct state_view *view = overlay_view(overlay);
+    view->ops->put(view, bytes_view_of(key.bytes, key.size), bytes_view_of("?", 1));
+    assert_true(overlay_seal(overlay, &header.state_root) && memory_base_commit(memory, overlay));
+    merkle_frontier_root(&header.log_root, &before);
+    path_in(path, suite, "checkpoint");
+    assert_true(audit_checkpoint_write(path, &genesis, &header, &before, memory_base_face(memory),
+                                       problem));
+    assert_false(
+        audit_checkpoint_read(path, &genesis, loaded, &tip, &found_header, &found_before, problem));
+    assert_non_null(strstr(problem, "counters"));
+    overlay_destroy(overlay);
+    memory_base_destroy(memory);
+    memory_base_destroy(loaded);
+    assert_int_equal(remove(path), 0);
+}
+
 static void test_a_cut_at_a_certified_block_shows_in_height_and_root(void **state)
 {
     struct suite *suite = *state;
@@ -372,6 +406,7 @@ int main(void)
         cmocka_unit_test(test_verification_goes_on_from_a_checkpoint),
         cmocka_unit_test(test_every_byte_of_a_checkpoint_is_covered),
         cmocka_unit_test(test_a_forged_checkpoint_is_not_taken),
+        cmocka_unit_test(test_a_checkpoint_with_malformed_counters_is_not_taken),
         cmocka_unit_test(test_a_cut_at_a_certified_block_shows_in_height_and_root),
     };
     return cmocka_run_group_tests_name("audit", tests, set_up, tear_down);
