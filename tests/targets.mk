@@ -12,15 +12,15 @@ test: ## install what is missing, build, run a tier of every kind of test
 	@$(MAKE) --no-print-directory surveillance
 	@$(MAKE) --no-print-directory compilers
 	@$(MAKE) --no-print-directory determinism-quick
-	@$(MAKE) --no-print-directory asan
-	@$(MAKE) --no-print-directory tsan
+	@$(MAKE) --no-print-directory asan QUICK=1
+	@$(MAKE) --no-print-directory tsan QUICK=1
 	@$(MAKE) --no-print-directory fuzz-regress
 	@$(MAKE) --no-print-directory fuzz SECONDS=30
 	@$(MAKE) --no-print-directory e2e
 	@$(MAKE) --no-print-directory day
 	@echo "make test: passed"
 
-test-all: test nemesis snapshots integrity soak tidy model ctime determinism ## every tier whole
+test-all: test nemesis snapshots integrity soak tidy model ctime determinism asan tsan ## every tier whole
 	@$(MAKE) --no-print-directory sim SEEDS=20000
 	@$(MAKE) --no-print-directory sim-epochs SEEDS=5000
 	@$(MAKE) --no-print-directory sim-mutants
@@ -28,9 +28,16 @@ test-all: test nemesis snapshots integrity soak tidy model ctime determinism ## 
 	@$(MAKE) --no-print-directory fuzz SECONDS=900
 	@echo "make test-all: passed"
 
+# Programs that take ten seconds and more each under a sanitizer: `make test` runs them without one, and
+# leaves them there to `make asan` and `make tsan`, which test-all runs whole.
+SLOW_SANITIZED := tools/test_audit tools/test_witness contracts/test_book contracts/test_deal \
+                  consensus/test_cluster storage/test_journal node/test_store_check node/test_chain_work
+LEFT_OUT = $(if $(QUICK),$(SLOW_SANITIZED:%=$(BUILD)/tests/unit/%))
+
 unit: ## unit tests, contract tables, vectors, protocol harness
-	@$(MAKE) --no-print-directory -j2 $(UNIT_TESTS)
-	@tests/run_units.sh $(UNIT_TESTS)
+	@$(MAKE) --no-print-directory -j2 $(filter-out $(LEFT_OUT),$(UNIT_TESTS))
+	@tests/run_units.sh $(filter-out $(LEFT_OUT),$(UNIT_TESTS))
+	@$(if $(QUICK),echo "not run in this tier: $(SLOW_SANITIZED)")
 
 clearing: $(BUILD)/bin/flexclear ## flexclear against a slow model, and on bad input; COUNT=n problems per mechanism
 	@tests/models/check_clear.py $< $(or $(COUNT),400)
@@ -111,8 +118,8 @@ tsan-nodes:
 	@TSAN_OPTIONS="exitcode=66 history_size=4 suppressions=$(CURDIR)/tests/tsan.supp" tests/e2e/nemesis.py $(BUILD) --plain --scenario everyday
 
 tsan-units:
-	@$(MAKE) --no-print-directory -j2 $(UNIT_p2p) $(UNIT_node)
-	@tests/run_units.sh $(UNIT_p2p) $(UNIT_node)
+	@$(MAKE) --no-print-directory -j2 $(filter-out $(LEFT_OUT),$(UNIT_p2p) $(UNIT_node))
+	@tests/run_units.sh $(filter-out $(LEFT_OUT),$(UNIT_p2p) $(UNIT_node))
 
 .PHONY: coverage coverage-run
 coverage: ## line coverage per module of unit tests and simulator; COUNT=100 seeds
