@@ -6,8 +6,23 @@ set -uo pipefail
 bin=$(cd "$1/bin" && pwd)
 root=$PWD
 dir=$(mktemp -d /tmp/flex-e2e-operator-XXXXXX)
-# Below the range that the kernel gives to outgoing connections.
-base=$((20000 + RANDOM % 12000))
+# Twenty ports that nobody listens on, below the range that the kernel gives to outgoing connections.
+base=$(python3 - <<'EOF'
+import random, socket
+for base in random.sample(range(20000, 32000, 20), 100):
+    held = [socket.socket() for _ in range(20)]
+    try:
+        for i, one in enumerate(held):
+            one.bind(("127.0.0.1", base + i))
+        print(base)
+        break
+    except OSError:
+        pass
+    finally:
+        for one in held:
+            one.close()
+EOF
+)
 failed=0
 pids=()
 PATH=$bin:$PATH
