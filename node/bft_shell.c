@@ -19,6 +19,7 @@
 #include "base/fatal.h"
 #include "base/log.h"
 #include "node/api.h"
+#include "node/core_feed.h"
 #include "node/snapshots.h"
 
 enum {
@@ -180,50 +181,19 @@ static void journal_effect(struct shell *shell, const struct bft_effect *effect)
     }
 }
 
-/* A proposal without its body would be worth nothing to its receivers, but losing one is legal. */
-static void encode_proposal(struct shell *shell, struct byte_writer *writer,
-                            const struct bft_effect *effect)
-{
-    struct message_proposal proposal = *effect->proposal;
-    struct block_header header;
-    struct hash id;
-    block_header_id(&id, &proposal.header);
-    if (chain_body(shell->node->chain, &id, &header, &proposal.body))
-        message_encode_proposal(writer, &proposal);
-    else
-        log_line(LOG_UNUSUAL, "own proposal of view %llu has no body here -> not sent",
-                 (unsigned long long)proposal.header.view);
-}
-
 /* Encodes a SEND effect and says in which class it travels. */
 static enum p2p_class encode_send(struct shell *shell, struct byte_writer *writer,
                                   const struct bft_effect *effect)
 {
-    if (effect->kind == BFT_SEND_PROPOSAL) {
-        encode_proposal(shell, writer, effect);
-        return P2P_BLOCK;
-    }
-    if (effect->kind == BFT_SEND_VOTE) {
-        message_encode_vote(writer, &effect->vote);
+    core_encode_send(writer, shell->node->chain, effect);
+    if (effect->kind == BFT_SEND_VOTE)
         metric_add(&shell->node->metrics.votes_sent, 1);
-    } else if (effect->kind == BFT_SEND_CERTIFICATE) {
-        message_encode_certificate(writer, effect->certificate);
-    } else if (effect->kind == BFT_SEND_GET_CERT) {
-        message_encode_get_cert(writer, effect->view);
-    } else if (effect->kind == BFT_SEND_GET_BLOCK) {
-        message_encode_get_block(writer, &effect->block_id);
-    } else if (effect->kind == BFT_SEND_GET_RANGE) {
-        message_encode_get_range(writer, effect->height, effect->count);
-    } else if (effect->kind == BFT_SEND_STATUS) {
-        message_encode_status(writer, &effect->status);
-    } else if (effect->kind == BFT_SEND_GET_HIGH_VOTE) {
-        message_encode_get_high_vote(writer, &effect->key, effect->question);
-    } else {
-        MUST(effect->kind == BFT_SEND_HIGH_VOTE);
-        message_encode_high_vote(writer, &effect->key, effect->question, effect->epoch,
-                                 effect->has_vote ? &effect->vote : NULL);
-    }
-    return P2P_VOTE;
+    if (effect->kind != BFT_SEND_PROPOSAL)
+        return P2P_VOTE;
+    if (writer->size == 0)
+        log_line(LOG_UNUSUAL, "own proposal of view %llu has no body here -> not sent",
+                 (unsigned long long)effect->proposal->header.view);
+    return P2P_BLOCK;
 }
 
 static void queue_send(struct shell *shell, const struct bft_effect *effect)

@@ -19,6 +19,7 @@
 
 #include "base/fatal.h"
 #include "base/log.h"
+#include "node/core_feed.h"
 #include "node/shell.h"
 
 enum { JOURNAL_RETRY_MS = 250 };
@@ -81,32 +82,9 @@ static bool create_core(struct node *node, char problem[NODE_PROBLEM_SIZE])
 static bool replay(void *context, const struct journal_entry *entry)
 {
     struct node *node = context;
-    bool good = true;
-    switch (entry->type) {
-    case JOURNAL_VOTE:
-        good = bft_replay_vote(node->core, &entry->vote);
-        break;
-    case JOURNAL_PEER_VOTE:
-        good = bft_replay_peer_vote(node->core, &entry->vote);
-        break;
-    case JOURNAL_CERTIFICATE:
-        good = bft_replay_certificate(node->core, &entry->certificate);
-        break;
-    case JOURNAL_CERTIFIED:
-        good = bft_replay_certified(node->core, entry->view, &entry->block_id);
-        break;
-    case JOURNAL_BLOCK:
-        /* Checked before it was written, and the journal's checksum says that it is the same. */
-        if (entry->header.height > chain_tip(node->chain)->height)
-            good = chain_add_body(node->chain, &entry->header, entry->body, true) &&
-                   bft_replay_block(node->core, &entry->header);
-        break;
-    }
-    if (!good) {
+    if (!core_replay(node->core, node->chain, entry))
         log_line(LOG_UNUSUAL, "journal: a record of type %d contradicts those before it",
                  (int)entry->type);
-        bft_refuse_to_vote(node->core, "the vote journal contradicts itself");
-    }
     return true;
 }
 

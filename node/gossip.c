@@ -15,12 +15,8 @@
 #include "base/fatal.h"
 #include "base/log.h"
 #include "consensus/message.h"
+#include "node/core_feed.h"
 #include "node/shell.h"
-
-enum {
-    /* Senders that are looked at for one that could go into the next block. */
-    PENDING_SENDERS_MAX = 64
-};
 
 static struct state_view *committed_view(struct node *node)
 {
@@ -103,19 +99,7 @@ void node_take_transaction(struct node *node, struct node_event *event)
 
 bool node_has_pending(struct node *node)
 {
-    if (node->mempool == NULL || mempool_count(node->mempool) == 0)
-        return false;
-    struct state_view *view = committed_view(node);
-    struct block_context context;
-    chain_next_context(node->chain, node_clock_wall(&node->clock), &context);
-    struct bytes_view envelope;
-    mempool_walk_begin(node->mempool);
-    for (int i = 0; i < PENDING_SENDERS_MAX && mempool_walk_next(node->mempool, &envelope); i++) {
-        struct transaction transaction;
-        MUST(transaction_decode(&transaction, envelope) == CONTRACT_OK);
-        if (ledger_transaction_check(view, &context, &transaction) == CONTRACT_OK)
-            return true;
-        mempool_walk_skip_sender(node->mempool);
-    }
-    return false;
+    return node->mempool != NULL &&
+           core_has_pending(node->mempool, node->chain, committed_view(node),
+                            node_clock_wall(&node->clock));
 }

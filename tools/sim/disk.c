@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/fatal.h"
+#include "node/core_feed.h"
 #include "tools/sim/sim_internal.h"
 
 enum { SECTOR = 512 };
@@ -278,34 +279,12 @@ static bool replay_entry(void *context, const struct journal_entry *entry)
 {
     struct replay *replay = context;
     struct sim_node *node = replay->node;
-    bool good = true;
-    switch (entry->type) {
-    case JOURNAL_VOTE:
+    if (entry->type == JOURNAL_VOTE)
         sim_oracle_vote(replay->sim, node, &entry->vote);
-        good = bft_replay_vote(node->core, &entry->vote);
-        break;
-    case JOURNAL_PEER_VOTE:
-        good = bft_replay_peer_vote(node->core, &entry->vote);
-        break;
-    case JOURNAL_CERTIFICATE:
-        good = bft_replay_certificate(node->core, &entry->certificate);
-        break;
-    case JOURNAL_CERTIFIED:
-        good = bft_replay_certified(node->core, entry->view, &entry->block_id);
-        break;
-    case JOURNAL_BLOCK:
-        if (entry->header.height > chain_tip(node->chain)->height)
-            good = chain_add_body(node->chain, &entry->header, entry->body, true) &&
-                   bft_replay_block(node->core, &entry->header);
-        break;
-    }
-    if (!good) {
-        if (!node->faulty)
-            sim_fail(replay->sim, SIM_SAFETY,
-                     "node %d: a journal record of type %d contradicts those before it", node->slot,
-                     (int)entry->type);
-        bft_refuse_to_vote(node->core, "the vote journal contradicts itself");
-    }
+    if (!core_replay(node->core, node->chain, entry) && !node->faulty)
+        sim_fail(replay->sim, SIM_SAFETY,
+                 "node %d: a journal record of type %d contradicts those before it", node->slot,
+                 (int)entry->type);
     return true;
 }
 

@@ -4,10 +4,11 @@
 
 #include "base/fatal.h"
 #include "contracts/body.h"
+#include "node/core_feed.h"
 #include "tools/sim/persona.h"
 #include "tools/sim/sim_internal.h"
 
-enum { PENDING_SENDERS_MAX = 64, NONCE_AHEAD_MAX = 64 };
+enum { NONCE_AHEAD_MAX = 64 };
 
 void sim_strike(struct sim *sim, struct sim_node *node, int slot, const char *why)
 {
@@ -270,32 +271,15 @@ enum contract_error sim_take_transaction(struct sim *sim, struct sim_node *node,
     return CONTRACT_OK;
 }
 
-static bool has_pending(struct sim *sim, struct sim_node *node)
-{
-    if (mempool_count(node->mempool) == 0)
-        return false;
-    struct state_view *view = chain_committed_view(node->chain);
-    struct block_context context;
-    struct bytes_view envelope;
-    chain_next_context(node->chain, sim_node_wall(sim, node), &context);
-    mempool_walk_begin(node->mempool);
-    for (int i = 0; i < PENDING_SENDERS_MAX && mempool_walk_next(node->mempool, &envelope); i++) {
-        struct transaction transaction;
-        MUST(transaction_decode(&transaction, envelope) == CONTRACT_OK);
-        if (ledger_transaction_check(view, &context, &transaction) == CONTRACT_OK)
-            return true;
-        mempool_walk_skip_sender(node->mempool);
-    }
-    return false;
-}
-
 void sim_feed_pending(struct sim *sim, struct sim_node *node)
 {
     struct sim_shell *shell = node->shell;
     if (!shell->pending_changed || node->place < 0)
         return;
     shell->pending_changed = false;
-    bool pending = !shell->store_full && has_pending(sim, node);
+    bool pending = !shell->store_full &&
+                   core_has_pending(node->mempool, node->chain, chain_committed_view(node->chain),
+                                    sim_node_wall(sim, node));
     if (pending == shell->pending)
         return;
     shell->pending = pending;

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/fatal.h"
+#include "node/core_feed.h"
 #include "tools/sim/persona.h"
 #include "tools/sim/sim_internal.h"
 
@@ -147,44 +148,13 @@ static void collect_record(struct sim *sim, struct sim_node *node, const struct 
     sim_disk_append(sim, node, effect, body);
 }
 
-static void encode_send(struct sim_node *node, struct byte_writer *writer,
-                        const struct bft_effect *effect)
-{
-    if (effect->kind == BFT_SEND_PROPOSAL) {
-        struct message_proposal proposal = *effect->proposal;
-        struct block_header header;
-        struct hash id;
-        block_header_id(&id, &proposal.header);
-        if (chain_body(node->chain, &id, &header, &proposal.body))
-            message_encode_proposal(writer, &proposal);
-    } else if (effect->kind == BFT_SEND_VOTE) {
-        message_encode_vote(writer, &effect->vote);
-    } else if (effect->kind == BFT_SEND_CERTIFICATE) {
-        message_encode_certificate(writer, effect->certificate);
-    } else if (effect->kind == BFT_SEND_GET_CERT) {
-        message_encode_get_cert(writer, effect->view);
-    } else if (effect->kind == BFT_SEND_GET_BLOCK) {
-        message_encode_get_block(writer, &effect->block_id);
-    } else if (effect->kind == BFT_SEND_GET_RANGE) {
-        message_encode_get_range(writer, effect->height, effect->count);
-    } else if (effect->kind == BFT_SEND_STATUS) {
-        message_encode_status(writer, &effect->status);
-    } else if (effect->kind == BFT_SEND_GET_HIGH_VOTE) {
-        message_encode_get_high_vote(writer, &effect->key, effect->question);
-    } else {
-        MUST(effect->kind == BFT_SEND_HIGH_VOTE);
-        message_encode_high_vote(writer, &effect->key, effect->question, effect->epoch,
-                                 effect->has_vote ? &effect->vote : NULL);
-    }
-}
-
 static void collect_send(struct sim *sim, struct sim_node *node, const struct bft_effect *effect)
 {
     struct sim_shell *shell = node->shell;
     struct byte_writer writer;
     MUST(shell->send_count < SIM_OUTBOX_MAX);
     byte_writer_init(&writer, sim->scratch, sizeof sim->scratch);
-    encode_send(node, &writer, effect);
+    core_encode_send(&writer, node->chain, effect);
     MUST(!writer.failed);
     if (writer.size == 0)
         return;
