@@ -392,13 +392,28 @@ static int take_option(struct cli *cli, struct raw_values *raw, int argc, char *
     return CLI_DONE;
 }
 
-static int convert(struct cli *cli, const struct cli_option *table, size_t count,
-                   const char *const *slots, void *base)
+bool cli_must_give(const struct cli_command *command, const struct cli_option *option)
+{
+    if (option->kind == CLI_POSITIONAL) {
+        return true;
+    }
+    return option->kind == CLI_REQUIRED && option->fallback == NULL &&
+           (command == NULL || !command->changes);
+}
+
+const char *cli_fallback(const struct cli_command *command, const struct cli_option *option)
+{
+    return command != NULL && command->changes ? NULL : option->fallback;
+}
+
+static int convert(struct cli *cli, const struct cli_command *command,
+                   const struct cli_option *table, size_t count, const char *const *slots,
+                   void *base)
 {
     for (size_t i = 0; i < count; i++) {
-        const char *text = slots[i] != NULL ? slots[i] : table[i].fallback;
+        const char *text = slots[i] != NULL ? slots[i] : cli_fallback(command, &table[i]);
         if (text == NULL) {
-            if (table[i].kind == CLI_REQUIRED || table[i].kind == CLI_POSITIONAL) {
+            if (cli_must_give(command, &table[i])) {
                 return cli_fail(cli, CLI_USAGE, "value_missing", "%s%s is missing (%s)",
                                 is_word(&table[i]) ? "" : "--", table[i].name, table[i].help);
             }
@@ -430,9 +445,9 @@ static int take_word(struct cli *cli, struct raw_values *raw, const char **words
 static int convert_all(struct cli *cli, const struct raw_values *raw, void *arguments)
 {
     const struct cli_command *command = cli->command;
-    int status = convert(cli, cli_common_options, cli_common_count, raw->common, cli);
+    int status = convert(cli, NULL, cli_common_options, cli_common_count, raw->common, cli);
     if (status == CLI_DONE && takes_sender_options(command)) {
-        status = convert(cli, cli_sender_options, cli_sender_count, raw->sender, cli);
+        status = convert(cli, NULL, cli_sender_options, cli_sender_count, raw->sender, cli);
     }
     _Static_assert((int)CLI_OPTIONS_MAX <= 64, "a bit for each");
     MUST(command->option_count <= CLI_OPTIONS_MAX);
@@ -441,7 +456,8 @@ static int convert_all(struct cli *cli, const struct raw_values *raw, void *argu
         cli->given |= raw->own[i] != NULL ? UINT64_C(1) << i : 0;
     }
     if (status == CLI_DONE && !cli->help) {
-        status = convert(cli, command->options, command->option_count, raw->own, arguments);
+        status =
+            convert(cli, command, command->options, command->option_count, raw->own, arguments);
     }
     return status;
 }

@@ -79,6 +79,8 @@ struct cli_command {
     size_t arguments_size;  /* of the struct that the offsets refer to */
     uint8_t action;         /* enum action_type if the command sends just that, else 0 */
     bool sends;             /* takes the options of a sender (implied by action) */
+    bool changes;           /* a record that exists: no option has a fallback, none but the
+                               positional ones is required; what is not given stays as it is */
     const char *more_words; /* name of further words, as in FILE...; NULL: none allowed */
     int (*run)(struct cli *cli, void *arguments); /* NULL if action is set */
 };
@@ -146,8 +148,12 @@ void cli_help_noun(FILE *out, const struct cli_noun *noun);
 void cli_help_command(FILE *out, const struct cli_noun *noun, const struct cli_command *command);
 /* The manual page flex(1), in man(7) macros, out of the same tables (tools/cli_man.c). */
 void cli_man_page(FILE *out, const struct cli_noun *const *nouns, size_t count);
-/* Whether help tells an option's fallback. */
-bool cli_fallback_shows(const struct cli_option *option);
+/* Whether an option must be given, and what stands in if it is not (NULL: nothing), in that command;
+ * `command` is NULL for the options that every command has. */
+bool cli_must_give(const struct cli_command *command, const struct cli_option *option);
+const char *cli_fallback(const struct cli_command *command, const struct cli_option *option);
+/* The fallback as help tells it; NULL if it does not. */
+const char *cli_fallback_told(const struct cli_command *command, const struct cli_option *option);
 /* What an option's value is called in help: FILE, EUR, NAME; "" for a switch. */
 const char *cli_type_placeholder(enum cli_type type);
 /* The option tables that every command and that every sender has, with offsets into struct cli. */

@@ -79,13 +79,16 @@ const char *cli_type_placeholder(enum cli_type type)
     return "";
 }
 
-bool cli_fallback_shows(const struct cli_option *option)
+const char *cli_fallback_told(const struct cli_command *command, const struct cli_option *option)
 {
+    const char *fallback = cli_fallback(command, option);
     /* "All zero" and "-1" stand for "not given", which nobody has to be told. */
-    return option->fallback != NULL && option->type != CLI_HEX32 && option->fallback[0] != '-';
+    bool told = fallback != NULL && option->type != CLI_HEX32 && fallback[0] != '-';
+    return told ? fallback : NULL;
 }
 
-static void help_option(FILE *out, const struct cli_option *option)
+static void help_option(FILE *out, const struct cli_command *command,
+                        const struct cli_option *option)
 {
     char left[64];
     snprintf(left, sizeof left, "%s%s %s", option_is_word(option) ? "" : "--", option->name,
@@ -96,25 +99,33 @@ static void help_option(FILE *out, const struct cli_option *option)
             fprintf(out, "%s%s", i == 0 ? ": " : ", ", option->names[i]);
         }
     }
-    if (cli_fallback_shows(option)) {
-        fprintf(out, " (%s)", option->fallback);
+    const char *fallback = cli_fallback_told(command, option);
+    if (fallback != NULL) {
+        fprintf(out, " (%s)", fallback);
     }
     fprintf(out, "\n");
 }
 
-static void help_usage(FILE *out, const struct cli_noun *noun, const struct cli_command *command)
+static void usage_options(FILE *out, const struct cli_command *command, bool must)
 {
-    fprintf(out, "usage: flex %s %s", noun->noun, command->verb);
     for (size_t i = 0; i < command->option_count; i++) {
         const struct cli_option *option = &command->options[i];
-        bool must = option->kind == CLI_POSITIONAL ||
-                    (option->kind == CLI_REQUIRED && option->fallback == NULL);
+        if (cli_must_give(command, option) != must) {
+            continue;
+        }
         fprintf(out, " %s%s%s", must ? "" : "[", option_is_word(option) ? "" : "--", option->name);
         if (!option_is_word(option) && option->type != CLI_SWITCH) {
             fprintf(out, " %s", cli_type_placeholder(option->type));
         }
         fprintf(out, "%s", must ? "" : "]");
     }
+}
+
+static void help_usage(FILE *out, const struct cli_noun *noun, const struct cli_command *command)
+{
+    fprintf(out, "usage: flex %s %s", noun->noun, command->verb);
+    usage_options(out, command, true);
+    usage_options(out, command, false);
     if (command->more_words != NULL) {
         fprintf(out, " %s", command->more_words);
     }
@@ -132,17 +143,17 @@ void cli_help_command(FILE *out, const struct cli_noun *noun, const struct cli_c
         fprintf(out, "\n");
     }
     for (size_t i = 0; i < command->option_count; i++) {
-        help_option(out, &command->options[i]);
+        help_option(out, command, &command->options[i]);
     }
     if (command->sends || command->action != 0) {
         fprintf(out, "\nfor every command that sends a transaction:\n");
         for (size_t i = 0; i < cli_sender_count; i++) {
-            help_option(out, &cli_sender_options[i]);
+            help_option(out, NULL, &cli_sender_options[i]);
         }
     }
     fprintf(out, "\neverywhere:\n");
     for (size_t i = 0; i < cli_common_count; i++) {
-        help_option(out, &cli_common_options[i]);
+        help_option(out, NULL, &cli_common_options[i]);
     }
 }
 

@@ -47,7 +47,8 @@ static void put_names(FILE *out, const struct cli_option *option)
     }
 }
 
-static void put_option(FILE *out, const struct cli_option *option)
+static void put_option(FILE *out, const struct cli_command *command,
+                       const struct cli_option *option)
 {
     const char *value = is_word(option) ? "" : cli_type_placeholder(option->type);
     fprintf(out, ".TP\n%s", is_word(option) ? "\\fI" : "\\fB\\-\\-");
@@ -56,18 +57,20 @@ static void put_option(FILE *out, const struct cli_option *option)
             value, value[0] != '\0' ? "\\fR" : "");
     put(out, option->help);
     put_names(out, option);
-    if (cli_fallback_shows(option)) {
+    const char *fallback = cli_fallback_told(command, option);
+    if (fallback != NULL) {
         fputs(" (", out);
-        put(out, option->fallback);
+        put(out, fallback);
         fputs(")", out);
     }
     fputs("\n", out);
 }
 
-static void put_options(FILE *out, const struct cli_option *options, size_t count)
+static void put_options(FILE *out, const struct cli_command *command,
+                        const struct cli_option *options, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        put_option(out, &options[i]);
+        put_option(out, command, &options[i]);
     }
 }
 
@@ -98,7 +101,7 @@ static void put_command(FILE *out, const struct cli_noun *noun, const struct cli
     }
     if (command->option_count > 0) {
         fputs(".RS\n", out);
-        put_options(out, command->options, command->option_count);
+        put_options(out, command, command->options, command->option_count);
         fputs(".RE\n", out);
     }
 }
@@ -137,9 +140,9 @@ void cli_man_page(FILE *out, const struct cli_noun *const *nouns, size_t count)
             ".\\\" Printed by flex help \\-\\-man; edit tools/noun_*.c instead.\n"
             ".TH FLEX 1 \"\" \"Flexledger %s\" \"User commands\"\n.nh\n%s",
             FLEX_VERSION, page_head);
-    put_options(out, cli_common_options, cli_common_count);
+    put_options(out, NULL, cli_common_options, cli_common_count);
     fputs(".SS Of every command that sends a transaction\n", out);
-    put_options(out, cli_sender_options, cli_sender_count);
+    put_options(out, NULL, cli_sender_options, cli_sender_count);
     fputs(".SH COMMANDS\n", out);
     for (size_t i = 0; i < count; i++) {
         fputs(".SS flex ", out);

@@ -170,3 +170,21 @@ int noun_show(struct cli *cli, const char *kind, const char *id, const char *abs
     proof_release(&proof);
     return status;
 }
+
+int noun_fetch(struct cli *cli, const char *kind, const char *id, void *record,
+               const char *absent_code, const char *absent_reason)
+{
+    struct session session;
+    struct proof proof = {0};
+    bool absent = false;
+    int status = session_open(&session, cli);
+    if (status == CLI_DONE) {
+        status = session_record(&session, kind, id, record, &absent, &proof);
+    }
+    session_close(&session);
+    proof_release(&proof);
+    if (status == CLI_DONE && absent) {
+        status = cli_fail(cli, CLI_REFUSED, absent_code, "%s: %s", id, absent_reason);
+    }
+    return status;
+}

@@ -161,34 +161,16 @@ static const struct cli_option set_market_options[] = {
      CLI_REQUIRED, NULL, NULL, 0},
 };
 
-/* The draft as proven: what exactly the vote is about. */
-static int fetch_draft(struct cli *cli, const struct name *market, struct draft_record *out)
-{
-    struct session session;
-    struct proof proof = {0};
-    bool absent = false;
-    char name[NAME_SIZE + 1];
-    int status = session_open(&session, cli);
-    if (status == CLI_DONE) {
-        status =
-            session_record(&session, "draft", name_to_text(name, market), out, &absent, &proof);
-    }
-    session_close(&session);
-    proof_release(&proof);
-    if (status == CLI_DONE && absent) {
-        status = cli_fail(cli, CLI_REFUSED, "bad_draft",
-                          "%s has no draft (flex market update makes one)", name);
-    }
-    return status;
-}
-
 static int run_set_market(struct cli *cli, void *arguments)
 {
     const struct set_market *wanted = arguments;
     struct governance_propose action;
     struct draft_record draft;
     char hex[2 * HASH_SIZE + 1];
-    int status = fetch_draft(cli, &wanted->market, &draft);
+    char name[NAME_SIZE + 1];
+    /* As proven: what exactly the vote is about. */
+    int status = noun_fetch(cli, "draft", name_to_text(name, &wanted->market), &draft, "bad_draft",
+                            "that market has no draft (flex market update makes one)");
     if (status != CLI_DONE) {
         return status;
     }

@@ -36,6 +36,10 @@ int noun_list(struct cli *cli, const char *plural, const char *columns);
 /* Shows one record, proven against the genesis file: the result gets the record's fields, `height`
  * and `proof_verified`; an absent record is CLI_REFUSED with the code `absent_code`. */
 int noun_show(struct cli *cli, const char *kind, const char *id, const char *absent_code);
+/* Fetches one record for a command that builds on it, proven unless --no-verify. Absent: CLI_REFUSED
+ * with `absent_code`, and "ID: `absent_reason`". */
+int noun_fetch(struct cli *cli, const char *kind, const char *id, void *record,
+               const char *absent_code, const char *absent_reason);
 /* Adds the members of `record` to the result. */
 void noun_add_record(struct cli *cli, const struct codec_record *codec, const void *record);
 /* Prints the result for people (nothing under --json). */
