@@ -96,26 +96,14 @@ bool audit_writer_open(struct audit_writer *out, const char *directory,
     return true;
 }
 
-static bool write_all(int descriptor, const uint8_t *data, size_t size)
-{
-    for (size_t done = 0; done < size;) {
-        ssize_t wrote = write(descriptor, data + done, size - done);
-        if (wrote < 0 && errno != EINTR) {
-            return false;
-        }
-        done += wrote > 0 ? (size_t)wrote : 0;
-    }
-    return true;
-}
-
 static bool write_sized(int descriptor, struct bytes_view bytes)
 {
     uint8_t size[4];
     struct byte_writer writer;
     byte_writer_init(&writer, size, sizeof size);
     byte_write_u32(&writer, (uint32_t)bytes.size);
-    return write_all(descriptor, size, sizeof size) &&
-           write_all(descriptor, bytes.data, bytes.size);
+    return files_write_all(descriptor, size, sizeof size) &&
+           files_write_all(descriptor, bytes.data, bytes.size);
 }
 
 static bool close_tile(struct audit_writer *writer)

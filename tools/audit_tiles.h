@@ -10,9 +10,9 @@
 #ifndef FLEX_TOOLS_AUDIT_TILES_H
 #define FLEX_TOOLS_AUDIT_TILES_H
 
+#include "base/files.h"
 #include "consensus/vote.h"
 #include "contracts/genesis.h"
-#include "tools/files.h"
 
 enum { AUDIT_TILE_BLOCKS = 256, AUDIT_PROBLEM_SIZE = 256 };
 

@@ -11,9 +11,9 @@
 
 #include <sys/types.h>
 
+#include "base/files.h"
 #include "contracts/genesis.h"
 #include "tools/cli.h"
-#include "tools/files.h"
 
 enum { DEVNET_NODES_MAX = LIMIT_VALIDATORS + 8, DEVNET_ADDRESS_SIZE = 32 };
 

@@ -11,8 +11,8 @@
 #include <string.h>
 
 #include "base/fatal.h"
+#include "base/files.h"
 #include "base/json.h"
-#include "tools/files.h"
 #include "tools/nouns.h"
 #include "tools/wait.h"
 

@@ -7,8 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/files.h"
 #include "base/json.h"
-#include "tools/files.h"
 #include "tools/settle/problem.h"
 
 enum { EXIT_SETTLED = 0, EXIT_BAD_INPUT = 2 };

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/files.h"
 #include "base/json.h"
-#include "tools/files.h"
 #include "tools/nouns.h"
 
 enum { GENESIS_TEXT_MAX = 1024 * 1024 };

@@ -15,9 +15,9 @@
 #include <string.h>
 
 #include "base/fatal.h"
+#include "base/files.h"
 #include "base/json.h"
 #include "contracts/deal.h"
-#include "tools/files.h"
 #include "tools/nouns.h"
 
 struct bill {

@@ -6,8 +6,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/files.h"
 #include "contracts/module.h"
-#include "tools/files.h"
 #include "tools/nouns.h"
 #include "tools/wallet.h"
 

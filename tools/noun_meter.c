@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/files.h"
 #include "base/json.h"
-#include "tools/files.h"
 #include "tools/meter_batch.h"
 #include "tools/nouns.h"
 #include "tools/schedule.h"

@@ -13,10 +13,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/files.h"
 #include "base/json.h"
 #include "node/snapshots.h"
 #include "node/sync.h"
-#include "tools/files.h"
 #include "tools/nouns.h"
 #include "tools/wait.h"
 

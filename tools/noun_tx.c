@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "base/fatal.h"
+#include "base/files.h"
 #include "base/json.h"
-#include "tools/files.h"
 #include "tools/nouns.h"
 
 enum { ENVELOPE_BYTES_MAX = LIMIT_TX_BYTES + LIMIT_WITNESS_BYTES };

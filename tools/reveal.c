@@ -11,9 +11,9 @@
 #include <string.h>
 
 #include "base/fatal.h"
+#include "base/files.h"
 #include "base/json.h"
 #include "crypto/merkle.h"
-#include "tools/files.h"
 
 enum { REVEAL_READINGS_MAX = LIMIT_INTERVALS_PER_PERIOD * 32, READINGS_MAX = 4 * 1024 * 1024 };
 enum { PROBLEM_SIZE = 160 };

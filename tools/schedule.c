@@ -13,8 +13,8 @@
 #include <string.h>
 
 #include "base/fatal.h"
+#include "base/files.h"
 #include "base/json.h"
-#include "tools/files.h"
 
 enum { UNITS_TEXT_MAX = 64 * 1024, HEX_HASH_SIZE = 2 * HASH_SIZE + 1 };
 

@@ -15,8 +15,8 @@
 #include <unistd.h>
 
 #include "base/fatal.h"
+#include "base/files.h"
 #include "base/json.h"
-#include "tools/files.h"
 
 enum { SEEN_TEXT_MAX = 1024, CHAIN_DIGITS = 16 };
 

@@ -16,8 +16,8 @@
 #include <time.h>
 
 #include "base/fatal.h"
+#include "base/files.h"
 #include "base/json.h"
-#include "tools/files.h"
 #include "tools/seen.h"
 #include "tools/wait.h"
 #include "tools/wallet.h"

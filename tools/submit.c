@@ -16,9 +16,9 @@
 #include <string.h>
 
 #include "base/fatal.h"
+#include "base/files.h"
 #include "base/json.h"
 #include "contracts/events.h"
-#include "tools/files.h"
 #include "tools/session.h"
 #include "tools/value.h"
 #include "tools/wait.h"

@@ -20,8 +20,8 @@
 #include <unistd.h>
 
 #include "base/fatal.h"
+#include "base/files.h"
 #include "base/json.h"
-#include "tools/files.h"
 
 enum {
     SALT_SIZE = crypto_pwhash_SALTBYTES,

@@ -25,9 +25,9 @@
 #include <unistd.h>
 
 #include "base/fatal.h"
+#include "base/files.h"
 #include "base/json.h"
 #include "tools/digest.h"
-#include "tools/files.h"
 #include "tools/nouns.h"
 
 enum { KEY_TEXT_MAX = 512 };

@@ -12,8 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/files.h"
 #include "tools/cli.h"
-#include "tools/files.h"
 #include "tools/nouns.h"
 
 enum { PAGE_BYTES_MAX = 1 << 18 };

@@ -12,8 +12,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/files.h"
 #include "crypto/merkle.h"
-#include "tools/files.h"
 #include "tools/meter_batch.h"
 #include "tools/schedule.h"
 

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "tools/files.h"
+#include "base/files.h"
 #include "tools/seen.h"
 
 static char home[] = "/tmp/flex-test-seen-XXXXXX";

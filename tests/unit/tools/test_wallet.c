@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "tools/files.h"
+#include "base/files.h"
 #include "tools/wallet.h"
 
 /* The cheapest that Argon2id allows: what it costs is not what these tests are about. */

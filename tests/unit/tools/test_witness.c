@@ -14,9 +14,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/files.h"
 #include "tests/lib/tools/little_chain.h"
 #include "tools/audit_verify.h"
-#include "tools/files.h"
 #include "tools/nouns.h"
 #include "verify/digest.h"
 

@@ -1,8 +1,8 @@
-/* Reading and writing of small files (tools/files.h).
+/* Reading and writing of small files (base/files.h).
  *
  * Invariants: a file that is replaced is whole at every moment, and what was reported as written has
  * been synced with its directory entry; nothing over its limit is ever read into memory. */
-#include "tools/files.h"
+#include "base/files.h"
 
 #include <cjson/cJSON.h>
 #include <errno.h>
@@ -65,8 +65,9 @@ char *files_read(const char *path, size_t limit, size_t *size)
     return data;
 }
 
-static bool write_all(int descriptor, const uint8_t *data, size_t size)
+bool files_write_all(int descriptor, const void *bytes, size_t size)
 {
+    const uint8_t *data = bytes;
     for (size_t done = 0; done < size;) {
         ssize_t wrote = write(descriptor, data + done, size - done);
         if (wrote < 0 && errno != EINTR) {
@@ -100,7 +101,7 @@ static bool write_new(const char *path, const void *data, size_t size, unsigned 
     if (descriptor < 0) {
         return false;
     }
-    bool ok = write_all(descriptor, data, size) && fsync(descriptor) == 0;
+    bool ok = files_write_all(descriptor, data, size) && fsync(descriptor) == 0;
     int fault = errno;
     ok = close(descriptor) == 0 && ok;
     if (!ok) {

@@ -1,6 +1,6 @@
 /* Small files: read whole within a limit, written so that a crash leaves the old or the new one. */
-#ifndef FLEX_TOOLS_FILES_H
-#define FLEX_TOOLS_FILES_H
+#ifndef FLEX_BASE_FILES_H
+#define FLEX_BASE_FILES_H
 
 #include "base/bytes.h"
 
@@ -11,6 +11,8 @@ enum { FILES_PATH_SIZE = 1024, FILES_TEXT_BYTES_MAX = 64 * 1024 * 1024 };
 char *files_read(const char *path, size_t limit, size_t *size);
 /* The same from an open descriptor, to its end; it stays open. */
 char *files_read_descriptor(int descriptor, size_t limit, size_t *size);
+/* All of it, however often the system writes a part. False with errno set. */
+bool files_write_all(int descriptor, const void *data, size_t size);
 /* Writes beside the file, syncs, renames. `mode` as for open(2). False with errno set. */
 bool files_write(const char *path, const void *data, size_t size, unsigned mode);
 /* The same, but never replaces: false with EEXIST if something of that name is there. */
