@@ -36,6 +36,7 @@ enum hash_domain {
     HASH_DOMAIN_ORDER_TIE,     /* order of equals inside a batch */
     HASH_DOMAIN_KEY_PROOF,     /* proof of possession of a new key */
     HASH_DOMAIN_SNAPSHOT,      /* what all nodes' manifests of one snapshot agree on */
+    HASH_DOMAIN_METER_REQUEST, /* what who asks for meter data signs */
     HASH_DOMAIN_COUNT
 };
 

@@ -120,7 +120,8 @@ int cli_fail(struct cli *cli, int status, const char *code, const char *format, 
     va_start(list, format);
     vsnprintf(reason, sizeof reason, format, list);
     va_end(list);
-    fprintf(cli->err, "flex: %s: %s\n", code, reason);
+    const bool own = cli->noun != NULL && cli_noun_is_program(cli->noun);
+    fprintf(cli->err, "%s: %s: %s\n", own ? cli->noun->noun : "flex", code, reason);
     if (cli->result != NULL && cJSON_GetObjectItemCaseSensitive(cli->result, "error") == NULL) {
         struct cJSON *error = cJSON_AddObjectToObject(cli->result, "error");
         cJSON_AddStringToObject(error, "code", code);
@@ -610,7 +611,8 @@ static int dispatch(struct cli *cli, const struct cli_noun *const *nouns, size_t
     }
     if (raw.common[find_option(cli_common_options, cli_common_count, "version", 7)] != NULL) {
         cJSON_AddStringToObject(cli->result, "version", FLEX_VERSION);
-        cli_say(cli, "flex %s\n", FLEX_VERSION);
+        cli_say(cli, "%s %s\n", cli_noun_is_program(nouns[0]) ? nouns[0]->noun : "flex",
+                FLEX_VERSION);
         return CLI_DONE;
     }
     if (at == argc || strcmp(argv[at], "help") == 0) {
@@ -642,8 +644,9 @@ static int dispatch(struct cli *cli, const struct cli_noun *const *nouns, size_t
     }
     cli->command = find_command(cli->noun, argv[at]);
     if (cli->command == NULL) {
-        return cli_fail(cli, CLI_USAGE, "unknown_verb", "%s has no verb '%s'; try flex %s --help",
-                        cli->noun->noun, argv[at], cli->noun->noun);
+        char call[CLI_CALL_SIZE];
+        return cli_fail(cli, CLI_USAGE, "unknown_verb", "%s has no verb '%s'; try %s --help",
+                        cli->noun->noun, argv[at], cli_call(call, cli->noun));
     }
     at++;
     return run_command(cli, &raw, argc - at, argv + at);
@@ -680,4 +683,41 @@ int cli_main(const struct cli_noun *const *nouns, size_t noun_count, int argc, c
     status = finish_output(&cli, status);
     cJSON_Delete(cli.result);
     return status;
+}
+
+bool cli_noun_is_program(const struct cli_noun *noun)
+{
+    return strncmp(noun->noun, "flex", 4) == 0;
+}
+
+const char *cli_call(char out[CLI_CALL_SIZE], const struct cli_noun *noun)
+{
+    snprintf(out, CLI_CALL_SIZE, "%s%s", cli_noun_is_program(noun) ? "" : "flex ", noun->noun);
+    return out;
+}
+
+int cli_program_main(const struct cli_noun *noun, int argc, char *const *argv, FILE *out, FILE *err)
+{
+    MUST(cli_noun_is_program(noun));
+    char *with_noun[CLI_PROGRAM_WORDS_MAX];
+    char noun_text[CLI_CALL_SIZE];
+    if (argc < 1 || argc > CLI_PROGRAM_WORDS_MAX - 1) {
+        fprintf(err, "%s: word_too_many: too many words\n", noun->noun);
+        return CLI_USAGE;
+    }
+    /* The version is asked of what stands in front of the noun: it is no command's. */
+    if (argc == 2 && strcmp(argv[1], "--version") == 0) {
+        return cli_main(&noun, 1, argc, argv, out, err);
+    }
+    if (argc == 2 && strcmp(argv[1], "help") == 0) {
+        cli_help_noun(out, noun);
+        return CLI_DONE;
+    }
+    snprintf(noun_text, sizeof noun_text, "%s", noun->noun);
+    with_noun[0] = argv[0];
+    with_noun[1] = noun_text;
+    for (int i = 1; i < argc; i++) {
+        with_noun[i + 1] = argv[i];
+    }
+    return cli_main(&noun, 1, argc + 1, with_noun, out, err);
 }

@@ -66,7 +66,12 @@ struct cli_option {
     size_t name_count;
 };
 
-enum { CLI_OPTIONS_MAX = 64, CLI_WORDS_MAX = 4096, CLI_ARGUMENTS_SIZE = 8192 };
+enum {
+    CLI_OPTIONS_MAX = 64,
+    CLI_WORDS_MAX = 4096,
+    CLI_PROGRAM_WORDS_MAX = CLI_WORDS_MAX + 256,
+    CLI_ARGUMENTS_SIZE = 8192
+};
 
 struct cli;
 
@@ -91,6 +96,8 @@ struct cli_noun {
     const struct cli_command *commands;
     size_t command_count;
 };
+/* A noun whose name begins with "flex" is a program of its own and no noun of flex's. */
+bool cli_noun_is_program(const struct cli_noun *noun);
 
 /* What one call of flex runs with. */
 struct cli {
@@ -156,6 +163,15 @@ const char *cli_fallback(const struct cli_command *command, const struct cli_opt
 const char *cli_fallback_told(const struct cli_command *command, const struct cli_option *option);
 /* What an option's value is called in help: FILE, EUR, NAME; "" for a switch. */
 const char *cli_type_placeholder(enum cli_type type);
+/* The manual page of a program that is one noun; `head` and `tail` stand around its options and
+ * commands. */
+void cli_man_program(FILE *out, const struct cli_noun *noun, const char *head, const char *tail);
+/* How people call it: "flex meter", "flexmeterd". Returns out. */
+enum { CLI_CALL_SIZE = 64 };
+const char *cli_call(char out[CLI_CALL_SIZE], const struct cli_noun *noun);
+/* Runs one command line of a program that is one noun. */
+int cli_program_main(const struct cli_noun *noun, int argc, char *const *argv, FILE *out,
+                     FILE *err);
 /* The option tables that every command and that every sender has, with offsets into struct cli. */
 extern const struct cli_option cli_common_options[];
 extern const size_t cli_common_count;

@@ -31,11 +31,12 @@ void cli_help_overview(FILE *out, const struct cli_noun *const *nouns, size_t co
 
 void cli_help_noun(FILE *out, const struct cli_noun *noun)
 {
-    fprintf(out, "flex %s: %s\n\n", noun->noun, noun->summary);
+    char call[CLI_CALL_SIZE];
+    fprintf(out, "%s: %s\n\n", cli_call(call, noun), noun->summary);
     for (size_t i = 0; i < noun->command_count; i++) {
         fprintf(out, "  %-20s %s\n", noun->commands[i].verb, noun->commands[i].summary);
     }
-    fprintf(out, "\nflex %s VERB --help explains one.\n", noun->noun);
+    fprintf(out, "\n%s VERB --help explains one.\n", call);
 }
 
 static bool option_is_word(const struct cli_option *option)
@@ -123,7 +124,8 @@ static void usage_options(FILE *out, const struct cli_command *command, bool mus
 
 static void help_usage(FILE *out, const struct cli_noun *noun, const struct cli_command *command)
 {
-    fprintf(out, "usage: flex %s %s", noun->noun, command->verb);
+    char call[CLI_CALL_SIZE];
+    fprintf(out, "usage: %s %s", cli_call(call, noun), command->verb);
     usage_options(out, command, true);
     usage_options(out, command, false);
     if (command->more_words != NULL) {
@@ -134,7 +136,8 @@ static void help_usage(FILE *out, const struct cli_noun *noun, const struct cli_
 
 void cli_help_command(FILE *out, const struct cli_noun *noun, const struct cli_command *command)
 {
-    fprintf(out, "flex %s %s: %s\n\n", noun->noun, command->verb, command->summary);
+    char call[CLI_CALL_SIZE];
+    fprintf(out, "%s %s: %s\n\n", cli_call(call, noun), command->verb, command->summary);
     help_usage(out, noun, command);
     if (command->teach != NULL) {
         fprintf(out, "\n%s\n", command->teach);

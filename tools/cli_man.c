@@ -8,6 +8,7 @@
  * option's own line of the table; the guide is docs/wallet.md. */
 #include <string.h>
 
+#include "base/fatal.h"
 #include "node/version.h"
 #include "tools/cli.h"
 
@@ -76,8 +77,9 @@ static void put_options(FILE *out, const struct cli_command *command,
 
 static void put_command(FILE *out, const struct cli_noun *noun, const struct cli_command *command)
 {
-    fputs(".TP\n\\fBflex ", out);
-    put(out, noun->noun);
+    char call[CLI_CALL_SIZE];
+    fputs(".TP\n\\fB", out);
+    put(out, cli_call(call, noun));
     fputc(' ', out);
     put(out, command->verb);
     fputs("\\fR", out);
@@ -155,4 +157,21 @@ void cli_man_page(FILE *out, const struct cli_noun *const *nouns, size_t count)
         }
     }
     fputs(page_tail, out);
+}
+
+void cli_man_program(FILE *out, const struct cli_noun *noun, const char *head, const char *tail)
+{
+    MUST(cli_noun_is_program(noun));
+    fprintf(out,
+            ".\\\" Printed by %s help \\-\\-man; edit its command table instead.\n"
+            ".TH %s 1 \"\" \"Flexledger %s\" \"User commands\"\n.nh\n%s",
+            noun->noun, noun->noun, FLEX_VERSION, head);
+    put_options(out, NULL, cli_common_options, cli_common_count);
+    fputs(".SS Of every command that sends a transaction\n", out);
+    put_options(out, NULL, cli_sender_options, cli_sender_count);
+    fputs(".SH COMMANDS\n", out);
+    for (size_t i = 0; i < noun->command_count; i++) {
+        put_command(out, noun, &noun->commands[i]);
+    }
+    fputs(tail, out);
 }
