@@ -86,6 +86,8 @@ static const int64_t limit_price_ueur_per_kwh = 1000000000;
 static const int64_t limit_gate_closure_ms = 366LL * 86400000;
 static const int64_t limit_proof_deadline_ms = 45LL * 86400000;
 static const int64_t limit_meter_batch_ms = 60LL * 86400000;
+/* The longest validity of a device's alias: one deal's delivery with its calls, and not a habit. */
+static const int64_t limit_alias_ms = 7LL * 86400000;
 /* A dispute that nobody decides in that time lapses: the validators' proposals live for seven days, so
  * there is time for several. */
 static const int64_t limit_dispute_ms = 30LL * 86400000;

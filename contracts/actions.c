@@ -547,6 +547,7 @@ static const struct codec_record *const codecs[ACTION_TYPE_LIMIT] = {
     [ACTION_DEVICE_TRANSFER_ACCEPT] = &device_transfer_accept_record,
     [ACTION_DEVICE_STATUS] = &device_status_record,
     [ACTION_DEVICE_ENROL] = &device_enrol_record,
+    [ACTION_ALIAS_ISSUE] = &alias_issue_record,
     [ACTION_TOKEN_MINT] = &token_mint_record,
     [ACTION_TOKEN_BURN] = &token_burn_record,
     [ACTION_TOKEN_TRANSFER] = &token_transfer_record,

@@ -21,6 +21,7 @@ enum action_type {
     ACTION_DEVICE_TRANSFER_ACCEPT = 14,
     ACTION_DEVICE_STATUS = 15,
     ACTION_DEVICE_ENROL = 16,
+    ACTION_ALIAS_ISSUE = 17,
     ACTION_TOKEN_MINT = 20,
     ACTION_TOKEN_BURN = 21,
     ACTION_TOKEN_TRANSFER = 22,
@@ -135,6 +136,28 @@ struct device_enrol {
     struct name market;
     uint8_t enrolled;
 };
+/* By a DSO, who prequalifies thereby: a name under which `manager` can offer a part of some device's power
+ * in [from, until), and that leads nobody to the device but those who know the opening of `commitment`
+ * (contracts/alias.h; market-rules 9). Enrolled in `market` at once. */
+struct alias_issue {
+    struct name id; /* random; no device has it */
+    struct name manager;
+    struct name market;
+    struct timestamp from;
+    struct timestamp until;
+    uint8_t type;
+    struct power max_power;
+    struct energy capacity;
+    struct power connection;
+    struct name node; /* as coarse as the grid check allows: the feeder's name serves */
+    struct name feeder;
+    struct name zone;
+    struct public_key meter_key;    /* of this alias alone */
+    struct public_key submeter_key; /* the same; zero: none */
+    struct hash commitment;         /* H(ALIAS, nonce, device, id); not zero */
+};
+extern const struct codec_record alias_issue_record;
+
 /* By a treasurer; the reference names the fiat receipt and is used once. */
 struct token_mint {
     struct name to;
@@ -295,6 +318,7 @@ union action_record {
     struct device_transfer_accept device_transfer_accept;
     struct device_status device_status;
     struct device_enrol device_enrol;
+    struct alias_issue alias_issue;
     struct token_mint token_mint;
     struct token_burn token_burn;
     struct token_transfer token_transfer;

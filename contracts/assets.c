@@ -16,7 +16,7 @@
 #include <string.h>
 
 #include "base/fatal.h"
-#include "contracts/module.h"
+#include "contracts/alias.h"
 
 /* --- looking devices up --------------------------------------------------------------------- */
 
@@ -151,6 +151,8 @@ static enum contract_error delegate_apply(struct contract_call *call, const void
     enum contract_error error = require_own_device(call, &action->device, &device);
     if (error != CONTRACT_OK)
         return error;
+    if (alias_is(call, &action->device))
+        return CONTRACT_NOT_PERMITTED;
     if (timestamp_compare(action->from, action->until) >= 0 ||
         name_compare(&action->manager, &call->sender) == 0)
         return CONTRACT_BAD_PARAMETER;
@@ -196,6 +198,8 @@ static enum contract_error transfer_apply(struct contract_call *call, const void
     enum contract_error error = require_own_device(call, &action->device, &device);
     if (error != CONTRACT_OK)
         return error;
+    if (alias_is(call, &action->device))
+        return CONTRACT_NOT_PERMITTED;
     if (name_compare(&action->new_owner, &call->sender) == 0)
         return CONTRACT_BAD_PARAMETER;
     error = membership_require_active(call, &action->new_owner, &owner);

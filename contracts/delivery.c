@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "base/fatal.h"
+#include "contracts/alias.h"
 #include "contracts/delivery_internal.h"
 #include "crypto/merkle.h"
 
@@ -67,6 +68,7 @@ static enum contract_error open_proof(const struct contract_call *call, uint64_t
     if (timestamp_compare(call->context->time, out->times.end) < 0) {
         return CONTRACT_TOO_EARLY;
     }
+    out->derived = out->terms.delivery.method == DELIVERY_BASELINE && alias_is(call, &deal->device);
     open_revision(call, out);
     struct timestamp last =
         deal->state == DEAL_MATCHED ? deal->proof_deadline : deal->dispute_deadline;
@@ -138,8 +140,8 @@ enum contract_error proof_check_reading(const struct contract_call *call, struct
 {
     const struct meter_reading *reading = &revealed->reading;
     bool sub = proof->terms.delivery.method == DELIVERY_SUBMETER;
-    if (name_compare(&reading->device, &proof->ended.deal.device) != 0 ||
-        reading->meter != (sub ? METER_SUB : METER_CERTIFIED) ||
+    const uint8_t meter = proof->derived ? METER_DELIVERED : sub ? METER_SUB : METER_CERTIFIED;
+    if (name_compare(&reading->device, &proof->ended.deal.device) != 0 || reading->meter != meter ||
         timestamp_compare(reading->interval_start, start) != 0 ||
         duration_ms(reading->interval) != duration_ms(proof->terms.times.mtu)) {
         return CONTRACT_BAD_READING;
@@ -245,10 +247,13 @@ static enum contract_error measure(const struct contract_call *call, struct proo
     for (uint32_t i = 0; i < terms->count; i++) {
         struct energy *delivered = &terms->delivered[i];
         const struct energy against = against_of(proof, reference[i], terms->contracted[i]);
-        if (!delivery_measured(delivered, (enum delivery_method)proof->terms.delivery.method,
-                               (enum direction)deal->direction, terms->contracted[i], against,
-                               witness->readings[i].reading.net) ||
-            !left_of(call, proof, i, delivered) ||
+        *delivered = witness->readings[i].reading.net;
+        bool measured =
+            proof->derived ||
+            delivery_measured(delivered, (enum delivery_method)proof->terms.delivery.method,
+                              (enum direction)deal->direction, terms->contracted[i], against,
+                              witness->readings[i].reading.net);
+        if (!measured || !left_of(call, proof, i, delivered) ||
             !energy_add(&deal->delivered, deal->delivered, *delivered)) {
             return CONTRACT_BAD_READING;
         }
@@ -285,7 +290,7 @@ static enum contract_error check_witness(const struct contract_call *call, struc
                                          struct energy reference[LIMIT_INTERVALS_PER_PERIOD])
 {
     const uint32_t units = proof->terms.times.mtus_per_period;
-    const bool baseline = proof->terms.delivery.method == DELIVERY_BASELINE;
+    const bool baseline = proof->terms.delivery.method == DELIVERY_BASELINE && !proof->derived;
     enum contract_error error = check_schedule(proof, witness);
     if (error != CONTRACT_OK) {
         return error;

@@ -11,9 +11,10 @@
 enum { READING_SALT_SIZE = 16, SCHEDULE_SALT_SIZE = 32 };
 
 /* The certified meter of the connection, or a sub-meter at the device itself: kept apart by their keys
- * and by what they sign. */
-enum meter_kind { METER_CERTIFIED = 0, METER_SUB = 1 };
-enum { METER_KIND_COUNT = 2 };
+ * and by what they sign. `delivered` is no meter's register: the meter operator derives it from readings
+ * that stay where they are, for an alias in a market that settles by baseline (docs/spec/privacy.md). */
+enum meter_kind { METER_CERTIFIED = 0, METER_SUB = 1, METER_DELIVERED = 2 };
+enum { METER_KIND_COUNT = 3 };
 extern const char *const meter_kind_names[METER_KIND_COUNT];
 
 /* Net consumption of one device over one interval: import positive. */

@@ -12,6 +12,8 @@ struct proof {
     struct event_deal ended; /* the deal as it will end */
     struct market_create terms;
     struct device_record device;
+    /* The readings say what was delivered, derived by the meter operator: an alias, by baseline. */
+    bool derived;
     struct book_times times;
     struct dispute_record dispute; /* of an earlier proof; zero if there was none */
     /* Only fingerprints posted before `cutoff` count, if has_cutoff. */

@@ -9,7 +9,7 @@
 #include "base/fatal.h"
 #include "contracts/delivery.h"
 
-const char *const meter_kind_names[METER_KIND_COUNT] = {"certified", "sub"};
+const char *const meter_kind_names[METER_KIND_COUNT] = {"certified", "sub", "delivered"};
 
 static const struct codec_field meter_reading_fields[] = {
     {.name = "device", .type = CODEC_NAME, .offset = offsetof(struct meter_reading, device)},

@@ -42,6 +42,7 @@
  *   reliability  participant name                                reliability_record
  *   fingerprint  operator name | batch id | i64 interval start   batch_record that a correction has
  *                | u32 revision                                  superseded
+ *   alias        name (a device's, too)                          alias_record
  * Numbers that are spoken for: 30 auction, 31 grid capacity. */
 #ifndef FLEX_CONTRACTS_RECORDS_H
 #define FLEX_CONTRACTS_RECORDS_H
@@ -83,6 +84,7 @@ enum state_kind {
     STATE_DISPUTE = 33,
     STATE_RELIABILITY = 34,
     STATE_FINGERPRINT = 35,
+    STATE_ALIAS = 36,
     STATE_KIND_LIMIT = 64
 };
 
@@ -161,6 +163,17 @@ struct device_record {
     struct public_key submeter_key; /* zero if there is none */
     struct hash address_hash;
     uint8_t status;
+};
+
+/* That a device's name is an alias: nobody may delegate or transfer it, and what it is an alias of only
+ * the commitment says, to those who have its opening. */
+struct alias_record {
+    struct name issuer; /* the DSO; on the ledger the alias is its own */
+    struct name manager;
+    struct name market;
+    struct timestamp from;
+    struct timestamp until;
+    struct hash commitment;
 };
 
 struct enrolment_record {
@@ -408,6 +421,7 @@ extern const struct codec_record supply_record_codec;
 extern const struct codec_record receipt_reference_codec;
 extern const struct codec_record device_record_codec;
 extern const struct codec_record enrolment_record_codec;
+extern const struct codec_record alias_record_codec;
 extern const struct codec_record commitment_record_codec;
 extern const struct codec_record market_record_codec;
 extern const struct codec_record order_record_codec;

@@ -379,6 +379,7 @@ static const struct state_kind_info kinds[STATE_KIND_LIMIT] = {
                            &reliability_record_codec, &key_of_name_codec},
     [STATE_FINGERPRINT] = {STATE_FINGERPRINT, "fingerprint", "fingerprints", &batch_record_codec,
                            &key_of_fingerprint_codec},
+    [STATE_ALIAS] = {STATE_ALIAS, "alias", "aliases", &alias_record_codec, &key_of_name_codec},
 };
 
 const struct state_kind_info *state_kind_info(enum state_kind kind)

@@ -37,6 +37,8 @@ enum hash_domain {
     HASH_DOMAIN_KEY_PROOF,     /* proof of possession of a new key */
     HASH_DOMAIN_SNAPSHOT,      /* what all nodes' manifests of one snapshot agree on */
     HASH_DOMAIN_METER_REQUEST, /* what who asks for meter data signs */
+    HASH_DOMAIN_ALIAS,         /* what an alias's commitment hides */
+    HASH_DOMAIN_ALIAS_REQUEST, /* what a manager signs who asks for an alias */
     HASH_DOMAIN_COUNT
 };
 

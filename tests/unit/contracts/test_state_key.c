@@ -57,6 +57,7 @@ static const struct {
     {STATE_DISPUTE, "7"},
     {STATE_RELIABILITY, "agg"},
     {STATE_FINGERPRINT, "meters/west/1735689600000/0"},
+    {STATE_ALIAS, "a-0f3c"},
 };
 
 static void test_text_there_and_back(void **state)
