@@ -298,6 +298,7 @@ void ledger_block_begin(struct ledger *ledger, struct state_view *view,
     ledger->transactions = 0;
     ledger->work = 0;
     ledger->touched_count = 0;
+    memset(ledger->held_change, 0, sizeof ledger->held_change);
     MUST(read_params(view, &ledger->params) || view->fault);
 }
 
@@ -369,6 +370,8 @@ enum contract_error ledger_transaction_apply(struct ledger *ledger,
     error = CONTRACT_SUSPENDED;
     if (admission.participant.status == STATUS_ACTIVE) {
         uint32_t touched_before = ledger->touched_count;
+        int64_t held_before[POT_KIND_COUNT];
+        memcpy(held_before, ledger->held_change, sizeof held_before);
         view->ops->savepoint(view);
         error = run_actions(&call);
         if (error == CONTRACT_OK) {
@@ -376,6 +379,7 @@ enum contract_error ledger_transaction_apply(struct ledger *ledger,
         } else {
             view->ops->rollback(view);
             ledger_untouch_books(ledger, touched_before);
+            memcpy(ledger->held_change, held_before, sizeof held_before);
             byte_writer_init(&ledger->events, ledger->transaction_events,
                              sizeof ledger->transaction_events);
         }
@@ -402,6 +406,7 @@ void ledger_block_end(struct ledger *ledger, struct receipt *receipt)
             if (modules[m]->block_end != NULL)
                 modules[m]->block_end(&call);
         ledger_split_fees(&call);
+        ledger_write_held(&call);
     }
     MUST(!ledger->events.failed);
     memset(&receipt->tx_id, 0, sizeof receipt->tx_id);

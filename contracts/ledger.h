@@ -63,8 +63,9 @@ bool ledger_block_is_full(const struct ledger *ledger);
 /* Clears the books that the block touched, ends what is due, splits fees, writes the daily digest.
  * *receipt is the block end's (tx_id zero), events valid until the next block. */
 void ledger_block_end(struct ledger *ledger, struct receipt *receipt);
-/* After block_end: the sum of all pots moved exactly as minted less burned did. Computed from the
- * view's changes alone, not by the code that moved the money. */
+/* After block_end: the pots of each kind changed exactly as the supply record says, and what it says is
+ * held is what was minted less what was burned. Computed from the view's changes alone, not by the code
+ * that moved the money. */
 bool ledger_conserves_value(struct state_view *view);
 
 /* Look-ups for wallets, API and mempool. False if absent. */

@@ -4,7 +4,8 @@
  * 1. The fee pool is split at most once per block, into equal whole parts; what can't be divided
  *    stays in the pool for the next time. (MFX IV: who keeps the platform is paid for it.)
  * 2. The clock record is written last: until then it holds the time of the block before.
- * 3. ledger_conserves_value looks at the view's changes and at nothing that moved the money.
+ * 3. ledger_conserves_value looks at the view's changes and at nothing that moved the money. What
+ *    the supply record says is held is kept by whoever moves money, and checked here against the pots.
  *
  * Deliberately absent: clearing and settlement, which are the modules' hooks. */
 #include <string.h>
@@ -50,7 +51,8 @@ bool ledger_genesis(struct state_view *view, const struct genesis *genesis)
     key = state_key_single(STATE_CLOCK);
     ledger_write(view, &key, &clock_record_codec, &clock);
 
-    struct supply_record supply = {.minted = money_of(0), .burned = money_of(0)};
+    struct supply_record supply;
+    memset(&supply, 0, sizeof supply);
     key = state_key_single(STATE_SUPPLY);
     ledger_write(view, &key, &supply_record_codec, &supply);
     return !view->fault;
@@ -171,30 +173,73 @@ void ledger_split_fees(const struct contract_call *call)
     contract_write(call, &key, &clock_record_codec, &clock);
 }
 
+/* --- proof of reserves ----------------------------------------------------------------------- */
+
+void ledger_pot_changed(const struct contract_call *call, uint8_t kind, struct money before,
+                        struct money after)
+{
+    int64_t difference;
+    MUST(kind < POT_KIND_COUNT);
+    int64_t *change = &call->ledger->held_change[kind];
+    MUST(checked_sub_i64(&difference, money_ueur(after), money_ueur(before)));
+    /* No kind holds more than was ever minted, so none changes by more than that. */
+    MUST(checked_add_i64(change, *change, difference));
+}
+
+void ledger_write_held(const struct contract_call *call)
+{
+    struct state_key key = state_key_single(STATE_SUPPLY);
+    struct supply_record supply;
+    bool changed = false;
+    for (int kind = 0; kind < POT_KIND_COUNT; kind++)
+        changed = changed || call->ledger->held_change[kind] != 0;
+    if (!changed)
+        return;
+    if (!contract_read(call, &key, &supply_record_codec, &supply)) {
+        MUST(call->view->fault);
+        return;
+    }
+    for (int kind = 0; kind < POT_KIND_COUNT; kind++) {
+        struct money change = money_of(call->ledger->held_change[kind]);
+        MUST(money_add(&supply.held[kind], supply.held[kind], change));
+    }
+    contract_write(call, &key, &supply_record_codec, &supply);
+}
+
 /* --- conservation --------------------------------------------------------------------------- */
 
+/* What the pots' own bytes say that the supply record must say, and then what it says is taken off. */
 struct conservation {
-    int128 moved;
+    int128 moved[POT_KIND_COUNT]; /* of what the pots of a kind hold */
+    int128 issued;                /* minted less burned; then less what is held */
     bool sound;
 };
 
 /* Reads the stored bytes themselves: a fault in the tables must not hide itself. */
+static int64_t pot_amount(struct conservation *sum, struct bytes_view value)
+{
+    struct byte_reader reader;
+    byte_reader_init(&reader, value.data, value.size);
+    int64_t amount = byte_read_i64(&reader);
+    sum->sound = sum->sound && byte_reader_done(&reader);
+    return amount;
+}
+
 static void visit_pot(void *context, struct bytes_view key, struct bytes_view before,
                       struct bytes_view after)
 {
     struct conservation *sum = context;
-    struct byte_reader reader;
-    (void)key;
-    if (before.data != NULL) {
-        byte_reader_init(&reader, before.data, before.size);
-        sum->moved -= byte_read_i64(&reader);
-        sum->sound = sum->sound && byte_reader_done(&reader);
+    const uint8_t kind = key.size > 1 ? key.data[1] : POT_KIND_COUNT;
+    if (kind >= POT_KIND_COUNT) {
+        sum->sound = false;
+        return;
     }
+    if (before.data != NULL)
+        sum->moved[kind] -= pot_amount(sum, before);
     if (after.data != NULL) {
-        byte_reader_init(&reader, after.data, after.size);
-        int64_t amount = byte_read_i64(&reader);
-        sum->moved += amount;
-        sum->sound = sum->sound && byte_reader_done(&reader) && amount >= 0;
+        int64_t amount = pot_amount(sum, after);
+        sum->moved[kind] += amount;
+        sum->sound = sum->sound && amount >= 0;
     }
 }
 
@@ -206,15 +251,22 @@ static void visit_supply(void *context, struct bytes_view key, struct bytes_view
     (void)key;
     if (before.data != NULL) {
         byte_reader_init(&reader, before.data, before.size);
-        sum->moved += byte_read_i64(&reader);
-        sum->moved -= byte_read_i64(&reader);
+        (void)byte_read_i64(&reader);
+        (void)byte_read_i64(&reader);
+        for (int kind = 0; kind < POT_KIND_COUNT; kind++)
+            sum->moved[kind] += byte_read_i64(&reader);
         sum->sound = sum->sound && byte_reader_done(&reader);
     }
     byte_reader_init(&reader, after.data, after.data == NULL ? 0 : after.size);
     int64_t minted = byte_read_i64(&reader);
     int64_t burned = byte_read_i64(&reader);
-    sum->moved -= minted;
-    sum->moved += burned;
+    sum->issued = (int128)minted - burned;
+    for (int kind = 0; kind < POT_KIND_COUNT; kind++) {
+        int64_t held = byte_read_i64(&reader);
+        sum->moved[kind] -= held;
+        sum->issued -= held;
+        sum->sound = sum->sound && held >= 0;
+    }
     sum->sound = sum->sound && byte_reader_done(&reader) && burned >= 0 && minted >= burned;
 }
 
@@ -222,8 +274,11 @@ bool ledger_conserves_value(struct state_view *view)
 {
     static const uint8_t pots[] = {STATE_POT};
     static const uint8_t supply[] = {STATE_SUPPLY};
-    struct conservation sum = {.moved = 0, .sound = true};
+    struct conservation sum = {.sound = true};
     view->ops->changes(view, bytes_view_of(pots, sizeof pots), &sum, visit_pot);
     view->ops->changes(view, bytes_view_of(supply, sizeof supply), &sum, visit_supply);
-    return sum.sound && sum.moved == 0 && !view->fault;
+    bool good = sum.sound && sum.issued == 0;
+    for (int kind = 0; kind < POT_KIND_COUNT; kind++)
+        good = good && sum.moved[kind] == 0;
+    return good && !view->fault;
 }

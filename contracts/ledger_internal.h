@@ -12,6 +12,8 @@ struct ledger {
     uint64_t transactions;       /* of this block */
     uint64_t work;               /* units so far, of the transactions or of the block's end */
     struct book_scratch *book_scratch;
+    /* By how much the pots of each kind changed in this block, micro-euro. */
+    int64_t held_change[POT_KIND_COUNT];
     /* Writes into one of the two buffers below: the running transaction's, or the block end's. */
     struct byte_writer events;
     /* Books in the order in which they were first touched; `touched_order` sorts them by key. */
@@ -30,6 +32,8 @@ void ledger_write(struct state_view *view, const struct state_key *key,
 /* Forgets the books touched since there were `count` of them. */
 void ledger_untouch_books(struct ledger *ledger, uint32_t count);
 void ledger_count_transactions(const struct contract_call *call, uint64_t transactions);
+/* Writes this block's changes of what the pots hold into the supply record. */
+void ledger_write_held(const struct contract_call *call);
 /* Splits the fee pool at the end of a fee period, and writes the clock record. */
 void ledger_split_fees(const struct contract_call *call);
 

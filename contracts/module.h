@@ -91,6 +91,10 @@ MUST_USE enum contract_error token_move_quiet(const struct contract_call *call, 
                                               struct pot_id to, struct money amount);
 struct money token_amount(const struct contract_call *call, struct pot_id pot);
 
+/* ledger_block.c: counts a change of a pot for the totals in the supply record. token.c's alone. */
+void ledger_pot_changed(const struct contract_call *call, uint8_t kind, struct money before,
+                        struct money after);
+
 /* membership.c: UNKNOWN_PARTICIPANT or SUSPENDED, else fills *out. */
 enum contract_error membership_require_active(const struct contract_call *call,
                                               const struct name *id,

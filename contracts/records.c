@@ -112,7 +112,31 @@ const struct codec_record pot_record_codec = {
 static const struct codec_field supply_record_codec_fields[] = {
     {.name = "minted_ueur", .offset = offsetof(struct supply_record, minted), .type = CODEC_I64},
     {.name = "burned_ueur", .offset = offsetof(struct supply_record, burned), .type = CODEC_I64},
+    {.name = "held_balance_ueur",
+     .offset = offsetof(struct supply_record, held[POT_BALANCE]),
+     .type = CODEC_I64},
+    {.name = "held_order_escrow_ueur",
+     .offset = offsetof(struct supply_record, held[POT_ORDER_ESCROW]),
+     .type = CODEC_I64},
+    {.name = "held_deal_escrow_ueur",
+     .offset = offsetof(struct supply_record, held[POT_DEAL_ESCROW]),
+     .type = CODEC_I64},
+    {.name = "held_fees_ueur",
+     .offset = offsetof(struct supply_record, held[POT_FEES]),
+     .type = CODEC_I64},
+    {.name = "held_deal_deposit_ueur",
+     .offset = offsetof(struct supply_record, held[POT_DEAL_DEPOSIT]),
+     .type = CODEC_I64},
+    {.name = "held_market_reserve_ueur",
+     .offset = offsetof(struct supply_record, held[POT_MARKET_RESERVE]),
+     .type = CODEC_I64},
+    {.name = "held_dispute_bond_ueur",
+     .offset = offsetof(struct supply_record, held[POT_DISPUTE_BOND]),
+     .type = CODEC_I64},
 };
+_Static_assert(sizeof supply_record_codec_fields / sizeof supply_record_codec_fields[0] ==
+                   2 + POT_KIND_COUNT,
+               "every kind of pot has its total");
 const struct codec_record supply_record_codec = {
     .name = "supply",
     .struct_size = sizeof(struct supply_record),

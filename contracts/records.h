@@ -132,9 +132,12 @@ struct pot_record {
     struct money amount; /* never negative; an empty pot has no record, but a participant's has */
 };
 
+/* The proof of reserves: what all pots of each kind hold together, beside what was issued. The sum of
+ * `held` is minted less burned, at the end of every block (docs/spec/state.md). */
 struct supply_record {
     struct money minted;
     struct money burned;
+    struct money held[POT_KIND_COUNT]; /* by enum pot_kind, as of the last block's end */
 };
 
 /* Mints and burns share the references: one fiat receipt moves money once. */

@@ -4,6 +4,7 @@
  *    over all pots changes by mints and burns alone, together with the supply record.
  * 2. No pot is ever below zero. A participant's pot stays when it is empty; any other goes away.
  * 3. A receipt reference is used once, for one mint or one burn.
+ * 4. Every change of a pot is counted under its kind, for the totals in the supply record.
  *
  * Deliberately absent: who may be paid from an escrow and when; the market's modules know. */
 #include <string.h>
@@ -69,9 +70,10 @@ static struct money read_pot(const struct contract_call *call, const struct stat
 }
 
 static void write_pot(const struct contract_call *call, const struct pot_id *pot,
-                      const struct state_key *key, struct money amount)
+                      const struct state_key *key, struct money before, struct money amount)
 {
     MUST(money_compare(amount, money_of(0)) >= 0);
+    ledger_pot_changed(call, pot->kind, before, amount);
     if (pot->kind != POT_BALANCE && money_compare(amount, money_of(0)) == 0) {
         contract_remove(call, key);
         return;
@@ -94,6 +96,7 @@ enum contract_error token_move_quiet(const struct contract_call *call, struct po
     struct state_key from_key = pot_key(&from);
     struct state_key to_key = pot_key(&to);
     struct money has = read_pot(call, &from_key);
+    struct money had;
     struct money left;
     struct money grown;
     if (money_compare(has, amount) < 0)
@@ -102,10 +105,11 @@ enum contract_error token_move_quiet(const struct contract_call *call, struct po
     /* Into itself: the money is there, and stays. */
     if (from_key.size == to_key.size && memcmp(from_key.bytes, to_key.bytes, to_key.size) == 0)
         return CONTRACT_OK;
-    if (!money_add(&grown, read_pot(call, &to_key), amount))
+    had = read_pot(call, &to_key);
+    if (!money_add(&grown, had, amount))
         return CONTRACT_OVERFLOW;
-    write_pot(call, &from, &from_key, left);
-    write_pot(call, &to, &to_key, grown);
+    write_pot(call, &from, &from_key, has, left);
+    write_pot(call, &to, &to_key, had, grown);
     return CONTRACT_OK;
 }
 
@@ -175,9 +179,10 @@ static enum contract_error token_mint_apply(struct contract_call *call, const vo
     contract_write(call, &supply_key, &supply_record_codec, &supply);
     struct pot_id pot = pot_balance(&mint->to);
     struct state_key key = pot_key(&pot);
+    struct money had = read_pot(call, &key);
     /* No balance is above all that was ever minted. */
-    MUST(money_add(&grown, read_pot(call, &key), mint->amount));
-    write_pot(call, &pot, &key, grown);
+    MUST(money_add(&grown, had, mint->amount));
+    write_pot(call, &pot, &key, had, grown);
     moved(call, outside(), pot, mint->amount);
     return CONTRACT_OK;
 }
@@ -207,7 +212,7 @@ static enum contract_error token_burn_apply(struct contract_call *call, const vo
     MUST(money_add(&supply.burned, supply.burned, burn->amount));
     contract_write(call, &supply_key, &supply_record_codec, &supply);
     MUST(money_sub(&left, has, burn->amount));
-    write_pot(call, &pot, &key, left);
+    write_pot(call, &pot, &key, has, left);
     moved(call, pot, outside(), burn->amount);
     return CONTRACT_OK;
 }

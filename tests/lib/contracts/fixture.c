@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/fatal.h"
+#include "contracts/ledger_internal.h"
 
 struct name fixture_name(const char *text)
 {
@@ -156,7 +157,22 @@ void fixture_end_block(struct fixture *fixture)
     struct state_key key = state_key_single(STATE_SUPPLY);
     struct supply_record supply;
     MUST(ledger_read(fixture->view, &key, &supply_record_codec, &supply));
-    MUST(fixture_pots(fixture) == (int128)money_ueur(supply.minted) - money_ueur(supply.burned));
+    int128 held = 0;
+    for (int kind = 0; kind < POT_KIND_COUNT; kind++) {
+        held += money_ueur(supply.held[kind]);
+        MUST(fixture_pots_of(fixture, (uint8_t)kind) == money_ueur(supply.held[kind]));
+    }
+    MUST(held == (int128)money_ueur(supply.minted) - money_ueur(supply.burned));
+    MUST(held == fixture_pots(fixture));
+}
+
+void fixture_leave_block(struct fixture *fixture)
+{
+    const struct contract_call call = {
+        .ledger = fixture->ledger, .view = fixture->view, .context = &fixture->context};
+    MUST(fixture->block_open);
+    ledger_write_held(&call);
+    fixture->block_open = false;
 }
 
 void fixture_next_block(struct fixture *fixture, int64_t ms)
@@ -292,19 +308,31 @@ int64_t fixture_balance(struct fixture *fixture, const char *id)
     return money_ueur(ledger_balance(fixture->view, &name));
 }
 
-int128 fixture_pots(struct fixture *fixture)
+/* All pots whose key begins so. */
+static int128 pots_under(struct fixture *fixture, struct bytes_view prefix)
 {
-    static const uint8_t prefix[] = {STATE_POT};
     uint8_t key[LIMIT_STATE_KEY_BYTES];
     size_t key_size = 0;
     struct bytes_view value;
     int128 sum = 0;
-    while (fixture->view->ops->next(fixture->view, bytes_view_of(prefix, sizeof prefix),
-                                    bytes_view_of(key, key_size), key, &key_size, &value)) {
+    while (fixture->view->ops->next(fixture->view, prefix, bytes_view_of(key, key_size), key,
+                                    &key_size, &value)) {
         struct pot_record pot;
         MUST(codec_decode_all(&pot_record_codec, &pot, value));
         MUST(money_ueur(pot.amount) >= 0);
         sum += money_ueur(pot.amount);
     }
     return sum;
+}
+
+int128 fixture_pots(struct fixture *fixture)
+{
+    static const uint8_t prefix[] = {STATE_POT};
+    return pots_under(fixture, bytes_view_of(prefix, sizeof prefix));
+}
+
+int128 fixture_pots_of(struct fixture *fixture, uint8_t kind)
+{
+    const uint8_t prefix[] = {STATE_POT, kind};
+    return pots_under(fixture, bytes_view_of(prefix, sizeof prefix));
 }

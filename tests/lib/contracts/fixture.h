@@ -53,6 +53,8 @@ struct public_key fixture_key(const char *text);
 void fixture_next_block(struct fixture *fixture, int64_t ms);
 /* The two halves of it. */
 void fixture_end_block(struct fixture *fixture);
+/* The open block is over without what the modules do at its end, so that a test can do some of it. */
+void fixture_leave_block(struct fixture *fixture);
 void fixture_begin_block(struct fixture *fixture, int64_t ms);
 
 /* What the drafts below are made from: next nonce, an hour to live, a fee limit of 1 euro. */
@@ -79,5 +81,7 @@ void fixture_device(struct fixture *fixture, const char *id, const char *owner, 
 int64_t fixture_balance(struct fixture *fixture, const char *id);
 /* Sum over every pot of the state. */
 int128 fixture_pots(struct fixture *fixture);
+/* Sum over the pots of one kind. */
+int128 fixture_pots_of(struct fixture *fixture, uint8_t kind);
 
 #endif

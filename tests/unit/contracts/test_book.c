@@ -341,7 +341,7 @@ static void test_a_book_put_off_keeps_its_batch(void **state)
     assert_int_equal(late.since, since);
 
     /* The next block, with an offer of its own in the same book. */
-    fixture.block_open = false;
+    fixture_leave_block(&fixture);
     fixture_begin_block(&fixture, FIXTURE_BLOCK_MS);
     offer("carol", 4, 120, 200000);
     end_block();
@@ -368,7 +368,7 @@ static void test_a_book_is_put_off_for_work(void **state)
     book_call_touched(&call);
     assert_int_equal(deals(), 0);
     assert_true(contract_exists(&call, &key));
-    fixture.block_open = false;
+    fixture_leave_block(&fixture);
     fixture_begin_block(&fixture, FIXTURE_BLOCK_MS);
     end_block();
     assert_false(contract_exists(&call, &key));
@@ -384,7 +384,7 @@ static void test_no_call_after_gate_closure(void **state)
     struct book_late_record late = {.since = fixture.context.height};
     fixture_next_block(&fixture, FIXTURE_BLOCK_MS);
     offer("alice", 4, 100, 200000);
-    fixture.block_open = false;
+    fixture_leave_block(&fixture);
     ledger_write(fixture.view, &key, &book_late_record_codec, &late);
     fixture_begin_block(&fixture, 2 * (int64_t)MS_PER_HOUR);
     end_block();

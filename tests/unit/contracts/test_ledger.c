@@ -415,6 +415,15 @@ static void put_amount(const struct state_key *key, int64_t amount)
                            bytes_view_of(bytes, sizeof bytes));
 }
 
+/* What the supply record says, with `kind` changed by `amount` from what it is. */
+static void put_held(const struct supply_record *supply, enum pot_kind kind, int64_t amount)
+{
+    struct state_key key = state_key_single(STATE_SUPPLY);
+    struct supply_record changed = *supply;
+    changed.held[kind] = money_of(money_ueur(changed.held[kind]) + amount);
+    ledger_write(fixture.view, &key, &supply_record_codec, &changed);
+}
+
 static void test_conservation_check_can_fail(void **state)
 {
     (void)state;
@@ -425,6 +434,9 @@ static void test_conservation_check_can_fail(void **state)
     struct state_key of_alice = state_key_pot(POT_BALANCE, &alice, 0);
     struct state_key of_bob = state_key_pot(POT_BALANCE, &bob, 0);
     struct state_key escrow = state_key_pot(POT_ORDER_ESCROW, NULL, 12);
+    struct state_key supply_key = state_key_single(STATE_SUPPLY);
+    struct supply_record supply;
+    assert_true(ledger_read(fixture.view, &supply_key, &supply_record_codec, &supply));
     put_amount(&of_alice, 1000001);
     assert_false(ledger_conserves_value(fixture.view));
     put_amount(&of_alice, 999990);
@@ -432,24 +444,58 @@ static void test_conservation_check_can_fail(void **state)
     put_amount(&of_bob, 10);
     assert_true(ledger_conserves_value(fixture.view));
     /* The sum is right, but a pot is below zero. */
+    put_amount(&of_alice, 1000010);
     put_amount(&of_bob, -10);
-    put_amount(&escrow, 20);
     assert_false(ledger_conserves_value(fixture.view));
+    put_amount(&of_alice, 999990);
     put_amount(&of_bob, 0);
+    /* Into an escrow, which the totals by kind must say too. */
     put_amount(&escrow, 10);
+    assert_false(ledger_conserves_value(fixture.view));
+    struct supply_record moved = supply;
+    moved.held[POT_BALANCE] = money_of(money_ueur(supply.held[POT_BALANCE]) - 10);
+    put_held(&moved, POT_ORDER_ESCROW, 10);
     assert_true(ledger_conserves_value(fixture.view));
     fixture.view->ops->remove(fixture.view, bytes_view_of(escrow.bytes, escrow.size));
     assert_false(ledger_conserves_value(fixture.view));
     put_amount(&of_alice, 1000000);
-    assert_true(ledger_conserves_value(fixture.view));
-    /* Money that the supply says exists, and no pot holds. */
-    struct state_key supply_key = state_key_single(STATE_SUPPLY);
-    struct supply_record supply;
-    assert_true(ledger_read(fixture.view, &supply_key, &supply_record_codec, &supply));
-    struct supply_record more = {.minted = money_of(money_ueur(supply.minted) + 1)};
-    ledger_write(fixture.view, &supply_key, &supply_record_codec, &more);
     assert_false(ledger_conserves_value(fixture.view));
     ledger_write(fixture.view, &supply_key, &supply_record_codec, &supply);
+    assert_true(ledger_conserves_value(fixture.view));
+}
+
+/* The mutants of the proof of reserves: a total that says a micro-euro more or less than its pots, with
+ * and without another that makes up for it, and with the issue changed to fit. */
+static void test_tampered_totals_are_caught(void **state)
+{
+    (void)state;
+    struct state_key key = state_key_single(STATE_SUPPLY);
+    struct supply_record supply;
+    fixture_next_block(&fixture, 1);
+    assert_true(ledger_read(fixture.view, &key, &supply_record_codec, &supply));
+    for (int kind = 0; kind < POT_KIND_COUNT; kind++) {
+        for (int64_t amount = -1; amount <= 1; amount += 2) {
+            struct supply_record other = supply;
+            put_held(&supply, (enum pot_kind)kind, amount);
+            assert_false(ledger_conserves_value(fixture.view));
+            /* The sum fits, its parts don't. */
+            int next = (kind + 1) % POT_KIND_COUNT;
+            other.held[next] = money_of(money_ueur(other.held[next]) - amount);
+            put_held(&other, (enum pot_kind)kind, amount);
+            assert_false(ledger_conserves_value(fixture.view));
+            /* So much more issued as it claims to hold. */
+            other = supply;
+            other.minted = money_of(money_ueur(other.minted) + amount);
+            put_held(&other, (enum pot_kind)kind, amount);
+            assert_false(ledger_conserves_value(fixture.view));
+        }
+    }
+    /* Money that the supply says exists, and no pot holds. */
+    struct supply_record more = supply;
+    more.minted = money_of(money_ueur(supply.minted) + 1);
+    ledger_write(fixture.view, &key, &supply_record_codec, &more);
+    assert_false(ledger_conserves_value(fixture.view));
+    ledger_write(fixture.view, &key, &supply_record_codec, &supply);
     assert_true(ledger_conserves_value(fixture.view));
 }
 
@@ -539,6 +585,7 @@ int main(void)
                                         tear_down),
         cmocka_unit_test(test_remainder_stays_in_the_pool),
         cmocka_unit_test_setup_teardown(test_conservation_check_can_fail, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_tampered_totals_are_caught, set_up, tear_down),
         cmocka_unit_test(test_a_fault_at_every_call_is_seen_and_survived),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
