@@ -40,6 +40,7 @@ static const char domain_tags[HASH_DOMAIN_COUNT][TAG_SIZE] = {
     [HASH_DOMAIN_METER_REQUEST] = "flex/meter-req/1",
     [HASH_DOMAIN_ALIAS] = "flex/alias/1",
     [HASH_DOMAIN_ALIAS_REQUEST] = "flex/alias-req/1",
+    [HASH_DOMAIN_COUPLED] = "flex/coupled/1",
 };
 
 _Static_assert(sizeof(crypto_generichash_blake2b_state) <= sizeof(struct hash_state),

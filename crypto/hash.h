@@ -39,6 +39,7 @@ enum hash_domain {
     HASH_DOMAIN_METER_REQUEST, /* what who asks for meter data signs */
     HASH_DOMAIN_ALIAS,         /* what an alias's commitment hides */
     HASH_DOMAIN_ALIAS_REQUEST, /* what a manager signs who asks for an alias */
+    HASH_DOMAIN_COUPLED,       /* salt, then a solution of a coupled auction */
     HASH_DOMAIN_COUNT
 };
 

@@ -14,7 +14,8 @@ import sys
 DOMAINS = ["block-id", "tx-id", "tx-leaf", "witness", "receipt", "log-leaf", "merkle", "st-key",
            "st-value", "st-leaf", "st-node", "genesis", "val-set", "vote", "tx-sign", "handshake",
            "reading", "read-sign", "schedule", "ord-tie", "key-proof", "snapshot", "meter-req",
-           "alias", "alias-req"]
+           "alias", "alias-req",
+           "coupled"]
 
 
 def tagged(domain, *parts):
