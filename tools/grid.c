@@ -261,6 +261,18 @@ static const struct cli_command grid_commands[] = {
      .option_count = sizeof(grid_options) / sizeof(grid_options[0]),
      .arguments_size = sizeof(struct grid_arguments),
      .run = run_need},
+    {.verb = "rows",
+     .summary = "derive a radial feeder's limits as rows of a coupled market's network",
+     .teach =
+         "Solves the AC power flow for the expected loads and linearises it there: voltages within "
+         "the\nband, flows within the ratings, as integer coefficients of each node's net "
+         "injection.\n"
+         "  flex grid rows --branches examples/grid/cigre-lv/branches.csv \\\n"
+         "      --nodes examples/grid/cigre-lv/nodes.csv --slack r0 --mtu 15m",
+     .options = grid_rows_options,
+     .option_count = GRID_ROWS_OPTIONS,
+     .arguments_size = GRID_ROWS_ARGUMENTS_SIZE,
+     .run = grid_rows_run},
 };
 
 const struct cli_noun grid_noun = {.noun = "grid",
