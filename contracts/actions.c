@@ -200,6 +200,20 @@ static const struct codec_record device_enrol_record = {
     .field_count = sizeof device_enrol_record_fields / sizeof device_enrol_record_fields[0],
 };
 
+static const struct codec_field device_sheet_record_fields[] = {
+    {.name = "device", .offset = offsetof(struct device_sheet, device), .type = CODEC_NAME},
+    {.name = "address_hash",
+     .offset = offsetof(struct device_sheet, address_hash),
+     .type = CODEC_FIXED,
+     .limit = HASH_SIZE},
+};
+static const struct codec_record device_sheet_record = {
+    .name = "device_sheet",
+    .struct_size = sizeof(struct device_sheet),
+    .fields = device_sheet_record_fields,
+    .field_count = sizeof device_sheet_record_fields / sizeof device_sheet_record_fields[0],
+};
+
 static const struct codec_field token_mint_record_fields[] = {
     {.name = "to", .offset = offsetof(struct token_mint, to), .type = CODEC_NAME},
     {.name = "amount_ueur", .offset = offsetof(struct token_mint, amount), .type = CODEC_I64},
@@ -548,6 +562,7 @@ static const struct codec_record *const codecs[ACTION_TYPE_LIMIT] = {
     [ACTION_DEVICE_STATUS] = &device_status_record,
     [ACTION_DEVICE_ENROL] = &device_enrol_record,
     [ACTION_ALIAS_ISSUE] = &alias_issue_record,
+    [ACTION_DEVICE_SHEET] = &device_sheet_record,
     [ACTION_TOKEN_MINT] = &token_mint_record,
     [ACTION_TOKEN_BURN] = &token_burn_record,
     [ACTION_TOKEN_TRANSFER] = &token_transfer_record,
@@ -561,6 +576,9 @@ static const struct codec_record *const codecs[ACTION_TYPE_LIMIT] = {
     [ACTION_DELIVERY_PROVE] = &delivery_prove_record,
     [ACTION_DEAL_DISPUTE] = &deal_dispute_record,
     [ACTION_RESERVATION_CALL] = &reservation_call_record,
+    [ACTION_FORECAST_PUBLISH] = &forecast_publish_codec,
+    [ACTION_DISPATCH_SEND] = &dispatch_send_codec,
+    [ACTION_DISPATCH_ACK] = &dispatch_ack_codec,
     [ACTION_GOVERNANCE_PROPOSE] = &governance_propose_record,
     [ACTION_GOVERNANCE_VOTE] = &governance_vote_record,
     [ACTION_GOVERNANCE_EVIDENCE] = &governance_evidence_record,

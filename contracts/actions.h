@@ -6,6 +6,7 @@
 #include "base/codec.h"
 #include "base/name.h"
 #include "base/units.h"
+#include "contracts/dispatch.h"
 #include "contracts/terms.h"
 #include "crypto/sign.h"
 #include "crypto/vote_message.h"
@@ -22,6 +23,7 @@ enum action_type {
     ACTION_DEVICE_STATUS = 15,
     ACTION_DEVICE_ENROL = 16,
     ACTION_ALIAS_ISSUE = 17,
+    ACTION_DEVICE_SHEET = 18,
     ACTION_TOKEN_MINT = 20,
     ACTION_TOKEN_BURN = 21,
     ACTION_TOKEN_TRANSFER = 22,
@@ -35,6 +37,9 @@ enum action_type {
     ACTION_DELIVERY_PROVE = 51,
     ACTION_DEAL_DISPUTE = 52,
     ACTION_RESERVATION_CALL = 53,
+    ACTION_FORECAST_PUBLISH = 56,
+    ACTION_DISPATCH_SEND = 57,
+    ACTION_DISPATCH_ACK = 58,
     ACTION_GOVERNANCE_PROPOSE = 60,
     ACTION_GOVERNANCE_VOTE = 61,
     ACTION_GOVERNANCE_EVIDENCE = 62,
@@ -158,6 +163,11 @@ struct alias_issue {
 };
 extern const struct codec_record alias_issue_record;
 
+/* By the owner: another data sheet, whose personal fields are hashed (docs/spec/plans.md 3). */
+struct device_sheet {
+    struct name device;
+    struct hash address_hash;
+};
 /* By a treasurer; the reference names the fiat receipt and is used once. */
 struct token_mint {
     struct name to;
@@ -319,6 +329,7 @@ union action_record {
     struct device_status device_status;
     struct device_enrol device_enrol;
     struct alias_issue alias_issue;
+    struct device_sheet device_sheet;
     struct token_mint token_mint;
     struct token_burn token_burn;
     struct token_transfer token_transfer;
@@ -332,6 +343,9 @@ union action_record {
     struct delivery_prove delivery_prove;
     struct deal_dispute deal_dispute;
     struct reservation_call_place reservation_call_place;
+    struct forecast_publish forecast_publish;
+    struct dispatch_send dispatch_send;
+    struct dispatch_ack dispatch_ack;
     struct governance_propose governance_propose;
     struct governance_vote governance_vote;
     struct governance_evidence governance_evidence;

@@ -69,6 +69,35 @@ static bool may_use(const struct contract_call *call, const struct device_record
            timestamp_compare(until, device->managed_until) <= 0;
 }
 
+/* Without a manager over all of that time, the owner. */
+static bool runs(const struct contract_call *call, const struct device_record *device,
+                 struct timestamp from, struct timestamp until)
+{
+    bool managed = !name_is_empty(&device->manager) &&
+                   timestamp_compare(device->managed_from, from) <= 0 &&
+                   timestamp_compare(until, device->managed_until) <= 0;
+    return name_compare(managed ? &device->manager : &device->owner, &call->sender) == 0;
+}
+
+enum contract_error assets_may_use_device(const struct contract_call *call,
+                                          const struct name *device, struct timestamp from,
+                                          struct timestamp until)
+{
+    struct device_record record;
+    if (!read_device(call, device, &record))
+        return CONTRACT_UNKNOWN_DEVICE;
+    return may_use(call, &record, from, until) ? CONTRACT_OK : CONTRACT_NOT_YOURS_TO_OFFER;
+}
+
+enum contract_error assets_runs_device(const struct contract_call *call, const struct name *device,
+                                       struct timestamp from, struct timestamp until)
+{
+    struct device_record record;
+    if (!read_device(call, device, &record))
+        return CONTRACT_UNKNOWN_DEVICE;
+    return runs(call, &record, from, until) ? CONTRACT_OK : CONTRACT_NOT_YOURS_TO_OFFER;
+}
+
 /* --- registration --------------------------------------------------------------------------- */
 
 static bool is_positive(struct power power)
@@ -266,6 +295,23 @@ static enum contract_error enrol_apply(struct contract_call *call, const void *r
     return CONTRACT_OK;
 }
 
+static enum contract_error sheet_apply(struct contract_call *call, const void *record)
+{
+    const struct device_sheet *action = record;
+    struct device_record device;
+    if (!read_device(call, &action->device, &device))
+        return CONTRACT_UNKNOWN_DEVICE;
+    if (name_compare(&device.owner, &call->sender) != 0)
+        return CONTRACT_NOT_OWNER;
+    if (hash_is_zero(&action->address_hash))
+        return CONTRACT_BAD_PARAMETER;
+    if (device.status == STATUS_RETIRED)
+        return CONTRACT_SUSPENDED;
+    device.address_hash = action->address_hash;
+    write_device(call, &action->device, &device);
+    return CONTRACT_OK;
+}
+
 enum contract_error assets_right_to_offer(const struct contract_call *call,
                                           const struct name *device, const struct name *market,
                                           const struct name *zone, struct timestamp from,
@@ -422,6 +468,7 @@ static const struct contract_method_entry methods[] = {
     {ACTION_DEVICE_TRANSFER_ACCEPT, transfer_accept_apply},
     {ACTION_DEVICE_STATUS, status_apply},
     {ACTION_DEVICE_ENROL, enrol_apply},
+    {ACTION_DEVICE_SHEET, sheet_apply},
 };
 
 const struct contract_module assets_module = {

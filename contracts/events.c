@@ -280,6 +280,8 @@ static const struct codec_record *const codecs[EVENT_TYPE_LIMIT] = {
     [EVENT_DEAL_PROVEN] = &event_deal_proven_codec,
     [EVENT_DEAL_DISPUTED] = &event_dispute_codec,
     [EVENT_CALLED] = &event_called_codec,
+    [EVENT_FORECAST] = &event_forecast_codec,
+    [EVENT_DISPATCH] = &event_dispatch_codec,
 };
 
 const struct codec_record *event_codec(uint8_t type)

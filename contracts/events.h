@@ -22,6 +22,8 @@ enum event_type {
     EVENT_DEAL_PROVEN = 12,    /* event_deal: it ends so unless somebody disputes it */
     EVENT_DEAL_DISPUTED = 13,  /* event_dispute: opened, or decided */
     EVENT_CALLED = 14,         /* event_called: a reservation was called */
+    EVENT_FORECAST = 20,       /* event_forecast: a version of a series was published */
+    EVENT_DISPATCH = 21,       /* event_dispatch: an instruction was sent, or answered */
     EVENT_TYPE_LIMIT = 32
 };
 

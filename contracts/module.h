@@ -46,6 +46,8 @@ extern const struct contract_module digest_module;
 /* Nothing at the end of a block; its place in the order does not matter. */
 extern const struct contract_module governance_module;
 extern const struct contract_module alias_module;
+extern const struct contract_module forecast_module;
+extern const struct contract_module dispatch_module;
 
 /* --- state ------------------------------------------------------------------------------- */
 
@@ -114,6 +116,15 @@ enum contract_error assets_right_to_offer(const struct contract_call *call,
 /* Commitments are exact for market time units of 15, 30 and 60 minutes (records.h); a market of any
  * other is a BAD_PARAMETER. */
 bool assets_mtu_is_supported(struct duration mtu);
+/* Whether the sender owns the device or manages it over all of [from, until): UNKNOWN_DEVICE,
+ * NOT_YOURS_TO_OFFER. */
+enum contract_error assets_may_use_device(const struct contract_call *call,
+                                          const struct name *device, struct timestamp from,
+                                          struct timestamp until);
+/* Whether the sender is the one who runs it then: its manager over all of that time, or where there is
+ * none, its owner. The same errors. */
+enum contract_error assets_runs_device(const struct contract_call *call, const struct name *device,
+                                       struct timestamp from, struct timestamp until);
 /* Books `per_unit` more (or less, if negative) per market time unit against the device's power, for
  * `count` units from `from`. OVER_DEVICE_POWER if it does not fit in one of them, or the device has
  * promised something there already in units of another length (then nothing is changed). `from` is a multiple of `mtu`, count 1 to LIMIT_INTERVALS_PER_PERIOD; releasing more

@@ -43,6 +43,9 @@
  *   fingerprint  operator name | batch id | i64 interval start   batch_record that a correction has
  *                | u32 revision                                  superseded
  *   alias        name (a device's, too)                          alias_record
+ *   forecast     publisher name | series name | i64 start        forecast_record
+ *                | u32 version
+ *   dispatch     device name | i64 start | u32 revision          dispatch_record
  * Numbers that are spoken for: 30 auction, 31 grid capacity. */
 #ifndef FLEX_CONTRACTS_RECORDS_H
 #define FLEX_CONTRACTS_RECORDS_H
@@ -85,6 +88,8 @@ enum state_kind {
     STATE_RELIABILITY = 34,
     STATE_FINGERPRINT = 35,
     STATE_ALIAS = 36,
+    STATE_FORECAST = 40,
+    STATE_DISPATCH = 41,
     STATE_KIND_LIMIT = 64
 };
 
@@ -498,6 +503,11 @@ struct state_key state_key_evidence(const struct public_key *key, uint64_t epoch
 struct state_key state_key_terms(const struct name *market, uint32_t version);
 struct state_key state_key_change(uint64_t height, const struct name *market);
 struct state_key state_key_deadline(struct timestamp time, uint8_t what, uint64_t id);
+/* contracts/plan_records.c */
+struct state_key state_key_forecast(const struct name *publisher, const struct name *series,
+                                    struct timestamp start, uint32_t version);
+struct state_key state_key_dispatch(const struct name *device, struct timestamp start,
+                                    uint32_t revision);
 /* From text as people write it: parts joined with '/', e.g. "7", "dso", "meters/west/1735689600000",
  * "balance/dso" for a pot. False if it is not an id of that kind. */
 bool state_key_from_text(struct state_key *out, enum state_kind kind, const char *text);

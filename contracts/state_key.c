@@ -380,6 +380,10 @@ static const struct state_kind_info kinds[STATE_KIND_LIMIT] = {
     [STATE_FINGERPRINT] = {STATE_FINGERPRINT, "fingerprint", "fingerprints", &batch_record_codec,
                            &key_of_fingerprint_codec},
     [STATE_ALIAS] = {STATE_ALIAS, "alias", "aliases", &alias_record_codec, &key_of_name_codec},
+    [STATE_FORECAST] = {STATE_FORECAST, "forecast", "forecasts", &forecast_record_codec,
+                        &forecast_key_codec},
+    [STATE_DISPATCH] = {STATE_DISPATCH, "dispatch", "dispatches", &dispatch_record_codec,
+                        &dispatch_key_codec},
 };
 
 const struct state_kind_info *state_kind_info(enum state_kind kind)

@@ -40,6 +40,9 @@ enum hash_domain {
     HASH_DOMAIN_ALIAS,         /* what an alias's commitment hides */
     HASH_DOMAIN_ALIAS_REQUEST, /* what a manager signs who asks for an alias */
     HASH_DOMAIN_COUPLED,       /* salt, then a solution of a coupled auction */
+    HASH_DOMAIN_SERIES,        /* salted forecast or set-points */
+    HASH_DOMAIN_SHEET,         /* salted field of a data sheet, and the sheet over its fields */
+    HASH_DOMAIN_FILE_SIGN,     /* what a participant's signature of a file covers */
     HASH_DOMAIN_COUNT
 };
 

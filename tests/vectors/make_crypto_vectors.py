@@ -15,7 +15,8 @@ DOMAINS = ["block-id", "tx-id", "tx-leaf", "witness", "receipt", "log-leaf", "me
            "st-value", "st-leaf", "st-node", "genesis", "val-set", "vote", "tx-sign", "handshake",
            "reading", "read-sign", "schedule", "ord-tie", "key-proof", "snapshot", "meter-req",
            "alias", "alias-req",
-           "coupled"]
+           "coupled",
+           "series", "sheet", "file-sign"]
 
 
 def tagged(domain, *parts):

@@ -58,6 +58,8 @@ static const struct {
     {STATE_RELIABILITY, "agg"},
     {STATE_FINGERPRINT, "meters/west/1735689600000/0"},
     {STATE_ALIAS, "a-0f3c"},
+    {STATE_FORECAST, "agg/pv-west/1735689600000/3"},
+    {STATE_DISPATCH, "battery.1/1735689600000/0"},
 };
 
 static void test_text_there_and_back(void **state)
