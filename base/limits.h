@@ -73,6 +73,14 @@ enum {
     /* Depth of a batch tree of readings: 2^24 meters. */
     LIMIT_MERKLE_PATH = 24,
 
+    /* A network's tree of transformers, feeders and nodes: as many as the events of the fullest book
+     * leave room to name, each with an offer that it cut (contracts/book.h). A node's path to the root
+     * is what every matched quantity is held against. */
+    LIMIT_NETWORK_NODES = 512,
+    LIMIT_NETWORK_DEPTH = 16,
+    /* Intervals of one publication of capacity: a day of hours, in one action. */
+    LIMIT_CAPACITY_INTERVALS = 24,
+
     LIMIT_MARKETS = 1024,
     LIMIT_OPEN_ORDERS_PER_BOOK = 20000
 };
@@ -81,6 +89,8 @@ enum {
  * open orders of a book add up far under 2^63. */
 static const int64_t limit_order_wh = 1000000000000;
 static const int64_t limit_price_ueur_per_kwh = 1000000000;
+/* Capacity of a node: a terawatt, so that what was sold of it never overflows beside it. */
+static const int64_t limit_capacity_w = 1000000000000;
 /* Gate closure at most a year before delivery; proofs at most 45 days after it, and the fingerprints
  * that they lead to stay open to correction a little longer than that. */
 static const int64_t limit_gate_closure_ms = 366LL * 86400000;

@@ -4,6 +4,7 @@
 #define FLEX_CONTRACTS_ACTIONS_H
 
 #include "base/codec.h"
+#include "base/limits.h"
 #include "base/name.h"
 #include "base/units.h"
 #include "contracts/dispatch.h"
@@ -30,6 +31,9 @@ enum action_type {
     ACTION_MARKET_CREATE = 30,
     ACTION_MARKET_STATE = 31,
     ACTION_MARKET_UPDATE = 32,
+    ACTION_NETWORK_CREATE = 33,
+    ACTION_NETWORK_NODE = 34,
+    ACTION_CAPACITY_PUBLISH = 35,
     ACTION_REQUEST_PLACE = 40,
     ACTION_OFFER_PLACE = 41,
     ACTION_ORDER_CANCEL = 42,
@@ -194,6 +198,31 @@ struct market_set_state {
     struct name id;
     uint8_t state;
 };
+/* By a DSO, who operates the network from then on (MFX II.A). */
+struct network_create {
+    struct name id;
+};
+/* By its operator: a transformer, feeder or node below one that is there already, for good. */
+struct network_add_node {
+    struct name network;
+    struct name id;     /* what a device calls its node or its feeder */
+    struct name parent; /* empty: a root */
+};
+/* By its operator: what the node can carry on top of what is expected, in each interval from `start`, in
+ * place of what was published before. */
+struct capacity_publish {
+    struct name network;
+    struct name node;
+    struct timestamp start;
+    struct duration interval; /* 15, 30 or 60 minutes */
+    uint8_t
+        enforce; /* publish less than is sold already: what is sold stays, nothing more is sold */
+    uint32_t limit_count;
+    struct capacity_limit {
+        struct power import;
+        struct power export;
+    } limits[LIMIT_CAPACITY_INTERVALS];
+};
 /* Market-rules 4 and 5. all_or_none: whole at once on arrival, else cancelled; fill_and_kill: what
  * fits on arrival, the rest cancelled. */
 enum order_kind { ORDER_LIMIT = 0, ORDER_ALL_OR_NONE = 1, ORDER_FILL_AND_KILL = 2 };
@@ -336,6 +365,9 @@ union action_record {
     struct market_create market_create;
     struct market_update market_update;
     struct market_set_state market_set_state;
+    struct network_create network_create;
+    struct network_add_node network_add_node;
+    struct capacity_publish capacity_publish;
     struct request_place request_place;
     struct offer_place offer_place;
     struct order_cancel order_cancel;
@@ -354,6 +386,10 @@ union action_record {
 /* A proposal's content, which its record nests; and the votes of evidence, likewise. */
 extern const struct codec_record governance_propose_record;
 extern const struct codec_record evidence_vote_record;
+/* contracts/network_records.c */
+extern const struct codec_record network_create_record;
+extern const struct codec_record network_node_record;
+extern const struct codec_record capacity_publish_record;
 
 /* The action's record table, with its name ("token_transfer"); NULL if no action has that type. */
 const struct codec_record *action_codec(uint8_t type);

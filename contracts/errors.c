@@ -204,6 +204,15 @@ static const struct error_text texts[CONTRACT_ERROR_COUNT] = {
                                    "More than was reserved, or than was called of it."},
     [CONTRACT_NOT_METERED] =
         {"not_metered", "A reservation is not proven by readings; it is paid unless a call fails."},
+    [CONTRACT_BAD_TERM_NETWORK] = {"bad_term_network",
+                                   "Grid capacity needs a network; it is the parent's too, and "
+                                   "periods last at most 25 hours."},
+    [CONTRACT_UNKNOWN_NETWORK] = {"unknown_network", "There is no network of that name."},
+    [CONTRACT_UNKNOWN_NODE] = {"unknown_node",
+                               "The network has no such node, or the device stands at none of it."},
+    [CONTRACT_NETWORK_FULL] = {"network_full", "The network has no room for a node there."},
+    [CONTRACT_CAPACITY_SOLD] =
+        {"capacity_sold", "More than that is sold already; enforce the publication to stop sales."},
 };
 
 const char *contract_error_name(enum contract_error error)

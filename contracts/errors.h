@@ -114,6 +114,12 @@ enum contract_error {
     CONTRACT_UNKNOWN_CALL,      /* an answer to what was never called, or from another device */
     CONTRACT_OVER_RESERVATION, /* a call of more than is reserved, an answer of more than is called */
     CONTRACT_NOT_METERED,      /* a proof of a reservation */
+    /* Networks and capacity. */
+    CONTRACT_BAD_TERM_NETWORK, /* a term that a market's network does not go with */
+    CONTRACT_UNKNOWN_NETWORK,
+    CONTRACT_UNKNOWN_NODE,  /* of the network: no such node, or the device stands at none */
+    CONTRACT_NETWORK_FULL,  /* LIMIT_NETWORK_NODES, or deeper than LIMIT_NETWORK_DEPTH */
+    CONTRACT_CAPACITY_SOLD, /* less than is sold already would be published */
     CONTRACT_ERROR_COUNT
 };
 

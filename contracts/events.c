@@ -265,6 +265,52 @@ static const struct codec_record event_called_codec = {
     .field_count = sizeof event_called_codec_fields / sizeof event_called_codec_fields[0],
 };
 
+static const struct codec_field event_capacity_codec_fields[] = {
+    {.name = "network", .offset = offsetof(struct event_capacity, network), .type = CODEC_NAME},
+    {.name = "node", .offset = offsetof(struct event_capacity, node), .type = CODEC_NAME},
+    {.name = "start_ms", .offset = offsetof(struct event_capacity, start), .type = CODEC_I64},
+    {.name = "interval_ms", .offset = offsetof(struct event_capacity, interval), .type = CODEC_I64},
+    {.name = "intervals", .offset = offsetof(struct event_capacity, intervals), .type = CODEC_U32},
+    {.name = "oversold", .offset = offsetof(struct event_capacity, oversold), .type = CODEC_U32},
+};
+static const struct codec_record event_capacity_codec = {
+    .name = "capacity_published",
+    .struct_size = sizeof(struct event_capacity),
+    .fields = event_capacity_codec_fields,
+    .field_count = sizeof event_capacity_codec_fields / sizeof event_capacity_codec_fields[0],
+};
+
+static const struct codec_field event_allocated_codec_fields[] = {
+    {.name = "id", .offset = offsetof(struct event_allocated, id), .type = CODEC_U64},
+    {.name = "allocation",
+     .offset = offsetof(struct event_allocated, allocation),
+     .type = CODEC_RECORD,
+     .record = &allocation_record_codec},
+};
+static const struct codec_record event_allocated_codec = {
+    .name = "capacity_allocated",
+    .struct_size = sizeof(struct event_allocated),
+    .fields = event_allocated_codec_fields,
+    .field_count = sizeof event_allocated_codec_fields / sizeof event_allocated_codec_fields[0],
+};
+
+static const struct codec_field event_grid_limited_codec_fields[] = {
+    {.name = "id", .offset = offsetof(struct event_grid_limited, id), .type = CODEC_U64},
+    {.name = "network", .offset = offsetof(struct event_grid_limited, network), .type = CODEC_NAME},
+    {.name = "node", .offset = offsetof(struct event_grid_limited, node), .type = CODEC_NAME},
+    {.name = "open_wh", .offset = offsetof(struct event_grid_limited, open), .type = CODEC_I64},
+    {.name = "admitted_wh",
+     .offset = offsetof(struct event_grid_limited, admitted),
+     .type = CODEC_I64},
+};
+static const struct codec_record event_grid_limited_codec = {
+    .name = "grid_limited",
+    .struct_size = sizeof(struct event_grid_limited),
+    .fields = event_grid_limited_codec_fields,
+    .field_count =
+        sizeof event_grid_limited_codec_fields / sizeof event_grid_limited_codec_fields[0],
+};
+
 static const struct codec_record *const codecs[EVENT_TYPE_LIMIT] = {
     [EVENT_ORDER_PLACED] = &event_order_placed_codec,
     [EVENT_ORDER_CANCELLED] = &event_order_cancelled_codec,
@@ -282,6 +328,9 @@ static const struct codec_record *const codecs[EVENT_TYPE_LIMIT] = {
     [EVENT_CALLED] = &event_called_codec,
     [EVENT_FORECAST] = &event_forecast_codec,
     [EVENT_DISPATCH] = &event_dispatch_codec,
+    [EVENT_CAPACITY_PUBLISHED] = &event_capacity_codec,
+    [EVENT_ALLOCATED] = &event_allocated_codec,
+    [EVENT_GRID_LIMITED] = &event_grid_limited_codec,
 };
 
 const struct codec_record *event_codec(uint8_t type)

@@ -8,22 +8,25 @@
 #include "contracts/records.h"
 
 enum event_type {
-    EVENT_ORDER_PLACED = 1,    /* event_order_placed */
-    EVENT_ORDER_CANCELLED = 2, /* event_order_ended */
-    EVENT_ORDER_EXPIRED = 3,   /* event_order_ended */
-    EVENT_DEAL_MATCHED = 4,    /* event_deal */
-    EVENT_DEAL_ENDED = 5,      /* event_deal */
-    EVENT_TOKEN_MOVED = 6,     /* event_token_moved: mint, burn, transfer, pay, refund */
-    EVENT_FEES_SPLIT = 7,      /* event_fees_split: one per validator */
-    EVENT_DIGEST = 8,          /* event_digest */
-    EVENT_PROPOSAL = 9,        /* event_proposal: made, or its status changed */
-    EVENT_EPOCH = 10,          /* event_epoch: this block is the last of an epoch */
-    EVENT_MARKET = 11,         /* event_market: created, or state, terms or draft changed */
-    EVENT_DEAL_PROVEN = 12,    /* event_deal: it ends so unless somebody disputes it */
-    EVENT_DEAL_DISPUTED = 13,  /* event_dispute: opened, or decided */
-    EVENT_CALLED = 14,         /* event_called: a reservation was called */
-    EVENT_FORECAST = 20,       /* event_forecast: a version of a series was published */
-    EVENT_DISPATCH = 21,       /* event_dispatch: an instruction was sent, or answered */
+    EVENT_ORDER_PLACED = 1,        /* event_order_placed */
+    EVENT_ORDER_CANCELLED = 2,     /* event_order_ended */
+    EVENT_ORDER_EXPIRED = 3,       /* event_order_ended */
+    EVENT_DEAL_MATCHED = 4,        /* event_deal */
+    EVENT_DEAL_ENDED = 5,          /* event_deal */
+    EVENT_TOKEN_MOVED = 6,         /* event_token_moved: mint, burn, transfer, pay, refund */
+    EVENT_FEES_SPLIT = 7,          /* event_fees_split: one per validator */
+    EVENT_DIGEST = 8,              /* event_digest */
+    EVENT_PROPOSAL = 9,            /* event_proposal: made, or its status changed */
+    EVENT_EPOCH = 10,              /* event_epoch: this block is the last of an epoch */
+    EVENT_MARKET = 11,             /* event_market: created, or state, terms or draft changed */
+    EVENT_DEAL_PROVEN = 12,        /* event_deal: it ends so unless somebody disputes it */
+    EVENT_DEAL_DISPUTED = 13,      /* event_dispute: opened, or decided */
+    EVENT_CALLED = 14,             /* event_called: a reservation was called */
+    EVENT_FORECAST = 20,           /* event_forecast: a version of a series was published */
+    EVENT_DISPATCH = 21,           /* event_dispatch: an instruction was sent, or answered */
+    EVENT_CAPACITY_PUBLISHED = 15, /* event_capacity */
+    EVENT_ALLOCATED = 16,    /* event_allocated: a request for capacity, granted, cut or refused */
+    EVENT_GRID_LIMITED = 17, /* event_grid_limited: a call cut an offer, or passed it over */
     EVENT_TYPE_LIMIT = 32
 };
 
@@ -60,6 +63,26 @@ struct event_dispute {
 struct event_called {
     uint64_t id; /* of the reservation's deal */
     struct reservation_call call;
+};
+/* The publication without its figures, which the transaction has. */
+struct event_capacity {
+    struct name network;
+    struct name node;
+    struct timestamp start;
+    struct duration interval;
+    uint32_t intervals;
+    uint32_t oversold; /* quarter hours in which more is sold than it leaves */
+};
+struct event_allocated {
+    uint64_t id; /* of the order */
+    struct allocation_record allocation;
+};
+struct event_grid_limited {
+    uint64_t id; /* of the order */
+    struct name network;
+    struct name node; /* the first on its path, from the device on, that left less than it wanted */
+    struct energy open;
+    struct energy admitted; /* to this call */
 };
 struct event_token_moved {
     struct pot_id from;

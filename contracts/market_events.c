@@ -17,7 +17,7 @@ bool market_event_decode(union market_event *out, bool *broken, uint8_t type,
 {
     *broken = false;
     if (type < EVENT_ORDER_PLACED || type > EVENT_FEES_SPLIT) {
-        return false; /* digests, proposals, epochs: no part of a market's book */
+        return false; /* digests, proposals, epochs, publications: no part of a market's book */
     }
     const struct codec_record *codec = event_codec(type);
     MUST(codec != NULL && codec->struct_size <= sizeof *out);

@@ -46,7 +46,14 @@
  *   forecast     publisher name | series name | i64 start        forecast_record
  *                | u32 version
  *   dispatch     device name | i64 start | u32 revision          dispatch_record
- * Numbers that are spoken for: 30 auction, 31 grid capacity. */
+ *   capacity     network name | node name | i64 quarter hour     capacity_record
+ *   network      name                                            network_record
+ *   network_node network name | node name                        node_record
+ *   allocation   u64 order                                       allocation_record
+ *   holding      device name | i64 quarter hour | u8 direction   holding_record
+ *   clearing     i64 gate ms | market name | i64 period start    (empty) index of books that are
+ *                | u8 direction                                  cleared once, at their gate
+ * A number that is spoken for: 30 auction. */
 #ifndef FLEX_CONTRACTS_RECORDS_H
 #define FLEX_CONTRACTS_RECORDS_H
 
@@ -83,6 +90,7 @@ enum state_kind {
     STATE_DRAFT = 27,
     STATE_CHANGE = 28,
     STATE_BOOK_SHARE = 29,
+    STATE_CAPACITY = 31,
     STATE_RESERVATION = 32,
     STATE_DISPUTE = 33,
     STATE_RELIABILITY = 34,
@@ -90,6 +98,11 @@ enum state_kind {
     STATE_ALIAS = 36,
     STATE_FORECAST = 40,
     STATE_DISPATCH = 41,
+    STATE_NETWORK = 45,
+    STATE_NETWORK_NODE = 46,
+    STATE_ALLOCATION = 47,
+    STATE_HOLDING = 48,
+    STATE_CLEARING = 49,
     STATE_KIND_LIMIT = 64
 };
 
@@ -345,6 +358,47 @@ struct batch_record {
     struct timestamp posted;
 };
 
+/* A DSO's tree of transformers, feeders and nodes (MFX II.A; docs/spec/capacity.md). */
+struct network_record {
+    struct name operator_name; /* who publishes, and whom capacity is bought from */
+    uint32_t nodes;
+};
+struct node_record {
+    struct name parent; /* empty: a root */
+    uint8_t depth;      /* nodes from here to the root, this one too */
+};
+/* What a node can carry in one quarter hour beyond what its operator expects, and how much of that is
+ * spoken for, over all markets. */
+struct capacity_record {
+    struct power import_limit;
+    struct power export_limit;
+    struct power import_sold; /* more than the limit only after a publication that enforced less */
+    struct power export_sold;
+    uint32_t revision; /* publications so far; 0: only sold, and not limited */
+};
+/* How a request for capacity ended at its market's gate. */
+struct allocation_record {
+    struct name market;
+    struct name participant;
+    struct name device;
+    struct name network;
+    struct name node;       /* where its path begins */
+    struct name limited_by; /* the first node on the path that refused or cut it; empty: none did */
+    struct name payee;
+    uint8_t direction; /* down: import, up: export */
+    struct timestamp period_start;
+    struct energy asked;
+    struct energy granted;
+    struct energy_price price; /* that it pays, at most its own */
+    struct money paid;
+    uint32_t version; /* of the market's terms */
+    uint64_t height;
+};
+/* Grid capacity that a device has, or has asked for, in one quarter hour and direction. */
+struct holding_record {
+    struct power power;
+};
+
 /* D5.5 3.2.6 daily digest: the whole history up to the last block of a day is one hash. */
 struct digest_record {
     uint64_t height;       /* of the last block of the day */
@@ -447,6 +501,11 @@ extern const struct codec_record reservation_record_codec;
 extern const struct codec_record reservation_call_codec;
 extern const struct codec_record dispute_record_codec;
 extern const struct codec_record reliability_record_codec;
+extern const struct codec_record network_record_codec;
+extern const struct codec_record node_record_codec;
+extern const struct codec_record capacity_record_codec;
+extern const struct codec_record allocation_record_codec;
+extern const struct codec_record holding_record_codec;
 
 /* Open orders of one book; no record if there are none. */
 struct book_size_record {
@@ -502,6 +561,10 @@ struct state_key state_key_day(int64_t day);
 struct state_key state_key_evidence(const struct public_key *key, uint64_t epoch, uint64_t view);
 struct state_key state_key_terms(const struct name *market, uint32_t version);
 struct state_key state_key_change(uint64_t height, const struct name *market);
+struct state_key state_key_capacity(const struct name *network, const struct name *node,
+                                    struct timestamp slot);
+struct state_key state_key_clearing(struct timestamp gate, const struct name *market,
+                                    struct timestamp period_start, uint8_t direction);
 struct state_key state_key_deadline(struct timestamp time, uint8_t what, uint64_t id);
 /* contracts/plan_records.c */
 struct state_key state_key_forecast(const struct name *publisher, const struct name *series,

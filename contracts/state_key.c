@@ -63,6 +63,21 @@ struct key_of_book_share {
     uint8_t direction;
     struct name participant;
 };
+struct key_of_node {
+    struct name network;
+    struct name node;
+};
+struct key_of_capacity {
+    struct name network;
+    struct name node;
+    struct timestamp start;
+};
+struct key_of_clearing {
+    struct timestamp gate;
+    struct name market;
+    struct timestamp period_start;
+    uint8_t direction;
+};
 struct key_of_deadline {
     struct timestamp time;
     uint8_t what;
@@ -257,6 +272,48 @@ static const struct codec_record key_of_book_share_codec = {
     .field_count = sizeof key_of_book_share_codec_fields / sizeof key_of_book_share_codec_fields[0],
 };
 
+static const struct codec_field key_of_node_codec_fields[] = {
+    {.name = "network", .offset = offsetof(struct key_of_node, network), .type = CODEC_NAME},
+    {.name = "node", .offset = offsetof(struct key_of_node, node), .type = CODEC_NAME},
+};
+static const struct codec_record key_of_node_codec = {
+    .name = "node_key",
+    .struct_size = sizeof(struct key_of_node),
+    .fields = key_of_node_codec_fields,
+    .field_count = sizeof key_of_node_codec_fields / sizeof key_of_node_codec_fields[0],
+};
+
+static const struct codec_field key_of_capacity_codec_fields[] = {
+    {.name = "network", .offset = offsetof(struct key_of_capacity, network), .type = CODEC_NAME},
+    {.name = "node", .offset = offsetof(struct key_of_capacity, node), .type = CODEC_NAME},
+    {.name = "start_ms", .offset = offsetof(struct key_of_capacity, start), .type = CODEC_I64},
+};
+static const struct codec_record key_of_capacity_codec = {
+    .name = "capacity_key",
+    .struct_size = sizeof(struct key_of_capacity),
+    .fields = key_of_capacity_codec_fields,
+    .field_count = sizeof key_of_capacity_codec_fields / sizeof key_of_capacity_codec_fields[0],
+};
+
+static const struct codec_field key_of_clearing_codec_fields[] = {
+    {.name = "gate_ms", .offset = offsetof(struct key_of_clearing, gate), .type = CODEC_I64},
+    {.name = "market", .offset = offsetof(struct key_of_clearing, market), .type = CODEC_NAME},
+    {.name = "period_start_ms",
+     .offset = offsetof(struct key_of_clearing, period_start),
+     .type = CODEC_I64},
+    {.name = "direction",
+     .offset = offsetof(struct key_of_clearing, direction),
+     .type = CODEC_ENUM,
+     .limit = 2,
+     .names = direction_names},
+};
+static const struct codec_record key_of_clearing_codec = {
+    .name = "clearing_key",
+    .struct_size = sizeof(struct key_of_clearing),
+    .fields = key_of_clearing_codec_fields,
+    .field_count = sizeof key_of_clearing_codec_fields / sizeof key_of_clearing_codec_fields[0],
+};
+
 static const struct codec_field key_of_deadline_codec_fields[] = {
     {.name = "time_ms", .offset = offsetof(struct key_of_deadline, time), .type = CODEC_I64},
     {.name = "what", .offset = offsetof(struct key_of_deadline, what), .type = CODEC_U8},
@@ -384,6 +441,17 @@ static const struct state_kind_info kinds[STATE_KIND_LIMIT] = {
                         &forecast_key_codec},
     [STATE_DISPATCH] = {STATE_DISPATCH, "dispatch", "dispatches", &dispatch_record_codec,
                         &dispatch_key_codec},
+    [STATE_CAPACITY] = {STATE_CAPACITY, "capacity", "capacities", &capacity_record_codec,
+                        &key_of_capacity_codec},
+    [STATE_NETWORK] = {STATE_NETWORK, "network", "networks", &network_record_codec,
+                       &key_of_name_codec},
+    [STATE_NETWORK_NODE] = {STATE_NETWORK_NODE, "network_node", "network_nodes", &node_record_codec,
+                            &key_of_node_codec},
+    [STATE_ALLOCATION] = {STATE_ALLOCATION, "allocation", "allocations", &allocation_record_codec,
+                          &key_of_id_codec},
+    [STATE_HOLDING] = {STATE_HOLDING, "holding", "holdings", &holding_record_codec,
+                       &key_of_unit_codec},
+    [STATE_CLEARING] = {STATE_CLEARING, "clearing", "clearings", NULL, &key_of_clearing_codec},
 };
 
 const struct state_kind_info *state_kind_info(enum state_kind kind)
@@ -572,6 +640,31 @@ struct state_key state_key_change(uint64_t height, const struct name *market)
     struct byte_writer writer = key_begin(&key, STATE_CHANGE);
     byte_write_u64(&writer, height);
     byte_write_raw(&writer, market->text, NAME_SIZE);
+    key_end(&key, &writer);
+    return key;
+}
+
+struct state_key state_key_capacity(const struct name *network, const struct name *node,
+                                    struct timestamp slot)
+{
+    struct state_key key;
+    struct byte_writer writer = key_begin(&key, STATE_CAPACITY);
+    byte_write_raw(&writer, network->text, NAME_SIZE);
+    byte_write_raw(&writer, node->text, NAME_SIZE);
+    byte_write_i64(&writer, timestamp_ms(slot));
+    key_end(&key, &writer);
+    return key;
+}
+
+struct state_key state_key_clearing(struct timestamp gate, const struct name *market,
+                                    struct timestamp period_start, uint8_t direction)
+{
+    struct state_key key;
+    struct byte_writer writer = key_begin(&key, STATE_CLEARING);
+    byte_write_i64(&writer, timestamp_ms(gate));
+    byte_write_raw(&writer, market->text, NAME_SIZE);
+    byte_write_i64(&writer, timestamp_ms(period_start));
+    byte_write_u8(&writer, direction);
     key_end(&key, &writer);
     return key;
 }

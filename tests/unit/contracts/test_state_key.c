@@ -60,6 +60,12 @@ static const struct {
     {STATE_ALIAS, "a-0f3c"},
     {STATE_FORECAST, "agg/pv-west/1735689600000/3"},
     {STATE_DISPATCH, "battery.1/1735689600000/0"},
+    {STATE_CAPACITY, "west/trafo-1/1735689600000"},
+    {STATE_NETWORK, "west"},
+    {STATE_NETWORK_NODE, "west/trafo-1"},
+    {STATE_ALLOCATION, "7"},
+    {STATE_HOLDING, "ev-3/1735689600000/down"},
+    {STATE_CLEARING, "1735689600000/local/1735693200000/up"},
 };
 
 static void test_text_there_and_back(void **state)
