@@ -14,7 +14,7 @@
 #include "contracts/ledger_internal.h"
 #include "tests/lib/contracts/expect.h"
 
-enum { TABLES_MAX = 128, VALUE_BYTES_MAX = 65536, JSON_SCRATCH = 4096 };
+enum { TABLES_MAX = 256, VALUE_BYTES_MAX = 65536, JSON_SCRATCH = 4096 };
 static const char vectors_path[] = "tests/vectors/contract_records.txt";
 
 struct table {
