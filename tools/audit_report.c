@@ -1,11 +1,15 @@
 /* Sums over a state that has been re-executed (tools/audit_verify.h): what was minted and burned, and
  * where all of it is now.
  *
- * Invariant: the sums are made from the pots themselves, by code that has no part in moving money,
- * and must add up to minted less burned (market-rules 3). */
+ * Invariant: the sums are made from the pots and receipts themselves, by code that has no part in moving
+ * money (tools/reserves.h), and must be what the supply record says (market-rules 3). */
 #include <string.h>
 
+#include "base/fatal.h"
 #include "tools/audit_verify.h"
+#include "tools/reserves.h"
+
+_Static_assert((int)AUDIT_PROBLEM_SIZE >= (int)RESERVES_PROBLEM_SIZE, "a reason fits");
 
 bool audit_each(const struct state_base *state, enum state_kind kind, audit_visit_fn visit,
                 void *context)
@@ -33,61 +37,36 @@ bool audit_each(const struct state_base *state, enum state_kind kind, audit_visi
 }
 
 struct sum {
-    struct audit_totals *totals;
-    const char *problem;
+    struct reserves reserves;
+    char *reason;
 };
 
-static bool add_pot(void *context, const char *id, struct bytes_view key, struct bytes_view value)
+static bool take(void *context, const char *id, struct bytes_view key, struct bytes_view value)
 {
     struct sum *sum = context;
-    struct pot_record pot;
     (void)id;
-    if (key.size < 2 || !codec_decode_all(state_kind_info(STATE_POT)->codec, &pot, value) ||
-        money_compare(pot.amount, money_of(0)) < 0) {
-        sum->problem = "a pot is malformed or negative";
-        return false;
-    }
-    struct money *into = key.data[1] == POT_BALANCE ? &sum->totals->balances
-                         : key.data[1] == POT_FEES  ? &sum->totals->fees
-                                                    : &sum->totals->escrow;
-    if (!money_add(into, *into, pot.amount)) {
-        sum->problem = "the pots hold more than can be counted";
-        return false;
-    }
-    return true;
-}
-
-static bool take_supply(void *context, const char *id, struct bytes_view key,
-                        struct bytes_view value)
-{
-    struct sum *sum = context;
-    struct supply_record supply;
-    (void)id;
-    (void)key;
-    if (!codec_decode_all(state_kind_info(STATE_SUPPLY)->codec, &supply, value)) {
-        sum->problem = "the supply record is malformed";
-        return false;
-    }
-    sum->totals->minted = supply.minted;
-    sum->totals->burned = supply.burned;
-    return true;
+    return reserves_take(&sum->reserves, key, value, sum->reason);
 }
 
 bool audit_totals(struct audit_totals *out, const struct state_base *state,
                   char reason[AUDIT_PROBLEM_SIZE])
 {
-    struct sum sum = {out, "the state can't be read"};
-    struct money held, issued;
+    struct sum sum = {.reason = reason};
     memset(out, 0, sizeof *out);
-    bool ok = audit_each(state, STATE_POT, add_pot, &sum) &&
-              audit_each(state, STATE_SUPPLY, take_supply, &sum);
-    if (ok) {
-        sum.problem = "value is not conserved: the pots are not what was minted less burned";
-        ok = money_add(&held, out->balances, out->escrow) && money_add(&held, held, out->fees) &&
-             money_sub(&issued, out->minted, out->burned) && money_compare(held, issued) == 0;
+    snprintf(reason, AUDIT_PROBLEM_SIZE, "the state can't be read");
+    if (!audit_each(state, STATE_POT, take, &sum) || !audit_each(state, STATE_SUPPLY, take, &sum) ||
+        !audit_each(state, STATE_RECEIPT, take, &sum) || !reserves_check(&sum.reserves, reason)) {
+        return false;
     }
-    if (!ok) {
-        snprintf(reason, AUDIT_PROBLEM_SIZE, "%s", sum.problem);
+    const struct supply_record *supply = &sum.reserves.supply;
+    out->minted = supply->minted;
+    out->burned = supply->burned;
+    out->balances = supply->held[POT_BALANCE];
+    out->fees = supply->held[POT_FEES];
+    for (int kind = 0; kind < POT_KIND_COUNT; kind++) {
+        if (kind != POT_BALANCE && kind != POT_FEES) {
+            MUST(money_add(&out->escrow, out->escrow, supply->held[kind]));
+        }
     }
-    return ok;
+    return true;
 }

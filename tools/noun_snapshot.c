@@ -58,7 +58,7 @@ static const struct cli_option fetch_options[] = {
      CLI_OPTIONAL, NULL, NULL, 0},
 };
 
-static int newest(struct session *session, uint64_t *height)
+int noun_newest_snapshot(struct session *session, uint64_t *height)
 {
     struct cJSON *answer = NULL;
     const struct cJSON *item = NULL;
@@ -180,7 +180,7 @@ static int run_fetch(struct cli *cli, void *arguments)
         snapshot_bytes_free(bytes);
     }
     if (status == CLI_DONE && wanted->height == 0) {
-        status = newest(&session, &wanted->height);
+        status = noun_newest_snapshot(&session, &wanted->height);
     }
     if (status == CLI_DONE) {
         status = fetch_part(&session, wanted, SNAPSHOT_MANIFEST, 0);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "tools/market_pages.h"
+#include "tools/noun_reserves.h"
 #include "tools/nouns.h"
 
 struct issue {
@@ -104,6 +105,17 @@ static const struct cli_command commands[] = {
      .arguments_size = sizeof(struct token_transfer),
      .action = ACTION_TOKEN_TRANSFER},
     {.verb = "supply", .summary = "what was minted and burned, proven", .run = run_supply},
+    {.verb = "reserves",
+     .summary = "minted less burned is all that exists: proven, by kind of pot",
+     .teach =
+         "The proof is that of the supply record, in which every validator checks at every block\n"
+         "that its totals are those of the pots. --verify adds up the pots of the node's newest\n"
+         "snapshot here, each bound to the genesis file, and the receipts' references too.\n"
+         "  flex token reserves --verify",
+     .options = noun_reserves_options,
+     .option_count = NOUN_RESERVES_OPTIONS,
+     .arguments_size = sizeof(struct noun_reserves),
+     .run = noun_reserves_run},
     {.verb = "fees",
      .summary = "fees paid, taken from deals and split, by a node's word",
      .teach =

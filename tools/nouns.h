@@ -46,6 +46,8 @@ void noun_add_record(struct cli *cli, const struct codec_record *codec, const vo
 void noun_say_result(struct cli *cli);
 /* Moves the members of `from` to the end of `to` and deletes it; NULL is fine. */
 void noun_merge(struct cJSON *to, struct cJSON *from);
+/* The height of the newest snapshot that the node has; CLI_REFUSED if there is none. */
+int noun_newest_snapshot(struct session *session, uint64_t *height);
 /* A one-word option for commands that take just an id. */
 struct noun_id {
     const char *id;

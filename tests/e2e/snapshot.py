@@ -172,6 +172,17 @@ def operators_tools(c, node):
                                   "--json"))
     if not verified["ok"] or int(verified["entries"]) < BULK_TRANSACTIONS * BULK_MINTS:
         raise Failure(f"flex snapshot verify: {verified}")
+    walked = json.loads(c._flex("token", "reserves", "--snapshot", out, "--genesis",
+                                c.genesis_file, "--json"))
+    at_node = json.loads(c._flex("--node", url, "token", "reserves", "--verify", "--genesis",
+                                 c.genesis_file, "--json"))
+    for told in (walked, at_node):
+        held = sum(int(amount) for amount in told["held_ueur"].values())
+        if held != int(told["exists_ueur"]) or int(told["walk"]["exists_ueur"]) == 0 or \
+           int(told["walk"]["pots"]) == 0 or int(told["walk"]["receipts"]) == 0:
+            raise Failure(f"flex token reserves: {told}")
+    if not at_node["proof_verified"] or walked["walk"]["exists_ueur"] != walked["exists_ueur"]:
+        raise Failure(f"flex token reserves: {at_node}, {walked}")
     chunk = out / "chunk-00001"
     data = bytearray(chunk.read_bytes())
     data[len(data) // 3] ^= 1
@@ -180,6 +191,10 @@ def operators_tools(c, node):
                              c.genesis_file], capture_output=True, text=True, check=False)
     if spoilt.returncode != 4 or "chunk-00001" not in spoilt.stderr:
         raise Failure(f"a flipped byte: exit {spoilt.returncode}: {spoilt.stderr}")
+    spoilt = subprocess.run([c.bin / "flex", "token", "reserves", "--snapshot", out, "--genesis",
+                             c.genesis_file], capture_output=True, text=True, check=False)
+    if spoilt.returncode != 4 or "chunk-00001" not in spoilt.stderr:
+        raise Failure(f"reserves, a flipped byte: exit {spoilt.returncode}: {spoilt.stderr}")
     before = snapshots(node)
     made = json.loads(c._flex("snapshot", "create", "--dir", node.home, "--json"))
     if int(made["height"]) in before or int(made["height"]) not in snapshots(node):
