@@ -23,7 +23,7 @@ enum {
     LIMIT_BLOCK_BODY_BYTES = 2 * 1024 * 1024,
     LIMIT_TX_PER_BLOCK = 8192,
     /* Events of one block, also its receipts' size; a transaction's are cut off before. */
-    LIMIT_EVENTS_BYTES_PER_TX = 64 * 1024,
+    LIMIT_EVENTS_BYTES_PER_TX = 256 * 1024,
     /* Receipts of all transactions of one block, without the block end's: 8192 of them with 4 KiB
      * of events each. A block whose receipts are larger is invalid, so that no mix of actions can
      * make one that nodes cannot store. */

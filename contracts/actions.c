@@ -372,6 +372,28 @@ static const struct codec_record order_cancel_record = {
     .field_count = sizeof order_cancel_record_fields / sizeof order_cancel_record_fields[0],
 };
 
+static const struct codec_field order_replace_record_fields[] = {
+    {.name = "order", .offset = offsetof(struct order_replace, order), .type = CODEC_U64},
+    {.name = "quantity_wh", .offset = offsetof(struct order_replace, quantity), .type = CODEC_I64},
+    {.name = "price_ueur_per_kwh",
+     .offset = offsetof(struct order_replace, price),
+     .type = CODEC_I64},
+    {.name = "schedule_hash",
+     .offset = offsetof(struct order_replace, schedule_hash),
+     .type = CODEC_FIXED,
+     .limit = HASH_SIZE},
+    {.name = "options",
+     .offset = offsetof(struct order_replace, options),
+     .type = CODEC_RECORD,
+     .record = &order_options_record},
+};
+static const struct codec_record order_replace_record = {
+    .name = "order_replace",
+    .struct_size = sizeof(struct order_replace),
+    .fields = order_replace_record_fields,
+    .field_count = sizeof order_replace_record_fields / sizeof order_replace_record_fields[0],
+};
+
 static const struct codec_field meter_batch_record_fields[] = {
     {.name = "id", .offset = offsetof(struct meter_batch, id), .type = CODEC_NAME},
     {.name = "interval_start_ms",
@@ -575,6 +597,7 @@ static const struct codec_record *const codecs[ACTION_TYPE_LIMIT] = {
     [ACTION_REQUEST_PLACE] = &request_place_record,
     [ACTION_OFFER_PLACE] = &offer_place_record,
     [ACTION_ORDER_CANCEL] = &order_cancel_record,
+    [ACTION_ORDER_REPLACE] = &order_replace_record,
     [ACTION_METER_BATCH] = &meter_batch_record,
     [ACTION_DELIVERY_PROVE] = &delivery_prove_record,
     [ACTION_DEAL_DISPUTE] = &deal_dispute_record,

@@ -37,6 +37,7 @@ enum action_type {
     ACTION_REQUEST_PLACE = 40,
     ACTION_OFFER_PLACE = 41,
     ACTION_ORDER_CANCEL = 42,
+    ACTION_ORDER_REPLACE = 43,
     ACTION_METER_BATCH = 50,
     ACTION_DELIVERY_PROVE = 51,
     ACTION_DEAL_DISPUTE = 52,
@@ -264,6 +265,15 @@ struct offer_place {
 struct order_cancel {
     uint64_t order;
 };
+/* By the order's participant: the order as it is to be from now on. One that only lowers the quantity
+ * keeps its time; any other takes it back and places a new one. */
+struct order_replace {
+    uint64_t order;
+    struct energy quantity; /* the whole order's, with what it has traded already */
+    struct energy_price price;
+    struct hash schedule_hash; /* of an offer, as offer_place */
+    struct order_options options;
+};
 enum { METER_BATCH_REASON_MAX = 128 };
 /* By a meter operator: the fingerprint of one interval's readings (D5.5, IOTA verification). A
  * correction names the next revision and a reason. */
@@ -371,6 +381,7 @@ union action_record {
     struct request_place request_place;
     struct offer_place offer_place;
     struct order_cancel order_cancel;
+    struct order_replace order_replace;
     struct meter_batch meter_batch;
     struct delivery_prove delivery_prove;
     struct deal_dispute deal_dispute;

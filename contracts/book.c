@@ -13,11 +13,13 @@
  * 2. The pot of an open order holds exactly ceil(rate x open), the rate being a request's price and an
  *    offer's deposit; no other order has one. A participant's share of a book counts its open orders
  *    and adds up their pots.
+ * 3. In a market of batches, an order that does not outlive its first call is in the index of immediate
+ *    orders if and only if it is open.
  * A fault of the view answers "absent" to everything; code here then gives up quietly, and whoever
  * runs the block throws it away.
  *
- * Deliberately absent: who may place what (market.c), order kinds other than limit, indivisible
- * orders, sequential matching. */
+ * Deliberately absent: who may place what (market.c), who trades with whom (book_call.c,
+ * book_sequential.c). */
 #include <string.h>
 
 #include "base/fatal.h"
@@ -86,17 +88,61 @@ static struct state_key index_key(uint64_t id, const struct order_record *order)
     return key;
 }
 
+/* Where a batch finds the orders that end with it. */
+static struct state_key immediate_key(uint64_t id, const struct order_record *order)
+{
+    struct book_id book = book_of_order(order);
+    struct state_key key = book_key(STATE_IMMEDIATE, &book);
+    struct byte_writer writer;
+    byte_writer_init(&writer, key.bytes, sizeof key.bytes);
+    writer.size = key.size;
+    byte_write_u64(&writer, id);
+    MUST(!writer.failed);
+    key.size = writer.size;
+    return key;
+}
+
 uint64_t book_index_order(const struct state_key *key)
 {
-    MUST(key->size == BOOK_INDEX_KEY_SIZE);
+    MUST(key->size == BOOK_INDEX_KEY_SIZE || key->size == BOOK_KEY_SIZE + 8);
     struct byte_reader reader;
     byte_reader_init(&reader, key->bytes + key->size - 8, 8);
     return byte_read_u64(&reader);
 }
 
+bool book_side_next(const struct contract_call *call, const struct book_id *book, uint8_t side,
+                    struct state_key *at)
+{
+    struct state_key prefix = book_key(STATE_BOOK, book);
+    struct bytes_view value;
+    MUST(prefix.size < sizeof prefix.bytes);
+    prefix.bytes[prefix.size++] = side;
+    return contract_next(call, book_key_view(&prefix), book_key_view(at), at, &value);
+}
+
 struct bytes_view book_key_view(const struct state_key *key)
 {
     return bytes_view_of(key->bytes, key->size);
+}
+
+bool book_is_sequential(const struct market_create *terms)
+{
+    return terms->clearing.mechanism == MECHANISM_BOOK_SEQUENTIAL;
+}
+
+/* Whether it is in the index of immediate orders while it is open. */
+static bool ends_with_its_batch(const struct order_record *order, const struct market_create *terms)
+{
+    return order->options.kind != ORDER_LIMIT && !book_is_sequential(terms);
+}
+
+struct energy book_least(const struct order_record *order)
+{
+    if (order->options.indivisible != 0 || order->options.kind == ORDER_ALL_OR_NONE) {
+        return order->open;
+    }
+    bool untouched = energy_compare(order->open, order->quantity) == 0;
+    return untouched ? order->options.min_quantity : energy_of(0);
 }
 
 /* --- times and money ---------------------------------------------------------------------- */
@@ -260,7 +306,7 @@ enum contract_error book_insert(struct contract_call *call, uint64_t *id,
     if (error != CONTRACT_OK) {
         return error;
     }
-    if (!ledger_touch_book(call->ledger, &prefix)) {
+    if (!book_is_sequential(terms) && !ledger_touch_book(call->ledger, &prefix)) {
         return CONTRACT_TOO_MANY_EVENTS;
     }
     struct counters_record counters = {0};
@@ -271,13 +317,17 @@ enum contract_error book_insert(struct contract_call *call, uint64_t *id,
     *id = counters.orders;
 
     order->height = call->context->height;
-    order->tie = order_tie(call);
+    order->tie = book_is_sequential(terms) ? 0 : order_tie(call);
     order->status = ORDER_OPEN;
     order->open = order->quantity;
     struct state_key key = state_key_u64(STATE_ORDER, *id);
     contract_write(call, &key, &order_record_codec, order);
     struct state_key index = index_key(*id, order);
     contract_write_index(call, &index);
+    if (ends_with_its_batch(order, terms)) {
+        struct state_key immediate = immediate_key(*id, order);
+        contract_write_index(call, &immediate);
+    }
     struct book_times times;
     MUST(book_times_of(&times, terms, order->period_start));
     struct state_key deadline = state_key_deadline(times.gate, DEADLINE_ORDER, *id);
@@ -297,6 +347,10 @@ void book_leave(struct contract_call *call, uint64_t id, struct order_record *or
     MUST(order->status == ORDER_OPEN && status != ORDER_OPEN);
     struct state_key index = index_key(id, order);
     contract_remove(call, &index);
+    if (ends_with_its_batch(order, terms)) {
+        struct state_key immediate = immediate_key(id, order);
+        contract_remove(call, &immediate);
+    }
     struct book_times times;
     MUST(book_times_of(&times, terms, order->period_start));
     struct state_key deadline = state_key_deadline(times.gate, DEADLINE_ORDER, id);
@@ -308,15 +362,16 @@ void book_leave(struct contract_call *call, uint64_t id, struct order_record *or
     contract_write(call, &key, &order_record_codec, order);
 }
 
+/* What is taken back of an offer, its device is free to offer elsewhere. */
 static void release_commitment(struct contract_call *call, const struct order_record *order,
-                               const struct market_create *terms)
+                               const struct market_create *terms, struct energy quantity)
 {
     struct device_record device;
     struct state_key key = state_key_name(STATE_DEVICE, &order->device);
     if (!book_read(call, &key, &device_record_codec, &device)) {
         return;
     }
-    struct energy per_unit = energy_of(-(energy_wh(order->open) / terms->times.mtus_per_period));
+    struct energy per_unit = energy_of(-(energy_wh(quantity) / terms->times.mtus_per_period));
     enum contract_error error =
         assets_commit_for(call, reservation_purpose(terms, order->reservation), &order->device,
                           &device, (enum direction)order->direction, order->period_start,
@@ -334,13 +389,47 @@ void book_end_order(struct contract_call *call, uint64_t id, struct order_record
               book_escrow(book_rate(order), order->open));
     MUST(money_ueur(token_amount(call, pot_order_escrow(id))) == 0 || call->view->fault);
     if (order->side == SIDE_SELL) {
-        release_commitment(call, order, terms);
+        release_commitment(call, order, terms, order->open);
     }
     /* One that expires has stood to the gate, and that is what a call asks for. */
     if (order->reservation != 0 && status == ORDER_CANCELLED) {
-        reservation_answer_cancelled(call, order);
+        reservation_answer_withdrawn(call, order, order->open);
     }
     struct event_order_ended event = {.id = id};
     contract_event(call, status == ORDER_CANCELLED ? EVENT_ORDER_CANCELLED : EVENT_ORDER_EXPIRED,
                    &event);
+}
+
+enum contract_error book_reduce_order(struct contract_call *call, uint64_t id,
+                                      struct order_record *order, const struct market_create *terms,
+                                      struct energy quantity)
+{
+    struct energy less;
+    struct energy open;
+    MUST(order->status == ORDER_OPEN && energy_sub(&less, order->quantity, quantity));
+    MUST(energy_wh(less) > 0 && energy_sub(&open, order->open, less) && energy_wh(open) > 0);
+    /* One that trades whole may fit now. */
+    struct book_id book = book_of_order(order);
+    struct state_key prefix = book_key(STATE_BOOK, &book);
+    if (!book_is_sequential(terms) && !ledger_touch_book(call->ledger, &prefix)) {
+        return CONTRACT_TOO_MANY_EVENTS;
+    }
+    struct money freed;
+    MUST(money_sub(&freed, book_escrow(book_rate(order), order->open),
+                   book_escrow(book_rate(order), open)));
+    book_move(call, pot_order_escrow(id), pot_balance(&order->participant), freed);
+    book_share_moves(call, order, order->open, open);
+    if (order->side == SIDE_SELL) {
+        release_commitment(call, order, terms, less);
+    }
+    if (order->reservation != 0) {
+        reservation_answer_withdrawn(call, order, less);
+    }
+    order->quantity = quantity;
+    order->open = open;
+    struct state_key key = state_key_u64(STATE_ORDER, id);
+    contract_write(call, &key, &order_record_codec, order);
+    struct event_order_reduced event = {.id = id, .withdrawn = less, .open = open};
+    contract_event(call, EVENT_ORDER_REDUCED, &event);
+    return CONTRACT_OK;
 }

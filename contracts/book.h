@@ -1,7 +1,8 @@
-/* Order books on the ledger: the open orders of one market, direction and delivery period, and the
- * batch call that clears them at the end of a block (market-rules 4 and 5; D5.5 2.2.4).
+/* Order books on the ledger: the open orders of one market, direction and delivery period, and how they
+ * trade: in one call at the end of a block, or each as it arrives (market-rules 4 and 5; D5.5 2.2.4).
  *
- * Used by market.c (what may enter a book) and delivery.c (what leaves it at gate closure). */
+ * Used by market.c (what may enter a book), order_change.c (what its owner changes) and delivery.c (what
+ * leaves it at gate closure). */
 #ifndef FLEX_CONTRACTS_BOOK_H
 #define FLEX_CONTRACTS_BOOK_H
 
@@ -23,10 +24,12 @@ enum { BOOK_DEADLINES_PER_BLOCK_MAX = 4096 };
 /* Bytes of events that the calls leave for whatever ends the block after them. */
 enum { BOOK_EVENTS_RESERVE = 64 * 1024 };
 
-/* Most bytes that one deal adds to the block's events: the deal, and four movements of money. */
-enum { BOOK_TRADE_EVENT_BYTES = CONTRACT_EVENT_BYTES_MAX + 4 * 96 };
+/* Most bytes that one deal adds to the block's events: the deal, and four movements of money; and that
+ * one order does which ends with its batch. */
+enum { BOOK_TRADE_EVENT_BYTES = 416 + 4 * 80, BOOK_END_EVENT_BYTES = 96 };
 
-_Static_assert((int)LIMIT_OPEN_ORDERS_PER_BOOK *(int)BOOK_TRADE_EVENT_BYTES +
+_Static_assert((int)LIMIT_OPEN_ORDERS_PER_BOOK *(int)(BOOK_TRADE_EVENT_BYTES +
+                                                      BOOK_END_EVENT_BYTES) +
                        (int)BOOK_EVENTS_RESERVE <=
                    (int)LEDGER_BLOCK_EVENTS_BYTES_MAX,
                "the first book that a block calls always has room for its deals");
@@ -52,6 +55,20 @@ enum contract_error book_insert(struct contract_call *call, uint64_t *id,
  * released. */
 void book_end_order(struct contract_call *call, uint64_t id, struct order_record *order,
                     const struct market_create *terms, enum order_status status);
+
+/* Lowers an open order's quantity, as placed, to one that leaves something open; it keeps its time. What
+ * it locks and books no longer is free at once. TOO_MANY_EVENTS as book_insert. */
+enum contract_error book_reduce_order(struct contract_call *call, uint64_t id,
+                                      struct order_record *order, const struct market_create *terms,
+                                      struct energy quantity);
+
+/* Whether its orders trade as they arrive; else in a call at the end of the block. */
+bool book_is_sequential(const struct market_create *terms);
+/* An order that was just inserted into a sequential book trades (contracts/book_sequential.c); what is
+ * left of one that may not rest is cancelled. Does nothing in a batch. TOO_MANY_EVENTS if it meets more
+ * orders than one transaction may trade with. */
+enum contract_error book_order_arrived(struct contract_call *call, uint64_t id,
+                                       const struct market_record *market);
 
 /* Calls every book that this block touched, or an earlier one put off, and makes the deals. */
 void book_call_touched(struct contract_call *call);

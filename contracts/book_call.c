@@ -5,50 +5,26 @@
  * book has one call over what rests and what is new, so that the place inside a block is worth nothing.
  *
  * Invariants:
- * 1. No participant's buy meets its own sell. After a call no orders of different participants cross.
- * 2. The result of a block's calls does not depend on the order of its transactions.
- * 3. What a trade frees of an order's pot goes to the deal, as much as the deal can need, and back to
- *    its owner; nothing else takes from it.
+ * Not every order takes any part: some trade whole or not at all, some ask for a first fill that is large
+ * enough. Where the call gives such an order too little, it sits the call out, the last in priority first,
+ * and the rest is called again. Who sat out, for that or because it crosses an order of its owner's, has a
+ * second chance on what still crosses afterwards, as in a continuous book.
+ *
+ * Invariants:
+ * 1. No participant's buy meets its own sell. After a call, orders of different participants cross only if
+ *    one of them trades whole or asks for a least first fill.
+ * 2. No order gets less than it takes.
+ * 3. The result of a block's calls does not depend on the order of its transactions.
  * A fault of the view answers "absent" to everything; code here then gives up quietly.
  *
- * Deliberately absent: entering and leaving a book (book.c), the arithmetic of a call (call.c). */
+ * Deliberately absent: entering and leaving a book (book.c), deals (book_deal.c), the arithmetic of a call
+ * (call.c), a search for the best set of orders that trade whole: auctions have that. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/fatal.h"
 #include "contracts/book_internal.h"
 #include "contracts/call.h"
-
-/* One loaded order. */
-struct book_entry {
-    uint64_t id;
-    struct name participant;
-    uint64_t height;
-    uint64_t tie;
-    struct energy_price price;
-    struct energy open;
-    uint8_t side;
-    bool sits_out;
-};
-
-enum { BOOK_ENTRIES_MAX = LIMIT_OPEN_ORDERS_PER_BOOK };
-
-/* The arrays that call.c works on, for one side. */
-struct book_side {
-    uint32_t count;
-    uint32_t entry[BOOK_ENTRIES_MAX]; /* which loaded order stands here */
-    struct call_order orders[BOOK_ENTRIES_MAX];
-    int64_t accepted[BOOK_ENTRIES_MAX];
-    uint32_t priority[BOOK_ENTRIES_MAX];
-};
-
-struct book_scratch {
-    uint32_t count;
-    struct book_entry entries[BOOK_ENTRIES_MAX];
-    struct book_side sides[2];
-    uint32_t index[BOOK_ENTRIES_MAX];
-    int64_t remainder[BOOK_ENTRIES_MAX];
-};
 
 struct book_scratch *book_scratch_create(void)
 {
@@ -62,34 +38,13 @@ void book_scratch_destroy(struct book_scratch *scratch)
 
 /* --- loading ------------------------------------------------------------------------------ */
 
-static bool side_next(struct contract_call *call, const struct book_id *book, uint8_t side,
-                      struct state_key *at, bool first)
-{
-    struct state_key prefix = book_key(STATE_BOOK, book);
-    MUST(prefix.size < sizeof prefix.bytes);
-    prefix.bytes[prefix.size++] = side;
-    struct bytes_view after = first ? bytes_view_of(NULL, 0) : book_key_view(at);
-    struct bytes_view value;
-    return contract_next(call, book_key_view(&prefix), after, at, &value);
-}
-
-static bool read_order(struct contract_call *call, uint64_t id, struct order_record *order)
-{
-    struct state_key key = state_key_u64(STATE_ORDER, id);
-    if (!book_read(call, &key, &order_record_codec, order)) {
-        return false;
-    }
-    MUST(order->status == ORDER_OPEN && energy_wh(order->open) > 0);
-    return true;
-}
-
 static bool best_price(struct contract_call *call, const struct book_id *book, uint8_t side,
                        struct energy_price *price)
 {
-    struct state_key key;
+    struct state_key key = {.size = 0};
     struct order_record order;
-    if (!side_next(call, book, side, &key, true) ||
-        !read_order(call, book_index_order(&key), &order)) {
+    if (!book_side_next(call, book, side, &key) ||
+        !book_read_order(call, book_index_order(&key), &order)) {
         return false;
     }
     *price = order.price;
@@ -101,11 +56,11 @@ static bool best_price(struct contract_call *call, const struct book_id *book, u
 static void load_side(struct contract_call *call, struct book_scratch *scratch,
                       const struct book_id *book, uint8_t side, struct energy_price limit)
 {
-    struct state_key key;
-    for (bool first = true; side_next(call, book, side, &key, first); first = false) {
+    struct state_key key = {.size = 0};
+    while (book_side_next(call, book, side, &key)) {
         uint64_t id = book_index_order(&key);
         struct order_record order;
-        if (!read_order(call, id, &order)) {
+        if (!book_read_order(call, id, &order)) {
             return;
         }
         int compared = energy_price_compare(order.price, limit);
@@ -120,6 +75,7 @@ static void load_side(struct contract_call *call, struct book_scratch *scratch,
         entry->tie = order.tie;
         entry->price = order.price;
         entry->open = order.open;
+        entry->least = book_least(&order);
         entry->side = side;
         entry->sits_out = false;
     }
@@ -219,149 +175,184 @@ static struct call_side fill_side(struct book_scratch *scratch, uint8_t which, i
     return out;
 }
 
-/* Moves a request's escrow to its deal. The order's pot goes from ceil(p x open) to ceil(p x rest),
- * which frees at least floor(p x traded), so the deal can always be paid at a price not above p.
- * What the price leaves over goes back to the buyer at once. Where the order's one rounding-up is
- * used up, the deal's escrow is rounded down. */
-static struct money fund_deal(struct contract_call *call, uint64_t order_id, uint64_t deal_id,
-                              const struct order_record *order, struct energy rest,
-                              struct energy traded, struct energy_price price)
+/* Calls of one book in one block that take out one order each, before all that might be taken out are. */
+enum { BOOK_CALLS_AGAIN_MAX = 64 };
+/* Orders that one of them looks at for a unit of work. */
+enum { BOOK_ENTRIES_PER_WORK = 16 };
+
+/* Both sides as the call sees them. */
+struct book_sides {
+    struct call_side buys;
+    struct call_side sells;
+    int64_t step;
+};
+
+static void take_out(struct book_scratch *scratch, uint8_t which, uint32_t at)
 {
-    struct money held = token_amount(call, pot_order_escrow(order_id));
-    struct money freed;
-    if (call->view->fault) {
-        return money_of(0);
+    struct book_side *side = &scratch->sides[which];
+    side->orders[at].quantity = 0;
+    scratch->entries[side->entry[at]].sits_out = true;
+}
+
+/* Takes out the last order in priority that the call gives less than it takes. False if there is none. */
+static bool take_out_misfit(struct book_scratch *scratch, uint8_t which, int64_t step)
+{
+    struct book_side *side = &scratch->sides[which];
+    for (uint32_t place = side->count; place > 0; place--) {
+        uint32_t at = side->priority[place - 1];
+        const struct book_entry *entry = &scratch->entries[side->entry[at]];
+        if (side->accepted[at] > 0 && side->accepted[at] * step < energy_wh(entry->least)) {
+            take_out(scratch, which, at);
+            return true;
+        }
     }
-    MUST(money_compare(held, book_escrow(order->price, order->open)) == 0);
-    MUST(money_sub(&freed, held, book_escrow(order->price, rest)));
-    struct money escrow = money_min(book_escrow(price, traded), freed);
-    struct money payable;
-    struct money trimmed;
-    MUST(money_from_neur_floor(&payable, energy_price_times_neur(price, traded)));
-    MUST(money_compare(escrow, payable) >= 0);
-    MUST(money_sub(&trimmed, freed, escrow));
-    book_move(call, pot_order_escrow(order_id), pot_deal_escrow(deal_id), escrow);
-    book_move(call, pot_order_escrow(order_id), pot_balance(&order->participant), trimmed);
-    return escrow;
+    return false;
 }
 
-/* Moves an offer's deposit to its deal, as much of it as the traded part frees. A pot that was rounded
- * up as a whole frees at least the floor, and what the parts' own rounding leaves goes back at once. */
-static struct money fund_deposit(struct contract_call *call, uint64_t order_id, uint64_t deal_id,
-                                 const struct order_record *order, struct energy rest,
-                                 struct energy traded)
+static void take_out_all_that_ask(struct book_scratch *scratch, uint8_t which)
 {
-    struct money freed;
-    struct money trimmed;
-    MUST(money_sub(&freed, book_escrow(order->deposit_price, order->open),
-                   book_escrow(order->deposit_price, rest)));
-    struct money deposit = money_min(book_escrow(order->deposit_price, traded), freed);
-    MUST(money_sub(&trimmed, freed, deposit));
-    book_move(call, pot_order_escrow(order_id), pot_deal_deposit(deal_id), deposit);
-    book_move(call, pot_order_escrow(order_id), pot_balance(&order->participant), trimmed);
-    return deposit;
-}
-
-/* Stores what is left of an order after a trade. */
-static void reduce_order(struct contract_call *call, uint64_t id, struct order_record *order,
-                         const struct market_create *terms, struct energy rest)
-{
-    MUST(energy_wh(rest) >= 0);
-    book_share_moves(call, order, order->open, rest);
-    order->open = rest;
-    if (energy_wh(rest) == 0) {
-        book_leave(call, id, order, terms, ORDER_FILLED);
-        return;
+    struct book_side *side = &scratch->sides[which];
+    for (uint32_t at = 0; at < side->count; at++) {
+        if (energy_wh(scratch->entries[side->entry[at]].least) > 0) {
+            take_out(scratch, which, at);
+        }
     }
-    struct state_key key = state_key_u64(STATE_ORDER, id);
-    contract_write(call, &key, &order_record_codec, order);
 }
 
-static uint64_t next_deal_id(struct contract_call *call)
+/* One call over the loaded orders that do not sit out, and again until every order gets as much as it
+ * takes. True if orders were taken out for it. */
+static bool call_until_all_fit(struct contract_call *call, struct book_scratch *scratch,
+                               const struct book_sides *sides, enum call_tie tie,
+                               struct call_result *result)
 {
-    struct counters_record counters = {0};
-    struct state_key key = state_key_single(STATE_COUNTERS);
-    (void)book_read(call, &key, &counters_record_codec, &counters);
-    counters.deals++;
-    contract_write(call, &key, &counters_record_codec, &counters);
-    return counters.deals;
-}
-
-static void make_deal(struct contract_call *call, const struct market_record *market,
-                      uint64_t buy_id, uint64_t sell_id, struct energy traded,
-                      struct energy_price price)
-{
-    const struct market_create *terms = &market->terms;
-    struct order_record buy;
-    struct order_record sell;
-    if (!read_order(call, buy_id, &buy) || !read_order(call, sell_id, &sell)) {
-        return;
+    struct call_scratch working = {scratch->index, scratch->remainder};
+    MUST(call_clear(result, &sides->buys, &sides->sells, tie, &working));
+    uint32_t again = 0;
+    while (take_out_misfit(scratch, SIDE_BUY, sides->step) ||
+           take_out_misfit(scratch, SIDE_SELL, sides->step)) {
+        MUST(again <= BOOK_CALLS_AGAIN_MAX);
+        if (again == BOOK_CALLS_AGAIN_MAX) {
+            take_out_all_that_ask(scratch, SIDE_BUY);
+            take_out_all_that_ask(scratch, SIDE_SELL);
+        }
+        again++;
+        contract_spend(call, scratch->count / BOOK_ENTRIES_PER_WORK + 1);
+        call_clear_again(result, &sides->buys, &sides->sells, tie, &working);
     }
-    MUST(name_compare(&buy.participant, &sell.participant) != 0);
-    MUST(energy_price_compare(sell.price, price) <= 0);
-    MUST(energy_price_compare(price, buy.price) <= 0);
-    struct energy buy_rest;
-    struct energy sell_rest;
-    MUST(energy_sub(&buy_rest, buy.open, traded));
-    MUST(energy_sub(&sell_rest, sell.open, traded));
-    struct book_times times;
-    MUST(book_times_of(&times, terms, buy.period_start));
-
-    uint64_t id = next_deal_id(call);
-    struct event_deal event = {
-        .id = id,
-        .deal = {.market = buy.market,
-                 .direction = buy.direction,
-                 .state = DEAL_MATCHED,
-                 .buyer = buy.participant,
-                 .seller = sell.participant,
-                 .device = sell.device,
-                 .buy_order = buy_id,
-                 .sell_order = sell_id,
-                 .period_start = buy.period_start,
-                 .contracted = traded,
-                 .price = price,
-                 .schedule_hash = sell.schedule_hash,
-                 .matched_height = call->context->height,
-                 .proof_deadline = times.proof,
-                 .version = market->version,
-                 .reservation = sell.reservation},
-    };
-    event.deal.escrow = fund_deal(call, buy_id, id, &buy, buy_rest, traded, price);
-    event.deal.deposit = fund_deposit(call, sell_id, id, &sell, sell_rest, traded);
-    reduce_order(call, buy_id, &buy, terms, buy_rest);
-    reduce_order(call, sell_id, &sell, terms, sell_rest);
-    struct state_key key = state_key_u64(STATE_DEAL, id);
-    contract_write(call, &key, &deal_record_codec, &event.deal);
-    struct state_key deadline = state_key_deadline(times.proof, DEADLINE_PROOF, id);
-    contract_write_index(call, &deadline);
-    contract_event(call, EVENT_DEAL_MATCHED, &event);
+    return again > 0;
 }
 
-/* One call over the loaded orders that do not sit out. */
-static void clear_loaded(struct contract_call *call, struct book_scratch *scratch,
+/* Calls and makes the deals. True if somebody was taken out of the call. */
+static bool clear_loaded(struct contract_call *call, struct book_scratch *scratch,
                          const struct market_record *market, uint64_t batch_from)
 {
     int64_t step = energy_wh(market->terms.limits.quantity_step);
     enum call_tie tie = market->terms.clearing.tie == TIE_TIME ? CALL_TIE_TIME : CALL_TIE_PRO_RATA;
-    struct call_side buys = fill_side(scratch, SIDE_BUY, step, batch_from);
-    struct call_side sells = fill_side(scratch, SIDE_SELL, step, batch_from);
-    struct call_scratch working = {scratch->index, scratch->remainder};
+    struct book_sides sides = {fill_side(scratch, SIDE_BUY, step, batch_from),
+                               fill_side(scratch, SIDE_SELL, step, batch_from), step};
     struct call_result result;
-    MUST(call_clear(&result, &buys, &sells, tie, &working));
+    bool taken_out = call_until_all_fit(call, scratch, &sides, tie, &result);
     struct call_pairing pairing = {0};
     struct call_trade trade;
-    while (call_next_trade(&pairing, &trade, &buys, &sells)) {
+    while (call_next_trade(&pairing, &trade, &sides.buys, &sides.sells)) {
         const struct book_entry *buy = &scratch->entries[scratch->sides[SIDE_BUY].entry[trade.buy]];
         const struct book_entry *sell =
             &scratch->entries[scratch->sides[SIDE_SELL].entry[trade.sell]];
-        make_deal(call, market, buy->id, sell->id, energy_of(trade.quantity * step),
-                  energy_price_of(result.price));
+        book_make_deal(call, market, buy->id, sell->id, energy_of(trade.quantity * step),
+                       energy_price_of(result.price));
     }
+    return taken_out;
 }
 
-/* The sells of a book in priority, and the best ones that still have something: `head`, and `other`,
- * the best one of anybody else. Both only ever move on. */
+/* --- what still crosses after the call ------------------------------------------------------ */
+
+/* As in a continuous book: each buy in priority takes the best sells that are not its own, at the price of
+ * the earlier of the two. */
+struct rest {
+    struct contract_call *call;
+    const struct market_record *market;
+    struct book_scratch *scratch;
+    uint32_t buys;  /* entries below are buys, the others sells, each in priority */
+    uint32_t steps; /* what is left of BOOK_REST_STEPS */
+};
+
+/* Sells that buys may look at where orders can pass each other over. */
+enum { BOOK_REST_STEPS = 1 << 20, BOOK_REST_STEPS_PER_WORK = 64 };
+
+static void trade_rest(const struct rest *rest, struct book_entry *buy, struct book_entry *sell,
+                       struct energy traded)
+{
+    struct energy_price price = entry_is_earlier(buy, sell) ? buy->price : sell->price;
+    book_make_deal(rest->call, rest->market, buy->id, sell->id, traded, price);
+    MUST(energy_sub(&buy->open, buy->open, traded));
+    MUST(energy_sub(&sell->open, sell->open, traded));
+    /* Whoever asks for a first fill has had it; whoever trades whole has nothing left. */
+    buy->least = energy_of(0);
+    sell->least = energy_of(0);
+}
+
+static bool same_owner(const struct book_entry *a, const struct book_entry *b)
+{
+    return name_compare(&a->participant, &b->participant) == 0;
+}
+
+/* How much a buy would get from the sells in priority: whom, in `index`, and how much, in `remainder`.
+ * False if the steps did not suffice. */
+static bool plan_buy(struct rest *rest, const struct book_entry *buy, uint32_t *planned,
+                     struct energy *wanted)
+{
+    struct book_scratch *scratch = rest->scratch;
+    *planned = 0;
+    *wanted = buy->open;
+    for (uint32_t i = rest->buys; i < scratch->count && energy_wh(*wanted) > 0; i++) {
+        const struct book_entry *sell = &scratch->entries[i];
+        if (energy_price_compare(sell->price, buy->price) > 0) {
+            break;
+        }
+        if (rest->steps == 0) {
+            return false;
+        }
+        rest->steps--;
+        struct energy take = energy_min(*wanted, sell->open);
+        if (energy_wh(take) == 0 || same_owner(sell, buy) ||
+            energy_compare(take, sell->least) < 0) {
+            continue;
+        }
+        scratch->index[*planned] = i;
+        scratch->remainder[*planned] = energy_wh(take);
+        (*planned)++;
+        MUST(energy_sub(wanted, *wanted, take));
+    }
+    return true;
+}
+
+/* The buys in priority, whatever they and the sells ask for. Returns the first one that the steps did not
+ * suffice for. */
+static uint32_t match_all_kinds(struct rest *rest)
+{
+    struct book_scratch *scratch = rest->scratch;
+    for (uint32_t b = 0; b < rest->buys; b++) {
+        struct book_entry *buy = &scratch->entries[b];
+        uint32_t planned;
+        struct energy left;
+        struct energy got;
+        if (!plan_buy(rest, buy, &planned, &left)) {
+            return b;
+        }
+        MUST(energy_sub(&got, buy->open, left));
+        if (energy_compare(got, buy->least) < 0) {
+            continue;
+        }
+        for (uint32_t i = 0; i < planned; i++) {
+            trade_rest(rest, buy, &scratch->entries[scratch->index[i]],
+                       energy_of(scratch->remainder[i]));
+        }
+    }
+    return rest->buys;
+}
+
+/* The sells of a book in priority that take any part, and the best ones that still have something:
+ * `head`, and `other`, the best one of anybody else. Both only ever move on. */
 struct sell_walk {
     struct book_entry *entries;
     uint32_t count;
@@ -369,15 +360,15 @@ struct sell_walk {
     uint32_t other;
 };
 
-static bool same_owner(const struct book_entry *a, const struct book_entry *b)
+static bool sell_is_out(const struct book_entry *sell)
 {
-    return name_compare(&a->participant, &b->participant) == 0;
+    return energy_wh(sell->open) == 0 || energy_wh(sell->least) > 0;
 }
 
 /* The best sell that is not `buy`'s own; NULL if there is none. */
 static struct book_entry *best_sell(struct sell_walk *walk, const struct book_entry *buy)
 {
-    while (walk->head < walk->count && energy_wh(walk->entries[walk->head].open) == 0) {
+    while (walk->head < walk->count && sell_is_out(&walk->entries[walk->head])) {
         walk->head++;
     }
     if (walk->head == walk->count) {
@@ -390,43 +381,87 @@ static struct book_entry *best_sell(struct sell_walk *walk, const struct book_en
     if (walk->other <= walk->head) {
         walk->other = walk->head + 1;
     }
-    while (walk->other < walk->count && (energy_wh(walk->entries[walk->other].open) == 0 ||
+    while (walk->other < walk->count && (sell_is_out(&walk->entries[walk->other]) ||
                                          same_owner(&walk->entries[walk->other], head))) {
         walk->other++;
     }
     return walk->other < walk->count ? &walk->entries[walk->other] : NULL;
 }
 
-/* What still crosses after a call that somebody sat out: as in a continuous book, each buy in
- * priority takes the best sells that are not its own, at the price of the earlier of the two. After
- * that, no orders of different participants cross. */
-static void match_rest(struct contract_call *call, struct book_scratch *scratch,
-                       const struct market_record *market)
+/* The same for the buys from `from` on that take any part, with the sells that do, in time that grows with
+ * their number alone. */
+static void match_divisible(struct rest *rest, uint32_t from)
 {
-    uint32_t buys = 0;
-    while (buys < scratch->count && scratch->entries[buys].side == SIDE_BUY) {
-        buys++;
-    }
-    struct sell_walk walk = {.entries = scratch->entries, .count = scratch->count, .head = buys};
-    for (uint32_t i = 0; i < buys; i++) {
-        struct book_entry *buy = &scratch->entries[i];
-        while (energy_wh(buy->open) > 0) {
+    struct sell_walk walk = {
+        .entries = rest->scratch->entries, .count = rest->scratch->count, .head = rest->buys};
+    for (uint32_t i = from; i < rest->buys; i++) {
+        struct book_entry *buy = &rest->scratch->entries[i];
+        while (energy_wh(buy->open) > 0 && energy_wh(buy->least) == 0) {
             struct book_entry *sell = best_sell(&walk, buy);
             if (sell == NULL || energy_price_compare(sell->price, buy->price) > 0) {
                 break;
             }
-            struct energy traded = energy_min(buy->open, sell->open);
-            struct energy_price price = entry_is_earlier(buy, sell) ? buy->price : sell->price;
-            make_deal(call, market, buy->id, sell->id, traded, price);
-            MUST(energy_sub(&buy->open, buy->open, traded));
-            MUST(energy_sub(&sell->open, sell->open, traded));
+            trade_rest(rest, buy, sell, energy_min(buy->open, sell->open));
         }
     }
 }
 
-static bool events_fit(const struct contract_call *call, uint32_t trades_max)
+static void match_rest(struct contract_call *call, struct book_scratch *scratch,
+                       const struct market_record *market)
 {
-    size_t need = (size_t)trades_max * BOOK_TRADE_EVENT_BYTES + BOOK_EVENTS_RESERVE;
+    struct rest rest = {.call = call, .market = market, .scratch = scratch};
+    rest.steps = BOOK_REST_STEPS;
+    bool any_asks = false;
+    for (uint32_t i = 0; i < scratch->count; i++) {
+        rest.buys += scratch->entries[i].side == SIDE_BUY;
+        any_asks = any_asks || energy_wh(scratch->entries[i].least) > 0;
+    }
+    uint32_t from = any_asks ? match_all_kinds(&rest) : 0;
+    contract_spend(call, (BOOK_REST_STEPS - rest.steps) / BOOK_REST_STEPS_PER_WORK);
+    match_divisible(&rest, from);
+}
+
+/* --- the block's end ------------------------------------------------------------------------ */
+
+/* Walks the book's immediate orders; the first one with an empty `at`. */
+static bool next_immediate(const struct contract_call *call, const struct book_id *book,
+                           struct state_key *at)
+{
+    struct state_key prefix = book_key(STATE_IMMEDIATE, book);
+    struct bytes_view value;
+    return contract_next(call, book_key_view(&prefix), book_key_view(at), at, &value);
+}
+
+static uint32_t count_immediates(const struct contract_call *call, const struct book_id *book)
+{
+    struct state_key at = {.size = 0};
+    uint32_t count = 0;
+    while (next_immediate(call, book, &at)) {
+        MUST(count < LIMIT_OPEN_ORDERS_PER_BOOK);
+        count++;
+    }
+    return count;
+}
+
+/* Cancels what the call has left of orders that do not outlive it. */
+static void end_immediates(struct contract_call *call, const struct book_id *book,
+                           const struct market_create *terms)
+{
+    struct state_key at = {.size = 0};
+    while (next_immediate(call, book, &at)) {
+        struct order_record order;
+        uint64_t id = book_index_order(&at);
+        if (!book_read_order(call, id, &order)) {
+            return;
+        }
+        book_end_order(call, id, &order, terms, ORDER_CANCELLED);
+    }
+}
+
+static bool events_fit(const struct contract_call *call, uint32_t trades_max, uint32_t ends_max)
+{
+    size_t need = (size_t)trades_max * BOOK_TRADE_EVENT_BYTES +
+                  (size_t)ends_max * BOOK_END_EVENT_BYTES + BOOK_EVENTS_RESERVE;
     return contract_event_room(call) >= need;
 }
 
@@ -449,20 +484,22 @@ static bool call_book(struct contract_call *call, const struct book_id *book, ui
         return true;
     }
     struct book_scratch *scratch = ledger_book_scratch(call->ledger);
-    if (!load_crossing(call, scratch, book)) {
-        return true;
-    }
-    if (!events_fit(call, scratch->count)) {
+    bool crossing = load_crossing(call, scratch, book);
+    uint32_t immediates = count_immediates(call, book);
+    if (!events_fit(call, scratch->count, immediates)) {
         return false;
     }
-    bool sat_out = sit_out_own(scratch);
-    clear_loaded(call, scratch, &market, batch_from);
-    if (sat_out && load_crossing(call, scratch, book)) {
-        if (!events_fit(call, scratch->count)) {
-            return false;
+    if (crossing) {
+        bool sat_out = sit_out_own(scratch);
+        bool taken_out = clear_loaded(call, scratch, &market, batch_from);
+        if ((sat_out || taken_out) && load_crossing(call, scratch, book)) {
+            if (!events_fit(call, scratch->count, immediates)) {
+                return false;
+            }
+            match_rest(call, scratch, &market);
         }
-        match_rest(call, scratch, &market);
     }
+    end_immediates(call, book, &market.terms);
     return true;
 }
 

@@ -3,6 +3,8 @@
 #define FLEX_CONTRACTS_BOOK_INTERNAL_H
 
 #include "contracts/book.h"
+#include "contracts/call.h"
+#include "contracts/market.h"
 
 struct book_id {
     struct name market;
@@ -27,5 +29,53 @@ void book_leave(struct contract_call *call, uint64_t id, struct order_record *or
 /* Tells the owner's share of the book that `before` of the order was open, and `after` is now. */
 void book_share_moves(const struct contract_call *call, const struct order_record *order,
                       struct energy before, struct energy after);
+
+/* An order that is open. False only under a fault of the view. */
+bool book_read_order(const struct contract_call *call, uint64_t id, struct order_record *order);
+/* The least that an open order's next fill must be: all of one that trades whole, the minimum of one that
+ * has had no fill, else 0. Below it, it is passed over (market-rules 4). */
+struct energy book_least(const struct order_record *order);
+/* The next entry of one side after `at`, best first; the first one with an empty `at`. */
+bool book_side_next(const struct contract_call *call, const struct book_id *book, uint8_t side,
+                    struct state_key *at);
+
+/* Makes a deal of two open orders of different participants: moves their money, takes what it fills out of
+ * the book. */
+void book_make_deal(struct contract_call *call, const struct market_record *market, uint64_t buy_id,
+                    uint64_t sell_id, struct energy traded, struct energy_price price);
+
+/* --- working memory of a call, or of a walk along a book ----------------------------------- */
+
+/* One loaded order. */
+struct book_entry {
+    uint64_t id;
+    struct name participant;
+    uint64_t height;
+    uint64_t tie;
+    struct energy_price price;
+    struct energy open;
+    struct energy least; /* book_least of it */
+    uint8_t side;
+    bool sits_out;
+};
+
+enum { BOOK_ENTRIES_MAX = LIMIT_OPEN_ORDERS_PER_BOOK };
+
+/* The arrays that call.c works on, for one side. */
+struct book_side {
+    uint32_t count;
+    uint32_t entry[BOOK_ENTRIES_MAX]; /* which loaded order stands here */
+    struct call_order orders[BOOK_ENTRIES_MAX];
+    int64_t accepted[BOOK_ENTRIES_MAX];
+    uint32_t priority[BOOK_ENTRIES_MAX];
+};
+
+struct book_scratch {
+    uint32_t count;
+    struct book_entry entries[BOOK_ENTRIES_MAX];
+    struct book_side sides[2];
+    uint32_t index[BOOK_ENTRIES_MAX];
+    int64_t remainder[BOOK_ENTRIES_MAX];
+};
 
 #endif

@@ -12,7 +12,8 @@
  * Invariants: accepted is within 0 and quantity; both sides accept V; a better price is never cut
  * while a worse one trades; lower <= price <= upper.
  *
- * Deliberately absent: indivisible orders, minimum quantities, money, owners, state. The sort is a
+ * Deliberately absent: what an order takes only whole or not under a minimum (the caller takes it out and
+ * clears again), money, owners, state. The sort is a
  * heapsort, because qsort may allocate and its order of equals is its own affair. */
 #include "contracts/call.h"
 
@@ -123,6 +124,11 @@ static int64_t crossing_volume(const struct call_side *buys, const struct call_s
     while (i < buys->count && j < sells->count) {
         const struct call_order *buy = side_at(buys, i);
         const struct call_order *sell = side_at(sells, j);
+        if (buy->quantity == 0 || sell->quantity == 0) {
+            i += buy->quantity == 0;
+            j += sell->quantity == 0;
+            continue;
+        }
         if (buy->price < sell->price) {
             break;
         }
@@ -247,17 +253,15 @@ static int128 side_value(const struct call_side *side)
     return value;
 }
 
-bool call_clear(struct call_result *out, const struct call_side *buys,
-                const struct call_side *sells, enum call_tie tie,
-                const struct call_scratch *scratch)
+/* On sides in priority of which nothing is accepted. */
+static void clear_sides(struct call_result *out, const struct call_side *buys,
+                        const struct call_side *sells, enum call_tie tie,
+                        const struct call_scratch *scratch)
 {
     memset(out, 0, sizeof *out);
-    if (!side_prepare(buys, true, tie) || !side_prepare(sells, false, tie)) {
-        return false;
-    }
     out->volume = crossing_volume(buys, sells);
     if (out->volume == 0) {
-        return true;
+        return;
     }
     side_accept(buys, out->volume, tie, scratch);
     side_accept(sells, out->volume, tie, scratch);
@@ -276,7 +280,35 @@ bool call_clear(struct call_result *out, const struct call_side *buys,
     /* Each sum is at most 2^63 x 2^63, so their difference fits. */
     out->welfare = side_value(buys) - side_value(sells);
     MUST(out->welfare >= 0);
+}
+
+bool call_clear(struct call_result *out, const struct call_side *buys,
+                const struct call_side *sells, enum call_tie tie,
+                const struct call_scratch *scratch)
+{
+    memset(out, 0, sizeof *out);
+    if (!side_prepare(buys, true, tie) || !side_prepare(sells, false, tie)) {
+        return false;
+    }
+    clear_sides(out, buys, sells, tie, scratch);
     return true;
+}
+
+static void side_forget(const struct call_side *side)
+{
+    for (uint32_t i = 0; i < side->count; i++) {
+        MUST(side->orders[i].quantity >= 0);
+        side->accepted[i] = 0;
+    }
+}
+
+void call_clear_again(struct call_result *out, const struct call_side *buys,
+                      const struct call_side *sells, enum call_tie tie,
+                      const struct call_scratch *scratch)
+{
+    side_forget(buys);
+    side_forget(sells);
+    clear_sides(out, buys, sells, tie, scratch);
 }
 
 /* Moves to the next accepted order of a side with something left; false if there is none. */

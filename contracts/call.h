@@ -54,6 +54,12 @@ MUST_USE bool call_clear(struct call_result *out, const struct call_side *buys,
                          const struct call_side *sells, enum call_tie tie,
                          const struct call_scratch *scratch);
 
+/* Clears sides that call_clear has cleared once more, after orders were taken out of them by setting their
+ * quantity to 0; nothing else of them may have changed. */
+void call_clear_again(struct call_result *out, const struct call_side *buys,
+                      const struct call_side *sells, enum call_tie tie,
+                      const struct call_scratch *scratch);
+
 /* Who trades with whom, after call_clear: first in priority with first in priority. */
 struct call_trade {
     uint32_t buy;

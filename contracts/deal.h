@@ -56,8 +56,9 @@ void dispute_decide(struct contract_call *call, uint64_t id, struct energy credi
 
 /* An offer that answers a call: what is refused, and the count of what was offered. */
 enum contract_error reservation_answer(struct contract_call *call, const struct offer_place *offer);
-/* What is open of such an offer was cancelled: it no longer counts as an answer. */
-void reservation_answer_cancelled(struct contract_call *call, const struct order_record *order);
+/* That much of such an offer was taken back: it no longer counts as an answer. */
+void reservation_answer_withdrawn(struct contract_call *call, const struct order_record *order,
+                                  struct energy quantity);
 /* The gate of some call of that reservation has closed. */
 void reservation_call_is_due(struct contract_call *call, uint64_t id);
 /* The deal that answered a call ended with nothing credited: the reservation of that period is

@@ -213,6 +213,10 @@ static const struct error_text texts[CONTRACT_ERROR_COUNT] = {
     [CONTRACT_NETWORK_FULL] = {"network_full", "The network has no room for a node there."},
     [CONTRACT_CAPACITY_SOLD] =
         {"capacity_sold", "More than that is sold already; enforce the publication to stop sales."},
+    [CONTRACT_VALIDATOR_TRADES] =
+        {"validator_trades",
+         "Who operates a validator decides the order in a block, so it has none in a sequential"
+         " book."},
 };
 
 const char *contract_error_name(enum contract_error error)

@@ -120,6 +120,8 @@ enum contract_error {
     CONTRACT_UNKNOWN_NODE,  /* of the network: no such node, or the device stands at none */
     CONTRACT_NETWORK_FULL,  /* LIMIT_NETWORK_NODES, or deeper than LIMIT_NETWORK_DEPTH */
     CONTRACT_CAPACITY_SOLD, /* less than is sold already would be published */
+    /* Orders. */
+    CONTRACT_VALIDATOR_TRADES, /* in a sequential book, by whoever operates a validator */
     CONTRACT_ERROR_COUNT
 };
 

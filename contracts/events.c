@@ -69,6 +69,21 @@ static const struct codec_record event_order_expired_codec = {
         sizeof event_order_expired_codec_fields / sizeof event_order_expired_codec_fields[0],
 };
 
+static const struct codec_field event_order_reduced_codec_fields[] = {
+    {.name = "id", .offset = offsetof(struct event_order_reduced, id), .type = CODEC_U64},
+    {.name = "withdrawn_wh",
+     .offset = offsetof(struct event_order_reduced, withdrawn),
+     .type = CODEC_I64},
+    {.name = "open_wh", .offset = offsetof(struct event_order_reduced, open), .type = CODEC_I64},
+};
+static const struct codec_record event_order_reduced_codec = {
+    .name = "order_reduced",
+    .struct_size = sizeof(struct event_order_reduced),
+    .fields = event_order_reduced_codec_fields,
+    .field_count =
+        sizeof event_order_reduced_codec_fields / sizeof event_order_reduced_codec_fields[0],
+};
+
 static const struct codec_field event_deal_matched_codec_fields[] = {
     {.name = "id", .offset = offsetof(struct event_deal, id), .type = CODEC_U64},
     {.name = "deal",
@@ -326,6 +341,7 @@ static const struct codec_record *const codecs[EVENT_TYPE_LIMIT] = {
     [EVENT_DEAL_PROVEN] = &event_deal_proven_codec,
     [EVENT_DEAL_DISPUTED] = &event_dispute_codec,
     [EVENT_CALLED] = &event_called_codec,
+    [EVENT_ORDER_REDUCED] = &event_order_reduced_codec,
     [EVENT_FORECAST] = &event_forecast_codec,
     [EVENT_DISPATCH] = &event_dispatch_codec,
     [EVENT_CAPACITY_PUBLISHED] = &event_capacity_codec,

@@ -25,8 +25,9 @@ enum event_type {
     EVENT_FORECAST = 20,           /* event_forecast: a version of a series was published */
     EVENT_DISPATCH = 21,           /* event_dispatch: an instruction was sent, or answered */
     EVENT_CAPACITY_PUBLISHED = 15, /* event_capacity */
-    EVENT_ALLOCATED = 16,    /* event_allocated: a request for capacity, granted, cut or refused */
-    EVENT_GRID_LIMITED = 17, /* event_grid_limited: a call cut an offer, or passed it over */
+    EVENT_ALLOCATED = 16,     /* event_allocated: a request for capacity, granted, cut or refused */
+    EVENT_GRID_LIMITED = 17,  /* event_grid_limited: a call cut an offer, or passed it over */
+    EVENT_ORDER_REDUCED = 18, /* event_order_reduced: replaced by less of itself */
     EVENT_TYPE_LIMIT = 32
 };
 
@@ -46,6 +47,11 @@ struct event_order_placed {
 };
 struct event_order_ended {
     uint64_t id;
+};
+struct event_order_reduced {
+    uint64_t id;
+    struct energy withdrawn;
+    struct energy open; /* what is left */
 };
 struct event_deal {
     uint64_t id;

@@ -138,6 +138,17 @@ uint64_t contract_work(const struct contract_call *call)
     return call->ledger->work;
 }
 
+void contract_spend(const struct contract_call *call, uint64_t units)
+{
+    call->ledger->work += units;
+}
+
+bool contract_is_spent(const struct contract_call *call)
+{
+    const struct ledger *ledger = call->ledger;
+    return ledger->events.failed || ledger->work - ledger->work_before > LIMIT_WORK_PER_TX;
+}
+
 bool contract_has_role(const struct contract_call *call, uint32_t roles)
 {
     return (call->sender_roles & roles) != 0;
@@ -299,6 +310,7 @@ void ledger_block_begin(struct ledger *ledger, struct state_view *view,
     ledger->context = *context;
     ledger->transactions = 0;
     ledger->work = 0;
+    ledger->work_before = 0;
     ledger->touched_count = 0;
     memset(ledger->held_change, 0, sizeof ledger->held_change);
     MUST(read_params(view, &ledger->params) || view->fault);
@@ -320,7 +332,6 @@ static void take_fee(struct contract_call *call, struct admission *admission)
 static enum contract_error run_actions(struct contract_call *call)
 {
     const struct ledger *ledger = call->ledger;
-    const uint64_t work_before = ledger->work;
     union action_record record;
     size_t cursor = 0;
     uint8_t type;
@@ -334,7 +345,7 @@ static enum contract_error run_actions(struct contract_call *call)
             MUST(error >= CONTRACT_NOT_PERMITTED && error < CONTRACT_ERROR_COUNT);
             return error;
         }
-        if (ledger->events.failed || ledger->work - work_before > LIMIT_WORK_PER_TX)
+        if (contract_is_spent(call))
             return CONTRACT_TOO_MANY_EVENTS;
         call->action_index++;
     }
@@ -375,6 +386,7 @@ enum contract_error ledger_transaction_apply(struct ledger *ledger,
         int64_t held_before[POT_KIND_COUNT];
         memcpy(held_before, ledger->held_change, sizeof held_before);
         view->ops->savepoint(view);
+        ledger->work_before = ledger->work;
         error = run_actions(&call);
         if (error == CONTRACT_OK) {
             view->ops->keep(view);

@@ -11,6 +11,7 @@ struct ledger {
     struct params_record params; /* as the block found them */
     uint64_t transactions;       /* of this block */
     uint64_t work;               /* units so far, of the transactions or of the block's end */
+    uint64_t work_before;        /* the running transaction's actions */
     struct book_scratch *book_scratch;
     /* By how much the pots of each kind changed in this block, micro-euro. */
     int64_t held_change[POT_KIND_COUNT];

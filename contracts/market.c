@@ -2,8 +2,8 @@
  * market-rules 2 to 4; docs/spec/market.md).
  *
  * A DSO requests regulation in the market's zone and locks the most that it would pay; who owns or
- * manages a device offers it, and commits its power for the period. Each is a limit order for one
- * whole delivery period, good until gate closure. What happens to it then is book.c's affair.
+ * manages a device offers it, and commits its power for the period. Each is an order for one whole
+ * delivery period, good until gate closure at most. What happens to it then is book.c's affair.
  *
  * Invariants:
  * 1. Every quantity is a multiple of the market's step and so of the units of a period: it splits
@@ -12,8 +12,8 @@
  * 3. No price x quantity of an admitted order overflows: the market's terms bound both.
  * 4. A refused action is refused for the first reason in the order of docs/spec/market.md.
  *
- * Deliberately absent: terms and states (market_terms.c), auctions with a gate of their own, order
- * kinds, fees (settlement takes them), negative prices, which would make sellers the payers. */
+ * Deliberately absent: terms and states (market_terms.c), changes of an order (order_change.c),
+ * auctions with a gate of their own, fees (settlement takes them), negative prices, which would make sellers the payers. */
 #include "contracts/market.h"
 #include "base/fatal.h"
 #include "contracts/book.h"
@@ -39,19 +39,39 @@ struct order_terms {
     const struct order_options *options;
 };
 
+/* In a sequential book the place inside a block is worth something, and validators choose it
+ * (market-rules 4). */
+static bool operates_validator(const struct contract_call *call)
+{
+    struct state_key key = state_key_single(STATE_PARAMS);
+    struct params_record params;
+    if (!contract_read(call, &key, &params_record_codec, &params)) {
+        return false;
+    }
+    for (uint32_t i = 0; i < params.validator_count; i++) {
+        if (name_compare(&params.validators[i].operator_name, &call->sender) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static enum contract_error open_market(const struct contract_call *call, const struct name *id,
-                                       struct market_create *terms)
+                                       struct market_record *market)
 {
     struct state_key key = state_key_name(STATE_MARKET, id);
-    struct market_record market;
-    if (!contract_read(call, &key, &market_record_codec, &market)) {
+    if (!contract_read(call, &key, &market_record_codec, market)) {
         return CONTRACT_UNKNOWN_MARKET;
     }
-    *terms = market.terms;
-    bool opened = timestamp_compare(call->context->time, terms->times.opens) >= 0;
-    bool closed = timestamp_compare(call->context->time, terms->times.closes) >= 0;
-    return market.state == MARKET_OPEN && opened && !closed ? CONTRACT_OK
-                                                            : CONTRACT_MARKET_NOT_OPEN;
+    const struct market_times *times = &market->terms.times;
+    bool opened = timestamp_compare(call->context->time, times->opens) >= 0;
+    bool closed = timestamp_compare(call->context->time, times->closes) >= 0;
+    if (market->state != MARKET_OPEN || !opened || closed) {
+        return CONTRACT_MARKET_NOT_OPEN;
+    }
+    return book_is_sequential(&market->terms) && operates_validator(call)
+               ? CONTRACT_VALIDATOR_TRADES
+               : CONTRACT_OK;
 }
 
 static bool takes_direction(const struct market_create *terms, uint8_t direction)
@@ -67,11 +87,41 @@ static bool takes_direction(const struct market_create *terms, uint8_t direction
     return false;
 }
 
-/* The batch trades limit orders that are divisible in steps, and nothing else. */
-static bool options_are_plain(const struct order_options *options)
+/* Books take every kind of order, at no place among its owner's: that is for auctions. */
+static bool options_fit(const struct market_create *terms, const struct order_options *options)
 {
-    return options->kind == ORDER_LIMIT && options->indivisible == 0 && options->rank == 0 &&
-           energy_wh(options->min_quantity) == 0;
+    switch ((enum market_mechanism)terms->clearing.mechanism) {
+    case MECHANISM_BOOK_BATCH:
+    case MECHANISM_BOOK_SEQUENTIAL:
+        return options->rank == 0;
+    case MECHANISM_MERIT_ORDER:
+    case MECHANISM_ORDERED_DEMAND:
+    case MECHANISM_ONE_SIDED:
+    case MECHANISM_CAPACITY:
+    case MECHANISM_COUPLED:
+        return false;
+    }
+    return false;
+}
+
+/* Quantity, least first fill and price, against the market's steps and ranges. */
+static enum contract_error check_amounts(const struct market_create *terms,
+                                         const struct order_terms *order)
+{
+    struct energy least = order->options->min_quantity;
+    if (energy_wh(order->quantity) <= 0) {
+        return CONTRACT_AMOUNT_NOT_POSITIVE;
+    }
+    if (!quantity_fits_steps(terms, order->quantity) || !quantity_fits_steps(terms, least) ||
+        !price_fits_steps(terms, order->price)) {
+        return CONTRACT_BAD_GRANULARITY;
+    }
+    bool good = energy_compare(order->quantity, terms->limits.quantity_min) >= 0 &&
+                energy_compare(order->quantity, terms->limits.quantity_max) <= 0 &&
+                energy_wh(least) >= 0 && energy_compare(least, order->quantity) <= 0 &&
+                energy_price_compare(order->price, terms->limits.price_min) >= 0 &&
+                energy_price_compare(order->price, terms->limits.price_max) <= 0;
+    return good ? CONTRACT_OK : CONTRACT_OUT_OF_RANGE;
 }
 
 static enum contract_error check_order(const struct contract_call *call,
@@ -88,7 +138,7 @@ static enum contract_error check_order(const struct contract_call *call,
     if (!takes_direction(terms, order->direction)) {
         return CONTRACT_WRONG_DIRECTION;
     }
-    if (!options_are_plain(order->options)) {
+    if (!options_fit(terms, order->options)) {
         return CONTRACT_UNSUPPORTED_ORDER;
     }
     if (timestamp_compare(call->context->time, times.opening) < 0) {
@@ -97,26 +147,20 @@ static enum contract_error check_order(const struct contract_call *call,
     if (timestamp_compare(call->context->time, times.gate) >= 0) {
         return CONTRACT_GATE_CLOSED;
     }
-    if (energy_wh(order->quantity) <= 0) {
-        return CONTRACT_AMOUNT_NOT_POSITIVE;
-    }
-    if (!quantity_fits_steps(terms, order->quantity) || !price_fits_steps(terms, order->price)) {
-        return CONTRACT_BAD_GRANULARITY;
-    }
-    if (energy_compare(order->quantity, terms->limits.quantity_min) < 0 ||
-        energy_compare(order->quantity, terms->limits.quantity_max) > 0 ||
-        energy_price_compare(order->price, terms->limits.price_min) < 0 ||
-        energy_price_compare(order->price, terms->limits.price_max) > 0) {
-        return CONTRACT_OUT_OF_RANGE;
-    }
-    return CONTRACT_OK;
+    return check_amounts(terms, order);
 }
 
-static void report_order(const struct contract_call *call, uint64_t id,
-                         const struct order_record *order)
+/* Into its book, and, in a sequential one, through it. */
+static enum contract_error enter(struct contract_call *call, uint64_t *id,
+                                 struct order_record *order, const struct market_record *market)
 {
-    struct event_order_placed event = {.id = id, .order = *order};
+    enum contract_error error = book_insert(call, id, order, &market->terms);
+    if (error != CONTRACT_OK) {
+        return error;
+    }
+    struct event_order_placed event = {.id = *id, .order = *order};
     contract_event(call, EVENT_ORDER_PLACED, &event);
+    return book_order_arrived(call, *id, market);
 }
 
 enum contract_error market_place_request(struct contract_call *call, uint64_t *id,
@@ -125,14 +169,14 @@ enum contract_error market_place_request(struct contract_call *call, uint64_t *i
     if (!contract_has_role(call, ROLE_DSO)) {
         return CONTRACT_NOT_PERMITTED;
     }
-    struct market_create terms;
-    enum contract_error error = open_market(call, &request->market, &terms);
+    struct market_record market;
+    enum contract_error error = open_market(call, &request->market, &market);
     if (error != CONTRACT_OK) {
         return error;
     }
     struct order_terms asked = {request->quantity, request->price, request->period_start,
                                 request->direction, &request->options};
-    error = check_order(call, &terms, &asked);
+    error = check_order(call, &market.terms, &asked);
     /* A DSO buys for its grid and not for a device of its own. */
     if (error == CONTRACT_OK && !name_is_empty(&request->device)) {
         error = CONTRACT_UNSUPPORTED_ORDER;
@@ -146,13 +190,9 @@ enum contract_error market_place_request(struct contract_call *call, uint64_t *i
                                  .direction = request->direction,
                                  .period_start = request->period_start,
                                  .quantity = request->quantity,
-                                 .price = request->price};
-    error = book_insert(call, id, &order, &terms);
-    if (error != CONTRACT_OK) {
-        return error;
-    }
-    report_order(call, *id, &order);
-    return CONTRACT_OK;
+                                 .price = request->price,
+                                 .options = request->options};
+    return enter(call, id, &order, &market);
 }
 
 static enum contract_error request_place(struct contract_call *call, const void *record)
@@ -234,22 +274,22 @@ static bool schedule_fits_method(const struct market_create *terms, const struct
     return false;
 }
 
-static enum contract_error offer_place(struct contract_call *call, const void *record)
+enum contract_error market_place_offer(struct contract_call *call, uint64_t *id,
+                                       const struct offer_place *offer)
 {
-    const struct offer_place *offer = record;
-    struct market_create terms;
-    enum contract_error error = open_market(call, &offer->market, &terms);
+    struct market_record market;
+    enum contract_error error = open_market(call, &offer->market, &market);
     if (error != CONTRACT_OK) {
         return error;
     }
     struct order_terms asked = {offer->quantity, offer->price, offer->period_start,
                                 offer->direction, &offer->options};
-    error = check_order(call, &terms, &asked);
-    if (error == CONTRACT_OK && !schedule_fits_method(&terms, &offer->schedule_hash)) {
+    error = check_order(call, &market.terms, &asked);
+    if (error == CONTRACT_OK && !schedule_fits_method(&market.terms, &offer->schedule_hash)) {
         error = CONTRACT_BAD_SCHEDULE;
     }
     if (error == CONTRACT_OK) {
-        error = commit_device(call, offer, &terms);
+        error = commit_device(call, offer, &market.terms);
     }
     if (error == CONTRACT_OK && offer->reservation != 0) {
         error = reservation_answer(call, offer);
@@ -266,44 +306,23 @@ static enum contract_error offer_place(struct contract_call *call, const void *r
                                  .price = offer->price,
                                  .device = offer->device,
                                  .schedule_hash = offer->schedule_hash,
-                                 .deposit_price = market_deposit_rate(&terms, offer->price),
-                                 .reservation = offer->reservation};
-    uint64_t id;
-    error = book_insert(call, &id, &order, &terms);
-    if (error == CONTRACT_OK) {
-        report_order(call, id, &order);
-    }
-    return error;
+                                 .deposit_price = market_deposit_rate(&market.terms, offer->price),
+                                 .reservation = offer->reservation,
+                                 .options = offer->options};
+    return enter(call, id, &order, &market);
 }
 
-/* Also in a suspended or closed market, and up to the block that expires the order. */
-static enum contract_error order_cancel(struct contract_call *call, const void *record)
+static enum contract_error offer_place(struct contract_call *call, const void *record)
 {
-    const struct order_cancel *cancel = record;
-    struct order_record order;
-    struct state_key key = state_key_u64(STATE_ORDER, cancel->order);
-    if (!contract_read(call, &key, &order_record_codec, &order)) {
-        return CONTRACT_UNKNOWN_ORDER;
-    }
-    if (name_compare(&order.participant, &call->sender) != 0) {
-        return CONTRACT_NOT_PERMITTED;
-    }
-    if (order.status != ORDER_OPEN) {
-        return CONTRACT_ORDER_NOT_OPEN;
-    }
-    struct market_record market;
-    struct state_key market_key = state_key_name(STATE_MARKET, &order.market);
-    if (!book_read(call, &market_key, &market_record_codec, &market)) {
-        return CONTRACT_UNKNOWN_MARKET;
-    }
-    book_end_order(call, cancel->order, &order, &market.terms, ORDER_CANCELLED);
-    return CONTRACT_OK;
+    uint64_t id;
+    return market_place_offer(call, &id, record);
 }
 
 static const struct contract_method_entry market_methods[] = {
     {ACTION_MARKET_CREATE, market_create_apply}, {ACTION_MARKET_UPDATE, market_update_apply},
     {ACTION_MARKET_STATE, market_state_apply},   {ACTION_REQUEST_PLACE, request_place},
-    {ACTION_OFFER_PLACE, offer_place},           {ACTION_ORDER_CANCEL, order_cancel},
+    {ACTION_OFFER_PLACE, offer_place},           {ACTION_ORDER_CANCEL, order_cancel_apply},
+    {ACTION_ORDER_REPLACE, order_replace_apply},
 };
 
 /* Terms change after the calls of the last block before the height that was voted for. */

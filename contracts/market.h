@@ -15,6 +15,13 @@ enum contract_error market_state_apply(struct contract_call *call, const void *r
 /* A request of the sender's, as by ACTION_REQUEST_PLACE: all of its checks, and the order's id. */
 enum contract_error market_place_request(struct contract_call *call, uint64_t *id,
                                          const struct request_place *request);
+/* The same of an offer. */
+enum contract_error market_place_offer(struct contract_call *call, uint64_t *id,
+                                       const struct offer_place *offer);
+
+/* The methods of contracts/order_change.c. */
+enum contract_error order_cancel_apply(struct contract_call *call, const void *record);
+enum contract_error order_replace_apply(struct contract_call *call, const void *record);
 
 /* At the end of a block: what votes have put in force from the next block on. */
 void market_apply_changes(struct contract_call *call);

@@ -16,7 +16,8 @@ bool market_event_decode(union market_event *out, bool *broken, uint8_t type,
                          struct bytes_view record)
 {
     *broken = false;
-    if (type < EVENT_ORDER_PLACED || type > EVENT_FEES_SPLIT) {
+    bool told = type >= EVENT_ORDER_PLACED && type <= EVENT_FEES_SPLIT;
+    if (!told && type != EVENT_ORDER_REDUCED) {
         return false; /* digests, proposals, epochs, publications: no part of a market's book */
     }
     const struct codec_record *codec = event_codec(type);
@@ -30,6 +31,11 @@ bool market_event_is_fee(const struct event_token_moved *moved, uint64_t *deal)
     bool of_deal = moved->from.kind == POT_DEAL_ESCROW || moved->from.kind == POT_DEAL_DEPOSIT;
     *deal = of_deal ? moved->from.id : 0;
     return moved->to.kind == POT_FEES;
+}
+
+bool order_may_rest(const struct order_record *order)
+{
+    return order->options.kind == ORDER_LIMIT;
 }
 
 /* Does the new order stand where the cancelled one stood? */

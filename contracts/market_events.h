@@ -9,7 +9,7 @@ enum order_event_kind {
     ORDER_EVENT_NEW,
     ORDER_EVENT_TRADE,
     ORDER_EVENT_CANCEL,
-    ORDER_EVENT_REPLACE, /* cancelled by a transaction that placed another one in its stead */
+    ORDER_EVENT_REPLACE, /* cancelled by a transaction that placed another one in its stead, or reduced */
     ORDER_EVENT_EXPIRE
 };
 enum { ORDER_EVENT_KINDS = 5 };
@@ -27,6 +27,7 @@ extern const char *const market_fee_names[MARKET_FEE_KINDS];
 union market_event {
     struct event_order_placed placed;
     struct event_order_ended ended;
+    struct event_order_reduced reduced;
     struct event_deal deal;
     struct event_token_moved moved;
     struct event_fees_split split;
@@ -37,8 +38,11 @@ bool market_event_decode(union market_event *out, bool *broken, uint8_t type,
 /* Does that movement add to the fee pool? *deal: out of which deal, 0 if of none. */
 bool market_event_is_fee(const struct event_token_moved *moved, uint64_t *deal);
 
-/* One order that a transaction placed or cancelled. An action does one of them at most. */
-enum { MARKET_CHANGES_MAX = LIMIT_ACTIONS_PER_TX };
+/* One order that a transaction placed or cancelled. An action does each of them once at most, but for
+ * orders that end as soon as they are placed: those are no change of anything that stood. */
+enum { MARKET_CHANGES_MAX = 2 * LIMIT_ACTIONS_PER_TX };
+/* Whether it may rest in a book, so that taking it back may be a replacement. */
+bool order_may_rest(const struct order_record *order);
 struct order_change {
     uint8_t kind; /* enum order_event_kind: NEW or CANCEL; REPLACE once paired */
     uint64_t order;

@@ -74,6 +74,11 @@ enum { CONTRACT_EVENT_BYTES_MAX = 448 }; /* the largest event with its head */
  * with TOO_MANY_EVENTS after the action that went over; at the end of a block a hook looks here and
  * leaves the rest to the next block. */
 uint64_t contract_work(const struct contract_call *call);
+/* Counts work that the state does not see, done over what was read from it. */
+void contract_spend(const struct contract_call *call, uint64_t units);
+/* Whether the running transaction is over its limit of work or of events: a method that may take long
+ * asks, and gives up with TOO_MANY_EVENTS. */
+bool contract_is_spent(const struct contract_call *call);
 bool contract_has_role(const struct contract_call *call, uint32_t roles);
 
 /* --- shared between modules -------------------------------------------------------------- */

@@ -43,6 +43,8 @@
  *   fingerprint  operator name | batch id | i64 interval start   batch_record that a correction has
  *                | u32 revision                                  superseded
  *   alias        name (a device's, too)                          alias_record
+ *   immediate    market name | i64 period start | u8 direction   (empty) index of open orders that do
+ *                | u64 id                                        not outlive their book's next call
  *   forecast     publisher name | series name | i64 start        forecast_record
  *                | u32 version
  *   dispatch     device name | i64 start | u32 revision          dispatch_record
@@ -96,6 +98,7 @@ enum state_kind {
     STATE_RELIABILITY = 34,
     STATE_FINGERPRINT = 35,
     STATE_ALIAS = 36,
+    STATE_IMMEDIATE = 37,
     STATE_FORECAST = 40,
     STATE_DISPATCH = 41,
     STATE_NETWORK = 45,

@@ -218,7 +218,8 @@ enum contract_error reservation_answer(struct contract_call *call, const struct 
     return CONTRACT_OK;
 }
 
-void reservation_answer_cancelled(struct contract_call *call, const struct order_record *order)
+void reservation_answer_withdrawn(struct contract_call *call, const struct order_record *order,
+                                  struct energy quantity)
 {
     struct state_key key;
     struct reservation_record reservation;
@@ -228,7 +229,7 @@ void reservation_answer_cancelled(struct contract_call *call, const struct order
     if (called == NULL) {
         return;
     }
-    MUST(energy_sub(&called->offered, called->offered, order->open));
+    MUST(energy_sub(&called->offered, called->offered, quantity));
     MUST(energy_wh(called->offered) >= 0);
     contract_write(call, &key, &reservation_record_codec, &reservation);
 }

@@ -57,6 +57,12 @@ struct key_of_change {
     uint64_t height;
     struct name market;
 };
+struct key_of_immediate {
+    struct name market;
+    struct timestamp period_start;
+    uint8_t direction;
+    uint64_t id;
+};
 struct key_of_book_share {
     struct name market;
     struct timestamp period_start;
@@ -314,6 +320,25 @@ static const struct codec_record key_of_clearing_codec = {
     .field_count = sizeof key_of_clearing_codec_fields / sizeof key_of_clearing_codec_fields[0],
 };
 
+static const struct codec_field key_of_immediate_codec_fields[] = {
+    {.name = "market", .offset = offsetof(struct key_of_immediate, market), .type = CODEC_NAME},
+    {.name = "period_start_ms",
+     .offset = offsetof(struct key_of_immediate, period_start),
+     .type = CODEC_I64},
+    {.name = "direction",
+     .offset = offsetof(struct key_of_immediate, direction),
+     .type = CODEC_ENUM,
+     .limit = 2,
+     .names = direction_names},
+    {.name = "id", .offset = offsetof(struct key_of_immediate, id), .type = CODEC_U64},
+};
+static const struct codec_record key_of_immediate_codec = {
+    .name = "immediate_key",
+    .struct_size = sizeof(struct key_of_immediate),
+    .fields = key_of_immediate_codec_fields,
+    .field_count = sizeof key_of_immediate_codec_fields / sizeof key_of_immediate_codec_fields[0],
+};
+
 static const struct codec_field key_of_deadline_codec_fields[] = {
     {.name = "time_ms", .offset = offsetof(struct key_of_deadline, time), .type = CODEC_I64},
     {.name = "what", .offset = offsetof(struct key_of_deadline, what), .type = CODEC_U8},
@@ -437,6 +462,7 @@ static const struct state_kind_info kinds[STATE_KIND_LIMIT] = {
     [STATE_FINGERPRINT] = {STATE_FINGERPRINT, "fingerprint", "fingerprints", &batch_record_codec,
                            &key_of_fingerprint_codec},
     [STATE_ALIAS] = {STATE_ALIAS, "alias", "aliases", &alias_record_codec, &key_of_name_codec},
+    [STATE_IMMEDIATE] = {STATE_IMMEDIATE, "immediate", "immediates", NULL, &key_of_immediate_codec},
     [STATE_FORECAST] = {STATE_FORECAST, "forecast", "forecasts", &forecast_record_codec,
                         &forecast_key_codec},
     [STATE_DISPATCH] = {STATE_DISPATCH, "dispatch", "dispatches", &dispatch_record_codec,

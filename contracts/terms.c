@@ -274,8 +274,8 @@ static bool mechanism_is_there(const struct market_create *terms)
 {
     switch ((enum market_mechanism)terms->clearing.mechanism) {
     case MECHANISM_BOOK_BATCH:
-        return true;
     case MECHANISM_BOOK_SEQUENTIAL:
+        return true;
     case MECHANISM_MERIT_ORDER:
     case MECHANISM_ORDERED_DEMAND:
     case MECHANISM_ONE_SIDED:

@@ -173,6 +173,21 @@ static void take_ended(struct walk *walk, uint64_t id, bool expired)
     tell_order(walk, &row, &order);
 }
 
+static void take_reduced(struct walk *walk, const struct event_order_reduced *reduced)
+{
+    struct market_row row = walk->at;
+    struct order_record order;
+    if (!row_begin(walk) || !wants_order(walk, reduced->id) ||
+        !read_order(walk, &order, reduced->id))
+        return;
+    row.kind = ORDER_EVENT_REPLACE;
+    row.order = reduced->id;
+    row.other = reduced->id;
+    row.quantity = reduced->withdrawn;
+    row.price = order.price;
+    tell_order(walk, &row, &order);
+}
+
 static void take_side(struct walk *walk, const struct event_deal *matched, uint64_t id,
                       uint64_t against)
 {
@@ -195,6 +210,8 @@ static void order_rows(struct walk *walk, uint8_t type, const union market_event
         take_placed(walk, &event->placed);
     } else if (type == EVENT_ORDER_CANCELLED || type == EVENT_ORDER_EXPIRED) {
         take_ended(walk, event->ended.id, type == EVENT_ORDER_EXPIRED);
+    } else if (type == EVENT_ORDER_REDUCED) {
+        take_reduced(walk, &event->reduced);
     } else if (type == EVENT_DEAL_MATCHED) {
         const struct deal_record *deal = &event->deal.deal;
         take_side(walk, &event->deal, deal->buy_order, deal->sell_order);
@@ -209,18 +226,24 @@ static bool note_change(struct walk *walk, uint8_t type, struct bytes_view bytes
     bool broken;
     if (type != EVENT_ORDER_PLACED && type != EVENT_ORDER_CANCELLED)
         return true;
-    if (walk->change_count == MARKET_CHANGES_MAX ||
-        !market_event_decode(&event, &broken, type, bytes))
+    if (!market_event_decode(&event, &broken, type, bytes))
         return false;
-    struct order_record *placed = &walk->placed[walk->change_count];
-    struct order_change *change = &walk->changes[walk->change_count++];
     bool is_new = type == EVENT_ORDER_PLACED;
-    *change = (struct order_change){.kind = is_new ? ORDER_EVENT_NEW : ORDER_EVENT_CANCEL,
-                                    .order = is_new ? event.placed.id : event.ended.id,
-                                    .placed = placed};
+    struct order_change change = {.kind = is_new ? ORDER_EVENT_NEW : ORDER_EVENT_CANCEL,
+                                  .order = is_new ? event.placed.id : event.ended.id};
+    struct order_record placed;
     if (is_new)
-        *placed = event.placed.order;
-    return is_new || read_order(walk, placed, change->order);
+        placed = event.placed.order;
+    else if (!read_order(walk, &placed, change.order))
+        return false;
+    if (!order_may_rest(&placed))
+        return true;
+    if (walk->change_count == MARKET_CHANGES_MAX)
+        return false;
+    walk->placed[walk->change_count] = placed;
+    change.placed = &walk->placed[walk->change_count];
+    walk->changes[walk->change_count++] = change;
+    return true;
 }
 
 /* Which cancellations of a transaction are replacements. A transaction that cancels nothing or places
@@ -238,6 +261,7 @@ static void pair_transaction(struct walk *walk)
         places = places || type == EVENT_ORDER_PLACED;
         cancels = cancels || type == EVENT_ORDER_CANCELLED;
         rows += type >= EVENT_ORDER_PLACED && type <= EVENT_ORDER_EXPIRED;
+        rows += type == EVENT_ORDER_REDUCED;
         rows += type == EVENT_DEAL_MATCHED ? 2 : 0;
     }
     if (!places || !cancels || walk->passed + rows <= walk->skip)

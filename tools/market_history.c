@@ -213,10 +213,25 @@ static void take_ended(struct walk *walk, uint64_t id, bool expired)
         add_event(walk, expired ? ORDER_EVENT_EXPIRE : ORDER_EVENT_CANCEL, id);
     event->quantity = order->open;
     event->price = order->placed.price;
-    *(expired ? &order->expired : &order->withdrawn) = order->open;
+    struct energy *into = expired ? &order->expired : &order->withdrawn;
+    MUST(energy_add(into, *into, order->open));
     order->open = energy_of(0);
     order->status = expired ? ORDER_EXPIRED : ORDER_CANCELLED;
     order->ended = walk->at.time;
+}
+
+static void take_reduced(struct walk *walk, const struct event_order_reduced *reduced)
+{
+    struct history_order *order = order_of(walk->history, reduced->id);
+    struct history_event *event = add_event(walk, ORDER_EVENT_REPLACE, reduced->id);
+    MUST(energy_add(&order->withdrawn, order->withdrawn, reduced->withdrawn));
+    MUST(energy_add(&order->reduced, order->reduced, reduced->withdrawn));
+    order->open = reduced->open;
+    order->last_reduced = walk->at.time;
+    event->other = reduced->id;
+    event->quantity = reduced->withdrawn;
+    event->open = reduced->open;
+    event->price = order->placed.price;
 }
 
 static void take_trade(struct walk *walk, uint64_t id, const struct event_deal *deal)
@@ -278,6 +293,8 @@ static void take_event(struct walk *walk, uint8_t type, struct bytes_view bytes)
         take_placed(walk, &record.placed);
     } else if (type == EVENT_ORDER_CANCELLED || type == EVENT_ORDER_EXPIRED) {
         take_ended(walk, record.ended.id, type == EVENT_ORDER_EXPIRED);
+    } else if (type == EVENT_ORDER_REDUCED) {
+        take_reduced(walk, &record.reduced);
     } else if (type == EVENT_DEAL_MATCHED) {
         take_matched(walk, &record.deal);
     } else if (type == EVENT_DEAL_ENDED) {
@@ -292,6 +309,12 @@ static void take_event(struct walk *walk, uint8_t type, struct bytes_view bytes)
     }
 }
 
+static bool is_change(const struct market_history *history, const struct history_event *event)
+{
+    return (event->kind == ORDER_EVENT_NEW || event->kind == ORDER_EVENT_CANCEL) &&
+           order_may_rest(&history->orders[event->order - 1].placed);
+}
+
 /* Pairs what one transaction cancelled with what it placed: events `first` to the last. */
 static void pair_replacements(struct market_history *history, size_t first)
 {
@@ -299,7 +322,7 @@ static void pair_replacements(struct market_history *history, size_t first)
     size_t count = 0;
     for (size_t i = first; i < history->event_count; i++) {
         const struct history_event *event = &history->events[i];
-        if (event->kind == ORDER_EVENT_NEW || event->kind == ORDER_EVENT_CANCEL) {
+        if (is_change(history, event)) {
             MUST(count < MARKET_CHANGES_MAX);
             changes[count++] =
                 (struct order_change){.kind = event->kind,
@@ -310,7 +333,7 @@ static void pair_replacements(struct market_history *history, size_t first)
     order_changes_pair(changes, count);
     for (size_t i = first, at = 0; i < history->event_count; i++) {
         struct history_event *event = &history->events[i];
-        if (event->kind != ORDER_EVENT_NEW && event->kind != ORDER_EVENT_CANCEL) {
+        if (!is_change(history, event)) {
             continue;
         }
         event->kind = changes[at].kind;

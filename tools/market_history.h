@@ -22,7 +22,8 @@ struct history_event {
     struct history_place at;
     uint8_t kind;
     uint64_t order;
-    uint64_t other; /* trade: the deal; replace: the new order; new: the one it replaces; or 0 */
+    uint64_t
+        other; /* trade: the deal; replace: the new order, or itself; new: the one it replaces; or 0 */
     struct energy quantity;    /* new: placed; trade: traded; else what was open and no longer is */
     struct energy open;        /* of the order afterwards */
     struct energy_price price; /* trade: the deal's; else the order's limit */
@@ -35,10 +36,12 @@ struct history_order {
     struct energy open; /* now */
     struct energy traded;
     struct energy withdrawn; /* cancelled or replaced */
+    struct energy reduced;   /* of that, by replacing it with less of itself */
     struct energy expired;
-    struct timestamp ended; /* zero while it is open; of the last trade if it was filled */
-    uint8_t status;         /* enum order_status */
-    uint64_t replaced_by;   /* 0: none */
+    struct timestamp ended;        /* zero while it is open; of the last trade if it was filled */
+    struct timestamp last_reduced; /* zero: never */
+    uint8_t status;                /* enum order_status */
+    uint64_t replaced_by;          /* 0: none */
 };
 
 struct history_deal {

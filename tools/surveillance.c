@@ -264,6 +264,13 @@ static int compare_conduct(const void *left, const void *right)
     return order != 0 ? order : (int)a->side - (int)b->side;
 }
 
+static bool is_late(const struct work *work, struct timestamp when, const struct history_book *book)
+{
+    struct duration left;
+    return timestamp_until(&left, when, book->gate) &&
+           duration_ms(left) <= duration_ms(work->terms->late);
+}
+
 static struct conduct conduct_of(const struct work *work, const struct history_order *order)
 {
     const struct history_book *book = &work->history->books[order->book];
@@ -275,10 +282,13 @@ static struct conduct conduct_of(const struct work *work, const struct history_o
                           .traded_wh = energy_wh(order->traded),
                           .withdrawn_wh = energy_wh(order->withdrawn),
                           .expired_wh = energy_wh(order->expired)};
-    struct duration left;
-    one.withdrawals = order->status == ORDER_CANCELLED;
-    one.late = one.withdrawals && timestamp_until(&left, order->ended, book->gate) &&
-               duration_ms(left) <= duration_ms(work->terms->late);
+    if (order_may_rest(&order->placed)) {
+        bool cancelled = order->status == ORDER_CANCELLED;
+        bool reduced = energy_wh(order->reduced) > 0;
+        one.withdrawals = cancelled + reduced;
+        one.late = (cancelled && is_late(work, order->ended, book)) +
+                   (reduced && is_late(work, order->last_reduced, book));
+    }
     return one;
 }
 

@@ -220,7 +220,7 @@ static struct layer *layer_of(struct layers *layers, const struct name *owner, u
 /* A replacement withdraws what it takes off the book; all of it, if its price is worse. */
 static int64_t withdrawn_wh(const struct market_history *history, const struct history_order *order)
 {
-    int64_t gone = energy_wh(order->withdrawn);
+    int64_t gone = energy_wh(order->withdrawn) - energy_wh(order->reduced);
     if (order->replaced_by == 0) {
         return gone;
     }
@@ -240,10 +240,10 @@ static struct name filled_owner(const struct work *work, const struct history_de
 /* Marks the deals that filled `owner` on the other side while the order stood in the book, at most a
  * window before it was withdrawn. True if there is one. */
 static bool mark_fills(struct work *work, const struct history_order *order,
-                       const struct name *owner)
+                       const struct name *owner, struct timestamp withdrawn)
 {
     uint8_t other = order->placed.side == SIDE_BUY ? SIDE_SELL : SIDE_BUY;
-    int64_t until_ms = timestamp_ms(order->ended);
+    int64_t until_ms = timestamp_ms(withdrawn);
     int64_t since_ms = until_ms - duration_ms(work->terms->spoof_window);
     int64_t placed_ms = timestamp_ms(order->time);
     bool any = false;
@@ -274,26 +274,39 @@ static bool mark_fills(struct work *work, const struct history_order *order,
 }
 
 static void take_withdrawal(struct work *work, struct layers *layers,
-                            const struct history_order *order)
+                            const struct history_order *order, int64_t gone, struct timestamp when)
 {
-    int64_t gone = order->status == ORDER_CANCELLED ? withdrawn_wh(work->history, order) : 0;
     struct name owner = owner_of(work, &order->placed.participant);
     struct duration left;
-    if (gone == 0 || !mark_fills(work, order, &owner)) {
+    if (gone == 0 || !mark_fills(work, order, &owner, when)) {
         return;
     }
     struct layer *layer = layer_of(layers, &owner, order->placed.side);
     layer->count++;
     layer->withdrawn_wh += gone;
-    layer->late += timestamp_until(&left, order->ended, work->history->books[order->book].gate) &&
+    layer->late += timestamp_until(&left, when, work->history->books[order->book].gate) &&
                    duration_ms(left) <= duration_ms(work->terms->late);
+}
+
+/* What was cancelled or replaced of an order; and before that, what replacing it by less of itself took
+ * off the book, all at the last time. What ends with its arrival has stood for nobody. */
+static void take_withdrawals(struct work *work, struct layers *layers,
+                             const struct history_order *order)
+{
+    if (!order_may_rest(&order->placed)) {
+        return;
+    }
+    take_withdrawal(work, layers, order, energy_wh(order->reduced), order->last_reduced);
+    if (order->status == ORDER_CANCELLED) {
+        take_withdrawal(work, layers, order, withdrawn_wh(work->history, order), order->ended);
+    }
 }
 
 static void find_layers(struct work *work, uint32_t book)
 {
     struct layers layers = {0};
     for (size_t i = work->orders->first[book]; i < work->orders->first[book + 1]; i++) {
-        take_withdrawal(work, &layers, &work->history->orders[work->orders->by_book[i]]);
+        take_withdrawals(work, &layers, &work->history->orders[work->orders->by_book[i]]);
     }
     for (size_t i = work->first_deal[book]; layers.count > 0 && i < work->first_deal[book + 1];
          i++) {

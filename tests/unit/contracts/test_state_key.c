@@ -58,6 +58,7 @@ static const struct {
     {STATE_RELIABILITY, "agg"},
     {STATE_FINGERPRINT, "meters/west/1735689600000/0"},
     {STATE_ALIAS, "a-0f3c"},
+    {STATE_IMMEDIATE, "local/1735689600000/up/7"},
     {STATE_FORECAST, "agg/pv-west/1735689600000/3"},
     {STATE_DISPATCH, "battery.1/1735689600000/0"},
     {STATE_CAPACITY, "west/trafo-1/1735689600000"},

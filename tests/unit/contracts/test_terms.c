@@ -74,6 +74,8 @@ static void test_contradictions(void **state)
     ROW(BAD_TERM_LINKS, t.links.must_offer = 1);
     ROW(BAD_TERM_SEALING, t.sealing.gate = duration_of(1));
     ROW(OK, t.product = PRODUCT_RESERVATION);
+    ROW(OK, t.clearing.mechanism = MECHANISM_BOOK_SEQUENTIAL;
+        t.clearing.trade_price = TRADE_PRICE_MIDPOINT);
     ROW(OK, t.times.dispute_window = duration_of(1); t.times.correction_deadline = duration_of(1));
     ROW(OK, t.delivery.method = DELIVERY_BASELINE; t.delivery.baseline_days = 10;
         t.delivery.baseline_highest = 5);
@@ -87,8 +89,6 @@ static void test_unsupported(void **state)
 {
     (void)state;
     ROW(UNSUPPORTED_PRODUCT, t.product = PRODUCT_LOCAL_ENERGY);
-    ROW(UNSUPPORTED_MECHANISM, t.clearing.mechanism = MECHANISM_BOOK_SEQUENTIAL;
-        t.clearing.trade_price = TRADE_PRICE_MIDPOINT);
     ROW(UNSUPPORTED_MECHANISM, t.clearing.mechanism = MECHANISM_MERIT_ORDER);
     ROW(UNSUPPORTED_MECHANISM, t.clearing.mechanism = MECHANISM_COUPLED);
     ROW(UNSUPPORTED_NETWORK, t.network = fixture_name("lv1"));
@@ -168,7 +168,7 @@ static void test_gate_opening_and_directions(void **state)
                                 .period_start = market_period(2),
                                 .quantity = energy_of(20),
                                 .price = energy_price_of(1),
-                                .options = {.kind = ORDER_ALL_OR_NONE}};
+                                .options = {.rank = 1}};
     assert_error(CONTRACT_UNSUPPORTED_ORDER,
                  fixture_act(&fixture, "dso", ACTION_REQUEST_PLACE, &odd));
 }
