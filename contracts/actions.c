@@ -303,6 +303,17 @@ const struct codec_record order_options_record = {
     .field_count = sizeof order_options_record_fields / sizeof order_options_record_fields[0],
 };
 
+static const struct codec_field market_reserve_record_fields[] = {
+    {.name = "market", .offset = offsetof(struct market_reserve, market), .type = CODEC_NAME},
+    {.name = "amount_ueur", .offset = offsetof(struct market_reserve, amount), .type = CODEC_I64},
+};
+static const struct codec_record market_reserve_record = {
+    .name = "market_reserve",
+    .struct_size = sizeof(struct market_reserve),
+    .fields = market_reserve_record_fields,
+    .field_count = sizeof market_reserve_record_fields / sizeof market_reserve_record_fields[0],
+};
+
 static const struct codec_field request_place_record_fields[] = {
     {.name = "market", .offset = offsetof(struct request_place, market), .type = CODEC_NAME},
     {.name = "direction",
@@ -591,6 +602,7 @@ static const struct codec_record *const codecs[ACTION_TYPE_LIMIT] = {
     [ACTION_MARKET_CREATE] = &market_create_record,
     [ACTION_MARKET_STATE] = &market_set_state_record,
     [ACTION_MARKET_UPDATE] = &market_update_record,
+    [ACTION_MARKET_RESERVE] = &market_reserve_record,
     [ACTION_NETWORK_CREATE] = &network_create_record,
     [ACTION_NETWORK_NODE] = &network_node_record,
     [ACTION_CAPACITY_PUBLISH] = &capacity_publish_record,

@@ -34,6 +34,7 @@ enum action_type {
     ACTION_NETWORK_CREATE = 33,
     ACTION_NETWORK_NODE = 34,
     ACTION_CAPACITY_PUBLISH = 35,
+    ACTION_MARKET_RESERVE = 38,
     ACTION_REQUEST_PLACE = 40,
     ACTION_OFFER_PLACE = 41,
     ACTION_ORDER_CANCEL = 42,
@@ -224,6 +225,12 @@ struct capacity_publish {
         struct power export;
     } limits[LIMIT_CAPACITY_INTERVALS];
 };
+/* By the account that the market's terms name: locks money for the deficits of its auctions, or, with an
+ * amount below zero, takes it back. */
+struct market_reserve {
+    struct name market;
+    struct money amount;
+};
 /* Market-rules 4 and 5. all_or_none: whole at once on arrival, else cancelled; fill_and_kill: what
  * fits on arrival, the rest cancelled. */
 enum order_kind { ORDER_LIMIT = 0, ORDER_ALL_OR_NONE = 1, ORDER_FILL_AND_KILL = 2 };
@@ -375,6 +382,7 @@ union action_record {
     struct market_create market_create;
     struct market_update market_update;
     struct market_set_state market_set_state;
+    struct market_reserve market_reserve;
     struct network_create network_create;
     struct network_add_node network_add_node;
     struct capacity_publish capacity_publish;

@@ -217,6 +217,18 @@ static const struct error_text texts[CONTRACT_ERROR_COUNT] = {
         {"validator_trades",
          "Who operates a validator decides the order in a block, so it has none in a sequential"
          " book."},
+    [CONTRACT_ONE_BUYER] = {"one_buyer",
+                            "This auction takes one buyer, a one-sided one a single request, and"
+                            " there is another."},
+    [CONTRACT_BOTH_SIDES] =
+        {"both_sides", "You have orders on the other side of this auction; cancel them first."},
+    [CONTRACT_BAD_RANK] =
+        {"bad_rank",
+         "Ordered offers come in the order of their ranks, and a later one is not cheaper."},
+    [CONTRACT_OVER_RESERVE] = {"over_reserve",
+                               "More than the market's terms let the account lock."},
+    [CONTRACT_RESERVE_IN_USE] = {"reserve_in_use",
+                                 "An auction of the market that may need it has not cleared yet."},
 };
 
 const char *contract_error_name(enum contract_error error)

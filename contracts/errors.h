@@ -122,6 +122,12 @@ enum contract_error {
     CONTRACT_CAPACITY_SOLD, /* less than is sold already would be published */
     /* Orders. */
     CONTRACT_VALIDATOR_TRADES, /* in a sequential book, by whoever operates a validator */
+    /* Auctions. */
+    CONTRACT_ONE_BUYER,    /* the mechanism takes one buyer, or one request, and there is another */
+    CONTRACT_BOTH_SIDES,   /* the participant has orders on the other side of this auction */
+    CONTRACT_BAD_RANK,     /* ordered offers must come in order, later ones no cheaper */
+    CONTRACT_OVER_RESERVE, /* more than the market's terms let the account lock */
+    CONTRACT_RESERVE_IN_USE, /* an auction that may need it has not cleared yet */
     CONTRACT_ERROR_COUNT
 };
 

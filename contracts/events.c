@@ -326,6 +326,28 @@ static const struct codec_record event_grid_limited_codec = {
         sizeof event_grid_limited_codec_fields / sizeof event_grid_limited_codec_fields[0],
 };
 
+static const struct codec_field event_auction_codec_fields[] = {
+    {.name = "market", .offset = offsetof(struct event_auction, market), .type = CODEC_NAME},
+    {.name = "period_start_ms",
+     .offset = offsetof(struct event_auction, period_start),
+     .type = CODEC_I64},
+    {.name = "direction",
+     .offset = offsetof(struct event_auction, direction),
+     .type = CODEC_ENUM,
+     .limit = 2,
+     .names = direction_names},
+    {.name = "auction",
+     .offset = offsetof(struct event_auction, auction),
+     .type = CODEC_RECORD,
+     .record = &auction_record_codec},
+};
+static const struct codec_record event_auction_codec = {
+    .name = "auction_cleared",
+    .struct_size = sizeof(struct event_auction),
+    .fields = event_auction_codec_fields,
+    .field_count = sizeof event_auction_codec_fields / sizeof event_auction_codec_fields[0],
+};
+
 static const struct codec_record *const codecs[EVENT_TYPE_LIMIT] = {
     [EVENT_ORDER_PLACED] = &event_order_placed_codec,
     [EVENT_ORDER_CANCELLED] = &event_order_cancelled_codec,
@@ -341,6 +363,7 @@ static const struct codec_record *const codecs[EVENT_TYPE_LIMIT] = {
     [EVENT_DEAL_PROVEN] = &event_deal_proven_codec,
     [EVENT_DEAL_DISPUTED] = &event_dispute_codec,
     [EVENT_CALLED] = &event_called_codec,
+    [EVENT_AUCTION] = &event_auction_codec,
     [EVENT_ORDER_REDUCED] = &event_order_reduced_codec,
     [EVENT_FORECAST] = &event_forecast_codec,
     [EVENT_DISPATCH] = &event_dispatch_codec,

@@ -28,6 +28,7 @@ enum event_type {
     EVENT_ALLOCATED = 16,     /* event_allocated: a request for capacity, granted, cut or refused */
     EVENT_GRID_LIMITED = 17,  /* event_grid_limited: a call cut an offer, or passed it over */
     EVENT_ORDER_REDUCED = 18, /* event_order_reduced: replaced by less of itself */
+    EVENT_AUCTION = 24,       /* event_auction: cleared, or void */
     EVENT_TYPE_LIMIT = 32
 };
 
@@ -120,6 +121,13 @@ struct event_market {
     uint32_t version;       /* of the terms in force */
     uint8_t drafted;        /* a draft waits for a vote or a height */
     uint64_t change_height; /* 0: no vote has named one */
+};
+
+struct event_auction {
+    struct name market;
+    struct timestamp period_start;
+    uint8_t direction;
+    struct auction_record auction;
 };
 
 /* NULL if there is none. */

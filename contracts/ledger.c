@@ -22,9 +22,9 @@
 #include "contracts/ledger_internal.h"
 
 static const struct contract_module *const modules[] = {
-    &membership_module, &assets_module,   &token_module,      &market_module,
-    &delivery_module,   &digest_module,   &governance_module, &reservation_module,
-    &alias_module,      &forecast_module, &dispatch_module,   &network_module,
+    &membership_module, &assets_module,     &token_module,       &market_module, &delivery_module,
+    &digest_module,     &governance_module, &reservation_module, &alias_module,  &forecast_module,
+    &dispatch_module,   &network_module,    &auction_module,
 };
 enum { MODULE_COUNT = sizeof modules / sizeof modules[0] };
 

@@ -45,6 +45,7 @@ extern const struct contract_module delivery_module;
 extern const struct contract_module digest_module;
 /* Nothing at the end of a block; its place in the order does not matter. */
 extern const struct contract_module governance_module;
+extern const struct contract_module auction_module;
 extern const struct contract_module alias_module;
 extern const struct contract_module forecast_module;
 extern const struct contract_module dispatch_module;
@@ -90,6 +91,7 @@ struct pot_id pot_order_escrow(uint64_t order);
 struct pot_id pot_deal_escrow(uint64_t deal);
 struct pot_id pot_deal_deposit(uint64_t deal);
 struct pot_id pot_dispute_bond(uint64_t deal);
+struct pot_id pot_market_reserve(const struct name *market);
 struct pot_id pot_fees(void);
 MUST_USE enum contract_error token_move(const struct contract_call *call, struct pot_id from,
                                         struct pot_id to, struct money amount);

@@ -55,7 +55,13 @@
  *   holding      device name | i64 quarter hour | u8 direction   holding_record
  *   clearing     i64 gate ms | market name | i64 period start    (empty) index of books that are
  *                | u8 direction                                  cleared once, at their gate
- * A number that is spoken for: 30 auction. */
+ *   auction      market name | i64 period start | u8 direction   auction_record
+ *   auction_due  i64 gate ms | market name | i64 period start    (empty) index of auctions that have
+ *                | u8 direction                                  not cleared
+ *   auction_     market name | i64 period start | u8 direction   auction_bidder_record
+ *     bidder     | participant name
+ *   auction_     market name                                     auction_total_record
+ *     total                                                                                         */
 #ifndef FLEX_CONTRACTS_RECORDS_H
 #define FLEX_CONTRACTS_RECORDS_H
 
@@ -92,6 +98,7 @@ enum state_kind {
     STATE_DRAFT = 27,
     STATE_CHANGE = 28,
     STATE_BOOK_SHARE = 29,
+    STATE_AUCTION = 30,
     STATE_CAPACITY = 31,
     STATE_RESERVATION = 32,
     STATE_DISPUTE = 33,
@@ -106,6 +113,9 @@ enum state_kind {
     STATE_ALLOCATION = 47,
     STATE_HOLDING = 48,
     STATE_CLEARING = 49,
+    STATE_AUCTION_DUE = 50,
+    STATE_AUCTION_BIDDER = 51,
+    STATE_AUCTION_TOTAL = 52,
     STATE_KIND_LIMIT = 64
 };
 
@@ -268,6 +278,12 @@ enum { DEAL_STATE_COUNT = 6 };
  * the dispute is decided (docs/spec/deal.md). */
 extern const char *const deal_state_names[DEAL_STATE_COUNT];
 
+/* What a deal is worth: its price for each kWh credited, or, made by an auction whose payments are no
+ * prices, a share of one amount. */
+enum deal_basis { DEAL_BY_PRICE = 0, DEAL_BY_AMOUNT = 1 };
+enum { DEAL_BASIS_COUNT = 2 };
+extern const char *const deal_basis_names[DEAL_BASIS_COUNT];
+
 struct deal_record {
     struct name market;
     uint8_t direction;
@@ -298,6 +314,10 @@ struct deal_record {
     struct money fee;
     struct money penalty; /* from the deposit to the buyer */
     uint64_t settled_height;
+    uint8_t basis;         /* enum deal_basis; by price the next three are zero */
+    struct money payment;  /* what the provider gets for all of it */
+    struct money added;    /* of the escrow, what the buyer did not pay */
+    struct money returned; /* of that, given back to the reserve's account or the fee pool */
 };
 
 /* What a DSO has asked for under one reservation, and what was offered for it. */
@@ -474,6 +494,78 @@ struct evidence_record {
     uint64_t height;
 };
 
+enum auction_state {
+    AUCTION_OPEN = 0,
+    AUCTION_CLEARED = 1,
+    AUCTION_VOID = 2 /* its market was not open at the gate, or delivery had begun: no deals */
+};
+enum { AUCTION_STATE_COUNT = 3 };
+extern const char *const auction_state_names[AUCTION_STATE_COUNT];
+
+/* Why an auction was settled by another payment rule than its market's. */
+enum auction_fallback {
+    AUCTION_FALLBACK_NONE = 0,
+    AUCTION_FALLBACK_RESERVE = 1,  /* the deficit is over what the reserve holds */
+    AUCTION_FALLBACK_UTILITY = 2,  /* the sellers' payments are over the buyers' utility */
+    AUCTION_FALLBACK_RATIONAL = 3, /* it would charge somebody more than the bid, or pay less */
+    AUCTION_FALLBACK_SEARCH = 4    /* a search for what others could have reached ended unproven */
+};
+enum { AUCTION_FALLBACK_COUNT = 5 };
+extern const char *const auction_fallback_names[AUCTION_FALLBACK_COUNT];
+
+/* One auction: an auction market's book. While it is open, how many bids stand; once it has cleared,
+ * what came of it, for good (market-rules 5 and 6; docs/spec/auctions.md). */
+struct auction_record {
+    uint8_t state;
+    uint32_t requests; /* open, or that took part */
+    uint32_t offers;
+    struct name buyer; /* the one buyer of a mechanism that takes one; else empty */
+    uint64_t height;   /* of the block that cleared it; the rest is zero before that */
+    uint32_t version;  /* of the market's terms that it was cleared by */
+    uint32_t agents;
+    struct energy quantity;
+    uint8_t priced; /* there is a uniform price, and the interval of all that support the result */
+    struct energy_price price;
+    struct energy_price price_lower;
+    struct energy_price price_upper;
+    struct money welfare;      /* rounded down, and the neur above that */
+    uint16_t welfare_neur;     /* 0 to 999 */
+    uint8_t payment;           /* enum market_payment: what was paid by */
+    uint8_t fallback;          /* enum auction_fallback */
+    struct money bought;       /* what the buyers pay */
+    struct money sold;         /* what the sellers get for full delivery */
+    struct money reserve_used; /* sold - bought where that is a deficit */
+    struct money pool;         /* to the fee pool at once: what no deal's escrow needs */
+    uint64_t first_deal;
+    uint32_t deals;
+    uint8_t proven; /* one-sided: no choice is better; else the bounds say how far off it may be */
+    struct energy bound_quantity;
+    struct money bound_welfare; /* rounded up */
+    uint8_t estimated;          /* Shapley values are a mean over drawn orders of arrival */
+    struct money error;         /* of each of them, rounded up */
+    struct hash seed;           /* of the draw: the id of the block before */
+};
+
+/* What one participant has open in one auction; no record if that is nothing. */
+struct auction_bidder_record {
+    uint32_t requests;
+    uint32_t offers;
+    uint16_t rank;               /* highest of its ordered offers */
+    struct energy_price before;  /* dearest offer of a lower rank */
+    struct energy_price dearest; /* dearest offer */
+};
+
+/* What a market's auctions have in common. */
+struct auction_total_record {
+    uint32_t pending; /* with bids, not cleared */
+    uint64_t cleared;
+    struct money reserve_used;
+    struct name reserve_owner; /* whose money the market's reserve is; empty if it has none */
+};
+
+extern const struct codec_record auction_record_codec;
+extern const struct codec_record auction_bidder_record_codec;
+extern const struct codec_record auction_total_record_codec;
 extern const struct codec_record governance_record_codec;
 extern const struct codec_record proposal_record_codec;
 extern const struct codec_record validator_record_codec;

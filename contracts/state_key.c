@@ -84,6 +84,12 @@ struct key_of_clearing {
     struct timestamp period_start;
     uint8_t direction;
 };
+struct key_of_auction_due {
+    struct timestamp gate;
+    struct name market;
+    struct timestamp period_start;
+    uint8_t direction;
+};
 struct key_of_deadline {
     struct timestamp time;
     uint8_t what;
@@ -339,6 +345,26 @@ static const struct codec_record key_of_immediate_codec = {
     .field_count = sizeof key_of_immediate_codec_fields / sizeof key_of_immediate_codec_fields[0],
 };
 
+static const struct codec_field key_of_auction_due_codec_fields[] = {
+    {.name = "gate_ms", .offset = offsetof(struct key_of_auction_due, gate), .type = CODEC_I64},
+    {.name = "market", .offset = offsetof(struct key_of_auction_due, market), .type = CODEC_NAME},
+    {.name = "period_start_ms",
+     .offset = offsetof(struct key_of_auction_due, period_start),
+     .type = CODEC_I64},
+    {.name = "direction",
+     .offset = offsetof(struct key_of_auction_due, direction),
+     .type = CODEC_ENUM,
+     .limit = 2,
+     .names = direction_names},
+};
+static const struct codec_record key_of_auction_due_codec = {
+    .name = "auction_due_key",
+    .struct_size = sizeof(struct key_of_auction_due),
+    .fields = key_of_auction_due_codec_fields,
+    .field_count =
+        sizeof key_of_auction_due_codec_fields / sizeof key_of_auction_due_codec_fields[0],
+};
+
 static const struct codec_field key_of_deadline_codec_fields[] = {
     {.name = "time_ms", .offset = offsetof(struct key_of_deadline, time), .type = CODEC_I64},
     {.name = "what", .offset = offsetof(struct key_of_deadline, what), .type = CODEC_U8},
@@ -461,6 +487,14 @@ static const struct state_kind_info kinds[STATE_KIND_LIMIT] = {
                            &reliability_record_codec, &key_of_name_codec},
     [STATE_FINGERPRINT] = {STATE_FINGERPRINT, "fingerprint", "fingerprints", &batch_record_codec,
                            &key_of_fingerprint_codec},
+    [STATE_AUCTION] = {STATE_AUCTION, "auction", "auctions", &auction_record_codec,
+                       &key_of_book_itself_codec},
+    [STATE_AUCTION_DUE] = {STATE_AUCTION_DUE, "auction_due", "auctions_due", NULL,
+                           &key_of_auction_due_codec},
+    [STATE_AUCTION_BIDDER] = {STATE_AUCTION_BIDDER, "auction_bidder", "auction_bidders",
+                              &auction_bidder_record_codec, &key_of_book_share_codec},
+    [STATE_AUCTION_TOTAL] = {STATE_AUCTION_TOTAL, "auction_total", "auction_totals",
+                             &auction_total_record_codec, &key_of_name_codec},
     [STATE_ALIAS] = {STATE_ALIAS, "alias", "aliases", &alias_record_codec, &key_of_name_codec},
     [STATE_IMMEDIATE] = {STATE_IMMEDIATE, "immediate", "immediates", NULL, &key_of_immediate_codec},
     [STATE_FORECAST] = {STATE_FORECAST, "forecast", "forecasts", &forecast_record_codec,

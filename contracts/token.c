@@ -42,6 +42,12 @@ struct pot_id pot_dispute_bond(uint64_t deal)
     return pot;
 }
 
+struct pot_id pot_market_reserve(const struct name *market)
+{
+    struct pot_id pot = {.kind = POT_MARKET_RESERVE, .participant = *market};
+    return pot;
+}
+
 struct pot_id pot_fees(void)
 {
     struct pot_id pot = {.kind = POT_FEES};
