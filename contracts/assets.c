@@ -59,12 +59,12 @@ static bool is_after_now(const struct contract_call *call, struct timestamp time
 }
 
 /* Owner, or manager for all of [from, until). */
-static bool may_use(const struct contract_call *call, const struct device_record *device,
+static bool may_use(const struct name *participant, const struct device_record *device,
                     struct timestamp from, struct timestamp until)
 {
-    if (name_compare(&device->owner, &call->sender) == 0)
+    if (name_compare(&device->owner, participant) == 0)
         return true;
-    return name_compare(&device->manager, &call->sender) == 0 &&
+    return name_compare(&device->manager, participant) == 0 &&
            timestamp_compare(device->managed_from, from) <= 0 &&
            timestamp_compare(until, device->managed_until) <= 0;
 }
@@ -86,7 +86,7 @@ enum contract_error assets_may_use_device(const struct contract_call *call,
     struct device_record record;
     if (!read_device(call, device, &record))
         return CONTRACT_UNKNOWN_DEVICE;
-    return may_use(call, &record, from, until) ? CONTRACT_OK : CONTRACT_NOT_YOURS_TO_OFFER;
+    return may_use(&call->sender, &record, from, until) ? CONTRACT_OK : CONTRACT_NOT_YOURS_TO_OFFER;
 }
 
 enum contract_error assets_runs_device(const struct contract_call *call, const struct name *device,
@@ -269,7 +269,7 @@ static enum contract_error enrol_apply(struct contract_call *call, const void *r
         return CONTRACT_UNKNOWN_DEVICE;
     struct timestamp now = call->context->time;
     struct timestamp next;
-    if (!timestamp_add(&next, now, duration_of(1)) || !may_use(call, &device, now, next))
+    if (!timestamp_add(&next, now, duration_of(1)) || !may_use(&call->sender, &device, now, next))
         return CONTRACT_NOT_YOURS_TO_OFFER;
     struct state_key market_key = state_key_name(STATE_MARKET, &action->market);
     if (!contract_read(call, &market_key, &market_record_codec, &market))
@@ -317,10 +317,19 @@ enum contract_error assets_right_to_offer(const struct contract_call *call,
                                           const struct name *zone, struct timestamp from,
                                           struct timestamp until, struct device_record *out)
 {
+    return assets_right_of(call, &call->sender, device, market, zone, from, until, out);
+}
+
+enum contract_error assets_right_of(const struct contract_call *call,
+                                    const struct name *participant, const struct name *device,
+                                    const struct name *market, const struct name *zone,
+                                    struct timestamp from, struct timestamp until,
+                                    struct device_record *out)
+{
     MUST(timestamp_compare(from, until) < 0);
     if (!read_device(call, device, out))
         return CONTRACT_UNKNOWN_DEVICE;
-    if (!may_use(call, out, from, until))
+    if (!may_use(participant, out, from, until))
         return CONTRACT_NOT_YOURS_TO_OFFER;
     if (out->status == STATUS_SUSPENDED || out->status == STATUS_RETIRED)
         return CONTRACT_SUSPENDED;

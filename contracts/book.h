@@ -70,6 +70,11 @@ bool book_is_sequential(const struct market_create *terms);
 enum contract_error book_order_arrived(struct contract_call *call, uint64_t id,
                                        const struct market_record *market);
 
+/* Whether whoever placed the order may still trade it: is active, and if it names a device, could offer
+ * that device now. Whoever matches passes over an order that may not (contracts/book_right.c). */
+bool book_may_trade(const struct contract_call *call, const struct order_record *order,
+                    const struct market_create *terms);
+
 /* Calls every book that this block touched, or an earlier one put off, and makes the deals. */
 void book_call_touched(struct contract_call *call);
 

@@ -51,10 +51,11 @@ static bool best_price(struct contract_call *call, const struct book_id *book, u
     return true;
 }
 
-/* Loads the orders of one side that cross `limit`, the other side's best price: no other order can
- * trade or bear on the price. */
+/* Loads the orders of one side that may trade and cross `limit`, the other side's best price: no other
+ * order can trade or bear on the price. */
 static void load_side(struct contract_call *call, struct book_scratch *scratch,
-                      const struct book_id *book, uint8_t side, struct energy_price limit)
+                      const struct book_id *book, const struct market_create *terms, uint8_t side,
+                      struct energy_price limit)
 {
     struct state_key key = {.size = 0};
     while (book_side_next(call, book, side, &key)) {
@@ -66,6 +67,9 @@ static void load_side(struct contract_call *call, struct book_scratch *scratch,
         int compared = energy_price_compare(order.price, limit);
         if (side == SIDE_BUY ? compared < 0 : compared > 0) {
             return;
+        }
+        if (!book_may_trade(call, &order, terms)) {
+            continue;
         }
         MUST(scratch->count < BOOK_ENTRIES_MAX);
         struct book_entry *entry = &scratch->entries[scratch->count++];
@@ -83,7 +87,7 @@ static void load_side(struct contract_call *call, struct book_scratch *scratch,
 
 /* False if nothing crosses. */
 static bool load_crossing(struct contract_call *call, struct book_scratch *scratch,
-                          const struct book_id *book)
+                          const struct book_id *book, const struct market_create *terms)
 {
     scratch->count = 0;
     struct energy_price bid;
@@ -92,9 +96,10 @@ static bool load_crossing(struct contract_call *call, struct book_scratch *scrat
         energy_price_compare(bid, ask) < 0) {
         return false;
     }
-    load_side(call, scratch, book, SIDE_BUY, ask);
-    load_side(call, scratch, book, SIDE_SELL, bid);
-    return true;
+    load_side(call, scratch, book, terms, SIDE_BUY, ask);
+    uint32_t buys = scratch->count;
+    load_side(call, scratch, book, terms, SIDE_SELL, bid);
+    return buys > 0 && scratch->count > buys;
 }
 
 /* --- self-trade --------------------------------------------------------------------------- */
@@ -484,7 +489,7 @@ static bool call_book(struct contract_call *call, const struct book_id *book, ui
         return true;
     }
     struct book_scratch *scratch = ledger_book_scratch(call->ledger);
-    bool crossing = load_crossing(call, scratch, book);
+    bool crossing = load_crossing(call, scratch, book, &market.terms);
     uint32_t immediates = count_immediates(call, book);
     if (!events_fit(call, scratch->count, immediates)) {
         return false;
@@ -492,7 +497,7 @@ static bool call_book(struct contract_call *call, const struct book_id *book, ui
     if (crossing) {
         bool sat_out = sit_out_own(scratch);
         bool taken_out = clear_loaded(call, scratch, &market, batch_from);
-        if ((sat_out || taken_out) && load_crossing(call, scratch, book)) {
+        if ((sat_out || taken_out) && load_crossing(call, scratch, book, &market.terms)) {
             if (!events_fit(call, scratch->count, immediates)) {
                 return false;
             }

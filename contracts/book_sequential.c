@@ -55,7 +55,7 @@ static bool crosses(const struct order_record *incoming, const struct order_reco
 
 /* Fills `plan` with whom the order would meet, and how much each would give. */
 static enum contract_error walk(struct contract_call *call, struct arrival *arrival,
-                                struct book_scratch *plan)
+                                struct book_scratch *plan, const struct market_create *terms)
 {
     const struct order_record *incoming = &arrival->order;
     struct book_id book = {incoming->market, incoming->direction, incoming->period_start};
@@ -73,7 +73,8 @@ static enum contract_error walk(struct contract_call *call, struct arrival *arri
         }
         struct energy take = energy_min(resting.open, arrival->wanted);
         if (name_compare(&resting.participant, &incoming->participant) == 0 ||
-            energy_compare(take, book_least(&resting)) < 0) {
+            energy_compare(take, book_least(&resting)) < 0 ||
+            !book_may_trade(call, &resting, terms)) {
             continue;
         }
         MUST(plan->count < BOOK_ENTRIES_MAX);
@@ -109,7 +110,7 @@ enum contract_error book_order_arrived(struct contract_call *call, uint64_t id,
     }
     struct book_scratch *plan = ledger_book_scratch(call->ledger);
     arrival.wanted = arrival.order.open;
-    enum contract_error error = walk(call, &arrival, plan);
+    enum contract_error error = walk(call, &arrival, plan, &market->terms);
     struct energy got;
     MUST(energy_sub(&got, arrival.order.open, arrival.wanted));
     if (error == CONTRACT_OK && energy_compare(got, book_least(&arrival.order)) >= 0) {

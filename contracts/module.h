@@ -120,6 +120,12 @@ enum contract_error assets_right_to_offer(const struct contract_call *call,
                                           const struct name *device, const struct name *market,
                                           const struct name *zone, struct timestamp from,
                                           struct timestamp until, struct device_record *out);
+/* The same of any participant. */
+enum contract_error assets_right_of(const struct contract_call *call,
+                                    const struct name *participant, const struct name *device,
+                                    const struct name *market, const struct name *zone,
+                                    struct timestamp from, struct timestamp until,
+                                    struct device_record *out);
 /* Commitments are exact for market time units of 15, 30 and 60 minutes (records.h); a market of any
  * other is a BAD_PARAMETER. */
 bool assets_mtu_is_supported(struct duration mtu);
