@@ -401,14 +401,6 @@ static const struct codec_field deal_record_codec_fields[] = {
     {.name = "payment_ueur", .offset = offsetof(struct deal_record, payment), .type = CODEC_I64},
     {.name = "added_ueur", .offset = offsetof(struct deal_record, added), .type = CODEC_I64},
     {.name = "returned_ueur", .offset = offsetof(struct deal_record, returned), .type = CODEC_I64},
-    {.name = "basis",
-     .offset = offsetof(struct deal_record, basis),
-     .type = CODEC_ENUM,
-     .limit = DEAL_BASIS_COUNT,
-     .names = deal_basis_names},
-    {.name = "payment_ueur", .offset = offsetof(struct deal_record, payment), .type = CODEC_I64},
-    {.name = "added_ueur", .offset = offsetof(struct deal_record, added), .type = CODEC_I64},
-    {.name = "returned_ueur", .offset = offsetof(struct deal_record, returned), .type = CODEC_I64},
 };
 const struct codec_record deal_record_codec = {
     .name = "deal",
