@@ -7,6 +7,8 @@
 
 #include "contracts/records.h"
 
+/* A new one also goes into statement_event_moves (contracts/statement.c), which asks whether it says that
+ * a balance changed. */
 enum event_type {
     EVENT_ORDER_PLACED = 1,        /* event_order_placed */
     EVENT_ORDER_CANCELLED = 2,     /* event_order_ended */

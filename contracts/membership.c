@@ -35,15 +35,17 @@ static void write_participant(const struct contract_call *call, const struct nam
     contract_write(call, &key, &participant_record_codec, record);
 }
 
-/* `owner` NULL: nobody's any more. */
+/* `signs` false: it was `owner`'s, and is nobody's any more. */
 static void write_key(const struct contract_call *call, const struct public_key *key,
-                      const struct name *owner)
+                      const struct name *owner, bool signs)
 {
     struct state_key index = state_key_hash(STATE_KEY, key->bytes);
     struct key_record record;
     memset(&record, 0, sizeof record);
-    if (owner != NULL)
+    if (signs)
         record.participant = *owner;
+    else
+        record.former = *owner;
     contract_write(call, &index, &key_record_codec, &record);
 }
 
@@ -78,7 +80,7 @@ static enum contract_error register_apply(struct contract_call *call, const void
     participant.roles = action->roles;
     participant.status = STATUS_ACTIVE;
     write_participant(call, &action->id, &participant);
-    write_key(call, &action->key, &action->id);
+    write_key(call, &action->key, &action->id, true);
     struct state_key key = state_key_pot(POT_BALANCE, &action->id, 0);
     struct pot_record pot = {.amount = money_of(0)};
     MUST(!contract_exists(call, &key));
@@ -102,7 +104,7 @@ static enum contract_error status_apply(struct contract_call *call, const void *
     participant.status = action->status;
     write_participant(call, &action->id, &participant);
     if (action->status == STATUS_RETIRED)
-        write_key(call, &participant.key, NULL);
+        write_key(call, &participant.key, &action->id, false);
     return CONTRACT_OK;
 }
 
@@ -131,8 +133,8 @@ static enum contract_error rotate_key_apply(struct contract_call *call, const vo
     enum contract_error error = membership_require_active(call, &call->sender, &participant);
     if (error != CONTRACT_OK)
         return error;
-    write_key(call, &participant.key, NULL);
-    write_key(call, &action->new_key, &call->sender);
+    write_key(call, &participant.key, &call->sender, false);
+    write_key(call, &action->new_key, &call->sender, true);
     participant.key = action->new_key;
     write_participant(call, &call->sender, &participant);
     return CONTRACT_OK;

@@ -91,6 +91,7 @@ static const struct codec_field key_record_codec_fields[] = {
     {.name = "participant",
      .offset = offsetof(struct key_record, participant),
      .type = CODEC_NAME_EMPTY},
+    {.name = "former", .offset = offsetof(struct key_record, former), .type = CODEC_NAME_EMPTY},
 };
 const struct codec_record key_record_codec = {
     .name = "key",

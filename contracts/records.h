@@ -144,6 +144,7 @@ struct participant_record {
  * old owner's transactions could be played once more. */
 struct key_record {
     struct name participant;
+    struct name former; /* who signed with it, once nobody does: whose fees it paid */
 };
 
 /* Every micro-euro stands in exactly one pot. */

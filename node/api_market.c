@@ -149,6 +149,18 @@ static void tell_fee(void *context, const struct market_row *row)
     json_add_i64(object, "amount_ueur", money_ueur(row->amount));
 }
 
+static void tell_movement(void *context, const struct market_row *row)
+{
+    const struct statement_line *line = row->line;
+    char other[STATEMENT_POT_TEXT_SIZE];
+    cJSON *object = row_json(context, row);
+    statement_pot_text(other, &line->other);
+    cJSON_AddStringToObject(object, "kind", statement_kind_names[line->kind]);
+    add_name(object, "participant", &line->who);
+    json_add_i64(object, "amount_ueur", money_ueur(line->amount));
+    cJSON_AddStringToObject(object, "other", other);
+}
+
 /* --- answers ------------------------------------------------------------------------------- */
 
 static bool stored_block(void *context, uint64_t height, struct store_block *out)
@@ -228,5 +240,11 @@ void api_read_trades(const struct api_request *request, struct api_reply *reply)
 void api_read_fees(const struct api_request *request, struct api_reply *reply)
 {
     struct market_scan scan = {.what = MARKET_SCAN_FEES, .tell = tell_fee};
+    answer(request, reply, &scan);
+}
+
+void api_read_movements(const struct api_request *request, struct api_reply *reply)
+{
+    struct market_scan scan = {.what = MARKET_SCAN_MOVEMENTS, .tell = tell_movement};
     answer(request, reply, &scan);
 }

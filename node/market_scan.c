@@ -298,7 +298,6 @@ static void tell_fee(struct walk *walk, struct market_row *row)
 {
     const struct market_scan *scan = walk->scan;
     struct name market = {0};
-    bool nameless = row->kind == MARKET_FEE_TRANSACTION && name_is_empty(&row->who);
     if (row->deal_id != 0 && !name_is_empty(&scan->market)) {
         struct state_key key = state_key_u64(STATE_DEAL, row->deal_id);
         struct deal_record deal;
@@ -306,27 +305,35 @@ static void tell_fee(struct walk *walk, struct market_row *row)
             return;
         market = deal.market;
     }
-    if (fits(&scan->market, &market) && (nameless || fits(&scan->participant, &row->who)))
+    if (fits(&scan->market, &market) && fits(&scan->participant, &row->who))
         tell(walk, row);
+}
+
+/* Who signed a transaction, and with which key: keys never change hands. */
+static bool read_sender(struct walk *walk, struct name *who, struct public_key *key,
+                        struct bytes_view envelope)
+{
+    struct transaction transaction;
+    struct key_record owner;
+    if (transaction_decode(&transaction, envelope) != CONTRACT_OK) {
+        walk->broken = true;
+        return false;
+    }
+    *key = transaction.sender;
+    struct state_key index = state_key_hash(STATE_KEY, key->bytes);
+    if (!read_record(walk, &owner, &index, &key_record_codec))
+        return false;
+    *who = name_is_empty(&owner.participant) ? owner.former : owner.participant;
+    return true;
 }
 
 static void take_transaction_fee(struct walk *walk, struct bytes_view envelope, struct money fee)
 {
     struct market_row row = walk->at;
-    struct transaction transaction;
-    struct key_record owner;
-    if (money_ueur(fee) == 0 || !row_begin(walk))
-        return;
-    if (transaction_decode(&transaction, envelope) != CONTRACT_OK) {
-        walk->broken = true;
-        return;
-    }
-    struct state_key key = state_key_hash(STATE_KEY, transaction.sender.bytes);
-    if (!read_record(walk, &owner, &key, &key_record_codec))
+    if (money_ueur(fee) == 0 || !row_begin(walk) ||
+        !read_sender(walk, &row.who, &row.key, envelope))
         return;
     row.kind = MARKET_FEE_TRANSACTION;
-    row.key = transaction.sender;
-    row.who = owner.participant;
     row.amount = fee;
     tell_fee(walk, &row);
 }
@@ -348,12 +355,54 @@ static void fee_rows(struct walk *walk, uint8_t type, const union market_event *
         tell_fee(walk, &row);
 }
 
+/* --- movements ----------------------------------------------------------------------------- */
+
+static void tell_movement(struct walk *walk, struct statement_line *line)
+{
+    struct market_row row = walk->at;
+    if (!fits(&walk->scan->participant, &line->who))
+        return;
+    if (statement_needs_deal(line)) {
+        struct deal_record deal;
+        struct state_key key = state_key_u64(STATE_DEAL, line->other.id);
+        if (!read_record(walk, &deal, &key, &deal_record_codec))
+            return;
+        statement_know_deal(line, &deal);
+    }
+    row.line = line;
+    tell(walk, &row);
+}
+
+static void movement_rows(struct walk *walk, uint8_t type, struct bytes_view bytes)
+{
+    struct statement_line lines[STATEMENT_LINES_PER_EVENT];
+    uint32_t count = statement_of_event(lines, &walk->broken, type, bytes);
+    for (uint32_t i = 0; i < count; i++) {
+        if (row_begin(walk))
+            tell_movement(walk, &lines[i]);
+    }
+}
+
+static void take_fee_movement(struct walk *walk, struct bytes_view envelope, struct money fee)
+{
+    struct name who;
+    struct public_key key;
+    if (money_ueur(fee) == 0 || !row_begin(walk) || !read_sender(walk, &who, &key, envelope))
+        return;
+    struct statement_line line = statement_of_fee(&who, fee);
+    tell_movement(walk, &line);
+}
+
 /* --- blocks -------------------------------------------------------------------------------- */
 
 static void take_event(struct walk *walk, uint8_t type, struct bytes_view bytes)
 {
     union market_event event;
     bool broken;
+    if (walk->scan->what == MARKET_SCAN_MOVEMENTS) {
+        movement_rows(walk, type, bytes);
+        return;
+    }
     if (!market_event_decode(&event, &broken, type, bytes)) {
         walk->broken = broken;
         return;
@@ -367,6 +416,8 @@ static void take_event(struct walk *walk, uint8_t type, struct bytes_view bytes)
         break;
     case MARKET_SCAN_FEES:
         fee_rows(walk, type, &event);
+        break;
+    case MARKET_SCAN_MOVEMENTS:
         break;
     }
 }
@@ -387,6 +438,8 @@ static void take_receipt(struct walk *walk, const struct receipt *receipt,
         pair_transaction(walk);
     if (walk->scan->what == MARKET_SCAN_FEES && !is_end)
         take_transaction_fee(walk, envelope, receipt->fee);
+    if (walk->scan->what == MARKET_SCAN_MOVEMENTS && !is_end)
+        take_fee_movement(walk, envelope, receipt->fee);
     while (!walk->full && !walk->broken && event_next(receipt->events, &cursor, &type, &bytes)) {
         take_event(walk, type, bytes);
         walk->at.event++;

@@ -8,6 +8,7 @@
 #define FLEX_NODE_MARKET_SCAN_H
 
 #include "contracts/market_events.h"
+#include "contracts/statement.h"
 #include "storage/store.h"
 
 enum {
@@ -20,7 +21,12 @@ enum {
     MARKET_CURSOR_TEXT_SIZE = 32
 };
 
-enum market_scan_what { MARKET_SCAN_ORDERS, MARKET_SCAN_TRADES, MARKET_SCAN_FEES };
+enum market_scan_what {
+    MARKET_SCAN_ORDERS,
+    MARKET_SCAN_TRADES,
+    MARKET_SCAN_FEES,
+    MARKET_SCAN_MOVEMENTS
+};
 
 /* Row `row` of block `height`, counted over all rows of what is scanned, wanted or not: a cursor
  * does not depend on the filter. */
@@ -46,7 +52,7 @@ struct market_row {
     uint32_t position; /* of the transaction; the block's end stands behind the last */
     uint32_t event;    /* in its receipt */
     struct hash tx_id; /* zero at the block's end */
-    uint8_t kind;      /* enum order_event_kind or market_fee_kind; 0 of a trade */
+    uint8_t kind;      /* enum order_event_kind or market_fee_kind; else 0 */
     uint64_t order;    /* of an order event */
     uint64_t other;    /* as surveillance.md 2 has it: a deal, an order, or 0 */
     uint64_t against;  /* of a trade in an order event: the order of the other side */
@@ -55,11 +61,10 @@ struct market_row {
     const struct order_record *placed; /* of an order event; its status and open are of today */
     uint64_t deal_id;                  /* of a trade, and of a deal's fee */
     const struct deal_record *deal;    /* of a trade, as matched */
-    /* Of a fee: who paid it, or got it out of the pool; empty for a deal's. Also empty if a
-     * transaction's key was rotated away since: the state keeps no names of such keys. */
-    struct name who;
+    struct name who; /* of a fee: who paid it, or got it out of the pool; empty for a deal's */
     struct public_key key; /* of a transaction's fee */
     struct money amount;
+    const struct statement_line *line; /* of a movement */
 };
 
 struct market_scan {
@@ -67,10 +72,9 @@ struct market_scan {
     struct market_cursor from;
     uint64_t to; /* the last block to look at: at most the tip's height */
     uint32_t limit;
-    struct name market; /* empty: all */
-    /* Empty: all. A fee whose payer has no name any more passes: it may be this one's. */
-    struct name participant;
-    uint64_t order; /* 0: all; of a trade either side */
+    struct name market;      /* empty: all */
+    struct name participant; /* empty: all */
+    uint64_t order;          /* 0: all; of a trade either side */
     /* Is called for each row; the row and what it points to live until it returns. */
     void (*tell)(void *context, const struct market_row *row);
     void *context;

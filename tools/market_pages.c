@@ -225,3 +225,12 @@ int market_pages_fees(struct cli *cli, void *arguments)
         "height time_ms position kind participant deal amount_ueur"};
     return run(cli, arguments, &table);
 }
+
+int market_pages_movements(struct cli *cli, void *arguments)
+{
+    static const struct table table = {
+        "/v1/movements",
+        "height time_ms position event transaction kind participant amount_ueur other",
+        "height time_ms kind participant amount_ueur other"};
+    return run(cli, arguments, &table);
+}

@@ -18,11 +18,12 @@ struct market_pages {
 /* Rows that one command prints, and requests that it makes for them, at most; it says where to go on. */
 enum { MARKET_PAGES_ROWS_MAX = 1000000, MARKET_PAGES_REQUESTS_MAX = 1000000 };
 
-/* The last option, --order, is not one of fees. */
+/* The last option, --order, is not one of fees; nor the first, --market, of movements. */
 enum { MARKET_PAGES_OPTIONS = 8, MARKET_PAGES_FEE_OPTIONS = 7 };
 extern const struct cli_option market_pages_options[MARKET_PAGES_OPTIONS];
 int market_pages_order_events(struct cli *cli, void *arguments);
 int market_pages_trades(struct cli *cli, void *arguments);
 int market_pages_fees(struct cli *cli, void *arguments);
+int market_pages_movements(struct cli *cli, void *arguments);
 
 #endif

@@ -118,13 +118,18 @@ static const struct cli_command commands[] = {
      .run = noun_reserves_run},
     {.verb = "fees",
      .summary = "fees paid, taken from deals and split, by a node's word",
-     .teach =
-         "A fee whose payer has another key by now has no name; --participant lets it through.\n"
-         "  flex token fees --participant agg-a --from-height 1200 --csv",
+     .teach = "  flex token fees --participant agg-a --from-height 1200 --csv",
      .options = market_pages_options,
      .option_count = MARKET_PAGES_FEE_OPTIONS,
      .arguments_size = sizeof(struct market_pages),
      .run = market_pages_fees},
+    {.verb = "movements",
+     .summary = "every change of a balance, by a node's word; flex bill show proves one's own",
+     .teach = "  flex token movements --participant agg-a --from-height 1200 --csv",
+     .options = market_pages_options + 1,
+     .option_count = MARKET_PAGES_FEE_OPTIONS - 1,
+     .arguments_size = sizeof(struct market_pages),
+     .run = market_pages_movements},
 };
 
 const struct cli_noun token_noun = {"token", "euro-backed money", commands,

@@ -97,6 +97,9 @@ static void fill_genesis(struct genesis *genesis)
     }
 }
 
+void (*fixture_watch)(struct fixture *fixture, const struct name *sender,
+                      const struct receipt *receipt);
+
 void fixture_open_with(struct fixture *fixture, void (*change)(struct genesis *genesis))
 {
     MUST(crypto_init());
@@ -154,6 +157,8 @@ void fixture_end_block(struct fixture *fixture)
     fixture->block_open = false;
     MUST(!fixture->view->fault);
     MUST(ledger_conserves_value(fixture->view));
+    if (fixture_watch != NULL)
+        fixture_watch(fixture, NULL, &fixture->end_receipt);
     struct state_key key = state_key_single(STATE_SUPPLY);
     struct supply_record supply;
     MUST(ledger_read(fixture->view, &key, &supply_record_codec, &supply));
@@ -225,12 +230,17 @@ enum contract_error fixture_apply_bytes(struct fixture *fixture, struct bytes_vi
     enum contract_error checked =
         ledger_transaction_check(fixture->view, &fixture->context, &transaction);
     struct money fee = ledger_transaction_fee(fixture->view, &transaction);
+    struct participant_record sender;
+    struct name sender_id = {0};
+    (void)ledger_participant_by_key(fixture->view, &transaction.sender, &sender_id, &sender);
     error = ledger_transaction_apply(fixture->ledger, &transaction, &fixture->receipt);
     MUST(checked == error);
     if (error != CONTRACT_OK)
         return error;
     MUST(hash_equal(&fixture->receipt.tx_id, &transaction.id));
     MUST(money_compare(fixture->receipt.fee, fee) == 0);
+    if (fixture_watch != NULL)
+        fixture_watch(fixture, &sender_id, &fixture->receipt);
     return (enum contract_error)fixture->receipt.status;
 }
 

@@ -37,6 +37,10 @@ struct fixture {
     size_t envelope_size;
 };
 
+/* Where it is not NULL: is shown every receipt, in the moment after it; `sender` is NULL at a block's end. */
+extern void (*fixture_watch)(struct fixture *fixture, const struct name *sender,
+                             const struct receipt *receipt);
+
 /* Participants: operator (market operator), treasurer, dso, tso, agg and agg2 (aggregators), retail,
  * alice, bob and carol (prosumers), meters (meter operator), regulator. The validators' operators
  * are dso, agg, agg2 and operator. Nobody has money. A block is open. */

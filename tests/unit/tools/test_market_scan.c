@@ -45,6 +45,7 @@ struct told {
     struct market_row row;
     struct order_record placed;
     struct deal_record deal;
+    struct statement_line line;
 };
 struct rows {
     struct told all[ROWS_MAX];
@@ -214,7 +215,10 @@ static void take_row(void *context, const struct market_row *row)
         told->placed = *row->placed;
     if (row->deal != NULL)
         told->deal = *row->deal;
+    if (row->line != NULL)
+        told->line = *row->line;
     told->row.placed = NULL;
+    told->row.line = NULL;
     told->row.deal = NULL;
 }
 
@@ -335,7 +339,7 @@ static void test_fees_are_the_audits(void **state)
     const struct market_history *history = suite->history;
     const struct name agg_b = audit_world_name("agg-b");
     struct rows *rows = pages(suite, (struct market_scan){.what = MARKET_SCAN_FEES}, 1000);
-    size_t nameless = 0;
+    size_t retired = 0; /* fees of who signs with no key any more */
     assert_int_equal(rows->count, history->fee_count);
     for (size_t i = 0; i < rows->count; i++) {
         const struct history_fee *fee = &history->fees[i];
@@ -344,14 +348,52 @@ static void test_fees_are_the_audits(void **state)
         assert_int_equal(row->kind, fee->kind);
         assert_int_equal(row->deal_id, fee->deal);
         assert_int_equal(money_ueur(row->amount), money_ueur(fee->amount));
-        bool lost = fee->kind == MARKET_FEE_TRANSACTION && name_compare(&fee->who, &agg_b) == 0;
-        nameless += lost;
-        assert_int_equal(name_is_empty(&row->who), lost || fee->kind == MARKET_FEE_DEAL);
-        if (!lost)
-            assert_int_equal(name_compare(&row->who, &fee->who), 0);
+        retired += fee->kind == MARKET_FEE_TRANSACTION && name_compare(&fee->who, &agg_b) == 0;
+        assert_int_equal(name_is_empty(&row->who), fee->kind == MARKET_FEE_DEAL);
+        assert_int_equal(name_compare(&row->who, &fee->who), 0);
     }
-    assert_true(nameless > 5);
+    assert_true(retired > 5);
     free(rows);
+}
+
+/* One participant's movements add up to what it has, and all movements to all that people have: whoever
+ * paid, got, locked, or signs with no key any more. */
+static void test_movements_add_up_to_balances(void **state)
+{
+    static const char *const people[] = {"treasurer", "operator", "dso", "agg-a", "agg-b"};
+    struct suite *suite = *state;
+    const struct state_base *base = suite->source.state;
+    struct rows *all = pages(suite, (struct market_scan){.what = MARKET_SCAN_MOVEMENTS}, 1000);
+    size_t kinds[STATEMENT_KIND_COUNT] = {0};
+    size_t counted = 0;
+    for (size_t i = 0; i < sizeof people / sizeof people[0]; i++) {
+        const struct name who = audit_world_name(people[i]);
+        struct rows *rows = pages(
+            suite, (struct market_scan){.what = MARKET_SCAN_MOVEMENTS, .participant = who}, 7);
+        int64_t sum = 0;
+        for (size_t j = 0; j < rows->count; j++) {
+            assert_int_equal(name_compare(&rows->all[j].line.who, &who), 0);
+            sum += money_ueur(rows->all[j].line.amount);
+            kinds[rows->all[j].line.kind]++;
+            assert_true(sum >= 0);
+        }
+        struct state_key key = state_key_pot(POT_BALANCE, &who, 0);
+        struct pot_record pot;
+        struct bytes_view value;
+        bool found;
+        assert_true(base->get(base->context, bytes_view_of(key.bytes, key.size), &found, &value) &&
+                    found);
+        assert_true(codec_decode_all(&pot_record_codec, &pot, value));
+        assert_int_equal(sum, money_ueur(pot.amount));
+        counted += rows->count;
+        free(rows);
+    }
+    assert_int_equal(counted, all->count);
+    assert_int_equal(kinds[STATEMENT_NONE], 0);
+    assert_true(kinds[STATEMENT_MINTED] > 0 && kinds[STATEMENT_TRANSACTION_FEE] > 0 &&
+                kinds[STATEMENT_ORDER_LOCKED] > 0 && kinds[STATEMENT_ORDER_RETURNED] > 0 &&
+                kinds[STATEMENT_DEAL_REFUNDED] > 0 && kinds[STATEMENT_FEE_SHARE] > 0);
+    free(all);
 }
 
 /* --- pages ----------------------------------------------------------------------------------- */
@@ -359,7 +401,7 @@ static void test_fees_are_the_audits(void **state)
 static void test_pages_of_any_size_hold_the_same_rows(void **state)
 {
     struct suite *suite = *state;
-    for (int what = MARKET_SCAN_ORDERS; what <= MARKET_SCAN_FEES; what++) {
+    for (int what = MARKET_SCAN_ORDERS; what <= MARKET_SCAN_MOVEMENTS; what++) {
         const struct market_scan scan = {.what = (enum market_scan_what)what};
         struct rows *whole = pages(suite, scan, 1000);
         for (uint32_t limit = 1; limit <= 9; limit++) {
@@ -542,16 +584,10 @@ static void test_filters_choose(void **state)
     assert_int_equal(one->all[0].row.deal_id, some->all[0].row.deal_id);
     free(one);
     free(some);
-    /* What nobody's key paid may be agg-a's. */
     some = pages(suite, (struct market_scan){.what = MARKET_SCAN_FEES, .participant = agg_a}, 7);
-    size_t nameless = 0;
-    for (size_t i = 0; i < some->count; i++) {
-        const struct market_row *row = &some->all[i].row;
-        assert_true(name_compare(&row->who, &agg_a) == 0 ||
-                    (row->kind == MARKET_FEE_TRANSACTION && name_is_empty(&row->who)));
-        nameless += name_is_empty(&row->who);
-    }
-    assert_true(nameless > 5 && some->count > nameless + 5);
+    for (size_t i = 0; i < some->count; i++)
+        assert_int_equal(name_compare(&some->all[i].row.who, &agg_a), 0);
+    assert_true(some->count > 5);
     free(some);
     some = pages(suite,
                  (struct market_scan){.what = MARKET_SCAN_ORDERS, .from = {.height = 5}, .to = 5},
@@ -617,6 +653,7 @@ int main(void)
         cmocka_unit_test(test_order_events_are_the_audits),
         cmocka_unit_test(test_trades_are_the_audits),
         cmocka_unit_test(test_fees_are_the_audits),
+        cmocka_unit_test(test_movements_add_up_to_balances),
         cmocka_unit_test(test_pages_of_any_size_hold_the_same_rows),
         cmocka_unit_test(test_pages_stay_while_the_chain_grows),
         cmocka_unit_test(test_empty_blocks_end_a_page_with_a_cursor),
