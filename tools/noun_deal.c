@@ -93,6 +93,7 @@ struct chooser {
     const struct market_create *terms;
     const struct revealed_reading *readings;
     uint32_t count;
+    uint8_t meter; /* whose readings it takes */
 };
 
 /* Takes the readings of `count` units from `unit` on, so many days back; false, and nothing is taken, if
@@ -100,8 +101,6 @@ struct chooser {
 static bool take_units(struct chooser *chooser, int32_t unit, uint32_t count, uint32_t days_back,
                        uint32_t *missing)
 {
-    const uint8_t meter =
-        chooser->terms->delivery.method == DELIVERY_SUBMETER ? METER_SUB : METER_CERTIFIED;
     const uint32_t before = chooser->out->reading_count;
     for (uint32_t i = 0; i < count; i++) {
         struct timestamp start;
@@ -109,8 +108,8 @@ static bool take_units(struct chooser *chooser, int32_t unit, uint32_t count, ui
                             (int64_t)days_back * MS_PER_DAY;
         const struct revealed_reading *reading = NULL;
         if (timestamp_add(&start, chooser->deal->period_start, duration_of(offset_ms))) {
-            reading = find_reading(chooser->readings, chooser->count, &chooser->deal->device, meter,
-                                   start);
+            reading = find_reading(chooser->readings, chooser->count, &chooser->deal->device,
+                                   chooser->meter, start);
         }
         if (reading == NULL || chooser->out->reading_count == LIMIT_READINGS_PER_PROOF) {
             chooser->out->reading_count = before;
@@ -178,12 +177,22 @@ static int build_witness(struct cli *cli, struct delivery_witness *out,
     for (uint32_t i = 0; i < schedule->count; i++) {
         out->units[i].net = schedule->units[i];
     }
-    struct chooser chooser = {out, deal, terms, readings, count};
+    const bool baseline = terms->delivery.method == DELIVERY_BASELINE;
+    struct chooser chooser = {out, deal, terms, readings, count, METER_CERTIFIED};
+    if (terms->delivery.method == DELIVERY_SUBMETER) {
+        chooser.meter = METER_SUB;
+    }
+    /* Of an alias the meter operator gives what was delivered, and no day to compare with. */
+    const bool derived = baseline && find_reading(readings, count, &deal->device, METER_DELIVERED,
+                                                  deal->period_start) != NULL;
+    if (derived) {
+        chooser.meter = METER_DELIVERED;
+    }
     if (!take_units(&chooser, 0, terms->times.mtus_per_period, 0, &missing)) {
         status = cli_fail(cli, CLI_USAGE, "reading_missing",
                           "%s has no reading of the deal's device for time unit %u of %u",
                           wanted->readings, missing + 1, terms->times.mtus_per_period);
-    } else if (terms->delivery.method == DELIVERY_BASELINE && !take_baseline(&chooser, &missing)) {
+    } else if (baseline && !derived && !take_baseline(&chooser, &missing)) {
         status = cli_fail(cli, CLI_USAGE, "reading_missing",
                           "%s has no reading of the deal's device for interval %u of %u before it",
                           wanted->readings, missing + 1, terms->delivery.baseline_window);

@@ -11,6 +11,7 @@
 extern const struct cli_noun *const flex_nouns[];
 extern const size_t flex_noun_count;
 extern const struct cli_noun account_noun;
+extern const struct cli_noun alias_noun;
 extern const struct cli_noun asset_noun;
 extern const struct cli_noun audit_noun;
 extern const struct cli_noun bill_noun;
