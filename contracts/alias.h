@@ -1,5 +1,5 @@
 /* Aliases: names of devices that lead nobody to the device (market-rules 9, "a deal names the device by a
- * pseudonym fresh for that deal"; docs/spec/privacy.md; docs/adr/0037).
+ * pseudonym fresh for that deal"; docs/spec/privacy.md; docs/adr/0041).
  *
  * A DSO issues them in batches. What an alias is an alias of only its opening says, which the manager, the
  * DSO and the meter operator keep, and can show a regulator. Pointers are never NULL. */

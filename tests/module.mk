@@ -21,3 +21,6 @@ unit-$(1): $$(UNIT_$(1))
 	@tests/run_units.sh $$(UNIT_$(1))
 endef
 UNIT_TESTS :=
+
+# The rival attacks a ledger with the meter operator's own tools, so it needs the ledger's fixtures, too.
+$(BUILD)/tests/unit/tools/test_rival: $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/lib/contracts/*.c))
