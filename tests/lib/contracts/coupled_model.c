@@ -26,6 +26,7 @@ static void draw_bids(struct small_problem *out, struct test_random *random,
             bid->indivisible = draw(random, 0, 1) == 0;
             bid->min_quantity = draw(random, 0, bid->quantity);
         }
+        bid->price += bid->buy ? 4 : 0;
         bid->order = kinds->steps ? (uint32_t)draw(random, 0, 2) : 0;
     }
 }
@@ -101,10 +102,10 @@ void small_problem_draw(struct small_problem *out, struct test_random *random,
 {
     *out = (struct small_problem){0};
     struct coupled_problem *problem = &out->problem;
-    problem->bid_count = (uint32_t)draw(random, 1, MODEL_BIDS);
+    problem->bid_count = (uint32_t)draw(random, draw(random, 1, MODEL_BIDS), MODEL_BIDS);
     problem->agent_count = (uint32_t)draw(random, 1, 3);
     problem->slot_count = (uint32_t)draw(random, 1, MODEL_SLOTS);
-    problem->place_count = (uint32_t)draw(random, 1, MODEL_PLACES);
+    problem->place_count = (uint32_t)draw(random, 1, kinds->lines ? MODEL_PLACES : 2);
     draw_bids(out, random, kinds);
     draw_network(out, random, kinds);
     uint32_t links =
