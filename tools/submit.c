@@ -24,7 +24,7 @@
 #include "tools/wait.h"
 #include "verify/show.h"
 
-enum { ENVELOPE_BYTES_MAX = LIMIT_TX_BYTES + LIMIT_WITNESS_BYTES, HEX_ID_SIZE = 2 * HASH_SIZE + 1 };
+enum { HEX_ID_SIZE = 2 * HASH_SIZE + 1 };
 
 static int no_memory(struct cli *cli)
 {
@@ -343,33 +343,68 @@ static int post_and_follow(struct session *session, struct bytes_view envelope)
 
 /* --- the faces ----------------------------------------------------------------------------- */
 
-static int sign_and_send(struct session *session, const struct submit *submit, uint8_t *buffer)
+/* `out` says what was signed; the bytes are in `buffer`. */
+static int sign_draft(struct session *session, struct submit_signed *out, uint8_t *buffer,
+                      const struct submit *submit, const struct secret_key *secret,
+                      const struct public_key *key)
 {
     static struct transaction_draft draft;
+    struct transaction transaction;
+    struct byte_writer writer;
+    memset(&draft, 0, sizeof draft);
+    byte_writer_init(&writer, buffer, SUBMIT_ENVELOPE_BYTES_MAX);
+    int status = fill_draft(session, &draft, submit, key);
+    if (status != CLI_DONE) {
+        return status;
+    }
+    if (!transaction_sign(&writer, &draft, secret) ||
+        transaction_decode(&transaction, bytes_view_of(buffer, writer.size)) != CONTRACT_OK) {
+        return cli_fail(session->cli, CLI_USAGE, "not_encodable",
+                        "an action is out of range or the transaction is too large");
+    }
+    *out = (struct submit_signed){.size = writer.size,
+                                  .nonce = draft.nonce,
+                                  .valid_until = draft.valid_until,
+                                  .id = transaction.id};
+    return CLI_DONE;
+}
+
+static int sign_and_send(struct session *session, const struct submit *submit, uint8_t *buffer)
+{
+    struct submit_signed done;
     struct secret_key secret;
     struct public_key key;
-    memset(&draft, 0, sizeof draft);
     int status = session_secret_key(session->cli, &secret, &key);
     if (status != CLI_DONE) {
         return status;
     }
-    struct byte_writer writer;
-    byte_writer_init(&writer, buffer, ENVELOPE_BYTES_MAX);
-    status = fill_draft(session, &draft, submit, &key);
-    bool made = status == CLI_DONE && transaction_sign(&writer, &draft, &secret);
+    status = sign_draft(session, &done, buffer, submit, &secret, &key);
     secret_key_wipe(&secret);
     if (status != CLI_DONE) {
         return status;
     }
-    if (!made) {
-        return cli_fail(session->cli, CLI_USAGE, "not_encodable",
-                        "an action is out of range or the transaction is too large");
-    }
     const char *path = session->cli->save_envelope;
-    if (path != NULL && !files_write(path, buffer, writer.size, 0600)) {
+    if (path != NULL && !files_write(path, buffer, done.size, 0600)) {
         return cli_fail(session->cli, CLI_USAGE, "unwritable", "%s: %s", path, strerror(errno));
     }
-    return post_and_follow(session, bytes_view_of(buffer, writer.size));
+    return post_and_follow(session, bytes_view_of(buffer, done.size));
+}
+
+int submit_sign(struct cli *cli, struct submit_signed *out, uint8_t *bytes,
+                const struct submit *submit, const struct secret_key *secret,
+                const struct public_key *key)
+{
+    struct session session;
+    MUST(submit->count > 0 && submit->count <= LIMIT_ACTIONS_PER_TX);
+    int status = session_open(&session, cli);
+    if (status == CLI_DONE) {
+        status = session_trust(&session);
+    }
+    if (status == CLI_DONE) {
+        status = sign_draft(&session, out, bytes, submit, secret, key);
+    }
+    session_close(&session);
+    return status;
 }
 
 int submit_run(struct cli *cli, const struct submit *submit)
@@ -384,7 +419,7 @@ int submit_run(struct cli *cli, const struct submit *submit)
         status = session_trust(&session);
     }
     if (status == CLI_DONE) {
-        uint8_t *buffer = malloc(ENVELOPE_BYTES_MAX);
+        uint8_t *buffer = malloc(SUBMIT_ENVELOPE_BYTES_MAX);
         status = buffer != NULL ? sign_and_send(&session, submit, buffer) : no_memory(cli);
         free(buffer);
     }

@@ -19,6 +19,18 @@ struct submit {
 int submit_run(struct cli *cli, const struct submit *submit);
 /* The same for one action whose record is `record`. */
 int submit_one(struct cli *cli, uint8_t action, const void *record);
+/* Signs one and sends nothing: who has to survive a crash keeps it, then calls submit_envelope. `out` has
+ * room for SUBMIT_ENVELOPE_BYTES_MAX; `nonce` and `valid_until` are what was signed. */
+enum { SUBMIT_ENVELOPE_BYTES_MAX = LIMIT_TX_BYTES + LIMIT_WITNESS_BYTES };
+struct submit_signed {
+    size_t size;
+    uint64_t nonce;
+    struct timestamp valid_until;
+    struct hash id;
+};
+int submit_sign(struct cli *cli, struct submit_signed *out, uint8_t *bytes,
+                const struct submit *submit, const struct secret_key *secret,
+                const struct public_key *key);
 /* Posts a finished envelope and waits for its receipt like submit_run; `tx send`. */
 int submit_envelope(struct cli *cli, struct bytes_view envelope);
 /* Waits for a transaction that somebody sent; `tx wait`. `id` is hex. */
