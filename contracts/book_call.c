@@ -12,7 +12,7 @@
  *
  * Invariants:
  * 1. No participant's buy meets its own sell. After a call, orders of different participants cross only if
- *    one of them trades whole or asks for a least first fill.
+ *    one of them trades whole or asks, or asked, for a least first fill; the next call sees them again.
  * 2. No order gets less than it takes.
  * 3. The result of a block's calls does not depend on the order of its transactions.
  * A fault of the view answers "absent" to everything; code here then gives up quietly.

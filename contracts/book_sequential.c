@@ -9,8 +9,8 @@
  * Invariants:
  * 1. A participant's buy never meets its own sell; the one that came later passes the other over.
  * 2. Time is the place in the chain: the number of the block, then that of the order.
- * 3. Orders at rest may cross only if one is the other's owner's, or trades whole or not under a minimum;
- *    they are not looked at again until another order arrives.
+ * 3. Orders at rest may cross only if they are one participant's, or one of them trades whole or asks, or
+ *    asked, for a least first fill; they do not meet again, but each new order meets them all.
  * A fault of the view answers "absent" to everything; code here then gives up quietly.
  *
  * Deliberately absent: prices of the whole book, which a batch has. */

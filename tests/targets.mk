@@ -9,6 +9,7 @@ test: ## install what is missing, build, run a tier of every kind of test
 	@$(MAKE) --no-print-directory sim-test
 	@$(MAKE) --no-print-directory clearing
 	@$(MAKE) --no-print-directory settling
+	@$(MAKE) --no-print-directory books COUNT=120
 	@$(MAKE) --no-print-directory surveillance
 	@$(MAKE) --no-print-directory compilers
 	@$(MAKE) --no-print-directory determinism-quick
@@ -21,6 +22,7 @@ test: ## install what is missing, build, run a tier of every kind of test
 	@echo "make test: passed"
 
 test-all: test nemesis snapshots integrity soak tidy model ctime determinism asan tsan ## every tier whole
+	@$(MAKE) --no-print-directory books COUNT=3000
 	@$(MAKE) --no-print-directory sim SEEDS=20000
 	@$(MAKE) --no-print-directory sim-epochs SEEDS=5000
 	@$(MAKE) --no-print-directory sim-mutants
@@ -48,7 +50,11 @@ settling: $(BUILD)/bin/flexsettle $(BUILD)/tests/models/ledger_deals ## flexsett
 	@tests/models/check_settle.py $< $(or $(COUNT),2500)
 	@tests/models/check_ledger.py $(BUILD)/tests/models/ledger_deals 300
 
-$(BUILD)/tests/models/ledger_deals: $(BUILD)/obj/tests/models/ledger_deals.o $(TESTLIB_contracts) $(TEST_LIB_OBJECTS) $(LINK_contracts)
+.PHONY: books
+books: $(BUILD)/bin/flexclear $(BUILD)/tests/models/ledger_book ## order books on the ledger against models written apart from them, and flexclear; COUNT=n random games of each
+	@tests/models/check_book.py $(BUILD)/tests/models/ledger_book $< $(or $(COUNT),300)
+
+$(BUILD)/tests/models/ledger_deals $(BUILD)/tests/models/ledger_book: $(BUILD)/tests/models/%: $(BUILD)/obj/tests/models/%.o $(TESTLIB_contracts) $(TEST_LIB_OBJECTS) $(LINK_contracts)
 	@mkdir -p $(@D)
 	@$(CC) $(LDFLAGS_ALL) -o $@ $^ -lcmocka $(EXT_contracts)
 
