@@ -244,8 +244,9 @@ struct coupled_settlement {
     int128 surplus;    /* what the network earns at these prices, over den; may be below 0 */
     int128 make_whole; /* what losing bids and sets got, over den */
     int128 charged;    /* what gainers gave towards that, over den */
-    int128 left;       /* of the surplus, for the account of the market, over den */
-    int128 short_of;   /* losses that stay because welfare is negative, over den; else 0 */
+    int128 left;       /* of the surplus, for the account of the market, over den; below 0 only if
+                          welfare is: then prices alone pay, and nobody is made whole */
+    int128 short_of;   /* the losses that then stay, over den; else 0 */
 };
 /* A solution that coupled_check has passed. Where welfare is not negative, no bid by itself and no
  * linked set loses. False: a number left 128 bits. */
