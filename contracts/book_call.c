@@ -75,6 +75,7 @@ static void load_side(struct contract_call *call, struct book_scratch *scratch,
         struct book_entry *entry = &scratch->entries[scratch->count++];
         entry->id = id;
         entry->participant = order.participant;
+        entry->place = book_grid_place(call, ledger_grid(call->ledger), terms, &order);
         entry->height = order.height;
         entry->tie = order.tie;
         entry->price = order.price;
@@ -265,6 +266,7 @@ static bool clear_loaded(struct contract_call *call, struct book_scratch *scratc
             &scratch->entries[scratch->sides[SIDE_SELL].entry[trade.sell]];
         book_make_deal(call, market, buy->id, sell->id, energy_of(trade.quantity * step),
                        energy_price_of(result.price));
+        grid_sell(ledger_grid(call->ledger), sell->place, energy_of(trade.quantity * step));
     }
     return taken_out;
 }
@@ -289,6 +291,7 @@ static void trade_rest(const struct rest *rest, struct book_entry *buy, struct b
 {
     struct energy_price price = entry_is_earlier(buy, sell) ? buy->price : sell->price;
     book_make_deal(rest->call, rest->market, buy->id, sell->id, traded, price);
+    grid_sell(ledger_grid(rest->call->ledger), sell->place, traded);
     MUST(energy_sub(&buy->open, buy->open, traded));
     MUST(energy_sub(&sell->open, sell->open, traded));
     /* Whoever asks for a first fill has had it; whoever trades whole has nothing left. */
@@ -466,8 +469,37 @@ static void end_immediates(struct contract_call *call, const struct book_id *boo
 static bool events_fit(const struct contract_call *call, uint32_t trades_max, uint32_t ends_max)
 {
     size_t need = (size_t)trades_max * BOOK_TRADE_EVENT_BYTES +
-                  (size_t)ends_max * BOOK_END_EVENT_BYTES + BOOK_EVENTS_RESERVE;
+                  (size_t)ends_max * BOOK_END_EVENT_BYTES +
+                  BOOK_GRID_EVENTS_MAX * BOOK_GRID_EVENT_BYTES + BOOK_EVENTS_RESERVE;
     return contract_event_room(call) >= need;
+}
+
+_Static_assert((int)LIMIT_OPEN_ORDERS_PER_BOOK *(int)(BOOK_TRADE_EVENT_BYTES +
+                                                      BOOK_END_EVENT_BYTES) +
+                       (int)BOOK_GRID_EVENTS_MAX * (int)BOOK_GRID_EVENT_BYTES +
+                       (int)BOOK_EVENTS_RESERVE <=
+                   (int)LEDGER_BLOCK_EVENTS_BYTES_MAX,
+               "the first book that a block calls has room for its deals and what the grid cut");
+
+/* Trades what crosses. False if there was no room for the events of what sat out and still crosses. */
+static bool trade_loaded(struct contract_call *call, const struct book_id *book,
+                         const struct market_record *market, uint64_t batch_from,
+                         uint32_t immediates)
+{
+    struct book_scratch *scratch = ledger_book_scratch(call->ledger);
+    bool sat_out = sit_out_own(scratch);
+    bool cut = book_grid_admit(call, scratch, true);
+    bool taken_out = clear_loaded(call, scratch, market, batch_from);
+    grid_forget(ledger_grid(call->ledger));
+    if ((!sat_out && !taken_out && !cut) || !load_crossing(call, scratch, book, &market->terms)) {
+        return true;
+    }
+    if (!events_fit(call, scratch->count, immediates)) {
+        return false;
+    }
+    (void)book_grid_admit(call, scratch, false);
+    match_rest(call, scratch, market);
+    return true;
 }
 
 /* Calls one book, whose batch is what arrived at or after height `batch_from`. False if the calls of
@@ -489,23 +521,20 @@ static bool call_book(struct contract_call *call, const struct book_id *book, ui
         return true;
     }
     struct book_scratch *scratch = ledger_book_scratch(call->ledger);
+    struct grid *grid = ledger_grid(call->ledger);
+    grid_open(call, grid, &market.terms, book->period_start, (enum direction)book->direction,
+              GRID_UNPUBLISHED_IS_FREE);
     bool crossing = load_crossing(call, scratch, book, &market.terms);
     uint32_t immediates = count_immediates(call, book);
     if (!events_fit(call, scratch->count, immediates)) {
         return false;
     }
-    if (crossing) {
-        bool sat_out = sit_out_own(scratch);
-        bool taken_out = clear_loaded(call, scratch, &market, batch_from);
-        if ((sat_out || taken_out) && load_crossing(call, scratch, book, &market.terms)) {
-            if (!events_fit(call, scratch->count, immediates)) {
-                return false;
-            }
-            match_rest(call, scratch, &market);
-        }
+    bool done = !crossing || trade_loaded(call, book, &market, batch_from, immediates);
+    grid_close(call, grid);
+    if (done) {
+        end_immediates(call, book, &market.terms);
     }
-    end_immediates(call, book, &market.terms);
-    return true;
+    return done;
 }
 
 /* Books put off by earlier blocks, each with the batch that it had then. */

@@ -4,6 +4,7 @@
 
 #include "contracts/book.h"
 #include "contracts/call.h"
+#include "contracts/grid.h"
 #include "contracts/market.h"
 
 struct book_id {
@@ -50,6 +51,8 @@ void book_make_deal(struct contract_call *call, const struct market_record *mark
 struct book_entry {
     uint64_t id;
     struct name participant;
+    int32_t
+        place; /* of an offer, in the market's network: where it loads it; else GRID_PLACE_NONE */
     uint64_t height;
     uint64_t tie;
     struct energy_price price;
@@ -77,5 +80,20 @@ struct book_scratch {
     uint32_t index[BOOK_ENTRIES_MAX];
     int64_t remainder[BOOK_ENTRIES_MAX];
 };
+
+/* --- the grid (book_grid.c) ---------------------------------------------------------------- */
+
+/* Offers that one call, or one order's walk, names as limited by the grid; the others are limited all the
+ * same. */
+enum { BOOK_GRID_EVENTS_MAX = 256, BOOK_GRID_EVENT_BYTES = 80 };
+
+/* Where an order loads the open grid; GRID_PLACE_NONE if it does not. */
+int32_t book_grid_place(const struct contract_call *call, const struct grid *grid,
+                        const struct market_create *terms, const struct order_record *order);
+/* Cuts the loaded offers to what the open grid carries, in their priority; those that get nothing sit
+ * out. True if any was cut. With `tell` the events say which. */
+bool book_grid_admit(struct contract_call *call, struct book_scratch *scratch, bool tell);
+void book_grid_tell(struct contract_call *call, const struct grid *grid, uint64_t id,
+                    int32_t limiter, struct energy open, struct energy admitted);
 
 #endif

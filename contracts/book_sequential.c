@@ -21,7 +21,11 @@
 struct arrival {
     uint64_t id;
     struct order_record order;
-    struct energy wanted; /* of it, beyond what the plan gives */
+    struct energy got;    /* what the plan gives */
+    struct energy wanted; /* of it, beyond that, as far as the grid carries it */
+    int32_t place;        /* of an offer: where it loads the grid */
+    uint32_t told;        /* offers named as limited by the grid */
+    bool grid_open;
 };
 
 static struct energy_price price_of_trade(const struct market_create *terms,
@@ -53,6 +57,40 @@ static bool crosses(const struct order_record *incoming, const struct order_reco
     return incoming->side == SIDE_BUY ? compared >= 0 : compared <= 0;
 }
 
+/* What the grid lets an offer have of `wanted`; the incoming one, or the one at rest that it meets. */
+static struct energy admit(struct contract_call *call, struct arrival *arrival, uint64_t id,
+                           const struct order_record *offer, int32_t place, struct energy wanted)
+{
+    struct grid *grid = ledger_grid(call->ledger);
+    int32_t limiter;
+    if (place == GRID_PLACE_NONE) {
+        return wanted;
+    }
+    struct energy got = grid_admit(call, grid, place, wanted, book_least(offer), &limiter);
+    if (energy_compare(got, wanted) < 0 && arrival->told < BOOK_GRID_EVENTS_MAX) {
+        book_grid_tell(call, grid, id, limiter, wanted, got);
+        arrival->told++;
+    }
+    return got;
+}
+
+/* The first time that somebody crosses: most orders meet nobody, and need no grid. An incoming offer is cut
+ * to what it finds. */
+static void open_grid(struct contract_call *call, struct arrival *arrival,
+                      const struct market_create *terms)
+{
+    const struct order_record *incoming = &arrival->order;
+    struct grid *grid = ledger_grid(call->ledger);
+    if (arrival->grid_open) {
+        return;
+    }
+    arrival->grid_open = true;
+    grid_open(call, grid, terms, incoming->period_start, (enum direction)incoming->direction,
+              GRID_UNPUBLISHED_IS_FREE);
+    arrival->place = book_grid_place(call, grid, terms, incoming);
+    arrival->wanted = admit(call, arrival, arrival->id, incoming, arrival->place, arrival->wanted);
+}
+
 /* Fills `plan` with whom the order would meet, and how much each would give. */
 static enum contract_error walk(struct contract_call *call, struct arrival *arrival,
                                 struct book_scratch *plan, const struct market_create *terms)
@@ -71,16 +109,23 @@ static enum contract_error walk(struct contract_call *call, struct arrival *arri
         if (!book_read_order(call, id, &resting) || !crosses(incoming, &resting)) {
             break;
         }
+        open_grid(call, arrival, terms);
+        int32_t place = book_grid_place(call, ledger_grid(call->ledger), terms, &resting);
         struct energy take = energy_min(resting.open, arrival->wanted);
         if (name_compare(&resting.participant, &incoming->participant) == 0 ||
             energy_compare(take, book_least(&resting)) < 0 ||
             !book_may_trade(call, &resting, terms)) {
             continue;
         }
+        take = admit(call, arrival, id, &resting, place, take);
+        if (energy_wh(take) == 0) {
+            continue;
+        }
         MUST(plan->count < BOOK_ENTRIES_MAX);
         plan->entries[plan->count++] =
-            (struct book_entry){.id = id, .price = resting.price, .open = take};
+            (struct book_entry){.id = id, .price = resting.price, .open = take, .place = place};
         MUST(energy_sub(&arrival->wanted, arrival->wanted, take));
+        MUST(energy_add(&arrival->got, arrival->got, take));
     }
     return CONTRACT_OK;
 }
@@ -97,6 +142,10 @@ static enum contract_error trade(struct contract_call *call, const struct arriva
         }
         book_make_deal(call, market, buys ? arrival->id : with->id, buys ? with->id : arrival->id,
                        with->open, price_of_trade(&market->terms, &arrival->order, with->price));
+        grid_sell(ledger_grid(call->ledger), buys ? with->place : arrival->place, with->open);
+    }
+    if (arrival->grid_open) {
+        grid_close(call, ledger_grid(call->ledger));
     }
     return CONTRACT_OK;
 }
@@ -104,15 +153,14 @@ static enum contract_error trade(struct contract_call *call, const struct arriva
 enum contract_error book_order_arrived(struct contract_call *call, uint64_t id,
                                        const struct market_record *market)
 {
-    struct arrival arrival = {.id = id};
+    struct arrival arrival = {.id = id, .place = GRID_PLACE_NONE};
     if (!book_is_sequential(&market->terms) || !book_read_order(call, id, &arrival.order)) {
         return CONTRACT_OK;
     }
     struct book_scratch *plan = ledger_book_scratch(call->ledger);
     arrival.wanted = arrival.order.open;
     enum contract_error error = walk(call, &arrival, plan, &market->terms);
-    struct energy got;
-    MUST(energy_sub(&got, arrival.order.open, arrival.wanted));
+    struct energy got = arrival.got;
     if (error == CONTRACT_OK && energy_compare(got, book_least(&arrival.order)) >= 0) {
         error = trade(call, &arrival, plan, market);
     } else {

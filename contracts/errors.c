@@ -166,7 +166,7 @@ static const struct error_text texts[CONTRACT_ERROR_COUNT] = {
          "Not answered any more: markets have parents; bad_term_links says what does not fit."},
     [CONTRACT_UNSUPPORTED_NETWORK] =
         {"unsupported_network",
-         "The engine does not check grid limits yet; leave the network empty."},
+         "Not answered any more: matched quantities keep the limits of their market's network."},
     [CONTRACT_UNSUPPORTED_SEALING] = {"unsupported_sealing", "The engine has no sealed bids yet."},
     [CONTRACT_UNSUPPORTED_ORDER] =
         {"unsupported_order",

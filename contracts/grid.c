@@ -125,6 +125,11 @@ void grid_open(struct contract_call *call, struct grid *grid, const struct marke
     }
 }
 
+struct name grid_network(const struct grid *grid)
+{
+    return grid->network;
+}
+
 uint32_t grid_count(const struct grid *grid)
 {
     return grid->count;
@@ -247,7 +252,7 @@ void grid_forget(struct grid *grid)
 
 void grid_sell(struct grid *grid, int32_t place, struct energy traded)
 {
-    int64_t watts = watts_of(grid, traded);
+    int64_t watts = place == GRID_PLACE_NONE ? 0 : watts_of(grid, traded);
     for (int32_t at = place; at != GRID_PLACE_NONE; at = grid->nodes[at].parent) {
         struct grid_node *node = &grid->nodes[at];
         node->held_w = node->held_w > watts ? node->held_w - watts : 0;

@@ -33,6 +33,7 @@ void grid_open(struct contract_call *call, struct grid *grid, const struct marke
 /* Adds to the nodes' records what was booked since it was opened. */
 void grid_close(struct contract_call *call, struct grid *grid);
 
+struct name grid_network(const struct grid *grid);
 uint32_t grid_count(const struct grid *grid);
 struct name grid_name(const struct grid *grid, int32_t place);
 int32_t grid_parent(const struct grid *grid, int32_t place);

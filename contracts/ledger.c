@@ -42,8 +42,9 @@ struct ledger *ledger_create(void)
         }
     }
     ledger->book_scratch = book_scratch_create();
-    if (ledger->book_scratch == NULL) {
-        free(ledger);
+    ledger->grid = grid_create();
+    if (ledger->book_scratch == NULL || ledger->grid == NULL) {
+        ledger_destroy(ledger);
         return NULL;
     }
     return ledger;
@@ -51,9 +52,16 @@ struct ledger *ledger_create(void)
 
 void ledger_destroy(struct ledger *ledger)
 {
-    if (ledger != NULL)
+    if (ledger != NULL) {
         book_scratch_destroy(ledger->book_scratch);
+        grid_destroy(ledger->grid);
+    }
     free(ledger);
+}
+
+struct grid *ledger_grid(struct ledger *ledger)
+{
+    return ledger->grid;
 }
 
 struct book_scratch *ledger_book_scratch(struct ledger *ledger)

@@ -18,6 +18,7 @@
 #include "base/fatal.h"
 #include "contracts/book.h"
 #include "contracts/deal.h"
+#include "contracts/grid.h"
 
 static bool price_fits_steps(const struct market_create *terms, struct energy_price price)
 {
@@ -245,6 +246,9 @@ static enum contract_error commit_device(const struct contract_call *call,
                               offer->period_start, times.end, &device);
     if (error != CONTRACT_OK) {
         return error;
+    }
+    if (!name_is_empty(&terms->network) && !grid_has_device(call, &terms->network, &device)) {
+        return CONTRACT_UNKNOWN_NODE;
     }
     struct energy per_unit = energy_of(energy_wh(offer->quantity) / terms->times.mtus_per_period);
     error = device_fits_method(terms, &device, per_unit);

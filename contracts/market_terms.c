@@ -108,6 +108,21 @@ static bool parent_fits(const struct contract_call *call, const struct market_cr
            duration_ms(parent.terms.links.activation_lead) > duration_ms(terms->times.gate_closure);
 }
 
+/* What is called was booked with the reservation, so both are of one network, or of none. */
+static enum contract_error network_fits(const struct contract_call *call,
+                                        const struct market_create *terms)
+{
+    struct market_record parent;
+    struct state_key key = state_key_name(STATE_NETWORK, &terms->network);
+    if (!name_is_empty(&terms->network) && !contract_exists(call, &key)) {
+        return CONTRACT_UNKNOWN_NETWORK;
+    }
+    bool fits = name_is_empty(&terms->links.parent) ||
+                (read_market(call, &terms->links.parent, &parent) &&
+                 name_compare(&parent.terms.network, &terms->network) == 0);
+    return fits ? CONTRACT_OK : CONTRACT_BAD_TERM_NETWORK;
+}
+
 enum contract_error market_create_apply(struct contract_call *call, const void *record)
 {
     const struct market_create *terms = record;
@@ -124,6 +139,10 @@ enum contract_error market_create_apply(struct contract_call *call, const void *
     }
     if (!parent_fits(call, terms)) {
         return CONTRACT_BAD_TERM_LINKS;
+    }
+    error = network_fits(call, terms);
+    if (error != CONTRACT_OK) {
+        return error;
     }
     if (too_many_markets(call)) {
         return CONTRACT_BAD_PARAMETER;

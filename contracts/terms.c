@@ -253,6 +253,15 @@ static bool sealing_holds(const struct market_create *terms)
            (terms->sealing.bids == BIDS_SEALED || duration_ms(terms->sealing.gate) == 0);
 }
 
+/* The grid is held for every quarter hour of a period, so these are bounded where it is. */
+static bool network_holds(const struct market_create *terms)
+{
+    int64_t period_ms = duration_ms(terms->times.mtu) * terms->times.mtus_per_period;
+    return name_is_empty(&terms->network)
+               ? terms->product != PRODUCT_CAPACITY_ALLOCATION
+               : period_ms <= LIMIT_INTERVALS_PER_PERIOD * (int64_t)COMMITMENT_SLOT_MS;
+}
+
 /* --- what this engine does not carry out yet ------------------------------------------------ */
 
 static bool product_is_there(const struct market_create *terms)
@@ -291,11 +300,6 @@ static bool payment_is_there(const struct market_create *terms)
     return terms->clearing.payment == PAYMENT_UNIFORM;
 }
 
-static bool network_is_there(const struct market_create *terms)
-{
-    return name_is_empty(&terms->network);
-}
-
 static bool sealing_is_there(const struct market_create *terms)
 {
     return terms->sealing.bids == BIDS_OPEN;
@@ -328,10 +332,10 @@ static const struct term_rule rules[] = {
     {CONTRACT_BAD_TERM_BASELINE, baseline_holds},
     {CONTRACT_BAD_TERM_LINKS, links_hold},
     {CONTRACT_BAD_TERM_SEALING, sealing_holds},
+    {CONTRACT_BAD_TERM_NETWORK, network_holds},
     {CONTRACT_UNSUPPORTED_PRODUCT, product_is_there},
     {CONTRACT_UNSUPPORTED_MECHANISM, mechanism_is_there},
     {CONTRACT_UNSUPPORTED_PAYMENT, payment_is_there},
-    {CONTRACT_UNSUPPORTED_NETWORK, network_is_there},
     {CONTRACT_UNSUPPORTED_SEALING, sealing_is_there},
 };
 

@@ -73,6 +73,10 @@ static void test_contradictions(void **state)
     ROW(BAD_TERM_BASELINE, t.delivery.method = DELIVERY_BASELINE);
     ROW(BAD_TERM_LINKS, t.links.must_offer = 1);
     ROW(BAD_TERM_SEALING, t.sealing.gate = duration_of(1));
+    ROW(OK, t.network = fixture_name("lv1"));
+    ROW(BAD_TERM_NETWORK, t.network = fixture_name("lv1"); t.times.mtus_per_period = 51;
+        t.times.mtu = duration_of(1800000); t.limits.quantity_step = energy_of(51);
+        t.limits.quantity_min = energy_of(51); t.limits.quantity_max = energy_of(51););
     ROW(OK, t.product = PRODUCT_RESERVATION);
     ROW(OK, t.clearing.mechanism = MECHANISM_BOOK_SEQUENTIAL;
         t.clearing.trade_price = TRADE_PRICE_MIDPOINT);
@@ -91,7 +95,6 @@ static void test_unsupported(void **state)
     ROW(UNSUPPORTED_PRODUCT, t.product = PRODUCT_LOCAL_ENERGY);
     ROW(UNSUPPORTED_MECHANISM, t.clearing.mechanism = MECHANISM_MERIT_ORDER);
     ROW(UNSUPPORTED_MECHANISM, t.clearing.mechanism = MECHANISM_COUPLED);
-    ROW(UNSUPPORTED_NETWORK, t.network = fixture_name("lv1"));
     ROW(UNSUPPORTED_SEALING, t.sealing.bids = BIDS_SEALED);
 }
 
