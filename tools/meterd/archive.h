@@ -47,7 +47,7 @@ void archive_close(struct meter_archive *archive);
 
 /* --- devices ------------------------------------------------------------------------------- */
 
-enum { DEVICE_UNNUMBERED = UINT32_MAX };
+enum { DEVICE_UNNUMBERED = INT32_MAX };
 
 /* One meter: what the registry says of it, and its place here once it has a reading. */
 struct meter_device {
