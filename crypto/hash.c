@@ -44,6 +44,7 @@ static const char domain_tags[HASH_DOMAIN_COUNT][TAG_SIZE] = {
     [HASH_DOMAIN_SERIES] = "flex/series/1",
     [HASH_DOMAIN_SHEET] = "flex/sheet/1",
     [HASH_DOMAIN_FILE_SIGN] = "flex/file-sign/1",
+    [HASH_DOMAIN_READ_REQUEST] = "flex/read-req/1",
 };
 
 _Static_assert(sizeof(crypto_generichash_blake2b_state) <= sizeof(struct hash_state),

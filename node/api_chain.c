@@ -35,40 +35,8 @@ bool api_receipt_at(struct bytes_view receipts, uint32_t index, struct receipt *
     return !reader.failed && codec_decode_all(&receipt_record, out, bytes);
 }
 
-/* In one pass: a full block has 8192 receipts, and many streams may ask for its events. */
-static void add_events_of_block(cJSON *list, struct bytes_view receipts)
-{
-    struct byte_reader reader;
-    struct receipt receipt;
-    byte_reader_init(&reader, receipts.data, receipts.size);
-    const uint32_t count = byte_read_u32(&reader);
-    for (uint32_t i = 0; !reader.failed && i < count && i <= LIMIT_TX_PER_BLOCK; i++) {
-        struct bytes_view bytes = byte_read_sized(&reader, receipts.size);
-        if (reader.failed || !codec_decode_all(&receipt_record, &receipt, bytes) ||
-            !show_events(list, receipt.events))
-            return;
-    }
-}
-
-static cJSON *transaction_ids(struct bytes_view body)
-{
-    cJSON *list = cJSON_CreateArray();
-    struct body_reader reader;
-    struct bytes_view envelope;
-    struct transaction transaction;
-    if (!body_open(&reader, body))
-        return list;
-    while (body_next(&reader, &envelope)) {
-        char id[2 * HASH_SIZE + 1];
-        if (transaction_decode(&transaction, envelope) != CONTRACT_OK)
-            break;
-        hex_encode(id, transaction.id.bytes, HASH_SIZE);
-        cJSON_AddItemToArray(list, cJSON_CreateString(id));
-    }
-    return list;
-}
-
-static cJSON *block_json(const struct store_block *block)
+static cJSON *block_json(const struct api_request *request, const struct state_base *base,
+                         const struct store_block *block)
 {
     struct block_header header;
     struct finality finality;
@@ -80,7 +48,9 @@ static cJSON *block_json(const struct store_block *block)
     json_add_u64(root, "height", header.height);
     api_add_hash(root, "id", &id);
     cJSON_AddItemToObject(root, "header", codec_to_json(&block_header_record, &header));
-    cJSON_AddItemToObject(root, "transactions", transaction_ids(block->body));
+    api_scope_block(cJSON_AddArrayToObject(root, "transactions"), NULL, &request->access, base,
+                    block);
+    api_add_filtered(request, root);
     if (block->certificate.size > 0 && finality_decode(&finality, block->certificate))
         cJSON_AddItemToObject(root, "certificate",
                               codec_to_json(&certificate_record, &finality.certificate));
@@ -103,7 +73,8 @@ void api_read_block(const struct api_request *request, struct api_reply *reply)
     enum store_result result = height > store_snapshot_tip(snapshot)->height
                                    ? STORE_ABSENT
                                    : store_snapshot_block(snapshot, height, &block);
-    cJSON *root = result == STORE_OK ? block_json(&block) : NULL;
+    cJSON *root =
+        result == STORE_OK ? block_json(request, store_snapshot_base(snapshot), &block) : NULL;
     const uint64_t first = store_snapshot_floor(snapshot).bodies;
     store_snapshot_end(snapshot);
     if (root != NULL)
@@ -116,8 +87,15 @@ void api_read_block(const struct api_request *request, struct api_reply *reply)
         fault(reply);
 }
 
+/* What of a committed transaction the reader may see. */
+struct sight {
+    enum api_scope scope;
+    const struct access *access;
+    const struct state_base *base;
+};
+
 static cJSON *receipt_json(const struct hash *tx_id, uint64_t height, uint32_t index,
-                           const struct receipt *receipt)
+                           const struct receipt *receipt, const struct sight *sight)
 {
     enum contract_error code = (enum contract_error)receipt->status;
     cJSON *root = cJSON_CreateObject();
@@ -129,7 +107,12 @@ static cJSON *receipt_json(const struct hash *tx_id, uint64_t height, uint32_t i
     cJSON_AddNumberToObject(root, "index", index);
     json_add_i64(root, "fee_ueur", money_ueur(receipt->fee));
     cJSON *events = cJSON_AddArrayToObject(root, "events");
-    if (!show_events(events, receipt->events)) {
+    if (sight->scope == API_SCOPE_PARTS)
+        cJSON_AddBoolToObject(root, "filtered", true);
+    const bool good = sight->scope == API_SCOPE_PARTS
+                          ? api_scope_events(events, sight->access, sight->base, receipt->events)
+                          : show_events(events, receipt->events);
+    if (!good) {
         cJSON_Delete(root);
         return NULL;
     }
@@ -153,13 +136,25 @@ bool api_read_committed(const struct api_request *request, struct api_reply *rep
         return false;
     }
     cJSON *root = NULL;
+    struct bytes_view envelope;
+    const struct state_base *base = store_snapshot_base(snapshot);
+    struct sight sight = {API_SCOPE_HIDDEN, &request->access, base};
     const uint64_t first = store_snapshot_floor(snapshot).bodies;
     if (result == STORE_OK)
         result = store_snapshot_block(snapshot, height, &block);
     if (result == STORE_OK && api_receipt_at(block.receipts, index, &receipt, &count) &&
-        hash_equal(&receipt.tx_id, tx_id))
-        root = receipt_json(tx_id, height, index, &receipt);
+        hash_equal(&receipt.tx_id, tx_id) && api_envelope_at(block.body, index, &envelope)) {
+        sight.scope = api_scope_transaction(&request->access, base, envelope, &receipt);
+        if (sight.scope != API_SCOPE_HIDDEN)
+            root = receipt_json(tx_id, height, index, &receipt, &sight);
+    }
     store_snapshot_end(snapshot);
+    if (result == STORE_OK && root == NULL && sight.scope == API_SCOPE_HIDDEN &&
+        !request->access.all)
+        return false;
+    /* Whose a transaction was is pruned with it: to a reader who must not see all it is not there. */
+    if (result == STORE_PRUNED && !request->access.all)
+        return false;
     if (root != NULL)
         api_reply_json(reply, MHD_HTTP_OK, root);
     else if (result == STORE_PRUNED)
@@ -169,7 +164,7 @@ bool api_read_committed(const struct api_request *request, struct api_reply *rep
     return true;
 }
 
-char *api_block_event(struct node *node, uint64_t height)
+char *api_block_event(struct node *node, uint64_t height, const struct public_key *reader)
 {
     struct store_snapshot *snapshot = store_snapshot_begin(node->store);
     if (snapshot == NULL)
@@ -177,13 +172,20 @@ char *api_block_event(struct node *node, uint64_t height)
     struct store_block block;
     struct block_header header;
     char *text = NULL;
-    if (height > 0 && store_snapshot_block(snapshot, height, &block) == STORE_OK &&
+    const struct state_base *base = store_snapshot_base(snapshot);
+    struct access access = access_open();
+    const bool may = reader == NULL || access_resolve(&access, &node->config, base,
+                                                      store_snapshot_tip(snapshot)->time, reader);
+    if (may && height > 0 && store_snapshot_block(snapshot, height, &block) == STORE_OK &&
         block_header_decode(&header, block.header)) {
         cJSON *root = cJSON_CreateObject();
         json_add_u64(root, "height", height);
         json_add_i64(root, "time_ms", timestamp_ms(header.time));
-        cJSON_AddItemToObject(root, "transactions", transaction_ids(block.body));
-        add_events_of_block(cJSON_AddArrayToObject(root, "events"), block.receipts);
+        cJSON *ids = cJSON_AddArrayToObject(root, "transactions");
+        cJSON *events = cJSON_AddArrayToObject(root, "events");
+        api_scope_block(ids, events, &access, base, &block);
+        if (!access.all)
+            cJSON_AddBoolToObject(root, "filtered", true);
         text = cJSON_PrintUnformatted(root);
         cJSON_Delete(root);
     }

@@ -8,7 +8,10 @@
  * happen under the lock, so none is resumed twice and none is forgotten. After api_streams_end none
  * suspends itself any more.
  *
- * Deliberately absent: filters. A subscriber that wants its own deals only reads and skips. */
+ * On a node that gives reads by role each block is told as its reader may see it then; a reader whose key
+ * or membership has ended is told nothing more.
+ *
+ * Deliberately absent: other filters. Who wants some of its own deals only reads and skips. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +23,8 @@ struct stream {
     struct api_streams *owner;
     struct MHD_Connection *connection;
     uint64_t next;
+    bool whole; /* all is for this reader; else what `reader` may see */
+    struct public_key reader;
     uint64_t written_at_ms;
     bool waiting;
     char *text;     /* what is being sent; NULL: nothing */
@@ -100,7 +105,8 @@ static void send_text(struct stream *stream, char *text, size_t size)
 /* The event of the next block, framed. False if it can't be read now. */
 static bool prepare_event(struct stream *stream)
 {
-    char *data = api_block_event(stream->owner->node, stream->next);
+    char *data =
+        api_block_event(stream->owner->node, stream->next, stream->whole ? NULL : &stream->reader);
     if (data == NULL)
         return false;
     size_t room = strlen(data) + 64;
@@ -194,13 +200,17 @@ static void stream_free(void *context)
 }
 
 struct MHD_Response *api_streams_open(struct api_streams *streams,
-                                      struct MHD_Connection *connection, uint64_t height)
+                                      struct MHD_Connection *connection, uint64_t height,
+                                      const struct access *access)
 {
     struct stream *stream = calloc(1, sizeof *stream);
     if (stream == NULL)
         return NULL;
     stream->owner = streams;
     stream->connection = connection;
+    /* A regulator's role may end too: only an open node's streams are asked no more. */
+    stream->whole = access->all && name_is_empty(&access->who);
+    stream->reader = access->key;
     stream->written_at_ms = node_clock_monotonic_ms();
     lock(streams);
     size_t slot = 0;

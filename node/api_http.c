@@ -10,8 +10,8 @@
  * resumes it; after api_quiesce no new call goes out, so when the inbox has answered those that are
  * left, no connection is suspended and the daemon can stop.
  *
- * Deliberately absent: TLS, authentication, chunked uploads larger than a transaction. A reverse proxy
- * does the first two where the API leaves the machine (operator guide). */
+ * Deliberately absent: TLS, chunked uploads larger than a transaction. A reverse proxy does the first
+ * where the API leaves the machine (operator guide); who may read what is api_access.c's. */
 #include <arpa/inet.h>
 #include <cjson/cJSON.h>
 #include <netdb.h>
@@ -28,18 +28,21 @@ struct api {
     struct MHD_Daemon *daemon;
     struct api_streams *streams;
     struct api_connections *connections;
+    struct api_gate *gate;
     struct api_budget budget;
     pthread_mutex_t lock; /* held while a call is handed out */
     bool stopping;
 };
 
-enum exchange_phase { EXCHANGE_BODY, EXCHANGE_SUSPENDED };
+enum exchange_phase { EXCHANGE_NEW, EXCHANGE_BODY, EXCHANGE_SUSPENDED };
 
 struct exchange {
     struct api *api;
     struct api_request request;
     enum exchange_phase phase;
     char path[API_PATH_BYTES_MAX];
+    char target[READ_REQUEST_TARGET_MAX + 2]; /* one longer than any that can be signed */
+    char method[READ_REQUEST_METHOD_MAX + 2];
     struct node_call call;
     bool oversized;
     size_t charged; /* to the budget, for the answer */
@@ -191,6 +194,8 @@ static enum MHD_Result queue(struct exchange *exchange, struct api_reply *reply)
                                                               : "application/json");
     (void)MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
     (void)MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
+    if (reply->challenge[0] != '\0')
+        (void)MHD_add_response_header(response, MHD_HTTP_HEADER_WWW_AUTHENTICATE, reply->challenge);
     if (reply->allow != NULL)
         (void)MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, reply->allow);
     enum MHD_Result result = MHD_queue_response(connection, reply->status, response);
@@ -367,7 +372,8 @@ static enum MHD_Result start_stream(struct exchange *exchange)
         api_reply_pruned(&reply, first);
         return queue(exchange, &reply);
     }
-    struct MHD_Response *response = api_streams_open(exchange->api->streams, connection, from);
+    struct MHD_Response *response =
+        api_streams_open(exchange->api->streams, connection, from, &exchange->request.access);
     if (response == NULL) {
         api_reply_error(&reply, MHD_HTTP_SERVICE_UNAVAILABLE, "busy",
                         "too many event streams at once; try again");
@@ -384,7 +390,15 @@ static enum MHD_Result start_stream(struct exchange *exchange)
 static enum MHD_Result serve(struct exchange *exchange)
 {
     struct api_reply reply = {0};
-    const struct api_request *request = &exchange->request;
+    struct api_request *request = &exchange->request;
+    /* A body that nobody keeps is signed by nobody. */
+    if (exchange->oversized && request->route->action != API_SUBMIT) {
+        api_reply_error(&reply, MHD_HTTP_BAD_REQUEST, "bad_request", "this path takes no body");
+        return queue(exchange, &reply);
+    }
+    if (!api_admit(request, &reply, exchange->method,
+                   bytes_view_of(exchange->body, exchange->body_size)))
+        return queue(exchange, &reply);
     switch (request->route->action) {
     case API_READ:
         request->route->read(request, &reply);
@@ -414,18 +428,28 @@ static enum MHD_Result serve(struct exchange *exchange)
     return queue(exchange, &reply);
 }
 
-static enum MHD_Result begin(struct api *api, struct MHD_Connection *connection, const char *url,
-                             const char *method, void **state)
+/* Called with the request line as it came, before libmicrohttpd takes it to pieces: what is signed. What
+ * it returns is *state of the first call. */
+static void *note_target(void *context, const char *target, struct MHD_Connection *connection)
 {
     struct exchange *exchange = calloc(1, sizeof *exchange);
     if (exchange == NULL)
-        return MHD_NO;
-    *state = exchange;
-    exchange->api = api;
-    exchange->request.node = api->node;
+        return NULL;
+    exchange->api = context;
+    exchange->request.node = exchange->api->node;
+    exchange->request.gate = exchange->api->gate;
     exchange->request.connection = connection;
-    metric_add(&api->node->metrics.http_requests, 1);
+    exchange->request.target = exchange->target;
+    (void)snprintf(exchange->target, sizeof exchange->target, "%s", target);
+    return exchange;
+}
+
+static enum MHD_Result begin(struct exchange *exchange, const char *url, const char *method)
+{
     struct api_reply reply = {0};
+    exchange->phase = EXCHANGE_BODY;
+    (void)snprintf(exchange->method, sizeof exchange->method, "%s", method);
+    metric_add(&exchange->api->node->metrics.http_requests, 1);
     if (!route_request(exchange, &reply, url, method))
         return queue(exchange, &reply);
     if (exchange->request.route->action == API_SUBMIT) {
@@ -441,9 +465,12 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *connection, 
                               size_t *size, void **state)
 {
     (void)version;
+    (void)context;
     struct exchange *exchange = *state;
     if (exchange == NULL)
-        return begin(context, connection, url, method, state);
+        return MHD_NO; /* no memory for it */
+    if (exchange->phase == EXCHANGE_NEW)
+        return begin(exchange, url, method);
     if (*size > 0) {
         /* What is too long is read to its end, so that the sender gets its answer. */
         if (exchange->body != NULL && *size <= API_BODY_BYTES_MAX - exchange->body_size) {
@@ -522,12 +549,13 @@ static bool start_daemon(struct api *api, char problem[NODE_PROBLEM_SIZE])
         flags |= MHD_USE_IPv6;
     api->daemon = MHD_start_daemon(
         flags, 0, NULL, NULL, handle, api, MHD_OPTION_EXTERNAL_LOGGER, log_daemon, NULL,
-        MHD_OPTION_SOCK_ADDR, where->ai_addr, MHD_OPTION_NOTIFY_COMPLETED, completed, api,
-        MHD_OPTION_NOTIFY_CONNECTION, api_connections_notify, api->connections,
-        MHD_OPTION_CONNECTION_LIMIT, (unsigned)API_CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
-        (unsigned)API_TIMEOUT_SECONDS, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-        (size_t)API_CONNECTION_BYTES, MHD_OPTION_THREAD_POOL_SIZE, (unsigned)API_THREADS,
-        MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
+        MHD_OPTION_SOCK_ADDR, where->ai_addr, MHD_OPTION_URI_LOG_CALLBACK, note_target, api,
+        MHD_OPTION_NOTIFY_COMPLETED, completed, api, MHD_OPTION_NOTIFY_CONNECTION,
+        api_connections_notify, api->connections, MHD_OPTION_CONNECTION_LIMIT,
+        (unsigned)API_CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)API_TIMEOUT_SECONDS,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)API_CONNECTION_BYTES,
+        MHD_OPTION_THREAD_POOL_SIZE, (unsigned)API_THREADS, MHD_OPTION_STRICT_FOR_CLIENT, 1,
+        MHD_OPTION_END);
     freeaddrinfo(where);
     if (api->daemon == NULL)
         snprintf(problem, NODE_PROBLEM_SIZE, "cannot listen on %s (is the port in use?)", address);
@@ -542,6 +570,7 @@ static void free_api(struct api *api)
         api_streams_destroy(api->streams);
     if (api->connections != NULL)
         api_connections_destroy(api->connections);
+    api_gate_destroy(api->gate);
     free(api);
 }
 
@@ -551,8 +580,9 @@ struct api *api_start(struct node *node, char problem[NODE_PROBLEM_SIZE])
     if (api != NULL) {
         api->streams = api_streams_create(node, &api->budget);
         api->connections = api_connections_create();
+        api->gate = api_gate_create(node);
     }
-    if (api == NULL || api->streams == NULL || api->connections == NULL) {
+    if (api == NULL || api->streams == NULL || api->connections == NULL || api->gate == NULL) {
         snprintf(problem, NODE_PROBLEM_SIZE, "out of memory");
         free_api(api);
         return NULL;

@@ -5,8 +5,10 @@
 
 #include <microhttpd.h>
 
+#include "node/access.h"
 #include "node/api.h"
 #include "node/node.h"
+#include "node/read_guard.h"
 
 struct cJSON;
 
@@ -33,7 +35,12 @@ enum {
     /* Up to this size an answer is always given: 512 connections hold 32 MiB of them at most. */
     API_ANSWER_BYTES_SMALL = 64 * 1024,
     /* So long a reader may take over an answer while others are kept out. */
-    API_ANSWER_MS = 10000
+    API_ANSWER_MS = 10000,
+    /* Records that one page of a filtered list looks at: some 20 ms. */
+    API_FILTER_RECORDS_MAX = 16384,
+    /* A place in a list that only this node can read, as text with its NUL. */
+    API_SEALED_BYTES_MAX = LIMIT_STATE_KEY_BYTES,
+    API_SEALED_SIZE = 8 + 2 * (24 + 16 + API_SEALED_BYTES_MAX)
 };
 
 /* Bytes of large answers that wait. All zero is empty. */
@@ -56,8 +63,11 @@ struct api_reply {
     const char *content_type;
     char *body; /* malloc'ed */
     size_t size;
-    const char *allow; /* for 405 */
+    const char *allow;                      /* for 405 */
+    char challenge[READ_REQUEST_TEXT_SIZE]; /* for 401; empty else */
 };
+
+struct api_gate;
 
 struct api_request {
     struct node *node;
@@ -65,6 +75,9 @@ struct api_request {
     /* What stands in the place of the path's {names}, in their order; NULL if absent. */
     const char *arguments[API_ARGUMENTS_MAX];
     struct MHD_Connection *connection;
+    const char *target;   /* as it stands in the request line */
+    struct access access; /* who asks; set before the route is served */
+    struct api_gate *gate;
 };
 
 typedef void (*api_read_fn)(const struct api_request *request, struct api_reply *reply);
@@ -74,6 +87,7 @@ struct api_route {
     const char *path;    /* "/v1/blocks/{height}"; "{id...}" takes the rest with its slashes */
     const char *summary; /* for people, in /openapi.json */
     enum api_action action;
+    enum access_route access;
     api_read_fn read;
     enum state_kind kind;                   /* of the lists and records */
     const char *query[API_QUERIES_MAX + 1]; /* names of the query parameters that it knows */
@@ -111,6 +125,37 @@ struct store_snapshot *api_snapshot(const struct api_request *request, struct ap
 void api_add_hex(struct cJSON *object, const char *key, const void *bytes, size_t size);
 void api_add_hash(struct cJSON *object, const char *key, const struct hash *hash);
 
+/* api_access.c: the door, of one daemon. */
+struct api_gate *api_gate_create(struct node *node);
+void api_gate_destroy(struct api_gate *gate);
+/* Sets request->access; false with the reply filled if the request may not be served. */
+bool api_admit(struct api_request *request, struct api_reply *reply, const char *method,
+               struct bytes_view body);
+/* Says of an answer that holds only what the reader may see that it does. */
+void api_add_filtered(const struct api_request *request, struct cJSON *root);
+/* A place in a list as text that tells its reader nothing and is good for this reader and route alone;
+ * false if it is too long. */
+bool api_seal(const struct api_request *request, char out[API_SEALED_SIZE],
+              struct bytes_view place);
+bool api_is_sealed(const char *text);
+/* False if the text isn't what api_seal gave this reader for this route, since the node's start. */
+bool api_unseal(const struct api_request *request, uint8_t out[API_SEALED_BYTES_MAX], size_t *size,
+                const char *text);
+
+/* api_scope.c: transactions and events, to those who may see them. */
+enum api_scope { API_SCOPE_HIDDEN, API_SCOPE_PARTS, API_SCOPE_WHOLE };
+/* The sender of `envelope` sees all of a transaction, others the events that are theirs, if any. */
+enum api_scope api_scope_transaction(const struct access *access, const struct state_base *base,
+                                     struct bytes_view envelope, const struct receipt *receipt);
+/* Appends the events that the reader may see; false as show_events. */
+bool api_scope_events(struct cJSON *list, const struct access *access,
+                      const struct state_base *base, struct bytes_view events);
+/* The ids of those transactions of a block, and if `events` isn't NULL the events. */
+void api_scope_block(struct cJSON *ids, struct cJSON *events, const struct access *access,
+                     const struct state_base *base, const struct store_block *block);
+/* The envelope at `index` of a body; false if there is none. */
+bool api_envelope_at(struct bytes_view body, uint32_t index, struct bytes_view *envelope);
+
 /* api_status.c */
 void api_read_evidence(const struct api_request *request, struct api_reply *reply);
 void api_read_status(const struct api_request *request, struct api_reply *reply);
@@ -132,8 +177,9 @@ void api_read_export(const struct api_request *request, struct api_reply *reply)
 /* False if the store doesn't have the transaction (the reply is untouched). */
 bool api_read_committed(const struct api_request *request, struct api_reply *reply,
                         const struct hash *tx_id);
-/* The block's line of the event stream; NULL if there is no such block. malloc'ed. */
-char *api_block_event(struct node *node, uint64_t height);
+/* The block's line of the event stream, as `reader` may see it now; NULL for `reader`: all. NULL if there
+ * is no such block, or the reader is none any more. malloc'ed. */
+char *api_block_event(struct node *node, uint64_t height, const struct public_key *reader);
 /* The `index`-th stored receipt, and how many there are; false if the bytes are not receipts. */
 bool api_receipt_at(struct bytes_view receipts, uint32_t index, struct receipt *out,
                     uint32_t *count);
@@ -168,9 +214,11 @@ void api_read_note(const struct api_request *request, struct api_reply *reply);
 struct api_streams;
 struct api_streams *api_streams_create(struct node *node, struct api_budget *budget);
 void api_streams_destroy(struct api_streams *streams);
-/* A response that streams from `height`; NULL if there are too many already. */
+/* A response that streams from `height` what `access` may see, asked anew at every block; NULL if there
+ * are too many already. */
 struct MHD_Response *api_streams_open(struct api_streams *streams,
-                                      struct MHD_Connection *connection, uint64_t height);
+                                      struct MHD_Connection *connection, uint64_t height,
+                                      const struct access *access);
 void api_streams_publish(struct api_streams *streams, uint64_t height);
 void api_streams_housekeeping(struct api_streams *streams);
 /* Ends every stream, and those that would begin. */

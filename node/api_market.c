@@ -33,6 +33,18 @@ static bool query_name(const struct api_request *request, struct api_reply *repl
     return false;
 }
 
+static bool cursor_of(const struct api_request *request, struct market_cursor *at, const char *text)
+{
+    uint8_t place[API_SEALED_BYTES_MAX + 1];
+    size_t size;
+    if (request->access.all)
+        return market_cursor_from_text(at, text);
+    if (!api_unseal(request, place, &size, text))
+        return false;
+    place[size] = '\0';
+    return market_cursor_from_text(at, (const char *)place);
+}
+
 /* All but what depends on the chain. False with the reply filled. */
 static bool scan_open(const struct api_request *request, struct api_reply *reply,
                       struct market_scan *scan)
@@ -58,7 +70,7 @@ static bool scan_open(const struct api_request *request, struct api_reply *reply
                         "from_height is 1 or more, to_height not below it");
     } else if (cursor != NULL) {
         struct market_cursor at;
-        if (market_cursor_from_text(&at, cursor) && at.height >= scan->from.height &&
+        if (cursor_of(request, &at, cursor) && at.height >= scan->from.height &&
             at.height <= scan->to) {
             scan->from = at;
             return true;
@@ -73,18 +85,49 @@ static bool scan_open(const struct api_request *request, struct api_reply *reply
 
 /* --- rows ---------------------------------------------------------------------------------- */
 
+/* The context of a page. */
+struct page {
+    const struct api_request *request;
+    const struct state_base *base;
+    cJSON *items;
+};
+
+static bool may_order(void *context, const struct market_row *row)
+{
+    const struct page *page = context;
+    return access_order(&page->request->access, page->base, row->placed);
+}
+
+static bool may_trade(void *context, const struct market_row *row)
+{
+    const struct page *page = context;
+    return access_deal(&page->request->access, page->base, row->deal);
+}
+
+/* Who paid it or got it; of a deal's fee its parties. */
+static bool may_fee(void *context, const struct market_row *row)
+{
+    const struct page *page = context;
+    const struct access *access = &page->request->access;
+    if (row->kind == MARKET_FEE_DEAL)
+        return access_deal_id(access, page->base, row->deal_id);
+    return access_is(access, &row->who) ||
+           (row->kind == MARKET_FEE_TRANSACTION && public_key_equal(&row->key, &access->key));
+}
+
 static void add_name(cJSON *object, const char *key, const struct name *name)
 {
     char text[NAME_SIZE + 1];
     cJSON_AddStringToObject(object, key, name_to_text(text, name));
 }
 
-/* The first fields of every row, added to the array in `context`. */
+/* The first fields of every row, added to the page in `context`. */
 static cJSON *row_json(void *context, const struct market_row *row)
 {
     static const struct hash none;
+    const struct page *page = context;
     cJSON *object = cJSON_CreateObject();
-    cJSON_AddItemToArray(context, object);
+    cJSON_AddItemToArray(page->items, object);
     json_add_u64(object, "height", row->height);
     json_add_i64(object, "time_ms", timestamp_ms(row->time));
     json_add_u32(object, "position", row->position);
@@ -187,6 +230,19 @@ static bool heights_are_here(struct api_reply *reply, const struct market_scan *
     return true;
 }
 
+/* To a reader who may not see all, the place of a row would tell how many others came before it. */
+static bool add_next(const struct api_request *request, cJSON *root,
+                     const struct market_cursor *next)
+{
+    char text[MARKET_CURSOR_TEXT_SIZE];
+    char sealed[API_SEALED_SIZE];
+    market_cursor_to_text(text, next);
+    if (!request->access.all && !api_seal(request, sealed, bytes_view_of(text, strlen(text))))
+        return false;
+    cJSON_AddStringToObject(root, "next", request->access.all ? text : sealed);
+    return true;
+}
+
 static void answer(const struct api_request *request, struct api_reply *reply,
                    struct market_scan *scan)
 {
@@ -204,18 +260,19 @@ static void answer(const struct api_request *request, struct api_reply *reply,
     const uint64_t tip = store_snapshot_tip(snapshot)->height;
     cJSON *root = cJSON_CreateObject();
     json_add_u64(root, "height", tip);
-    scan->context = cJSON_AddArrayToObject(root, "items");
+    struct page page = {request, store_snapshot_base(snapshot),
+                        cJSON_AddArrayToObject(root, "items")};
+    scan->context = &page;
+    if (request->access.all)
+        scan->may = NULL;
+    api_add_filtered(request, root);
     if (scan->to > tip)
         scan->to = tip;
-    const struct market_scan_source source = {stored_block, snapshot,
-                                              store_snapshot_base(snapshot)};
+    const struct market_scan_source source = {stored_block, snapshot, page.base};
     bool good = market_scan_run(scan, &source, &next, &more);
     store_snapshot_end(snapshot);
-    if (good && more) {
-        char text[MARKET_CURSOR_TEXT_SIZE];
-        market_cursor_to_text(text, &next);
-        cJSON_AddStringToObject(root, "next", text);
-    }
+    if (good && more)
+        good = add_next(request, root, &next);
     if (good) {
         api_reply_json(reply, MHD_HTTP_OK, root);
     } else {
@@ -227,19 +284,19 @@ static void answer(const struct api_request *request, struct api_reply *reply,
 
 void api_read_order_events(const struct api_request *request, struct api_reply *reply)
 {
-    struct market_scan scan = {.what = MARKET_SCAN_ORDERS, .tell = tell_order};
+    struct market_scan scan = {.what = MARKET_SCAN_ORDERS, .tell = tell_order, .may = may_order};
     answer(request, reply, &scan);
 }
 
 void api_read_trades(const struct api_request *request, struct api_reply *reply)
 {
-    struct market_scan scan = {.what = MARKET_SCAN_TRADES, .tell = tell_trade};
+    struct market_scan scan = {.what = MARKET_SCAN_TRADES, .tell = tell_trade, .may = may_trade};
     answer(request, reply, &scan);
 }
 
 void api_read_fees(const struct api_request *request, struct api_reply *reply)
 {
-    struct market_scan scan = {.what = MARKET_SCAN_FEES, .tell = tell_fee};
+    struct market_scan scan = {.what = MARKET_SCAN_FEES, .tell = tell_fee, .may = may_fee};
     answer(request, reply, &scan);
 }
 

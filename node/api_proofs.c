@@ -225,6 +225,19 @@ static cJSON *record_proof(struct store_snapshot *snapshot, const char *kind, co
     return root;
 }
 
+/* Whether the reader may know what stands at the key, or that nothing does. */
+static bool may_prove(const struct api_request *request, struct store_snapshot *snapshot,
+                      enum state_kind kind, const struct state_key *key)
+{
+    const struct state_base *base = store_snapshot_base(snapshot);
+    const struct bytes_view view = bytes_view_of(key->bytes, key->size);
+    struct bytes_view value = {NULL, 0};
+    bool found = false;
+    return request->access.all || (base->get(base->context, view, &found, &value) &&
+                                   access_record(&request->access, base, kind, view,
+                                                 found ? value : bytes_view_of(NULL, 0)));
+}
+
 static void read_record_proof(const struct api_request *request, struct api_reply *reply,
                               const struct state_kind_info *info, const char *id)
 {
@@ -236,6 +249,11 @@ static void read_record_proof(const struct api_request *request, struct api_repl
     struct store_snapshot *snapshot = api_snapshot(request, reply);
     if (snapshot == NULL)
         return;
+    if (!may_prove(request, snapshot, info->kind, &key)) {
+        store_snapshot_end(snapshot);
+        api_reply_not_found(reply, "there is no such record that you may see");
+        return;
+    }
     struct store_block block;
     const uint64_t height = store_snapshot_tip(snapshot)->height;
     enum store_result result =
@@ -311,6 +329,21 @@ static cJSON *receipt_proof(const struct store_block *block, const char *id, uin
     return root;
 }
 
+/* A proof shows the whole receipt, so it is its sender's alone. */
+static bool may_prove_receipt(const struct api_request *request, struct store_snapshot *snapshot,
+                              enum store_result result, const struct store_block *block,
+                              uint32_t index)
+{
+    struct bytes_view envelope;
+    struct receipt receipt;
+    uint32_t count;
+    return request->access.all ||
+           (result == STORE_OK && api_envelope_at(block->body, index, &envelope) &&
+            api_receipt_at(block->receipts, index, &receipt, &count) &&
+            api_scope_transaction(&request->access, store_snapshot_base(snapshot), envelope,
+                                  &receipt) == API_SCOPE_WHOLE);
+}
+
 static void read_receipt_proof(const struct api_request *request, struct api_reply *reply,
                                const char *id)
 {
@@ -329,6 +362,10 @@ static void read_receipt_proof(const struct api_request *request, struct api_rep
     bool absent = result == STORE_ABSENT;
     if (result == STORE_OK)
         result = store_snapshot_block(snapshot, height, &block);
+    if (!absent && !may_prove_receipt(request, snapshot, result, &block, index)) {
+        absent = true;
+        result = STORE_ABSENT;
+    }
     cJSON *root = result == STORE_OK ? receipt_proof(&block, id, height, index) : NULL;
     bool ready = root != NULL && api_proof_add_finality(root, snapshot, &block);
     const uint64_t first = store_snapshot_floor(snapshot).bodies;

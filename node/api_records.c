@@ -5,7 +5,11 @@
  * key: `after` is the last id of the page before, so that a page is found in one seek and stays
  * where it is while the ledger grows.
  *
- * Deliberately absent: filters and sorting, which would read without a limit. */
+ * On a node that gives reads by role a page holds what its reader may see (node/access.h), and a record
+ * that it may not see is as one that is not there. Where a page of such a list ended among others' records
+ * is sealed, so that it names none of them.
+ *
+ * Deliberately absent: other filters and sorting, which would read without a limit. */
 #include <cjson/cJSON.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +19,7 @@
 #include "node/api_internal.h"
 
 enum { ID_TEXT_MAX = 256 };
+_Static_assert((int)API_SEALED_SIZE >= (int)ID_TEXT_MAX, "either place fits");
 
 static void fault(struct api_reply *reply)
 {
@@ -87,7 +92,14 @@ static bool page_open(const struct api_request *request, struct api_reply *reply
     }
     page->limit = (uint32_t)limit;
     page->after.size = 0;
-    if (after != NULL && !state_key_from_text(&page->after, request->route->kind, after)) {
+    const bool sealed = after != NULL && api_is_sealed(after);
+    if (sealed && !api_unseal(request, page->after.bytes, &page->after.size, after)) {
+        api_reply_error(reply, MHD_HTTP_BAD_REQUEST, "bad_cursor",
+                        "after is not the `next` of an earlier answer to this reader; begin again");
+        return false;
+    }
+    if (after != NULL && !sealed &&
+        !state_key_from_text(&page->after, request->route->kind, after)) {
         api_reply_error(reply, MHD_HTTP_BAD_REQUEST, "bad_id", "after is not an id of this kind");
         return false;
     }
@@ -99,6 +111,20 @@ static bool page_open(const struct api_request *request, struct api_reply *reply
 typedef cJSON *(*item_fn)(const struct api_request *request, const struct state_base *base,
                           struct bytes_view key, struct bytes_view value);
 
+/* The route's own rule: an account is its owner's, whatever else is known of a participant. */
+static bool may_see(const struct api_request *request, const struct state_base *base,
+                    struct bytes_view key, struct bytes_view value)
+{
+    const api_read_fn read = request->route->read;
+    if (read != api_read_accounts && read != api_read_account)
+        return access_record(&request->access, base, request->route->kind, key, value);
+    char text[ID_TEXT_MAX];
+    struct name name;
+    return state_key_to_text(text, sizeof text, STATE_PARTICIPANT, key) &&
+           name_from_text(&name, text, strlen(text)) &&
+           access_pot(&request->access, base, POT_BALANCE, &name, 0);
+}
+
 static cJSON *list_item(const struct api_request *request, const struct state_base *base,
                         struct bytes_view key, struct bytes_view value)
 {
@@ -106,33 +132,61 @@ static cJSON *list_item(const struct api_request *request, const struct state_ba
     return item_json(state_kind_info(request->route->kind), key, value);
 }
 
-/* Fills `items` with one page; *more tells whether another follows. False on a fault. */
+/* Fills `items` with one page of what the reader may see; *more tells whether another follows. A filtered
+ * page may end for the records that it has looked at: then page->after is one that it did not tell, and
+ * *hidden is set. It says that more follows only if the reader may see that, or it can't know yet. False
+ * on a fault. */
 static bool page_fill(const struct api_request *request, const struct state_base *base,
-                      struct page *page, item_fn item, cJSON *items, bool *more)
+                      struct page *page, item_fn item, cJSON *items, bool *more, bool *hidden)
 {
-    uint8_t key[LIMIT_STATE_KEY_BYTES];
-    size_t key_size = 0;
+    struct state_key key = page->after;
+    uint32_t told = 0;
     *more = false;
-    for (uint32_t i = 0; i <= page->limit; i++) {
+    *hidden = false;
+    for (uint32_t looked = 0;; looked++) {
         struct bytes_view value;
+        struct state_key next;
         bool found = false;
-        if (!base->next(base->context, page->prefix,
-                        bytes_view_of(page->after.bytes, page->after.size), &found, key, &key_size,
-                        &value))
+        if (!base->next(base->context, page->prefix, bytes_view_of(key.bytes, key.size), &found,
+                        next.bytes, &next.size, &value))
             return false;
         if (!found)
             return true;
-        if (i == page->limit) {
+        *more = true;
+        const struct bytes_view view = bytes_view_of(next.bytes, next.size);
+        if (looked >= API_FILTER_RECORDS_MAX) {
+            *hidden =
+                key.size != page->after.size || memcmp(key.bytes, page->after.bytes, key.size) != 0;
+            page->after = key;
+            return true;
+        }
+        *more = false;
+        key = next;
+        if (!may_see(request, base, view, value))
+            continue;
+        if (told == page->limit) {
             *more = true;
             return true;
         }
-        cJSON *object = item(request, base, bytes_view_of(key, key_size), value);
+        cJSON *object = item(request, base, view, value);
         if (object == NULL)
             return false;
         cJSON_AddItemToArray(items, object);
-        memcpy(page->after.bytes, key, key_size);
-        page->after.size = key_size;
+        page->after = key;
+        told++;
     }
+}
+
+/* Where the next page begins, as text; false if it can't be said. */
+static bool page_next(const struct api_request *request, const struct page *page, bool hidden,
+                      cJSON *root)
+{
+    char next[API_SEALED_SIZE];
+    const struct bytes_view place = bytes_view_of(page->after.bytes, page->after.size);
+    if (hidden ? !api_seal(request, next, place)
+               : !state_key_to_text(next, sizeof next, request->route->kind, place))
+        return false;
+    cJSON_AddStringToObject(root, "next", next);
     return true;
 }
 
@@ -147,14 +201,14 @@ static void list(const struct api_request *request, struct api_reply *reply, ite
     cJSON *root = cJSON_CreateObject();
     json_add_u64(root, "height", store_snapshot_tip(snapshot)->height);
     cJSON *items = cJSON_AddArrayToObject(root, "items");
+    if (request->route->access == ACCESS_SCOPED)
+        api_add_filtered(request, root);
     bool more = false;
-    char next[ID_TEXT_MAX];
-    bool good = page_fill(request, store_snapshot_base(snapshot), &page, item, items, &more);
-    if (good && more) {
-        good = state_key_to_text(next, sizeof next, request->route->kind,
-                                 bytes_view_of(page.after.bytes, page.after.size));
-        cJSON_AddStringToObject(root, "next", next);
-    }
+    bool hidden = false;
+    bool good =
+        page_fill(request, store_snapshot_base(snapshot), &page, item, items, &more, &hidden);
+    if (good && more)
+        good = page_next(request, &page, hidden, root);
     store_snapshot_end(snapshot);
     if (good) {
         api_reply_json(reply, MHD_HTTP_OK, root);
@@ -182,6 +236,8 @@ static void single(const struct api_request *request, struct api_reply *reply,
     bool found = false;
     uint64_t height = store_snapshot_tip(snapshot)->height;
     bool good = base->get(base->context, view, &found, &value);
+    /* What a reader may not see is not there for it. */
+    found = found && may_see(request, base, view, value);
     cJSON *record = good && found ? item(request, base, view, value) : NULL;
     store_snapshot_end(snapshot);
     if (record != NULL) {

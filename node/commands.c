@@ -267,6 +267,12 @@ static const char *config_from_options(struct node_config *config,
     snprintf(config->listen_api, sizeof config->listen_api, "%s", api);
     if (options->log_level != NULL && !log_level_from_text(&config->log_level, options->log_level))
         return "--log-level: must be trace, debug, info, unusual or broken";
+    if (options->read_access != NULL) {
+        const bool open = strcmp(options->read_access, "open") == 0;
+        if (!open && strcmp(options->read_access, "role") != 0)
+            return "--read-access: must be open or role";
+        config->read_access = open ? NODE_READ_OPEN : NODE_READ_ROLE;
+    }
     if (options->clock_offset_file != NULL) {
         if (strlen(options->clock_offset_file) >= NODE_PATH_MAX)
             return "--clock-offset-file: too long";
@@ -283,8 +289,9 @@ static const char *config_from_options(struct node_config *config,
 int flexd_init(int count, char **arguments)
 {
     static const char *const allowed[] = {
-        "home",           "name",   "role", "listen-p2p",        "listen-api", "genesis", "new-ca",
-        "ca-certificate", "ca-key", "peer", "clock-offset-file", "log-level",  "json",    NULL};
+        "home",        "name",           "role",   "listen-p2p", "listen-api",        "genesis",
+        "new-ca",      "ca-certificate", "ca-key", "peer",       "clock-offset-file", "log-level",
+        "read-access", "json",           NULL};
     struct flexd_options options;
     struct node_config config;
     char problem[NODE_PROBLEM_SIZE] = "";

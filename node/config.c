@@ -258,13 +258,76 @@ static bool parse_retention(struct node_config *config, const cJSON *root,
     return true;
 }
 
+const char *node_read_access_name(enum node_read_access access)
+{
+    return access == NODE_READ_OPEN ? "open" : "role";
+}
+
+bool node_config_reads_by_role(const struct node_config *config)
+{
+    char host[NODE_ADDRESS_MAX];
+    uint16_t port = 0;
+    if (config->read_access != NODE_READ_UNSAID)
+        return config->read_access == NODE_READ_ROLE;
+    return !node_address_split(config->listen_api, host, &port) ||
+           !(strcmp(host, "localhost") == 0 || strcmp(host, "::1") == 0 ||
+             (strncmp(host, "127.", 4) == 0 && strspn(host, "0123456789.") == strlen(host)));
+}
+
+static bool take_name(const cJSON *item, const char *key, struct name *out)
+{
+    const char *text = json_string(item, key);
+    return text != NULL && name_from_text(out, text, strlen(text));
+}
+
+static bool parse_read_zones(struct node_config *config, const cJSON *root,
+                             char problem[NODE_PROBLEM_SIZE])
+{
+    static const char *const known[] = {"participant", "zone", NULL};
+    const cJSON *zones = json_array(root, "read_zones");
+    const cJSON *item = NULL;
+    if (zones == NULL)
+        return !has(root, "read_zones") || refuse(problem, "\"read_zones\" must be a list");
+    cJSON_ArrayForEach(item, zones)
+    {
+        const uint32_t index = config->read_zone_count;
+        if (index >= NODE_READ_ZONES_MAX)
+            return refuse(problem, "\"read_zones\" has more than %d entries", NODE_READ_ZONES_MAX);
+        if (!cJSON_IsObject(item) || json_unknown_key(item, known) != NULL ||
+            !take_name(item, "participant", &config->read_zones[index].participant) ||
+            !take_name(item, "zone", &config->read_zones[index].zone))
+            return refuse(problem, "read_zones[%u] must be {\"participant\":NAME,\"zone\":NAME}",
+                          index);
+        config->read_zone_count++;
+    }
+    return true;
+}
+
+static bool parse_access(struct node_config *config, const cJSON *root,
+                         char problem[NODE_PROBLEM_SIZE])
+{
+    char text[16] = "";
+    if (!take_text(root, "read_access", false, text, sizeof text, problem))
+        return false;
+    if (!has(root, "read_access"))
+        config->read_access = NODE_READ_UNSAID;
+    else if (strcmp(text, "open") == 0)
+        config->read_access = NODE_READ_OPEN;
+    else if (strcmp(text, "role") == 0)
+        config->read_access = NODE_READ_ROLE;
+    else
+        return refuse(problem, "\"read_access\" must be \"open\" or \"role\"");
+    return parse_read_zones(config, root, problem);
+}
+
 static bool parse_root(struct node_config *config, const cJSON *root,
                        char problem[NODE_PROBLEM_SIZE])
 {
     static const char *const known[] = {
-        "role",    "name", "genesis",           "listen_p2p", "listen_api",    "peers",
-        "tls",     "log",  "clock_offset_file", "map_bytes",  "map_bytes_max", "map_bytes_step",
-        "workers", "sync", "snapshot_blocks",   "keep_days",  "keep_blocks",   NULL};
+        "role",       "name", "genesis",           "listen_p2p", "listen_api",    "peers",
+        "tls",        "log",  "clock_offset_file", "map_bytes",  "map_bytes_max", "map_bytes_step",
+        "workers",    "sync", "snapshot_blocks",   "keep_days",  "keep_blocks",   "read_access",
+        "read_zones", NULL};
     if (!cJSON_IsObject(root))
         return refuse(problem, "must be one JSON object");
     const char *unknown = json_unknown_key(root, known);
@@ -287,7 +350,7 @@ static bool parse_root(struct node_config *config, const cJSON *root,
                      sizeof config->clock_offset_file, problem) &&
            parse_peers(config, root, problem) && parse_tls(config, root, problem) &&
            parse_log(config, root, problem) && parse_numbers(config, root, problem) &&
-           parse_retention(config, root, problem);
+           parse_retention(config, root, problem) && parse_access(config, root, problem);
 }
 
 bool node_config_parse(struct node_config *config, const char *home, const char *text, size_t size,
@@ -317,6 +380,18 @@ bool node_config_load(struct node_config *config, const char *home, char problem
     bool good = node_config_parse(config, home, text, size, fault);
     free(text);
     return good || refuse(problem, "%.90s: %.150s", path, fault);
+}
+
+static void add_read_zones(cJSON *list, const struct node_config *config)
+{
+    for (uint32_t i = 0; i < config->read_zone_count; i++) {
+        char text[NAME_SIZE + 1];
+        cJSON *item = cJSON_CreateObject();
+        cJSON_AddStringToObject(item, "participant",
+                                name_to_text(text, &config->read_zones[i].participant));
+        cJSON_AddStringToObject(item, "zone", name_to_text(text, &config->read_zones[i].zone));
+        cJSON_AddItemToArray(list, item);
+    }
 }
 
 static cJSON *config_to_json(const struct node_config *config)
@@ -362,6 +437,10 @@ static cJSON *config_to_json(const struct node_config *config)
         cJSON_AddNumberToObject(root, "keep_days", config->keep_days);
     if (config->keep_blocks != keep_blocks_default && config->keep_days != 0)
         json_add_u64(root, "keep_blocks", config->keep_blocks);
+    if (config->read_access != NODE_READ_UNSAID)
+        cJSON_AddStringToObject(root, "read_access", node_read_access_name(config->read_access));
+    if (config->read_zone_count > 0)
+        add_read_zones(cJSON_AddArrayToObject(root, "read_zones"), config);
     return root;
 }
 

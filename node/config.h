@@ -21,6 +21,10 @@ enum {
     NODE_KEEP_DAYS_MAX = 36500
 };
 
+/* Who is told what over HTTP (docs/adr/0038): everybody everything, or each role what is its own. */
+enum node_read_access { NODE_READ_UNSAID, NODE_READ_OPEN, NODE_READ_ROLE };
+enum { NODE_READ_ZONES_MAX = 64 };
+
 enum node_role { NODE_VALIDATOR, NODE_AUDIT };
 const char *node_role_name(enum node_role role);
 
@@ -48,7 +52,17 @@ struct node_config {
     uint64_t snapshot_blocks; /* a snapshot at each height that this divides; 0: none */
     uint32_t keep_days;       /* bodies younger than that stay; 0: all stay */
     uint64_t keep_blocks;     /* and so many of the last ones */
+    enum node_read_access read_access; /* as written; node_config_reads_by_role says what holds */
+    /* Which grid operator looks after which zone; one entry per pair. */
+    uint32_t read_zone_count;
+    struct node_read_zone {
+        struct name participant;
+        struct name zone;
+    } read_zones[NODE_READ_ZONES_MAX];
 };
+const char *node_read_access_name(enum node_read_access access);
+/* Whether reads are given by role. Where nothing is said: unless the API listens on this machine alone. */
+bool node_config_reads_by_role(const struct node_config *config);
 
 /* All defaults; role, name and addresses are the caller's to fill. */
 void node_config_init(struct node_config *config, const char *home);

@@ -25,7 +25,7 @@ static const char usage[] =
     "             [--listen-p2p HOST:PORT] [--listen-api HOST:PORT]\n"
     "             [--new-ca CA-NAME | --ca-certificate FILE --ca-key FILE]\n"
     "             [--genesis FILE] [--peer KEY@HOST:PORT]... [--clock-offset-file FILE]\n"
-    "             [--log-level LEVEL] [--json]\n"
+    "             [--log-level LEVEL] [--read-access open|role] [--json]\n"
     "      make key, certificate and configuration; prints the node key\n"
     "  flexd join --home DIR [--genesis FILE] [--peer KEY@HOST:PORT]...\n"
     "             [--ca-certificate FILE --ca-key FILE] [--json]\n"

@@ -99,8 +99,9 @@ static bool row_begin(struct walk *walk)
 {
     if (walk->full || walk->broken)
         return false;
-    if (walk->passed >= walk->skip &&
-        (walk->told == walk->scan->limit || walk->reads >= MARKET_SCAN_READS_MAX)) {
+    /* Of rows that not everybody may see, tell() finds out whether one more is to be told. */
+    const bool last = walk->scan->may == NULL && walk->told == walk->scan->limit;
+    if (walk->passed >= walk->skip && (last || walk->reads >= MARKET_SCAN_READS_MAX)) {
         walk->full = true;
         return false;
     }
@@ -109,7 +110,20 @@ static bool row_begin(struct walk *walk)
 
 static void tell(struct walk *walk, const struct market_row *row)
 {
-    MUST(!walk->full && !walk->broken && walk->told < walk->scan->limit);
+    enum { READS_OF_MAY = 2 };
+    const struct market_scan *scan = walk->scan;
+    MUST(!walk->full && !walk->broken);
+    if (scan->may != NULL) {
+        walk->reads += READS_OF_MAY;
+        if (!scan->may(scan->context, row))
+            return;
+        if (walk->told == scan->limit) {
+            walk->full = true;
+            walk->passed--;
+            return;
+        }
+    }
+    MUST(walk->told < scan->limit);
     walk->told++;
     walk->scan->tell(walk->scan->context, row);
 }
@@ -483,7 +497,7 @@ bool market_scan_run(const struct market_scan *scan, const struct market_scan_so
     size_t bytes = 0;
     MUST(scan->limit > 0 && height > 0);
     for (uint32_t i = 0; i < MARKET_SCAN_BLOCKS_MAX && bytes < MARKET_SCAN_BYTES_MAX &&
-                         walk.told < scan->limit && height <= scan->to;
+                         (walk.told < scan->limit || scan->may != NULL) && height <= scan->to;
          i++) {
         struct store_block block;
         if (!source->block(source->context, height, &block))

@@ -75,6 +75,8 @@ struct market_scan {
     struct name market;      /* empty: all */
     struct name participant; /* empty: all */
     uint64_t order;          /* 0: all; of a trade either side */
+    /* NULL: all. Else whether a row may be told; others are as if they weren't wanted. */
+    bool (*may)(void *context, const struct market_row *row);
     /* Is called for each row; the row and what it points to live until it returns. */
     void (*tell)(void *context, const struct market_row *row);
     void *context;

@@ -30,6 +30,7 @@ static const struct {
     {"ca-key", offsetof(struct flexd_options, ca_key)},
     {"clock-offset-file", offsetof(struct flexd_options, clock_offset_file)},
     {"log-level", offsetof(struct flexd_options, log_level)},
+    {"read-access", offsetof(struct flexd_options, read_access)},
     {"node-key", offsetof(struct flexd_options, node_key)},
     {"out", offsetof(struct flexd_options, out)},
 };

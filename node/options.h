@@ -18,6 +18,7 @@ struct flexd_options {
     const char *ca_key;
     const char *clock_offset_file;
     const char *log_level;
+    const char *read_access;
     const char *node_key;
     const char *out;
     uint32_t peer_count;

@@ -16,7 +16,8 @@ DOMAINS = ["block-id", "tx-id", "tx-leaf", "witness", "receipt", "log-leaf", "me
            "reading", "read-sign", "schedule", "ord-tie", "key-proof", "snapshot", "meter-req",
            "alias", "alias-req",
            "coupled",
-           "series", "sheet", "file-sign"]
+           "series", "sheet", "file-sign",
+           "read-req"]
 
 
 def tagged(domain, *parts):
