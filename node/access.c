@@ -268,7 +268,8 @@ static bool of_key(const struct question *question)
             memcmp(question->key.data + AT_FIRST, question->access->key.bytes, PUBLIC_KEY_SIZE) ==
                 0) ||
            (decode(question, &key_record_codec, &record) &&
-            access_is(question->access, &record.participant));
+            (access_is(question->access, &record.participant) ||
+             access_is(question->access, &record.former)));
 }
 
 static bool of_pot(const struct question *question)

@@ -115,6 +115,13 @@ static bool may_fee(void *context, const struct market_row *row)
            (row->kind == MARKET_FEE_TRANSACTION && public_key_equal(&row->key, &access->key));
 }
 
+/* A purse is its owner's. */
+static bool may_movement(void *context, const struct market_row *row)
+{
+    const struct page *page = context;
+    return access_is(&page->request->access, &row->line->who);
+}
+
 static void add_name(cJSON *object, const char *key, const struct name *name)
 {
     char text[NAME_SIZE + 1];
@@ -302,6 +309,7 @@ void api_read_fees(const struct api_request *request, struct api_reply *reply)
 
 void api_read_movements(const struct api_request *request, struct api_reply *reply)
 {
-    struct market_scan scan = {.what = MARKET_SCAN_MOVEMENTS, .tell = tell_movement};
+    struct market_scan scan = {
+        .what = MARKET_SCAN_MOVEMENTS, .tell = tell_movement, .may = may_movement};
     answer(request, reply, &scan);
 }

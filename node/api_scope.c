@@ -32,7 +32,7 @@ static bool is_sender(const struct access *access, const struct state_base *base
     struct key_record owner;
     return public_key_equal(&transaction->sender, &access->key) ||
            (access_read(base, &key, &key_record_codec, &owner) &&
-            access_is(access, &owner.participant));
+            (access_is(access, &owner.participant) || access_is(access, &owner.former)));
 }
 
 static bool sees_an_event(const struct access *access, const struct state_base *base,
