@@ -43,7 +43,7 @@ enum hash_domain {
     HASH_DOMAIN_SERIES,        /* salted forecast or set-points */
     HASH_DOMAIN_SHEET,         /* salted field of a data sheet, and the sheet over its fields */
     HASH_DOMAIN_FILE_SIGN,     /* what a participant's signature of a file covers */
-    HASH_DOMAIN_READ_REQUEST, /* what a signed request to a node's API covers */
+    HASH_DOMAIN_READ_REQUEST,  /* what a signed request to a node's API covers */
     HASH_DOMAIN_COUNT
 };
 
