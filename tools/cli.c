@@ -669,6 +669,10 @@ int cli_main(const struct cli_noun *const *nouns, size_t noun_count, int argc, c
              FILE *out, FILE *err)
 {
     struct cli cli;
+    if (argc >= 2 && strcmp(argv[1], "complete") == 0) {
+        cli_complete(out, nouns, noun_count, argc - 2, argv + 2);
+        return fflush(out) == 0 ? CLI_DONE : CLI_NO_NODE;
+    }
     cli_init(&cli, out, err);
     cli.json = wants_json(argc, argv);
     cli.result = cJSON_CreateObject();

@@ -149,6 +149,10 @@ int cli_parse(struct cli *cli, void *arguments, int argc, char *const *argv);
 /* Puts the defaults and the environment into *cli. */
 void cli_init(struct cli *cli, FILE *out, FILE *err);
 
+/* Candidates for the last of these words, for the shells (tools/cli_complete.c); `flex complete`. */
+void cli_complete(FILE *out, const struct cli_noun *const *nouns, size_t noun_count, int argc,
+                  char *const *argv);
+
 /* Help (tools/cli_help.c). */
 void cli_help_overview(FILE *out, const struct cli_noun *const *nouns, size_t count);
 void cli_help_noun(FILE *out, const struct cli_noun *noun);
