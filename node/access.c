@@ -380,6 +380,14 @@ static bool of_allocation(const struct question *question)
             trades_with(question->access, question->base, &record.device));
 }
 
+/* What came of an auction is the market's to know; how many bids wait for it is not. */
+static bool of_auction(const struct question *question)
+{
+    struct auction_record record;
+    return (decode(question, &auction_record_codec, &record) && record.height != 0) ||
+           of_book_size(question);
+}
+
 struct row {
     bool members;                                  /* everybody who takes part */
     uint32_t roles;                                /* these see all of the kind */
@@ -419,6 +427,10 @@ static const struct row rows[STATE_KIND_LIMIT] = {
     [STATE_DRAFT] = {true, 0, NULL},
     [STATE_CHANGE] = {true, 0, NULL},
     [STATE_BOOK_SHARE] = {false, OPERATOR, of_book_share},
+    [STATE_AUCTION] = {false, OPERATOR, of_auction},
+    [STATE_AUCTION_DUE] = {false, OPERATOR, NULL},
+    [STATE_AUCTION_BIDDER] = {false, OPERATOR, of_book_share},
+    [STATE_AUCTION_TOTAL] = {false, OPERATOR, of_book_size},
     [STATE_CAPACITY] = {true, 0, NULL},
     [STATE_RESERVATION] = {false, OPERATOR, of_its_deal},
     [STATE_DISPUTE] = {false, OPERATOR, of_its_deal},
@@ -433,7 +445,8 @@ static const struct row rows[STATE_KIND_LIMIT] = {
     [STATE_NETWORK_NODE] = {true, 0, NULL},
     [STATE_ALLOCATION] = {false, OPERATOR, of_allocation},
     [STATE_HOLDING] = {false, OPERATOR, of_its_device},
-    [STATE_CLEARING] = {false, OPERATOR, of_book_size},
+    /* Its key begins with a time. */
+    [STATE_CLEARING] = {false, OPERATOR, NULL},
 };
 
 bool access_has_rule(enum state_kind kind)

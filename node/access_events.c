@@ -25,6 +25,7 @@ union event_record {
     struct event_proposal proposal;
     struct event_epoch epoch;
     struct event_market market;
+    struct event_auction auction;
     struct event_capacity capacity;
     struct event_forecast forecast;
     struct event_dispatch dispatch;
@@ -131,6 +132,13 @@ static bool of_dispatch(const struct access *access, const struct state_base *ba
     return of_record(access, base, STATE_DISPATCH, &key);
 }
 
+static bool of_auction(const struct access *access, const struct state_base *base,
+                       const union event_record *event)
+{
+    return event->auction.auction.height != 0 || (access->roles & ROLE_MARKET_OPERATOR) != 0 ||
+           access_market_zone(access, base, &event->auction.market);
+}
+
 static const sees_fn rows[EVENT_TYPE_LIMIT] = {
     [EVENT_ORDER_PLACED] = of_placed,
     [EVENT_ORDER_CANCELLED] = of_order,
@@ -149,6 +157,7 @@ static const sees_fn rows[EVENT_TYPE_LIMIT] = {
     [EVENT_EPOCH] = everybody,
     [EVENT_MARKET] = everybody,
     [EVENT_CAPACITY_PUBLISHED] = everybody,
+    [EVENT_AUCTION] = of_auction,
     [EVENT_ALLOCATED] = of_allocated,
     [EVENT_FORECAST] = of_forecast,
     [EVENT_DISPATCH] = of_dispatch,

@@ -2,15 +2,19 @@
  * its connection.
  *
  * Invariants: no redirect is followed, no proxy, no cookie and no file address is ever used; an
- * answer over CLIENT_ANSWER_BYTES_MAX counts as none. */
+ * answer over CLIENT_ANSWER_BYTES_MAX counts as none; nothing is signed for a node that has not asked, and
+ * the key is fetched for the first that does. */
 #include "tools/client.h"
 
 #include <curl/curl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
+#include <time.h>
 
 #include "base/fatal.h"
+#include "node/read_request.h"
 
 enum { CONNECT_TIMEOUT_MS = 3000, URL_SIZE = 1024 };
 
@@ -19,6 +23,18 @@ struct client {
     char url[URL_SIZE - CLIENT_PATH_SIZE];
     int64_t timeout_ms;
     char error[CURL_ERROR_SIZE];
+    client_signer_fn signer; /* NULL: none */
+    void *signer_context;
+    enum { SIGNER_UNASKED, SIGNER_READY, SIGNER_NONE } signs;
+    bool simulated;
+    bool has_chain;
+    struct hash chain;        /* that it signs for */
+    struct secret_key secret; /* of this client while it signs, wiped at its end */
+    struct public_key key;
+    /* What the node asked with, and when that came: from then on requests are signed unasked. */
+    struct read_challenge challenge;
+    int64_t asked_at_ms;
+    char challenge_text[READ_REQUEST_TEXT_SIZE]; /* of the answer that is coming */
 };
 
 struct client *client_open(const char *url, int64_t timeout_ms)
@@ -48,6 +64,7 @@ struct client *client_open(const char *url, int64_t timeout_ms)
 void client_close(struct client *client)
 {
     curl_easy_cleanup(client->curl);
+    secret_key_wipe(&client->secret);
     free(client);
 }
 
@@ -69,6 +86,86 @@ static size_t take_bytes(char *data, size_t size, size_t count, void *context)
     return bytes;
 }
 
+/* --- signing ------------------------------------------------------------------------------------ */
+
+static int64_t clock_ms(clockid_t clock)
+{
+    struct timespec now;
+    MUST(clock_gettime(clock, &now) == 0);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static size_t take_header(char *data, size_t size, size_t count, void *context)
+{
+    static const char name[] = "WWW-Authenticate: ";
+    struct client *client = context;
+    const size_t bytes = size * count;
+    const size_t head = sizeof name - 1;
+    if (bytes > head && strncasecmp(data, name, head) == 0) {
+        size_t length = bytes - head;
+        while (length > 0 && (data[head + length - 1] == '\r' || data[head + length - 1] == '\n')) {
+            length--;
+        }
+        if (length < sizeof client->challenge_text) {
+            memcpy(client->challenge_text, data + head, length);
+            client->challenge_text[length] = '\0';
+        }
+    }
+    return bytes;
+}
+
+/* Whether a refusal is a challenge that can be met. */
+static bool take_challenge(struct client *client)
+{
+    if (!read_challenge_parse(&client->challenge, client->challenge_text)) {
+        return false;
+    }
+    client->asked_at_ms = clock_ms(CLOCK_MONOTONIC);
+    if (client->signs == SIGNER_UNASKED) {
+        bool ready = client->signer != NULL &&
+                     client->signer(client->signer_context, &client->challenge.genesis,
+                                    &client->secret, &client->key, &client->simulated);
+        client->signs = ready ? SIGNER_READY : SIGNER_NONE;
+    }
+    /* The key was given for one chain; no later challenge moves it to another. */
+    if (client->signs == SIGNER_READY && !client->has_chain) {
+        client->chain = client->challenge.genesis;
+        client->has_chain = true;
+    }
+    return client->signs == SIGNER_READY && hash_equal(&client->chain, &client->challenge.genesis);
+}
+
+/* The header that signs a request; false if it can't be signed. */
+static bool sign(struct client *client, char header[READ_REQUEST_TEXT_SIZE + 32],
+                 const char *method, const char *path, struct bytes_view body)
+{
+    struct read_request request;
+    char text[READ_REQUEST_TEXT_SIZE];
+    const struct read_target target = {&client->challenge.genesis, &client->challenge.node, method,
+                                       path, body};
+    memset(&request, 0, sizeof request);
+    request.key = client->key;
+    /* This computer's own clock, so that no node has us sign for a time to come. */
+    request.time_ms = client->simulated ? client->challenge.time_ms + clock_ms(CLOCK_MONOTONIC) -
+                                              client->asked_at_ms
+                                        : clock_ms(CLOCK_REALTIME);
+    random_bytes(request.nonce, sizeof request.nonce);
+    if (!read_request_sign(&request, &client->secret, &target)) {
+        return false;
+    }
+    read_request_print(text, &request);
+    snprintf(header, READ_REQUEST_TEXT_SIZE + 32, "Authorization: %s", text);
+    return true;
+}
+
+void client_set_signer(struct client *client, client_signer_fn signer, void *context)
+{
+    client->signer = signer;
+    client->signer_context = context;
+}
+
+/* --- requests ----------------------------------------------------------------------------------- */
+
 static void prepare(struct client *client, struct client_answer *out, const char *url)
 {
     CURL *curl = client->curl;
@@ -77,6 +174,7 @@ static void prepare(struct client *client, struct client_answer *out, const char
     curl_easy_reset(curl);
     client->error[0] = '\0';
     curl_easy_setopt(curl, CURLOPT_URL, url);
+    curl_easy_setopt(curl, CURLOPT_PATH_AS_IS, 1L); /* it is signed as it is */
     curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(curl, CURLOPT_PROXY, "");
     curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
@@ -85,6 +183,9 @@ static void prepare(struct client *client, struct client_answer *out, const char
     curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)client->timeout_ms);
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_bytes);
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, out);
+    client->challenge_text[0] = '\0';
+    curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, take_header);
+    curl_easy_setopt(curl, CURLOPT_HEADERDATA, client);
 }
 
 static void perform(struct client *client, struct client_answer *out)
@@ -103,13 +204,33 @@ static void perform(struct client *client, struct client_answer *out)
     out->status = (int)status;
 }
 
-void client_get(struct client *client, struct client_answer *out, const char *path)
+static void get_once(struct client *client, struct client_answer *out, const char *path)
 {
     char url[URL_SIZE];
-    MUST(path[0] == '/' && strlen(path) < CLIENT_PATH_SIZE);
+    char header[READ_REQUEST_TEXT_SIZE + 32];
+    struct curl_slist *headers = NULL;
     snprintf(url, sizeof url, "%s%s", client->url, path);
     prepare(client, out, url);
+    if (client->signs == SIGNER_READY && hash_equal(&client->chain, &client->challenge.genesis) &&
+        sign(client, header, "GET", path, bytes_view_of(NULL, 0))) {
+        headers = curl_slist_append(NULL, header);
+        MUST(headers != NULL);
+        curl_easy_setopt(client->curl, CURLOPT_HTTPHEADER, headers);
+    }
     perform(client, out);
+    curl_easy_reset(client->curl);
+    curl_slist_free_all(headers);
+}
+
+void client_get(struct client *client, struct client_answer *out, const char *path)
+{
+    MUST(path[0] == '/' && strlen(path) < CLIENT_PATH_SIZE);
+    get_once(client, out, path);
+    /* Once more with a signature, or with one of the node's time. A second refusal is the answer. */
+    if (out->status == 401 && take_challenge(client)) {
+        client_answer_release(out);
+        get_once(client, out, path);
+    }
 }
 
 void client_post(struct client *client, struct client_answer *out, const char *path,

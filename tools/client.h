@@ -5,7 +5,7 @@
 #ifndef FLEX_TOOLS_CLIENT_H
 #define FLEX_TOOLS_CLIENT_H
 
-#include "base/bytes.h"
+#include "crypto/sign.h"
 
 struct client;
 
@@ -22,6 +22,15 @@ struct client_answer {
  * other thread runs: libcurl starts itself with the first one. */
 struct client *client_open(const char *url, int64_t timeout_ms);
 void client_close(struct client *client);
+/* Who signs requests for a node that asks for it (docs/spec/api.md, "Signed requests"). Called at most
+ * once, with the first challenge, for the chain that the node says it is of: false if it has no key or doesn't want to; then the node's refusal is
+ * the answer. `simulated`: the chain's time is, so requests bear the node's time and not this
+ * computer's. */
+typedef bool (*client_signer_fn)(void *context, const struct hash *genesis,
+                                 struct secret_key *secret, struct public_key *key,
+                                 bool *simulated);
+/* Without one, nothing is ever signed. `context` must live as long as the client. */
+void client_set_signer(struct client *client, client_signer_fn signer, void *context);
 /* `path` starts with '/'. The answer is the caller's to release, whatever its status. */
 void client_get(struct client *client, struct client_answer *out, const char *path);
 void client_post(struct client *client, struct client_answer *out, const char *path,

@@ -17,7 +17,8 @@
 #include "tools/audit_command.h"
 #include "tools/session.h"
 
-enum { PAGE_ROWS = 1000 };
+/* A place that only the node can read is some 130 digits long (docs/spec/api.md, "Who sees what"). */
+enum { PAGE_ROWS = 1000, CURSOR_SIZE = 192 };
 
 const struct cli_option market_pages_options[MARKET_PAGES_OPTIONS] = {
     {"market", CLI_NAME, offsetof(struct market_pages, market), "of this market only", CLI_OPTIONAL,
@@ -54,7 +55,8 @@ struct paging {
     uint64_t rows_max;
     uint64_t height; /* of the node, when it gave the last page */
     bool more;
-    struct market_cursor next; /* height 0: from the start */
+    bool filtered;          /* only what this wallet may see */
+    char next[CURSOR_SIZE]; /* empty: from the start */
 };
 
 static void add_number(char *path, size_t size, const char *name, uint64_t value)
@@ -76,7 +78,6 @@ static void path_of(const struct paging *paging, char *path, size_t size)
     const struct market_pages *wanted = paging->wanted;
     uint64_t left = paging->rows_max - paging->rows;
     char name[NAME_SIZE + 1];
-    char cursor[MARKET_CURSOR_TEXT_SIZE];
     int used = snprintf(path, size, "%s?limit=%" PRIu64, paging->table->path,
                         left < PAGE_ROWS ? left : PAGE_ROWS);
     MUST(used > 0 && (size_t)used < size);
@@ -95,10 +96,31 @@ static void path_of(const struct paging *paging, char *path, size_t size)
     if (wanted->to_height != 0) {
         add_number(path, size, "to_height", wanted->to_height);
     }
-    if (paging->next.height != 0) {
-        market_cursor_to_text(cursor, &paging->next);
-        add_text(path, size, "cursor", cursor);
+    if (paging->next[0] != '\0') {
+        add_text(path, size, "cursor", paging->next);
     }
+}
+
+/* "S-" and hex digits, to a reader who may not see all rows. */
+static bool is_sealed(const char *text)
+{
+    const size_t length = strlen(text);
+    return length > 2 && length < CURSOR_SIZE && strncmp(text, "S-", 2) == 0 &&
+           strspn(text + 2, "0123456789abcdef") == length - 2;
+}
+
+/* Whether `next` is a place, and behind the last one; of sealed ones only the node knows, and the count
+ * of requests is bounded. */
+static bool goes_on(const char *before, const char *next)
+{
+    struct market_cursor last = {0};
+    struct market_cursor at;
+    if (is_sealed(next)) {
+        return strcmp(before, next) != 0;
+    }
+    return market_cursor_from_text(&at, next) &&
+           (before[0] == '\0' || is_sealed(before) || market_cursor_from_text(&last, before)) &&
+           (at.height > last.height || (at.height == last.height && at.row > last.row));
 }
 
 /* Moves the rows out and takes the cursor over; false if the page is not one. */
@@ -119,13 +141,15 @@ static bool take_page(struct paging *paging, struct cJSON *page)
         paging->rows++;
     }
     paging->more = next != NULL;
+    paging->filtered = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(page, "filtered"));
     if (next == NULL) {
         return true;
     }
-    struct market_cursor before = paging->next;
-    return market_cursor_from_text(&paging->next, next->valuestring) &&
-           (paging->next.height > before.height ||
-            (paging->next.height == before.height && paging->next.row > before.row));
+    if (!goes_on(paging->next, next->valuestring)) {
+        return false;
+    }
+    snprintf(paging->next, sizeof paging->next, "%s", next->valuestring);
+    return true;
 }
 
 static int fetch_pages(struct paging *paging)
@@ -151,16 +175,18 @@ static int fetch_pages(struct paging *paging)
 static void say_more(struct paging *paging)
 {
     struct cli *cli = paging->session.cli;
-    char cursor[MARKET_CURSOR_TEXT_SIZE];
     json_add_u64(cli->result, "height", paging->height);
     cJSON_AddBoolToObject(cli->result, "proof_verified", false);
+    if (paging->filtered) {
+        cJSON_AddBoolToObject(cli->result, "filtered", true);
+        fprintf(cli->err, "only what this wallet may see\n");
+    }
     if (!cli->no_verify) {
         fprintf(cli->err, "flex: warning: the node's word, NOT VERIFIED; flex audit verifies\n");
     }
     if (paging->more) {
-        market_cursor_to_text(cursor, &paging->next);
-        cJSON_AddStringToObject(cli->result, "next", cursor);
-        fprintf(cli->err, "there is more: --after %s\n", cursor);
+        cJSON_AddStringToObject(cli->result, "next", paging->next);
+        fprintf(cli->err, "there is more: --after %s\n", paging->next);
     }
 }
 
@@ -173,7 +199,9 @@ static int run(struct cli *cli, const struct market_pages *wanted, const struct 
                         ? MARKET_PAGES_ROWS_MAX
                         : wanted->limit,
         .out = {.cli = cli, .name = "items", .columns = table->columns, .shown = table->shown}};
-    if (wanted->after != NULL && !market_cursor_from_text(&paging.next, wanted->after)) {
+    if (wanted->after != NULL && goes_on("", wanted->after)) {
+        snprintf(paging.next, sizeof paging.next, "%s", wanted->after);
+    } else if (wanted->after != NULL) {
         return cli_fail(cli, CLI_USAGE, "bad_cursor",
                         "--after takes what an earlier answer called "
                         "`next`, like 120-3");

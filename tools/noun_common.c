@@ -127,6 +127,10 @@ int noun_list(struct cli *cli, const char *plural, const char *columns)
     if (status == CLI_DONE) {
         cJSON_AddItemToObject(cli->result, "items", items);
         cJSON_AddBoolToObject(cli->result, "proof_verified", prove);
+        if (session.filtered) {
+            cJSON_AddBoolToObject(cli->result, "filtered", true);
+            fprintf(cli->err, "only what this wallet may see\n");
+        }
         if (!cli->json) {
             cli_say_table(cli, items, columns);
         }

@@ -32,6 +32,43 @@ enum {
     CLOCK_SLACK_MS = 5 * 60 * 1000
 };
 
+/* The secret of an encrypted key file, kept while a command runs so that it asks for the passphrase once.
+ * A process runs one command (or several of one wallet), on one thread. */
+static struct {
+    bool known;
+    char path[FILES_PATH_SIZE];
+    struct secret_key secret;
+    struct public_key key;
+} opened;
+
+static void forget_secret(void)
+{
+    secret_key_wipe(&opened.secret);
+    opened.known = false;
+}
+
+/* For a node that gives reads by role: the wallet's key, if it has one and the node's chain is the
+ * wallet's. Says nothing if not: the node's refusal is said, and what to do (say_hint). */
+static bool sign_reads(void *context, const struct hash *genesis, struct secret_key *secret,
+                       struct public_key *key, bool *simulated)
+{
+    struct session *session = context;
+    struct cli *cli = session->cli;
+    struct wallet_file file;
+    char path[FILES_PATH_SIZE];
+    if (!session_key_path(cli, path, sizeof path) || wallet_peek(&file, path) != WALLET_OK ||
+        session_trust(session) != CLI_DONE) {
+        return false;
+    }
+    if (!hash_equal(genesis, &session->trust.genesis)) {
+        cli_fail(cli, CLI_NO_NODE, "other_chain",
+                 "the node asks for a signature for another chain than the genesis file's");
+        return false;
+    }
+    *simulated = session->genesis.simulated_time == 1;
+    return session_secret_key(cli, secret, key) == CLI_DONE;
+}
+
 int session_open(struct session *session, struct cli *cli)
 {
     memset(session, 0, sizeof *session);
@@ -41,11 +78,13 @@ int session_open(struct session *session, struct cli *cli)
         return cli_fail(cli, CLI_USAGE, "bad_address", "'%s' is not an http or https address",
                         cli->node);
     }
+    client_set_signer(session->client, sign_reads, session);
     return CLI_DONE;
 }
 
 void session_close(struct session *session)
 {
+    forget_secret();
     if (session->client != NULL) {
         client_close(session->client);
         session->client = NULL;
@@ -105,6 +144,12 @@ static void say_hint(struct cli *cli, const char *code)
                                 "can transfer"},
         {"tx_nonce_used", "an earlier transaction of this key is still waiting: let flex tx wait "
                           "end, then send this one again"},
+        {"signature_required",
+         "this node answers a participant's key only: flex --home DIR with its "
+         "key.json and genesis.json signs by itself"},
+        {"signature_wrong", "this wallet's key is no participant's of this chain, or not any more"},
+        {"signature_clock", "this computer's clock and the node's are apart: set it right"},
+        {"not_permitted", "ask somebody with that role, or a node of your own"},
         {"pruned", "an audit node keeps every block: flex --node http://AUDIT-NODE ..."},
     };
     for (size_t i = 0; i < sizeof hints / sizeof hints[0]; i++) {
@@ -230,8 +275,10 @@ static bool take_page(struct cJSON *all, struct cJSON *page, char *after, size_t
     if (next == NULL) {
         return true;
     }
-    /* A page that is empty and yet promises more would have us ask for ever. */
-    if (!any || strlen(next) >= after_size || !client_path_is_plain(next)) {
+    /* A page that is empty and yet promises more would have us ask for ever; of a list that holds only
+     * what this wallet may see there may be some, and pages are counted. */
+    bool filtered = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(page, "filtered"));
+    if ((!any && !filtered) || strlen(next) >= after_size || !client_path_is_plain(next)) {
         return false;
     }
     memcpy(after, next, strlen(next) + 1);
@@ -271,6 +318,7 @@ int session_list(struct session *session, struct cJSON **out, const char *plural
         struct cJSON *page;
         int status = session_get(session, &page, "/v1/%s?limit=%d%s%s", plural, PAGE_SIZE,
                                  after[0] != '\0' ? "&after=" : "", after);
+        session->filtered = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(page, "filtered"));
         if (status == CLI_DONE && (!take_page(all, page, after, sizeof after) ||
                                    ++pages > SESSION_LIST_MAX / PAGE_SIZE)) {
             status = cli_fail(session->cli, CLI_NO_NODE, "bad_answer",
@@ -513,6 +561,11 @@ int session_secret_key(struct cli *cli, struct secret_key *secret, struct public
     if (!session_key_path(cli, path, sizeof path)) {
         return cli_fail(cli, CLI_USAGE, "bad_path", "the path of the home directory is too long");
     }
+    if (opened.known && strcmp(opened.path, path) == 0) {
+        *secret = opened.secret;
+        *key = opened.key;
+        return CLI_DONE;
+    }
     enum wallet_result result = wallet_peek(&file, path);
     if (result != WALLET_OK) {
         return key_failure(cli, result, path);
@@ -524,6 +577,12 @@ int session_secret_key(struct cli *cli, struct secret_key *secret, struct public
     }
     result = wallet_open(secret, key, path, file.encrypted ? passphrase : NULL);
     wallet_wipe(passphrase, sizeof passphrase);
+    if (result == WALLET_OK && file.encrypted) {
+        opened.known = true;
+        memcpy(opened.path, path, sizeof path);
+        opened.secret = *secret;
+        opened.key = *key;
+    }
     return result == WALLET_OK ? CLI_DONE : key_failure(cli, result, path);
 }
 

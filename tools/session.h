@@ -14,6 +14,7 @@
 struct session {
     struct cli *cli;
     struct client *client;
+    bool filtered; /* the last list held only what this wallet may see */
     bool has_trust;
     struct proof_trust trust;
     struct genesis genesis;
