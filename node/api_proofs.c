@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "node/api_internal.h"
 #include "node/boundaries.h"
+#include "verify/proof.h"
 
 enum {
     PROOF_BYTES_MAX = 2 + STATE_TREE_DEPTH_MAX * HASH_SIZE + 1 + 2 * HASH_SIZE,
@@ -294,8 +295,12 @@ static struct hash *receipt_leaves(struct bytes_view receipts, uint32_t *count)
     return leaves;
 }
 
-static cJSON *receipt_proof(const struct store_block *block, const char *id, uint64_t height,
-                            uint32_t index)
+/* Half of what a proof file may be, less its other parts: events are written as hex. */
+enum { PROVEN_RECEIPT_BYTES_MAX = PROOF_FILE_BYTES_MAX / 2 - 256 * 1024 };
+
+/* `index` UINT32_MAX: the block's end. */
+static cJSON *receipt_proof(const struct store_block *block, const char *kind, const char *id,
+                            uint64_t height, uint32_t index)
 {
     uint32_t count = 0;
     struct block_header header;
@@ -303,16 +308,19 @@ static cJSON *receipt_proof(const struct store_block *block, const char *id, uin
     struct receipt receipt;
     struct hash *leaves = receipt_leaves(block->receipts, &count);
     cJSON *root = NULL;
+    if (index == UINT32_MAX)
+        index = count - 1;
     if (leaves != NULL && index < count && block_header_decode(&header, block->header) &&
         api_receipt_at(block->receipts, index, &receipt, &count)) {
         merkle_prove(&proof, leaves, count, index);
         if (merkle_verify(&proof, &leaves[index], index, count, &header.receipt_root)) {
-            uint8_t *bytes = malloc(LIMIT_EVENTS_BYTES_PER_TX + 256);
+            const size_t room = receipt.events.size + 256;
+            uint8_t *bytes = room <= PROVEN_RECEIPT_BYTES_MAX ? malloc(room) : NULL;
             struct byte_writer writer;
             if (bytes != NULL) {
-                byte_writer_init(&writer, bytes, LIMIT_EVENTS_BYTES_PER_TX + 256);
+                byte_writer_init(&writer, bytes, room);
                 codec_encode(&receipt_record, &receipt, &writer);
-                root = api_proof_begin("transaction", id, height, block);
+                root = api_proof_begin(kind, id, height, block);
                 api_add_hex(root, "receipt", bytes, writer.failed ? 0 : writer.size);
                 cJSON_AddNumberToObject(root, "index", index);
                 cJSON_AddNumberToObject(root, "count", count);
@@ -344,21 +352,30 @@ static bool may_prove_receipt(const struct api_request *request, struct store_sn
                                   &receipt) == API_SCOPE_WHOLE);
 }
 
+/* Of a transaction, or of the end of a block, whose id is its height. */
 static void read_receipt_proof(const struct api_request *request, struct api_reply *reply,
-                               const char *id)
+                               const char *id, bool of_end)
 {
     struct hash tx_id;
-    if (!hex_decode(tx_id.bytes, HASH_SIZE, id)) {
+    uint64_t height = 0;
+    if (of_end && (!uint64_from_text(&height, id) || height == 0)) {
+        api_reply_error(reply, MHD_HTTP_BAD_REQUEST, "bad_id", "a block's id is its height");
+        return;
+    }
+    if (!of_end && !hex_decode(tx_id.bytes, HASH_SIZE, id)) {
         api_reply_not_found(reply, "a transaction's id is 64 lower-case hex digits");
         return;
     }
     struct store_snapshot *snapshot = api_snapshot(request, reply);
     if (snapshot == NULL)
         return;
-    uint64_t height = 0;
-    uint32_t index = 0;
+    uint32_t index = UINT32_MAX;
     struct store_block block;
-    enum store_result result = store_snapshot_transaction(snapshot, &tx_id, &height, &index);
+    enum store_result result = STORE_OK;
+    if (of_end)
+        result = height > store_snapshot_tip(snapshot)->height ? STORE_ABSENT : STORE_OK;
+    else
+        result = store_snapshot_transaction(snapshot, &tx_id, &height, &index);
     bool absent = result == STORE_ABSENT;
     if (result == STORE_OK)
         result = store_snapshot_block(snapshot, height, &block);
@@ -367,6 +384,9 @@ static void read_receipt_proof(const struct api_request *request, struct api_rep
         result = STORE_ABSENT;
     }
     cJSON *root = result == STORE_OK ? receipt_proof(&block, id, height, index) : NULL;
+    cJSON *root = result == STORE_OK ? receipt_proof(&block, of_end ? "block_end" : "transaction",
+                                                     id, height, index)
+                                     : NULL;
     bool ready = root != NULL && api_proof_add_finality(root, snapshot, &block);
     const uint64_t first = store_snapshot_floor(snapshot).bodies;
     store_snapshot_end(snapshot);
@@ -378,7 +398,8 @@ static void read_receipt_proof(const struct api_request *request, struct api_rep
     if (root != NULL)
         api_reply_json(reply, MHD_HTTP_OK, root);
     else if (absent)
-        api_reply_not_found(reply, "no block holds that transaction");
+        api_reply_not_found(reply, of_end ? "there is no such block yet"
+                                          : "no block holds that transaction");
     else if (result == STORE_PRUNED)
         api_reply_pruned(reply, first);
     else
@@ -390,7 +411,11 @@ void api_read_proof(const struct api_request *request, struct api_reply *reply)
     const char *kind = request->arguments[0];
     const char *id = request->arguments[1] != NULL ? request->arguments[1] : "";
     if (strcmp(kind, "transaction") == 0 || strcmp(kind, "transactions") == 0) {
-        read_receipt_proof(request, reply, id);
+        read_receipt_proof(request, reply, id, false);
+        return;
+    }
+    if (strcmp(kind, "block_end") == 0) {
+        read_receipt_proof(request, reply, id, true);
         return;
     }
     if (strcmp(kind, "block") == 0 || strcmp(kind, "log") == 0) {

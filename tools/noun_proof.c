@@ -20,7 +20,7 @@ struct get {
 static const struct cli_option get_options[] = {
     {"KIND", CLI_TEXT, offsetof(struct get, kind),
      "account, deal, order, asset, market, participant, batch, digest, supply, transaction, block, "
-     "log ...",
+     "block_end, log ...",
      CLI_POSITIONAL, NULL, NULL, 0},
     {"ID", CLI_TEXT, offsetof(struct get, id),
      "a name, number, hash or height; parts joined by '/', as in log OLD/NEW", CLI_POSITIONAL, NULL,
@@ -51,8 +51,8 @@ static int run_get(struct cli *cli, void *arguments)
     bool account = strcmp(wanted->kind, "account") == 0;
     const char *kind = account ? "pot" : wanted->kind;
     const struct state_kind_info *info = state_kind_by_name(kind);
-    bool other =
-        strcmp(kind, "transaction") == 0 || strcmp(kind, "block") == 0 || strcmp(kind, "log") == 0;
+    bool other = strcmp(kind, "transaction") == 0 || strcmp(kind, "block") == 0 ||
+                 strcmp(kind, "block_end") == 0 || strcmp(kind, "log") == 0;
     if (info == NULL && !other) {
         return cli_fail(cli, CLI_USAGE, "unknown_kind", "there is no kind '%s'", kind);
     }

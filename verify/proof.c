@@ -193,6 +193,32 @@ static bool take_small(uint64_t *out, const struct cJSON *object, const char *ke
     return json_u64(out, object, key);
 }
 
+static bool text_is_u64(uint64_t *out, const char *text)
+{
+    *out = 0;
+    for (size_t i = 0; text[i] != '\0'; i++) {
+        unsigned digit = (unsigned)(uint8_t)text[i] - '0';
+        if (digit > 9 || (i == 1 && text[0] == '0') || *out > (UINT64_MAX - digit) / 10) {
+            return false;
+        }
+        *out = *out * 10 + digit;
+    }
+    return text[0] != '\0';
+}
+
+/* A transaction's receipt has its id, that of a block's end none. */
+static bool check_receipt_id(struct reading *reading)
+{
+    struct proof *out = reading->out;
+    uint64_t height;
+    if (out->type == PROOF_RECEIPT) {
+        return hex_decode(out->transaction.bytes, HASH_SIZE, out->id) ||
+               refuse(reading, "the id is not a transaction's");
+    }
+    return (text_is_u64(&height, out->id) && height == out->header.height) ||
+           refuse(reading, "the id is not the block's height");
+}
+
 static bool check_receipt(struct reading *reading)
 {
     static const char *const keys[] = {"format",      "kind",        "id",      "height", "header",
@@ -205,8 +231,8 @@ static bool check_receipt(struct reading *reading)
     if (json_unknown_key(reading->object, keys) != NULL) {
         return refuse(reading, "the proof has a key that none has");
     }
-    if (!hex_decode(out->transaction.bytes, HASH_SIZE, out->id)) {
-        return refuse(reading, "the id is not a transaction's");
+    if (!check_receipt_id(reading)) {
+        return false;
     }
     if (!take_hex(reading, &receipt, "receipt") ||
         !codec_decode_all(&receipt_record, &out->receipt, receipt)) {
@@ -217,7 +243,8 @@ static bool check_receipt(struct reading *reading)
     }
     if (!take_small(&index, reading->object, "index") ||
         !take_small(&count, reading->object, "count") || count > LIMIT_TX_PER_BLOCK + 1 ||
-        index >= count || !take_hex(reading, &path, "proof") || !take_siblings(&proof, path)) {
+        index >= count || (out->type == PROOF_BLOCK_END && index + 1 != count) ||
+        !take_hex(reading, &path, "proof") || !take_siblings(&proof, path)) {
         return refuse(reading, "the path to the receipt root is malformed");
     }
     struct hash leaf;
@@ -226,19 +253,6 @@ static bool check_receipt(struct reading *reading)
         return refuse(reading, "the path does not lead to the header's receipt root");
     }
     return true;
-}
-
-static bool text_is_u64(uint64_t *out, const char *text)
-{
-    *out = 0;
-    for (size_t i = 0; text[i] != '\0'; i++) {
-        unsigned digit = (unsigned)(uint8_t)text[i] - '0';
-        if (digit > 9 || (i == 1 && text[0] == '0') || *out > (UINT64_MAX - digit) / 10) {
-            return false;
-        }
-        *out = *out * 10 + digit;
-    }
-    return text[0] != '\0';
 }
 
 /* The header's log covers the blocks before it: leaf i is block i, and there are `height` of them. */
@@ -411,13 +425,15 @@ char *proof_seal(const char *text, size_t size)
     return sealed;
 }
 
-static const char *const type_names[] = {
-    [PROOF_RECEIPT] = "transaction", [PROOF_BLOCK] = "block", [PROOF_LOG] = "log"};
+static const char *const type_names[] = {[PROOF_RECEIPT] = "transaction",
+                                         [PROOF_BLOCK] = "block",
+                                         [PROOF_LOG] = "log",
+                                         [PROOF_BLOCK_END] = "block_end"};
 
 /* Any other word is a kind of record, or none. */
 static enum proof_type type_of(const char *kind)
 {
-    for (int type = PROOF_RECEIPT; type <= PROOF_LOG; type++) {
+    for (int type = PROOF_RECEIPT; type <= PROOF_BLOCK_END; type++) {
         if (strcmp(kind, type_names[type]) == 0) {
             return (enum proof_type)type;
         }
@@ -460,6 +476,8 @@ static bool verify_object(struct reading *reading)
         return check_block(reading);
     case PROOF_LOG:
         return check_log(reading);
+    case PROOF_BLOCK_END:
+        return check_receipt(reading);
     }
     MUST(false);
 }

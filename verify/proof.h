@@ -15,10 +15,11 @@
 enum { PROOF_PROBLEM_SIZE = 160, PROOF_ID_SIZE = 160, PROOF_FILE_BYTES_MAX = 8 * 1024 * 1024 };
 
 enum proof_type {
-    PROOF_STATE,   /* a record of the state, or its absence */
-    PROOF_RECEIPT, /* "transaction": a receipt */
-    PROOF_BLOCK,   /* "block": an earlier block's header is in the log */
-    PROOF_LOG      /* "log": the log of an earlier size is a prefix of this one */
+    PROOF_STATE,    /* a record of the state, or its absence */
+    PROOF_RECEIPT,  /* "transaction": a receipt */
+    PROOF_BLOCK,    /* "block": an earlier block's header is in the log */
+    PROOF_LOG,      /* "log": the log of an earlier size is a prefix of this one */
+    PROOF_BLOCK_END /* "block_end": the receipt of a block's end; the id is its height */
 };
 
 /* A statement that has been verified. */
@@ -30,7 +31,7 @@ struct proof {
     struct hash block_id;
     bool present;                /* PROOF_STATE: the record exists */
     struct bytes_view value;     /* its canonical bytes, in `storage` */
-    struct hash transaction;     /* PROOF_RECEIPT */
+    struct hash transaction;     /* PROOF_RECEIPT; zero of PROOF_BLOCK_END */
     struct receipt receipt;      /* its events point into `storage` */
     struct block_header earlier; /* PROOF_BLOCK: the block that is in the log */
     struct hash earlier_id;

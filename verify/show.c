@@ -89,6 +89,7 @@ static bool add_statement(struct cJSON *object, const struct proof *proof)
     case PROOF_STATE:
         return add_record(object, proof);
     case PROOF_RECEIPT:
+    case PROOF_BLOCK_END:
         return add_receipt(object, proof);
     case PROOF_BLOCK: {
         add_hash(object, "earlier_block", &proof->earlier_id);

@@ -362,8 +362,12 @@ char *little_chain_receipt_proof(struct little_chain *self, uint64_t height, uin
         wanted = i == index ? bytes : wanted;
     }
     merkle_prove(&proof, leaves, count, index);
-    hex_encode(id, block->tx_ids[index].bytes, HASH_SIZE);
-    struct cJSON *object = proof_head(self, "transaction", id, height);
+    bool of_end = index == block->tx_count;
+    if (of_end)
+        snprintf(id, sizeof id, "%llu", (unsigned long long)height);
+    else
+        hex_encode(id, block->tx_ids[index].bytes, HASH_SIZE);
+    struct cJSON *object = proof_head(self, of_end ? "block_end" : "transaction", id, height);
     add_hex(object, "receipt", wanted.data, wanted.size);
     cJSON_AddNumberToObject(object, "index", index);
     cJSON_AddNumberToObject(object, "count", count);

@@ -45,7 +45,8 @@ void little_chain_pause(struct little_chain *chain, int64_t ms);
 
 /* Proof files as the API describes them; the caller frees. Of the state at the tip. */
 char *little_chain_state_proof(struct little_chain *chain, const char *kind, const char *id);
-/* Of the index-th transaction of a block; with `descendants` if the block has no certificate. */
+/* Of the index-th transaction of a block, the one behind the last being the block's end; with
+ * `descendants` if the block has no certificate. */
 char *little_chain_receipt_proof(struct little_chain *chain, uint64_t height, uint32_t index);
 /* Of an earlier block, and of two sizes of the log, under the header of height `at`. */
 char *little_chain_block_proof(struct little_chain *chain, uint64_t height, uint64_t at);

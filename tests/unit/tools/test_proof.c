@@ -114,6 +114,50 @@ static void test_receipt_is_proven_through_a_descendant(void **state)
     proof_release(&proof);
 }
 
+static char *replaced(const char *text, const char *from, const char *to)
+{
+    const char *at = strstr(text, from);
+    assert_non_null(at);
+    char *out = malloc(strlen(text) + strlen(to) + 1);
+    memcpy(out, text, (size_t)(at - text));
+    strcpy(out + (at - text), to);
+    strcat(out, at + strlen(from));
+    return out;
+}
+
+/* The receipt of a block's end: under its height alone, as the last of its block, and never as a
+ * transaction's. */
+static void test_the_end_of_a_block_is_proven(void **state)
+{
+    struct suite *suite = *state;
+    struct proof proof;
+    char problem[PROOF_PROBLEM_SIZE];
+    char *plain = little_chain_receipt_proof(suite->chain, 2, 4);
+    assert_true(proof_verify(&proof, &suite->trust, plain, strlen(plain), problem));
+    assert_string_equal(proof_kind_name(&proof), "block_end");
+    assert_int_equal(proof.header.height, 2);
+    assert_true(hash_is_zero(&proof.receipt.tx_id));
+    proof_release(&proof);
+    static const struct {
+        const char *from, *to;
+    } lies[] = {{"\"id\":\"2\"", "\"id\":\"3\""},
+                {"\"id\":\"2\"", "\"id\":\"02\""},
+                {"\"kind\":\"block_end\"", "\"kind\":\"transaction\""},
+                {"\"kind\":\"block_end\"", "\"kind\":\"block\""},
+                {"\"index\":4", "\"index\":3"}};
+    for (size_t i = 0; i < sizeof lies / sizeof lies[0]; i++) {
+        char *lie = replaced(plain, lies[i].from, lies[i].to);
+        assert_false(proof_verify(&proof, &suite->trust, lie, strlen(lie), problem));
+        free(lie);
+    }
+    char *other = little_chain_receipt_proof(suite->chain, 2, 1);
+    char *lie = replaced(other, "\"kind\":\"transaction\"", "\"kind\":\"block_end\"");
+    assert_false(proof_verify(&proof, &suite->trust, lie, strlen(lie), problem));
+    free(lie);
+    free(other);
+    free(plain);
+}
+
 /* Every bit of some positions and one bit of every position: signatures are costly to check. */
 static void flip_everything(const struct suite *suite, const char *text)
 {
@@ -239,6 +283,7 @@ int main(void)
         cmocka_unit_test(test_balance_is_proven),
         cmocka_unit_test(test_absence_is_proven),
         cmocka_unit_test(test_receipt_is_proven_through_a_descendant),
+        cmocka_unit_test(test_the_end_of_a_block_is_proven),
         cmocka_unit_test(test_every_changed_byte_is_found),
         cmocka_unit_test(test_no_resealed_forgery_passes),
         cmocka_unit_test(test_too_few_signatures_do_not_finalize),
