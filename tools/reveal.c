@@ -301,6 +301,16 @@ int reveal_write(struct cli *cli, const char *path, const struct name *device,
     return written(cli, path, object, 0600);
 }
 
+bool reveal_is_reveal(const char *path)
+{
+    char problem[PROBLEM_SIZE];
+    struct cJSON *object = files_read_json(path, problem);
+    const char *format = object != NULL ? json_string(object, "format") : NULL;
+    bool is = format != NULL && strcmp(format, "flexreveal/1") == 0;
+    cJSON_Delete(object);
+    return is;
+}
+
 int reveal_read(struct cli *cli, struct revealed_reading **out, uint32_t *count, const char *path)
 {
     *out = NULL;

@@ -51,6 +51,8 @@ void reveal_batch_release(struct meter_batch_file *batch);
 bool reveal_entry(struct revealed_reading *out, const struct meter_batch_file *batch,
                   uint32_t index);
 
+/* Whether the file says of itself that it is a flexreveal/1. */
+bool reveal_is_reveal(const char *path);
 int reveal_write(struct cli *cli, const char *path, const struct name *device,
                  const struct revealed_reading *readings, uint32_t count);
 /* At most LIMIT_INTERVALS_PER_PERIOD x 32 readings; the caller frees. */

@@ -128,8 +128,21 @@ want 1 "proven twice" as agg-a deal prove --deal 1 --readings reveal.json
 has deal_not_open
 want 0 bill as agg-a --json bill show --from 2025-01-15 --to 2025-01-16 --csv bill.csv
 has '"received_ueur":"875000"'
-grep -q '^1,seller,partial,west,up,bat,dso,agg-a,1736935200000,4000,3500,3500,250000,875000,125000,' \
+grep -q '^1,seller,partial,west,energy,up,bat,dso,agg-a,1736935200000,4000,3500,3500,,250000,1000000,875000,125000,10000,' \
     bill.csv || { echo "FAILED: bill.csv"; cat bill.csv; failed=1; }
+want 0 "the buyer's bill" as dso --json bill show --from 2025-01-15 --to 2025-01-16 --csv bill.csv
+grep -q '^1,buyer,partial,.*,1000000,875000,125000,0,' bill.csv ||
+    { echo "FAILED: the buyer's bill has the seller's fee"; cat bill.csv; failed=1; }
+want 0 "with meters, as files" as agg-a --json bill show agg-a --from 2025-01-15 --to 2025-01-16 \
+    --export billing readings.json reveal.json
+has '"exported_wh":"1500"'
+has '"missing":"92"'
+has '"metered_net_wh":"-1500"'
+cp out bill_of_node
+grep -q $'^height,time_ms,.*,balance_ueur\r$' billing/lines.csv && [ "$(ls billing | wc -l)" = 5 ] ||
+    { echo "FAILED: billing files"; head billing/*; failed=1; }
+want 4 "a meter reading that was changed" as agg-a bill show agg-a --from 2025-01-15 --to 2025-01-16 changed.json
+has bad_reading
 
 bill_by_liar() { flex --home "$dir/net/wallets/dso" --node "$(cat liar.url)" --json \
     bill show "$1" --from 2025-01-15 --to 2025-01-16; }
@@ -138,6 +151,13 @@ for lie in deals orders; do
     want 4 "a bill with another's $lie" bill_by_liar operator
     has proof_failed
 done
+lies agg-a hidden
+want 4 "a bill that lacks a movement" bill_by_liar agg-a
+lies agg-a amount
+want 4 "a bill with another amount" bill_by_liar agg-a
+has proof_failed
+lies agg-a older
+want 4 "a bill that begins too late" bill_by_liar agg-a
 lies operator twice
 want 3 "a bill with everything twice" bill_by_liar agg-a
 has bad_answer
@@ -158,6 +178,19 @@ want 4 "a node of another chain" flex --home "$dir/none" --genesis other.json --
 
 want 0 export as dso audit export --dir export
 want 0 "verify the export" flex audit verify --dir export --genesis net/genesis.json --json
+want 0 "a bill from the export" flex --genesis net/genesis.json --json bill audit agg-a --dir export \
+    --from 2025-01-15 --to 2025-01-16 readings.json
+cp out bill_of_export
+python3 - <<'PYTHON' || { echo "FAILED: node's bill and export's differ"; failed=1; }
+import json
+node, export = (json.load(open(f"bill_of_{source}")) for source in ("node", "export"))
+for part in ("lines", "by_kind", "deals", "orders", "totals", "energy", "meters"):
+    assert node[part] == export[part], part
+assert node["statement"]["opening_ueur"] == export["statement"]["opening_ueur"]
+total = sum(int(line["amount_ueur"]) for line in node["lines"])
+assert int(node["statement"]["opening_ueur"]) + total == int(node["statement"]["closing_ueur"])
+assert {"deal_paid", "transaction_fee"} <= {line["kind"] for line in node["lines"]}
+PYTHON
 has '"ok":true'
 want 0 report flex audit report --dir export --genesis net/genesis.json --json
 has '"minted_ueur":"40000000"'

@@ -1,8 +1,9 @@
 """A node that lies: passes every GET on to a true one, but names another participant for any key, lists
-every deal as bought and every order as placed by NAME, or lists every deal and order twice.
+every deal as bought and every order as placed by NAME, lists every deal and order twice, hides a movement of
+money, tells another amount of one, or says that blocks are older than they are.
 
-Usage: liar.py NODE-URL NAME [keys|deals|orders|twice]; prints its own URL and serves until it is
-killed."""
+Usage: liar.py NODE-URL NAME [keys|deals|orders|twice|hidden|amount|older]; prints its own URL and serves
+until it is killed."""
 import http.server
 import json
 import sys
@@ -16,6 +17,17 @@ LIE = sys.argv[3] if len(sys.argv) > 3 else "keys"
 def lie(path, body):
     if LIE == "keys" and path.startswith("/v1/keys/"):
         return json.dumps({**json.loads(body), "participant": sys.argv[2]}).encode()
+    if LIE == "older" and path.startswith("/v1/blocks/"):
+        told = json.loads(body)
+        told["header"]["time_ms"] = str(int(told["header"]["time_ms"]) - 86400000)
+        return json.dumps(told).encode()
+    if LIE in ("hidden", "amount") and path.startswith("/v1/movements?"):
+        told = json.loads(body)
+        if LIE == "hidden":
+            del told["items"][1]
+        else:
+            told["items"][1]["amount_ueur"] = "1"
+        return json.dumps(told).encode()
     listed = path.startswith(("/v1/deals?", "/v1/orders?"))
     if not listed or (LIE != "twice" and not path.startswith(f"/v1/{LIE}?")):
         return body
