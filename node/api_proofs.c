@@ -337,7 +337,7 @@ static cJSON *receipt_proof(const struct store_block *block, const char *kind, c
     return root;
 }
 
-/* A proof shows the whole receipt, so it is its sender's alone. */
+/* A proof shows the whole receipt, so it is its sender's alone, and that of a block's end nobody's. */
 static bool may_prove_receipt(const struct api_request *request, struct store_snapshot *snapshot,
                               enum store_result result, const struct store_block *block,
                               uint32_t index)
@@ -383,7 +383,6 @@ static void read_receipt_proof(const struct api_request *request, struct api_rep
         absent = true;
         result = STORE_ABSENT;
     }
-    cJSON *root = result == STORE_OK ? receipt_proof(&block, id, height, index) : NULL;
     cJSON *root = result == STORE_OK ? receipt_proof(&block, of_end ? "block_end" : "transaction",
                                                      id, height, index)
                                      : NULL;

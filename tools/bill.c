@@ -315,6 +315,7 @@ static void add_statement(struct bill *bill)
     json_add_u64(object, "first_block", bill->first);
     json_add_u64(object, "last_block", bill->last);
     json_add_u64(object, "receipts_proven", bill->receipts_proven);
+    json_add_u64(object, "receipts_listed", bill->receipts_listed);
     struct cJSON *kinds = cJSON_AddArrayToObject(result, "by_kind");
     struct cJSON *lines = cJSON_AddArrayToObject(result, "lines");
     int64_t sums[STATEMENT_KIND_COUNT] = {0};

@@ -73,6 +73,7 @@ struct bill {
     struct money closing;
     size_t period_lines; /* those of the period: the first ones */
     uint64_t receipts_proven;
+    uint64_t receipts_listed; /* taken at the word of a node that may not show them whole */
     struct bill_totals totals;
     struct cJSON *orders;
     struct cJSON *deals;
