@@ -175,7 +175,7 @@ static bool parse_log(struct node_config *config, const cJSON *root,
     if (cJSON_GetObjectItemCaseSensitive(root, "log") == NULL)
         return true;
     const cJSON *log = json_object(root, "log");
-    static const char *const known[] = {"level", "json", NULL};
+    static const char *const known[] = {"level", "json", "file", NULL};
     if (log == NULL)
         return refuse(problem, "\"log\" must be an object");
     const char *unknown = json_unknown_key(log, known);
@@ -189,7 +189,7 @@ static bool parse_log(struct node_config *config, const cJSON *root,
     if (cJSON_GetObjectItemCaseSensitive(log, "json") != NULL &&
         !json_bool(&config->log_json, log, "json"))
         return refuse(problem, "log.json must be true or false");
-    return true;
+    return take_text(log, "file", false, config->log_file, sizeof config->log_file, problem);
 }
 
 static bool parse_numbers(struct node_config *config, const cJSON *root,
@@ -419,6 +419,8 @@ static cJSON *config_to_json(const struct node_config *config)
     cJSON *log = cJSON_AddObjectToObject(root, "log");
     cJSON_AddStringToObject(log, "level", log_level_texts[config->log_level]);
     cJSON_AddBoolToObject(log, "json", config->log_json);
+    if (config->log_file[0] != '\0')
+        cJSON_AddStringToObject(log, "file", config->log_file);
     if (config->clock_offset_file[0] != '\0')
         cJSON_AddStringToObject(root, "clock_offset_file", config->clock_offset_file);
     if (config->map_bytes != map_bytes_default)

@@ -43,6 +43,7 @@ struct node_config {
     char tls_key[NODE_PATH_MAX];
     enum log_level log_level;
     bool log_json;
+    char log_file[NODE_PATH_MAX];          /* empty: standard error */
     char clock_offset_file[NODE_PATH_MAX]; /* empty: none */
     uint64_t map_bytes;
     uint64_t map_bytes_max;

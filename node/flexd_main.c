@@ -10,12 +10,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/fatal.h"
 #include "base/log.h"
 #include "node/commands.h"
 #include "node/node.h"
 #include "node/options.h"
+#include "node/service.h"
 #include "node/version.h"
 
 static const char usage[] =
@@ -37,11 +39,29 @@ static const char usage[] =
     "nothing;\n"
     "      --repair makes a damaged database anew from its good blocks\n"
     "  flexd start --home DIR\n"
-    "      run in the foreground; SIGTERM or SIGINT stops it cleanly\n"
+    "      run in the foreground; SIGTERM or SIGINT stops it cleanly, SIGHUP opens the log file "
+    "anew\n"
     "\n"
     "Exit codes: 0 done, 1 refused or failed, 2 bad usage or configuration, 3 this home runs "
     "already,\n4 its data is damaged.\n"
     "docs/spec/config.md describes the files.\n";
+
+/* The loop turns once a second at least; where it waits on purpose, for room on a disk, it is not stuck.
+ * A minute is longer than the largest block takes, and than a slow disk's sync. */
+enum { LOOP_STUCK_MS = 60000 };
+
+static bool loop_is_alive(struct node *node)
+{
+    return atomic_load(&node->journal_full) ||
+           node_clock_monotonic_ms() < atomic_load(&node->loop_turn_ms) + LOOP_STUCK_MS;
+}
+
+static uint64_t board_height(struct node *node)
+{
+    struct node_status status;
+    node_board_read(&node->board, &status);
+    return status.height;
+}
 
 int flexd_start(int count, char **arguments)
 {
@@ -51,7 +71,7 @@ int flexd_start(int count, char **arguments)
         return FLEXD_BAD_USAGE;
     sigset_t signals;
     MUST(sigemptyset(&signals) == 0 && sigaddset(&signals, SIGTERM) == 0 &&
-         sigaddset(&signals, SIGINT) == 0);
+         sigaddset(&signals, SIGINT) == 0 && sigaddset(&signals, SIGHUP) == 0);
     MUST(pthread_sigmask(SIG_BLOCK, &signals, NULL) == 0);
     MUST(signal(SIGPIPE, SIG_IGN) != SIG_ERR);
 
@@ -60,17 +80,25 @@ int flexd_start(int count, char **arguments)
         fprintf(stderr, "flexd start: out of memory\n");
         return FLEXD_FAILED;
     }
+    struct service service;
+    service_open(&service, getpid());
     int code = node_start(node, options.home);
+    if (code == FLEXD_DONE)
+        service_ready(&service, board_height(node));
     while (code == FLEXD_DONE && !atomic_load(&node->loop_ended)) {
         /* The loop ends by itself only on a fault of the environment; half a second is soon enough
          * to see that. */
         struct timespec wait = {.tv_sec = 0, .tv_nsec = 500000000};
         int number = sigtimedwait(&signals, NULL, &wait);
+        service_alive(&service, node_clock_monotonic_ms(), loop_is_alive(node), board_height(node));
+        if (number == SIGHUP && node_log_open(node))
+            log_line(LOG_INFO, "signal %d -> the log goes on in a new file", number);
         if (number == SIGTERM || number == SIGINT) {
             log_line(LOG_INFO, "signal %d -> stopping", number);
             break;
         }
     }
+    service_stopping(&service);
     node_stop(node);
     if (code == NODE_STOPPED)
         code = FLEXD_DONE;
@@ -79,6 +107,10 @@ int flexd_start(int count, char **arguments)
         code = FLEXD_FAILED;
     } else if (code == FLEXD_DONE) {
         log_line(LOG_INFO, "stopped");
+    }
+    if (node->log != NULL) {
+        log_open(stderr, "flexd", LOG_INFO, false);
+        (void)fclose(node->log);
     }
     free(node);
     return code;

@@ -182,6 +182,7 @@ void *node_loop_main(void *context)
            !loop.prune_failed) {
         uint64_t deadline = earliest(bft_deadline_ms(node->core), loop.housekeeping_at_ms);
         deadline = earliest(deadline, shell_retry_at_ms(node->shell));
+        atomic_store(&node->loop_turn_ms, node_clock_monotonic_ms());
         intake_all(&loop, inbox_take(&node->inbox, deadline));
         if (!shell_has_failed(node->shell))
             tick(&loop);

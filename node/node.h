@@ -59,6 +59,7 @@ struct node {
     int validator_peer[LIMIT_VALIDATORS];
 
     struct node_clock clock;
+    FILE *log; /* NULL: standard error */
     struct node_board board;
     struct node_evidence evidence;
     struct node_history history;
@@ -84,6 +85,7 @@ struct node {
     pthread_t loop;
     bool loop_runs;
     _Atomic bool loop_ended;
+    _Atomic uint64_t loop_turn_ms; /* monotonic: when the loop last began to wait */
     /* The loop waits for room for the journal; its board stands still meanwhile. */
     _Atomic bool journal_full;
     /* Set by the loop when a fault of the environment ends it; read after it has been joined. */
@@ -100,6 +102,9 @@ static inline bool node_is_validator(const struct node *node)
 enum { NODE_STOPPED = -1 };
 int node_start(struct node *node, const char *home);
 void node_stop(struct node *node);
+/* Opens the log, anew after it has been moved away. False, and the one that was open stays, if that
+ * fails; the reason is logged. */
+bool node_log_open(struct node *node);
 
 /* epoch.c: set, core, journal and peer tables of the epoch that the committed state is in; replays the
  * journal into the core. False with the reason. node_epoch_close undoes it, also half of it. */

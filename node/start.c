@@ -12,6 +12,7 @@
  * votes.
  *
  * Deliberately absent: running in the background, changing user. A service manager does both. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -263,6 +264,27 @@ static int start_threads(struct node *node)
     return FLEXD_DONE;
 }
 
+bool node_log_open(struct node *node)
+{
+    char path[NODE_PATH_MAX];
+    char name[NAME_SIZE + 1];
+    if (node->config.log_file[0] == '\0')
+        return true;
+    FILE *file = NULL;
+    if (!node_config_path(path, &node->config, node->config.log_file) ||
+        (file = fopen(path, "ae")) == NULL) {
+        log_line(LOG_UNUSUAL, "log file %s: %s", node->config.log_file, strerror(errno));
+        return false;
+    }
+    log_open(file, node_config_name(name, &node->config), node->config.log_level,
+             node->config.log_json);
+    /* Nobody writes to the old one any more: log_open has changed it under the lock of the lines. */
+    if (node->log != NULL)
+        (void)fclose(node->log);
+    node->log = file;
+    return true;
+}
+
 int node_start(struct node *node, const char *home)
 {
     memset(node, 0, sizeof *node);
@@ -279,6 +301,8 @@ int node_start(struct node *node, const char *home)
     log_open(stderr, node_config_name(name, &node->config), node->config.log_level,
              node->config.log_json);
     char problem[NODE_PROBLEM_SIZE] = "";
+    if (!node_log_open(node))
+        return FLEXD_FAILED;
     if (!node_home_check(&node->config, problem))
         return refuse(FLEXD_FAILED, "", problem);
     if (!verify_cache_open(&node->cache))

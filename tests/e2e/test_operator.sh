@@ -183,11 +183,30 @@ kill "$last" && wait "$last"
 [ $? -eq 0 ] || { echo "FAILED: a stop by SIGTERM is exit 0"; failed=1; }
 want 0 flexd join --home agg-b --peer "$audit@"
 start agg-b
+# The audit node under a service manager that listens, with a log file of its own.
+jq '.log += {"file": "flexd.log", "json": true}' audit/flexd.json >edited && mv edited audit/flexd.json
+python3 -c 'import socket
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+s.bind("notify")
+while True:
+    with open("heard", "ab") as out: out.write(s.recv(4096) + b"\n")' &
+pids+=($!)
+for _ in $(seq 50); do [ -S notify ] && break; sleep 0.1; done
+export NOTIFY_SOCKET=$dir/notify WATCHDOG_USEC=2000000
 start audit
+unset NOTIFY_SOCKET WATCHDOG_USEC
 ready agg-b "${api[agg-b]}"
 ready audit $((base + 15))
 want 0 flex --node "http://127.0.0.1:$((base + 15))" --genesis genesis.json account show dso
 has "10.00 EUR"
+for _ in $(seq 50); do grep -qs WATCHDOG=1 heard && break; sleep 0.1; done
+if ! grep -q READY=1 heard || ! grep -q WATCHDOG=1 heard; then echo "FAILED: the manager heard:"; cat heard; failed=1; fi
+mv audit/flexd.log audit/flexd.log.1
+kill -HUP "$last"
+for _ in $(seq 50); do grep -qs "new file" audit/flexd.log && break; sleep 0.1; done
+jq -es 'length > 0 and all(.[]; .node == "audit" and .level != null)' audit/flexd.log >/dev/null ||
+    { echo "FAILED: no JSON log in a new file after SIGHUP"; failed=1; }
+jq -es 'length > 0' audit/flexd.log.1 >/dev/null || { echo "FAILED: the old log is not whole"; failed=1; }
 cp -r audit audit2
 rm -rf audit2/data audit2/flexd.pid
 want 1 flexd start --home audit2
