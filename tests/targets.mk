@@ -140,10 +140,13 @@ coverage-run:
 	@tests/coverage.py $(BUILD)
 
 # What the end-to-end tests put beside and under the programs.
-E2E_HELPERS := $(BUILD)/tests/e2e/faults.so $(BUILD)/tests/e2e/journal_votes $(BUILD)/tests/e2e/spoil_state $(BUILD)/tests/e2e/hostile $(BUILD)/tests/e2e/hold_reader
+E2E_HELPERS := $(BUILD)/tests/e2e/faults.so $(BUILD)/tests/e2e/journal_votes $(BUILD)/tests/e2e/spoil_state $(BUILD)/tests/e2e/hostile $(BUILD)/tests/e2e/hold_reader $(BUILD)/tests/e2e/meterd_crash
 $(BUILD)/tests/e2e/faults.so: tests/e2e/helpers/faults.c
 	@mkdir -p $(@D)
 	@$(CC) -std=c11 $(OPT) -g -D_GNU_SOURCE $(WARNINGS) -fPIC -shared -o $@ $< -ldl -lpthread
+$(BUILD)/tests/e2e/meterd_crash: $(BUILD)/obj/tests/e2e/helpers/meterd_crash.o $(LINK_tools)
+	@mkdir -p $(@D)
+	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(EXT_tools)
 $(BUILD)/tests/e2e/%: $(BUILD)/obj/tests/e2e/helpers/%.o $(LINK_node)
 	@mkdir -p $(@D)
 	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(EXT_node)

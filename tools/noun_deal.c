@@ -11,6 +11,7 @@
 #include "base/fatal.h"
 #include "base/json.h"
 #include "tools/market_pages.h"
+#include "tools/noun_meter_check.h"
 #include "tools/nouns.h"
 #include "tools/reveal.h"
 #include "tools/schedule.h"
@@ -299,6 +300,14 @@ static const struct cli_command commands[] = {
      .option_count = MARKET_PAGES_OPTIONS,
      .arguments_size = sizeof(struct market_pages),
      .run = market_pages_trades},
+    {.verb = "verify",
+     .summary = "whether copies of trades are what the ledger holds",
+     .teach =
+         "CSV or JSON as trades and list print them, or with fewer columns. Names the first wrong\n"
+         "line; exit 4.\n"
+         "  flex deal verify trades.csv",
+     .more_words = "FILE...",
+     .run = deal_verify_run},
     {.verb = "show",
      .summary = "one deal, proven",
      .options = noun_id_option,

@@ -10,6 +10,7 @@
 #include "base/files.h"
 #include "base/json.h"
 #include "tools/meter_batch.h"
+#include "tools/noun_meter_check.h"
 #include "tools/nouns.h"
 #include "tools/schedule.h"
 #include "tools/wallet.h"
@@ -215,6 +216,47 @@ static const struct cli_command commands[] = {
      .option_count = sizeof reveal_options / sizeof reveal_options[0],
      .arguments_size = sizeof(struct meter_reveal),
      .run = run_reveal},
+    {.verb = "fetch",
+     .summary = "ask a meter operator's service for readings that the ledger lets you have",
+     .teach = "What comes back is kept only if every reading leads to the ledger's fingerprint.\n"
+              "  flex meter fetch --service http://meters.example:8480 --operator meters \\\n"
+              "       --device battery-7 --from 2025-01-15 --until 2025-01-16 --out readings.json",
+     .options = meter_fetch_options,
+     .option_count = METER_FETCH_OPTIONS,
+     .arguments_size = METER_ASK_SIZE,
+     .sends = true,
+     .run = meter_fetch_run},
+    {.verb = "erase",
+     .summary = "have your device's readings of whole days destroyed at a meter operator's service",
+     .teach = "For ever: a deal whose delivery is not proven yet can't be proven any more.",
+     .options = meter_erase_options,
+     .option_count = METER_ERASE_OPTIONS,
+     .arguments_size = METER_ASK_SIZE,
+     .sends = true,
+     .run = meter_erase_run},
+    {.verb = "verify",
+     .summary = "whether copies of readings are what the ledger fingerprinted",
+     .teach =
+         "Takes files of flexmeterd export (CSV with salts), of fetch and reveal (JSON), of batch\n"
+         "(JSON), and with --readings any CSV with device, start and net_wh. Names the first "
+         "wrong\n"
+         "line; exit 4.\n"
+         "  flex meter verify 2025-01-15.csv",
+     .options = meter_verify_options,
+     .option_count = METER_VERIFY_OPTIONS,
+     .arguments_size = METER_ASK_SIZE,
+     .more_words = "FILE...",
+     .run = meter_verify_run},
+    {.verb = "settle",
+     .summary = "what was traded against what was metered, per participant and time unit",
+     .teach = "Both are verified first. FILEs are those of fetch or reveal.\n"
+              "  flex deal trades --market energy --csv >trades.csv\n"
+              "  flex meter settle --trades trades.csv --price 0.12 house-1.json house-2.json",
+     .options = meter_settle_options,
+     .option_count = METER_SETTLE_OPTIONS,
+     .arguments_size = METER_ASK_SIZE,
+     .more_words = "FILE...",
+     .run = meter_settle_run},
 };
 
 const struct cli_noun meter_noun = {"meter", "meters, readings, fingerprints", commands,
