@@ -451,21 +451,6 @@ static uint32_t count_immediates(const struct contract_call *call, const struct 
     return count;
 }
 
-/* Cancels what the call has left of orders that do not outlive it. */
-static void end_immediates(struct contract_call *call, const struct book_id *book,
-                           const struct market_create *terms)
-{
-    struct state_key at = {.size = 0};
-    while (next_immediate(call, book, &at)) {
-        struct order_record order;
-        uint64_t id = book_index_order(&at);
-        if (!book_read_order(call, id, &order)) {
-            return;
-        }
-        book_end_order(call, id, &order, terms, ORDER_CANCELLED);
-    }
-}
-
 static bool events_fit(const struct contract_call *call, uint32_t trades_max, uint32_t ends_max)
 {
     size_t need = (size_t)trades_max * BOOK_TRADE_EVENT_BYTES +
@@ -480,6 +465,29 @@ _Static_assert((int)LIMIT_OPEN_ORDERS_PER_BOOK *(int)(BOOK_TRADE_EVENT_BYTES +
                        (int)BOOK_EVENTS_RESERVE <=
                    (int)LEDGER_BLOCK_EVENTS_BYTES_MAX,
                "the first book that a block calls has room for its deals and what the grid cut");
+
+/* Cancels what its call has left of the orders below height `before` that do not outlive it. False if the
+ * ends of this block have done their share of work. */
+static bool end_immediates(struct contract_call *call, const struct book_id *book,
+                           const struct market_create *terms, uint64_t before)
+{
+    struct book_scratch *scratch = ledger_book_scratch(call->ledger);
+    struct state_key at = {.size = 0};
+    while (next_immediate(call, book, &at)) {
+        struct order_record order;
+        uint64_t id = book_index_order(&at);
+        uint64_t work = contract_work(call);
+        if (!book_read_order(call, id, &order) || order.height >= before) {
+            return true;
+        }
+        if (scratch->work_of_ends > LIMIT_WORK_OF_ENDS || !events_fit(call, 0, 1)) {
+            return false;
+        }
+        book_end_order(call, id, &order, terms, ORDER_CANCELLED);
+        scratch->work_of_ends += contract_work(call) - work;
+    }
+    return true;
+}
 
 /* Trades what crosses. False if there was no room for the events of what sat out and still crosses. */
 static bool trade_loaded(struct contract_call *call, const struct book_id *book,
@@ -502,42 +510,73 @@ static bool trade_loaded(struct contract_call *call, const struct book_id *book,
     return true;
 }
 
-/* Calls one book, whose batch is what arrived at or after height `batch_from`. False if the calls of
- * this block have done their share of work, or there is no room left for the events: then the book is
- * as it was, or called and not yet matched further. */
-static bool call_book(struct contract_call *call, const struct book_id *book, uint64_t batch_from)
+enum outcome {
+    BOOK_CALLED,
+    BOOK_PUT_OFF, /* as it was, or called and not yet matched further */
+    BOOK_ENDING   /* called, and orders that do not rest are still to end */
+};
+
+/* Calls one book, whose batch is what arrived at or after height `batch_from`. Puts it off if the calls of
+ * this block have done their share of work, or there is no room left for the events. */
+static enum outcome call_book(struct contract_call *call, const struct book_id *book,
+                              const struct market_record *market, uint64_t batch_from)
 {
-    if (contract_work(call) > LIMIT_WORK_OF_CALLS) {
-        return false;
-    }
-    struct market_record market;
-    struct state_key key = state_key_name(STATE_MARKET, &book->market);
-    if (!book_read(call, &key, &market_record_codec, &market)) {
-        return true;
-    }
     struct book_times times;
-    MUST(book_times_of(&times, &market.terms, book->period_start));
+    MUST(book_times_of(&times, &market->terms, book->period_start));
     if (timestamp_compare(call->context->time, times.gate) >= 0) {
-        return true;
+        return BOOK_CALLED;
+    }
+    if (contract_work(call) > LIMIT_WORK_OF_CALLS) {
+        return BOOK_PUT_OFF;
     }
     struct book_scratch *scratch = ledger_book_scratch(call->ledger);
     struct grid *grid = ledger_grid(call->ledger);
-    grid_open(call, grid, &market.terms, book->period_start, (enum direction)book->direction,
+    grid_open(call, grid, &market->terms, book->period_start, (enum direction)book->direction,
               GRID_UNPUBLISHED_IS_FREE);
-    bool crossing = load_crossing(call, scratch, book, &market.terms);
+    bool crossing = load_crossing(call, scratch, book, &market->terms);
     uint32_t immediates = count_immediates(call, book);
     if (!events_fit(call, scratch->count, immediates)) {
-        return false;
+        return BOOK_PUT_OFF;
     }
-    bool done = !crossing || trade_loaded(call, book, &market, batch_from, immediates);
+    bool done = !crossing || trade_loaded(call, book, market, batch_from, immediates);
     grid_close(call, grid);
-    if (done) {
-        end_immediates(call, book, &market.terms);
+    if (!done) {
+        return BOOK_PUT_OFF;
     }
-    return done;
+    uint64_t next = call->context->height + 1;
+    return end_immediates(call, book, &market->terms, next) ? BOOK_CALLED : BOOK_ENDING;
 }
 
-/* Books put off by earlier blocks, each with the batch that it had then. */
+/* Calls a book and remembers what the block has left to do of it. */
+static void call_and_remember(struct contract_call *call, const struct book_id *book,
+                              const struct market_record *market, uint64_t batch_from)
+{
+    struct state_key key = book_key(STATE_BOOK_LATE, book);
+    struct book_late_record late = {.since = batch_from};
+    switch (call_book(call, book, market, batch_from)) {
+    case BOOK_CALLED:
+        if (contract_exists(call, &key)) {
+            contract_remove(call, &key);
+        }
+        return;
+    case BOOK_PUT_OFF:
+        break;
+    case BOOK_ENDING:
+        late.since = call->context->height + 1;
+        late.ended = late.since;
+        break;
+    }
+    contract_write(call, &key, &book_late_record_codec, &late);
+}
+
+static bool read_market(const struct contract_call *call, const struct book_id *book,
+                        struct market_record *market)
+{
+    struct state_key key = state_key_name(STATE_MARKET, &book->market);
+    return book_read(call, &key, &market_record_codec, market);
+}
+
+/* Books that earlier blocks have left something of, each with the batch that it had then. */
 static void call_late(struct contract_call *call)
 {
     struct state_key prefix = state_key_single(STATE_BOOK_LATE);
@@ -545,28 +584,30 @@ static void call_late(struct contract_call *call)
     struct bytes_view value;
     for (uint32_t i = 0; i < LEDGER_BOOKS_PER_BLOCK_MAX; i++) {
         struct book_late_record late;
+        struct market_record market;
         if (!contract_next(call, book_key_view(&prefix), book_key_view(&at), &at, &value) ||
             !book_read(call, &at, &book_late_record_codec, &late)) {
             return;
         }
         struct book_id book = book_of_key(&at);
-        if (call_book(call, &book, late.since)) {
-            contract_remove(call, &at);
+        if (read_market(call, &book, &market) &&
+            end_immediates(call, &book, &market.terms, late.ended)) {
+            call_and_remember(call, &book, &market, late.since);
         }
     }
 }
 
 void book_call_touched(struct contract_call *call)
 {
+    struct market_record market;
+    ledger_book_scratch(call->ledger)->work_of_ends = 0;
     call_late(call);
     uint32_t count = ledger_touched_count(call->ledger);
     for (uint32_t i = 0; i < count; i++) {
         struct book_id book = book_of_key(ledger_touched_book(call->ledger, i));
         struct state_key key = book_key(STATE_BOOK_LATE, &book);
-        if (contract_exists(call, &key) || call_book(call, &book, call->context->height)) {
-            continue;
+        if (!contract_exists(call, &key) && read_market(call, &book, &market)) {
+            call_and_remember(call, &book, &market, call->context->height);
         }
-        struct book_late_record late = {.since = call->context->height};
-        contract_write(call, &key, &book_late_record_codec, &late);
     }
 }

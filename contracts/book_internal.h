@@ -74,6 +74,7 @@ struct book_side {
 };
 
 struct book_scratch {
+    uint64_t work_of_ends; /* in this block, of orders that do not outlive their call */
     uint32_t count;
     struct book_entry entries[BOOK_ENTRIES_MAX];
     struct book_side sides[2];

@@ -506,6 +506,7 @@ const struct codec_record book_share_record_codec = {
 
 static const struct codec_field book_late_record_codec_fields[] = {
     {.name = "since", .offset = offsetof(struct book_late_record, since), .type = CODEC_U64},
+    {.name = "ended", .offset = offsetof(struct book_late_record, ended), .type = CODEC_U64},
 };
 const struct codec_record book_late_record_codec = {
     .name = "book_late",

@@ -617,7 +617,10 @@ struct book_share_record {
 /* A book whose call a block had no room for: the next one calls it, and what arrived since then is
  * still one batch. */
 struct book_late_record {
-    uint64_t since; /* height of that block */
+    uint64_t since; /* the batch is what arrived at or after that height */
+    uint64_t
+        ended; /* not 0: orders that do not rest, and are from below that height, have had their
+                       call and only end */
 };
 
 /* How one kind is named, keyed and encoded. */

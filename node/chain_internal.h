@@ -7,11 +7,11 @@
 /* Address space of one block's changes; its tree nodes get twice as much. What a block writes is
  * bounded by the limits of work, which its bytes and the state decide, so no legal block runs out:
  * at most 192 Ki writes by transactions, rolled back ones too, 460 Ki by calls (29,000 deals fit the
- * events, 16 writes each) and 64 Ki by the sweep, of 250 bytes with bookkeeping on average and 500 at
- * most, but for a called reservation's of up to 2 KB, one write in eight of its transaction's: under
- * 400 MiB. Of these at most 580,000 change different keys; each takes log2(keys of the
- * state / keys changed) + 2 tree nodes of 170 bytes: 1 GiB reaches to 2^27 keys. Pages are taken only
- * as they fill. */
+ * events, 16 writes each), 160 Ki by the end of orders that do not rest and 64 Ki by the sweep, of 250
+ * bytes with bookkeeping on average and 500 at most, but for a called reservation's of up to 2 KB, one
+ * write in eight of its transaction's: under 400 MiB. Of these at most 580,000 change different keys,
+ * since what ends with its block was placed in it; each takes log2(keys of the state / keys changed)
+ * + 2 tree nodes of 170 bytes: 1 GiB reaches to 2^27 keys. Pages are taken only as they fill. */
 enum {
     CHAIN_OVERLAY_BYTES = 512 * 1024 * 1024,
     /* The committed state's view holds no changes. */

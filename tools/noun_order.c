@@ -1,14 +1,22 @@
-/* flex order: requests of DSOs, offers for devices, cancellations (D5.5 2.2.4; market-rules 4).
+/* flex order: requests of DSOs, offers for devices, replacements, cancellations (D5.5 2.2.4; market-rules
+ * 4).
  *
  * Invariant: the salt of a declared schedule is on disk before the offer that commits to it leaves
  * this machine. Only the hash is sent. */
 #include <cjson/cJSON.h>
 #include <string.h>
 
+#include "base/fatal.h"
 #include "base/json.h"
 #include "tools/market_pages.h"
 #include "tools/nouns.h"
 #include "tools/schedule.h"
+
+static const char kind_help[] = "limit rests in the book; all_or_none trades whole as it arrives "
+                                "or not at all; fill_and_kill takes "
+                                "what it gets as it arrives (limit)";
+static const char min_quantity_help[] = "the least that its first fill may be (a step)";
+static const char indivisible_help[] = "trades whole or is passed over";
 
 static const struct cli_option request_options[] = {
     {"market", CLI_NAME, offsetof(struct request_place, market), "where", CLI_REQUIRED, NULL, NULL,
@@ -21,6 +29,12 @@ static const struct cli_option request_options[] = {
      "energy over the whole delivery period", CLI_REQUIRED, NULL, NULL, 0},
     {"price", CLI_EUR, offsetof(struct request_place, price), "the most to pay, per kWh",
      CLI_REQUIRED, NULL, NULL, 0},
+    {"kind", CLI_CHOICE, offsetof(struct request_place, options.kind), kind_help, CLI_OPTIONAL,
+     NULL, order_kind_names, ORDER_KIND_COUNT},
+    {"min-quantity-wh", CLI_I64, offsetof(struct request_place, options.min_quantity),
+     min_quantity_help, CLI_OPTIONAL, NULL, NULL, 0},
+    {"indivisible", CLI_SWITCH, offsetof(struct request_place, options.indivisible),
+     indivisible_help, CLI_OPTIONAL, NULL, NULL, 0},
 };
 
 struct offer {
@@ -47,6 +61,12 @@ static const struct cli_option offer_options[] = {
      CLI_OPTIONAL, NULL, NULL, 0},
     {"reservation", CLI_U64, offsetof(struct offer, place.reservation),
      "the reservation whose call this answers", CLI_OPTIONAL, NULL, NULL, 0},
+    {"kind", CLI_CHOICE, offsetof(struct offer, place.options.kind), kind_help, CLI_OPTIONAL, NULL,
+     order_kind_names, ORDER_KIND_COUNT},
+    {"min-quantity-wh", CLI_I64, offsetof(struct offer, place.options.min_quantity),
+     min_quantity_help, CLI_OPTIONAL, NULL, NULL, 0},
+    {"indivisible", CLI_SWITCH, offsetof(struct offer, place.options.indivisible), indivisible_help,
+     CLI_OPTIONAL, NULL, NULL, 0},
 };
 
 static bool needs_schedule(const struct market_create *terms)
@@ -110,6 +130,73 @@ static int run_offer(struct cli *cli, void *arguments)
     return status == CLI_DONE ? submit_one(cli, ACTION_OFFER_PLACE, &offer->place) : status;
 }
 
+/* --- replace -------------------------------------------------------------------------------- */
+
+struct replacement {
+    const char *id;
+    struct order_replace to; /* what is given of it */
+    bool divisible;
+};
+
+/* Their places in the table are those of their bits in cli.given. */
+enum { AT_QUANTITY = 1, AT_PRICE, AT_KIND, AT_LEAST, AT_INDIVISIBLE, AT_DIVISIBLE };
+
+static const struct cli_option replace_options[] = {
+    {"ID", CLI_TEXT, offsetof(struct replacement, id), "the order", CLI_POSITIONAL, NULL, NULL, 0},
+    {"quantity-wh", CLI_I64, offsetof(struct replacement, to.quantity),
+     "the whole order's, with what it has traded already", CLI_OPTIONAL, NULL, NULL, 0},
+    {"price", CLI_EUR, offsetof(struct replacement, to.price), "the new limit, per kWh",
+     CLI_OPTIONAL, NULL, NULL, 0},
+    {"kind", CLI_CHOICE, offsetof(struct replacement, to.options.kind), kind_help, CLI_OPTIONAL,
+     NULL, order_kind_names, ORDER_KIND_COUNT},
+    {"min-quantity-wh", CLI_I64, offsetof(struct replacement, to.options.min_quantity),
+     min_quantity_help, CLI_OPTIONAL, NULL, NULL, 0},
+    {"indivisible", CLI_SWITCH, offsetof(struct replacement, to.options.indivisible),
+     indivisible_help, CLI_OPTIONAL, NULL, NULL, 0},
+    {"divisible", CLI_SWITCH, offsetof(struct replacement, divisible), "trades in parts again",
+     CLI_OPTIONAL, NULL, NULL, 0},
+};
+
+static bool is_given(const struct cli *cli, int option)
+{
+    return (cli->given >> option & 1) != 0;
+}
+
+/* What is not given stays as the order has it; the schedule that it declared always does. */
+static int run_replace(struct cli *cli, void *arguments)
+{
+    const struct replacement *wanted = arguments;
+    struct order_record order;
+    int status = noun_fetch(cli, "order", wanted->id, &order, "unknown_order", "no such order");
+    if (status != CLI_DONE) {
+        return status;
+    }
+    if (is_given(cli, AT_INDIVISIBLE) && is_given(cli, AT_DIVISIBLE)) {
+        return cli_fail(cli, CLI_USAGE, "bad_option", "an order is either divisible or not");
+    }
+    struct order_replace to = {.quantity = order.quantity,
+                               .price = order.price,
+                               .schedule_hash = order.schedule_hash,
+                               .options = order.options};
+    struct state_key key;
+    MUST(state_key_from_text(&key, STATE_ORDER, wanted->id));
+    struct byte_reader reader;
+    byte_reader_init(&reader, key.bytes + 1, key.size - 1);
+    to.order = byte_read_u64(&reader);
+    to.quantity = is_given(cli, AT_QUANTITY) ? wanted->to.quantity : to.quantity;
+    to.price = is_given(cli, AT_PRICE) ? wanted->to.price : to.price;
+    if (is_given(cli, AT_KIND)) {
+        to.options.kind = wanted->to.options.kind;
+    }
+    if (is_given(cli, AT_LEAST)) {
+        to.options.min_quantity = wanted->to.options.min_quantity;
+    }
+    if (is_given(cli, AT_INDIVISIBLE) || is_given(cli, AT_DIVISIBLE)) {
+        to.options.indivisible = is_given(cli, AT_INDIVISIBLE);
+    }
+    return submit_one(cli, ACTION_ORDER_REPLACE, &to);
+}
+
 static const struct cli_option cancel_options[] = {
     {"ID", CLI_U64, offsetof(struct order_cancel, order), "the order", CLI_POSITIONAL, NULL, NULL,
      0},
@@ -148,6 +235,19 @@ static const struct cli_command commands[] = {
      .arguments_size = sizeof(struct offer),
      .sends = true,
      .run = run_offer},
+    {.verb = "replace",
+     .summary = "change an open order",
+     .teach =
+         "What is not given stays. An order that only asks for less keeps its time; any other "
+         "change\n"
+         "takes it back and places a new one, with a number of its own, for what has not traded.\n"
+         "  flex order replace 7 --quantity-wh 2000",
+     .options = replace_options,
+     .option_count = sizeof replace_options / sizeof replace_options[0],
+     .arguments_size = sizeof(struct replacement),
+     .sends = true,
+     .changes = true,
+     .run = run_replace},
     {.verb = "cancel",
      .summary = "take an open order back",
      .options = cancel_options,
@@ -172,5 +272,5 @@ static const struct cli_command commands[] = {
      .run = market_pages_order_events},
 };
 
-const struct cli_noun order_noun = {"order", "requests, offers, cancellations", commands,
-                                    sizeof commands / sizeof commands[0]};
+const struct cli_noun order_noun = {"order", "requests, offers, replacements, cancellations",
+                                    commands, sizeof commands / sizeof commands[0]};

@@ -560,6 +560,63 @@ static void test_immediate_orders_wait_with_their_book(void **state)
     close_kinds();
 }
 
+/* Offers of a hundred hours: each books 400 quarter hours, and its end gives them back. */
+static void open_long_market(void)
+{
+    struct market_create terms;
+    market_terms(&terms);
+    terms.id = fixture_name("long");
+    terms.times.mtu = duration_of(MS_PER_HOUR);
+    terms.times.mtus_per_period = 100;
+    terms.limits.quantity_step = energy_of(100);
+    terms.limits.quantity_min = energy_of(100);
+    MUST(fixture_act(&fixture, "operator", ACTION_MARKET_CREATE, &terms) == CONTRACT_OK);
+    struct device_enrol enrol = {
+        .device = fixture_name("dev-ann"), .market = terms.id, .enrolled = 1};
+    MUST(fixture_act(&fixture, "ann", ACTION_DEVICE_ENROL, &enrol) == CONTRACT_OK);
+}
+
+/* Orders whose end is more than one block's share of work end in the next one, and take no part in its
+ * call. */
+static void test_ends_stop_at_their_work(void **state)
+{
+    (void)state;
+    enum { OFFERS = LIMIT_WORK_OF_ENDS / 400 + 20 };
+    const int64_t period_ms = 100 * (int64_t)MS_PER_HOUR;
+    const struct timestamp start = timestamp_of((FIXTURE_TIME_MS / period_ms + 2) * period_ms);
+    open_kinds(MECHANISM_BOOK_BATCH, TRADE_PRICE_RESTING, 0);
+    open_long_market();
+    end_block();
+    struct offer_place offer = {.market = fixture_name("long"),
+                                .period_start = start,
+                                .quantity = energy_of(100),
+                                .price = energy_price_of(100),
+                                .device = fixture_name("dev-ann"),
+                                .options = {.kind = ORDER_FILL_AND_KILL}};
+    for (int i = 0; i < OFFERS; i++)
+        assert_error(CONTRACT_OK, fixture_act(&fixture, "ann", ACTION_OFFER_PLACE, &offer));
+    fixture_next_block(&fixture, FIXTURE_BLOCK_MS);
+    uint8_t left = immediates();
+    assert_in_range(left, 1, 40);
+    assert_int_equal(market_order(&fixture, 1).status, ORDER_CANCELLED);
+    assert_int_equal(market_order(&fixture, OFFERS).status, ORDER_OPEN);
+    struct request_place request = {.market = fixture_name("long"),
+                                    .period_start = start,
+                                    .quantity = energy_of(100),
+                                    .price = energy_price_of(100)};
+    assert_error(CONTRACT_OK, fixture_act(&fixture, "ben", ACTION_REQUEST_PLACE, &request));
+    fixture_next_block(&fixture, FIXTURE_BLOCK_MS);
+    assert_int_equal(immediates(), 0);
+    assert_int_equal(deals(), 0);
+    assert_int_equal(market_order(&fixture, OFFERS).status, ORDER_CANCELLED);
+    /* The request was still called with the block that took it. */
+    offer.options.kind = ORDER_LIMIT;
+    assert_error(CONTRACT_OK, fixture_act(&fixture, "ann", ACTION_OFFER_PLACE, &offer));
+    fixture_next_block(&fixture, FIXTURE_BLOCK_MS);
+    assert_int_equal(deals(), 1);
+    close_kinds();
+}
+
 static void test_room_for_the_end_of_an_order(void **state)
 {
     (void)state;
@@ -668,6 +725,7 @@ int main(void)
         cmocka_unit_test(test_replace_is_one_step),
         cmocka_unit_test(test_many_misfits),
         cmocka_unit_test(test_immediate_orders_wait_with_their_book),
+        cmocka_unit_test(test_ends_stop_at_their_work),
         cmocka_unit_test(test_room_for_the_end_of_an_order),
         cmocka_unit_test(test_place_in_the_block_has_no_effect),
     };
