@@ -193,6 +193,48 @@ char *api_block_event(struct node *node, uint64_t height, const struct public_ke
     return text;
 }
 
+/* A block's receipts in binary, with what they hang on: a reader checks the certificate, hashes the
+ * receipts, and knows for certain what became of every transaction. */
+void api_read_receipts(const struct api_request *request, struct api_reply *reply)
+{
+    uint64_t height = 0;
+    if (!uint64_from_text(&height, request->arguments[0]) || height == 0) {
+        api_reply_not_found(reply, "blocks have heights from 1 up");
+        return;
+    }
+    struct store_snapshot *snapshot = api_snapshot(request, reply);
+    if (snapshot == NULL)
+        return;
+    struct store_block block;
+    struct byte_writer writer;
+    const uint64_t first = store_snapshot_floor(snapshot).bodies;
+    char *bytes = NULL;
+    enum store_result result = height > store_snapshot_tip(snapshot)->height
+                                   ? STORE_ABSENT
+                                   : store_snapshot_block(snapshot, height, &block);
+    if (result == STORE_OK) {
+        const size_t size =
+            3 * sizeof(uint32_t) + block.header.size + block.certificate.size + block.receipts.size;
+        bytes = malloc(size);
+        byte_writer_init(&writer, (uint8_t *)bytes, bytes != NULL ? size : 0);
+        byte_write_sized(&writer, block.header.data, block.header.size);
+        byte_write_sized(&writer, block.certificate.data, block.certificate.size);
+        byte_write_sized(&writer, block.receipts.data, block.receipts.size);
+    }
+    store_snapshot_end(snapshot);
+    if (bytes != NULL && !writer.failed) {
+        api_reply_bytes(reply, "application/octet-stream", bytes, writer.size);
+        return;
+    }
+    free(bytes);
+    if (result == STORE_ABSENT)
+        api_reply_not_found(reply, "no block has that height yet");
+    else if (result == STORE_PRUNED)
+        api_reply_pruned(reply, first);
+    else
+        fault(reply);
+}
+
 /* --- export ------------------------------------------------------------------------------- */
 
 static void write_block(struct byte_writer *writer, const struct store_block *block)

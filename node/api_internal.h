@@ -173,6 +173,7 @@ void api_read_account(const struct api_request *request, struct api_reply *reply
 void api_read_key(const struct api_request *request, struct api_reply *reply);
 /* api_chain.c */
 void api_read_block(const struct api_request *request, struct api_reply *reply);
+void api_read_receipts(const struct api_request *request, struct api_reply *reply);
 void api_read_export(const struct api_request *request, struct api_reply *reply);
 /* False if the store doesn't have the transaction (the reply is untouched). */
 bool api_read_committed(const struct api_request *request, struct api_reply *reply,

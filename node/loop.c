@@ -172,6 +172,7 @@ static void housekeeping(struct loop_state *loop)
 
 void *node_loop_main(void *context)
 {
+    (void)pthread_setname_np(pthread_self(), "flexd-loop");
     struct node *node = context;
     struct loop_state loop = {.node = node, .pending_changed = true};
     struct bft_input start = shell_input(BFT_INPUT_START);

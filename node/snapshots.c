@@ -228,6 +228,7 @@ static struct timespec look_again_at(void)
 
 static void *maker_main(void *context)
 {
+    (void)pthread_setname_np(pthread_self(), "flexd-snapshots");
     struct snapshots *snapshots = context;
     /* Of this thread alone, as Linux has it: whatever else runs goes first. */
     (void)setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), MAKER_NICE);
@@ -373,6 +374,7 @@ static uint32_t next_asked(struct snapshots *snapshots)
 
 static void *server_main(void *context)
 {
+    (void)pthread_setname_np(pthread_self(), "flexd-serve");
     struct snapshots *snapshots = context;
     lock(snapshots);
     while (!atomic_load(&snapshots->stop)) {

@@ -143,6 +143,7 @@ static struct node_event *next_job(struct workers *workers, uint32_t *part)
 
 static void *worker_main(void *context)
 {
+    (void)pthread_setname_np(pthread_self(), "flexd-worker");
     struct workers *workers = context;
     MUST(pthread_mutex_lock(&workers->lock) == 0);
     while (!workers->stopping) {

@@ -180,6 +180,7 @@ static void close_all(struct p2p *p2p)
 
 void *keeper_main(void *argument)
 {
+    (void)pthread_setname_np(pthread_self(), "flexd-links");
     struct p2p *p2p = argument;
     p2p->tick_ms = keeper_now_ms();
     while (sleep_and_collect(p2p)) {

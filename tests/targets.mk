@@ -78,8 +78,11 @@ $(BUILD)/tests/bench/bench_check: $(BUILD)/obj/tests/bench/bench_check.o $(TESTL
 	@mkdir -p $(@D)
 	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(EXT_node)
 
-.PHONY: bench bench-clear bench-audit bench-check
-bench: bench-clear bench-audit bench-check ## what things cost, as ratios that hold on any machine
+.PHONY: bench bench-clear bench-audit bench-check bench-load
+bench-load: $(BUILD)/bin/flexbench $(BUILD)/bin/flexd ## four validators under load, both modes; SECONDS=n
+	@$< --seconds $(or $(SECONDS),20) --mode single
+	@$< --seconds $(or $(SECONDS),20) --mode batch
+bench: bench-clear bench-audit bench-check bench-load ## what things cost, as ratios that hold on any machine
 bench-clear: $(BUILD)/tests/bench/bench_clear
 	@$<
 

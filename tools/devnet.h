@@ -15,7 +15,11 @@
 #include "contracts/genesis.h"
 #include "tools/cli.h"
 
-enum { DEVNET_NODES_MAX = LIMIT_VALIDATORS + 8, DEVNET_ADDRESS_SIZE = 32 };
+enum {
+    DEVNET_NODES_MAX = LIMIT_VALIDATORS + 8,
+    DEVNET_ADDRESS_SIZE = 32,
+    DEVNET_STOP_MS = 20000 /* for all to end after SIGTERM */
+};
 
 struct devnet_node {
     struct name name;
@@ -73,6 +77,9 @@ int devnet_flexd(struct cli *cli, char *output, size_t size, const char *const *
 int devnet_spawn(struct cli *cli, const struct devnet *devnet, struct devnet_node *node);
 /* The node's process id; 0 if it isn't running. Only ever a process that is this node's flexd. */
 pid_t devnet_pid(const struct devnet *devnet, const struct devnet_node *node);
+/* Starts what isn't running and waits until all are ready. One that was `made` just now gets new ports
+ * and another try if a node ends at once. Where it fails nothing runs. */
+int devnet_start(struct cli *cli, struct devnet *devnet, int64_t ready_ms, bool made);
 /* SIGTERM to all, then waits; false if one is still there afterwards. */
 bool devnet_stop(struct devnet *devnet, int64_t timeout_ms);
 void devnet_kill(const struct devnet *devnet, struct devnet_node *node);

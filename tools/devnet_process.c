@@ -19,7 +19,8 @@ enum {
     COMMAND_LINE_MAX = 4096,
     LOG_TAIL_BYTES = 2048,
     READY_ANSWER_MS = 1000,
-    ARGUMENTS_MAX = 160
+    ARGUMENTS_MAX = 160,
+    START_ATTEMPTS = 3
 };
 
 /* $FLEXD, or the flexd beside this program. */
@@ -303,4 +304,59 @@ void devnet_log_tail(const struct devnet *devnet, const struct devnet_node *node
     read_output(descriptor, text, sizeof text);
     close(descriptor);
     fprintf(stream, "--- %s\n%s", path, text);
+}
+
+/* --- all of them ----------------------------------------------------------------------------- */
+
+/* Starts what isn't running. */
+static int spawn_all(struct cli *cli, struct devnet *devnet)
+{
+    int status = CLI_DONE;
+    for (uint32_t i = 0; i < devnet->count && status == CLI_DONE; i++) {
+        if (devnet_pid(devnet, &devnet->nodes[i]) == 0) {
+            status = devnet_spawn(cli, devnet, &devnet->nodes[i]);
+        }
+    }
+    return status;
+}
+
+/* *retry: a node ended at once, nothing runs, nothing has been said. Never set if `last`. */
+static int start_once(struct cli *cli, struct devnet *devnet, int64_t ready_ms, bool last,
+                      bool *retry)
+{
+    struct devnet_node *failed = NULL;
+    *retry = false;
+    int status = spawn_all(cli, devnet);
+    if (status == CLI_DONE && devnet_wait_ready(devnet, ready_ms, &failed)) {
+        return CLI_DONE;
+    }
+    devnet_stop(devnet, DEVNET_STOP_MS);
+    *retry = status == CLI_DONE && failed != NULL && !last;
+    if (status != CLI_DONE || *retry) {
+        return status;
+    }
+    for (uint32_t i = 0; i < devnet->count; i++) {
+        if (failed == NULL || failed == &devnet->nodes[i]) {
+            devnet_log_tail(devnet, &devnet->nodes[i], cli->err);
+        }
+    }
+    char name[NAME_SIZE + 1] = "";
+    return cli_fail(cli, CLI_NO_NODE, "not_ready",
+                    failed != NULL ? "node %s ended at once" : "not all nodes got ready%s",
+                    failed != NULL ? name_to_text(name, &failed->name) : name);
+}
+
+int devnet_start(struct cli *cli, struct devnet *devnet, int64_t ready_ms, bool made)
+{
+    int status = CLI_DONE;
+    bool retry = true;
+    for (int attempt = 1; retry && status == CLI_DONE; attempt++) {
+        bool last = !made || attempt == START_ATTEMPTS;
+        status = start_once(cli, devnet, ready_ms, last, &retry);
+        if (retry) {
+            /* Most likely somebody took one of the ports in between. */
+            status = devnet_assign_ports(cli, devnet);
+        }
+    }
+    return status;
 }

@@ -12,7 +12,7 @@
 #include "tools/nouns.h"
 #include "tools/value.h"
 
-enum { START_ATTEMPTS = 3, STOP_TIMEOUT_MS = 20000, STATUS_ANSWER_MS = 2000 };
+enum { STATUS_ANSWER_MS = 2000 };
 
 struct devnet_start {
     const char *dir;
@@ -55,44 +55,6 @@ static int load_or_make(struct cli *cli, struct devnet *devnet, const struct dev
     return status == CLI_DONE ? devnet_make(cli, devnet, &plan) : status;
 }
 
-/* Starts what isn't running. */
-static int spawn_all(struct cli *cli, struct devnet *devnet)
-{
-    int status = CLI_DONE;
-    for (uint32_t i = 0; i < devnet->count && status == CLI_DONE; i++) {
-        if (devnet_pid(devnet, &devnet->nodes[i]) == 0) {
-            status = devnet_spawn(cli, devnet, &devnet->nodes[i]);
-        }
-    }
-    return status;
-}
-
-/* *retry: a node ended at once, nothing runs, nothing has been said. Never set if `last`. */
-static int start_once(struct cli *cli, struct devnet *devnet, int64_t ready_ms, bool last,
-                      bool *retry)
-{
-    struct devnet_node *failed = NULL;
-    *retry = false;
-    int status = spawn_all(cli, devnet);
-    if (status == CLI_DONE && devnet_wait_ready(devnet, ready_ms, &failed)) {
-        return CLI_DONE;
-    }
-    devnet_stop(devnet, STOP_TIMEOUT_MS);
-    *retry = status == CLI_DONE && failed != NULL && !last;
-    if (status != CLI_DONE || *retry) {
-        return status;
-    }
-    for (uint32_t i = 0; i < devnet->count; i++) {
-        if (failed == NULL || failed == &devnet->nodes[i]) {
-            devnet_log_tail(devnet, &devnet->nodes[i], cli->err);
-        }
-    }
-    char name[NAME_SIZE + 1] = "";
-    return cli_fail(cli, CLI_NO_NODE, "not_ready",
-                    failed != NULL ? "node %s ended at once" : "not all nodes got ready%s",
-                    failed != NULL ? name_to_text(name, &failed->name) : name);
-}
-
 static void add_nodes(struct cli *cli, const struct devnet *devnet);
 
 static int run_start(struct cli *cli, void *arguments)
@@ -101,14 +63,8 @@ static int run_start(struct cli *cli, void *arguments)
     static struct devnet devnet;
     bool made;
     int status = load_or_make(cli, &devnet, wanted, &made);
-    bool retry = status == CLI_DONE;
-    for (int attempt = 1; retry && status == CLI_DONE; attempt++) {
-        bool last = !made || attempt == START_ATTEMPTS;
-        status = start_once(cli, &devnet, wanted->ready_ms, last, &retry);
-        if (retry) {
-            /* Most likely somebody took one of the ports in between. */
-            status = devnet_assign_ports(cli, &devnet);
-        }
+    if (status == CLI_DONE) {
+        status = devnet_start(cli, &devnet, wanted->ready_ms, made);
     }
     if (status == CLI_DONE) {
         add_nodes(cli, &devnet);
@@ -132,10 +88,10 @@ static int run_stop(struct cli *cli, void *arguments)
     const struct devnet_dir *wanted = arguments;
     static struct devnet devnet;
     int status = devnet_load(cli, &devnet, wanted->dir);
-    if (status == CLI_DONE && !devnet_stop(&devnet, STOP_TIMEOUT_MS)) {
+    if (status == CLI_DONE && !devnet_stop(&devnet, DEVNET_STOP_MS)) {
         status = cli_fail(cli, CLI_NO_NODE, "still_running",
                           "a node has not stopped within %d s; flex devnet kill ends one",
-                          STOP_TIMEOUT_MS / 1000);
+                          DEVNET_STOP_MS / 1000);
     }
     if (status == CLI_DONE) {
         cJSON_AddBoolToObject(cli->result, "stopped", true);

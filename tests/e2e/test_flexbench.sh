@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# flexbench against real processes, small: both modes trade, nothing is lost or refused, sampled proofs
+# verify, its JSON has the keys that scripts read, it leaves nothing behind, and bad usage is told.
+# What it measures is not judged here. Usage: test_flexbench.sh BUILD
+set -euo pipefail
+bin=$(cd "$1/bin" && pwd)
+dir=$(mktemp -d /tmp/flex-e2e-bench-XXXXXX)
+trap 'rm -rf "$dir"' EXIT
+fail() { echo "FAILED: $*"; cat "$dir/log" 2>/dev/null || true; exit 1; }
+
+small=(--accounts 300 --wallets 100 --orders 250 --seconds 2 --json)
+for mode in single batch; do
+    rate=$([ $mode = single ] && echo 200 || echo 10)
+    "$bin/flexbench" "${small[@]}" --mode $mode --rate "$rate" >"$dir/$mode" 2>"$dir/log" || fail "$mode: exit $?"
+    jq -e --arg mode $mode '.mode == $mode and .validators == 4 and .cores > 0 and .tx_per_s > 0
+        and .actions_per_s >= .tx_per_s and .latency_ms.p50 > 0 and .latency_ms.p99 >= .latency_ms.p50
+        and .verify_us > 0 and .signature_bound_tx_per_s > 0 and .ratio > 0 and .anon_mb_max > 0
+        and .mapped_mb_max > 0 and .ledger_bytes_per_tx >= 0 and .failed == 0 and .refused == 0
+        and .unfinished == 0 and .ok > 0 and .proofs_checked > 0' "$dir/$mode" >/dev/null || fail "$mode: $(cat "$dir/$mode")"
+done
+jq -e '.actions_per_s > 50 * .tx_per_s' "$dir/batch" >/dev/null || fail "batch: $(cat "$dir/batch")"
+
+# Interrupted: the cluster goes down with it.
+"$bin/flexbench" "${small[@]}" --seconds 60 --rate 10 --keep "$dir/kept" >"$dir/out" 2>"$dir/log" &
+bench=$!
+for _ in $(seq 300); do grep -q 'of load' "$dir/log" && break; sleep 0.1; done
+grep -q 'of load' "$dir/log" || fail "no load within 30 s"
+kill -TERM $bench
+wait $bench && fail "an interrupted run ends well"
+for pid in "$dir"/kept/nodes/*/devnet.pid; do
+    ! kill -0 "$(cat "$pid")" 2>/dev/null || fail "$pid is still running"
+done
+
+for wrong in "--seconds 0" "--mode none" "--wallets 3" "--rate -1" "--validators 3" "--what 1" "--seconds"; do
+    status=0
+    # shellcheck disable=SC2086
+    "$bin/flexbench" $wrong >"$dir/out" 2>"$dir/log" || status=$?
+    [ $status -eq 2 ] && [ ! -s "$dir/out" ] || fail "$wrong: exit $status"
+done
+echo "flexbench: $(jq -r .ok "$dir/single") transactions and $(jq -r .ok "$dir/batch") batches verified"
