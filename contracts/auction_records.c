@@ -8,7 +8,7 @@
 const char *const deal_basis_names[DEAL_BASIS_COUNT] = {"by_price", "by_amount"};
 const char *const auction_state_names[AUCTION_STATE_COUNT] = {"open", "cleared", "void"};
 const char *const auction_fallback_names[AUCTION_FALLBACK_COUNT] = {
-    "none", "reserve_exceeded", "over_utility", "not_rational", "search_ended"};
+    "none", "reserve_exceeded", "over_utility", "not_rational", "limits_exceeded"};
 
 static const struct codec_field auction_record_codec_fields[] = {
     {.name = "state",
@@ -49,6 +49,7 @@ static const struct codec_field auction_record_codec_fields[] = {
      .names = auction_fallback_names},
     {.name = "bought_ueur", .offset = offsetof(struct auction_record, bought), .type = CODEC_I64},
     {.name = "sold_ueur", .offset = offsetof(struct auction_record, sold), .type = CODEC_I64},
+    {.name = "given_ueur", .offset = offsetof(struct auction_record, given), .type = CODEC_I64},
     {.name = "reserve_used_ueur",
      .offset = offsetof(struct auction_record, reserve_used),
      .type = CODEC_I64},

@@ -23,6 +23,7 @@
 #include <string.h>
 
 #include "base/fatal.h"
+#include "contracts/auction.h"
 #include "contracts/book_internal.h"
 #include "contracts/deal.h"
 
@@ -128,6 +129,13 @@ struct bytes_view book_key_view(const struct state_key *key)
 bool book_is_sequential(const struct market_create *terms)
 {
     return terms->clearing.mechanism == MECHANISM_BOOK_SEQUENTIAL;
+}
+
+/* Whether its orders have one call at the end of each block that brings some; else they trade as they
+ * arrive, or wait for their auction. */
+static bool book_is_called(const struct market_create *terms)
+{
+    return terms->clearing.mechanism == MECHANISM_BOOK_BATCH;
 }
 
 /* Whether it is in the index of immediate orders while it is open. */
@@ -294,6 +302,15 @@ static uint64_t order_tie(const struct contract_call *call)
     return byte_read_u64(&reader);
 }
 
+void book_expire_at_gate(struct contract_call *call, uint64_t id, const struct order_record *order,
+                         const struct market_create *terms)
+{
+    struct book_times times;
+    MUST(book_times_of(&times, terms, order->period_start));
+    struct state_key deadline = state_key_deadline(times.gate, DEADLINE_ORDER, id);
+    contract_write_index(call, &deadline);
+}
+
 enum contract_error book_insert(struct contract_call *call, uint64_t *id,
                                 struct order_record *order, const struct market_create *terms)
 {
@@ -303,10 +320,13 @@ enum contract_error book_insert(struct contract_call *call, uint64_t *id,
         return CONTRACT_BOOK_FULL;
     }
     enum contract_error error = share_has_room(call, order, terms);
+    if (error == CONTRACT_OK) {
+        error = auction_admit(call, order, terms);
+    }
     if (error != CONTRACT_OK) {
         return error;
     }
-    if (!book_is_sequential(terms) && !ledger_touch_book(call->ledger, &prefix)) {
+    if (book_is_called(terms) && !ledger_touch_book(call->ledger, &prefix)) {
         return CONTRACT_TOO_MANY_EVENTS;
     }
     struct counters_record counters = {0};
@@ -328,10 +348,11 @@ enum contract_error book_insert(struct contract_call *call, uint64_t *id,
         struct state_key immediate = immediate_key(*id, order);
         contract_write_index(call, &immediate);
     }
-    struct book_times times;
-    MUST(book_times_of(&times, terms, order->period_start));
-    struct state_key deadline = state_key_deadline(times.gate, DEADLINE_ORDER, *id);
-    contract_write_index(call, &deadline);
+    if (market_is_auction(terms)) {
+        auction_entered(call, order, terms);
+    } else {
+        book_expire_at_gate(call, *id, order, terms);
+    }
     resize(call, &book, true);
     book_share_moves(call, order, energy_of(0), order->quantity);
     struct money held = book_escrow(book_rate(order), order->quantity);
@@ -354,12 +375,18 @@ void book_leave(struct contract_call *call, uint64_t id, struct order_record *or
     struct book_times times;
     MUST(book_times_of(&times, terms, order->period_start));
     struct state_key deadline = state_key_deadline(times.gate, DEADLINE_ORDER, id);
-    contract_remove(call, &deadline);
+    /* A bid of an auction has none until the auction has cleared without it. */
+    if (!market_is_auction(terms) || contract_exists(call, &deadline)) {
+        contract_remove(call, &deadline);
+    }
     struct book_id book = book_of_order(order);
     resize(call, &book, false);
     order->status = (uint8_t)status;
     struct state_key key = state_key_u64(STATE_ORDER, id);
     contract_write(call, &key, &order_record_codec, order);
+    if (market_is_auction(terms)) {
+        auction_left(call, order, terms);
+    }
 }
 
 /* What is taken back of an offer, its device is free to offer elsewhere. */
@@ -411,7 +438,7 @@ enum contract_error book_reduce_order(struct contract_call *call, uint64_t id,
     /* One that trades whole may fit now. */
     struct book_id book = book_of_order(order);
     struct state_key prefix = book_key(STATE_BOOK, &book);
-    if (!book_is_sequential(terms) && !ledger_touch_book(call->ledger, &prefix)) {
+    if (book_is_called(terms) && !ledger_touch_book(call->ledger, &prefix)) {
         return CONTRACT_TOO_MANY_EVENTS;
     }
     struct money freed;

@@ -50,11 +50,11 @@ static struct money fund_deal(struct contract_call *call, uint64_t order_id, uin
     return escrow;
 }
 
-/* Moves an offer's deposit to its deal, as much of it as the traded part frees. A pot that was rounded
- * up as a whole frees at least the floor, and what the parts' own rounding leaves goes back at once. */
-static struct money fund_deposit(struct contract_call *call, uint64_t order_id, uint64_t deal_id,
-                                 const struct order_record *order, struct energy rest,
-                                 struct energy traded)
+/* A pot that was rounded up as a whole frees at least the floor, and what the parts' own rounding leaves
+ * goes back at once. */
+struct money book_fund_deposit(struct contract_call *call, uint64_t order_id, uint64_t deal_id,
+                               const struct order_record *order, struct energy rest,
+                               struct energy traded)
 {
     struct money freed;
     struct money trimmed;
@@ -67,9 +67,8 @@ static struct money fund_deposit(struct contract_call *call, uint64_t order_id, 
     return deposit;
 }
 
-/* Stores what is left of an order after a trade. */
-static void reduce_order(struct contract_call *call, uint64_t id, struct order_record *order,
-                         const struct market_create *terms, struct energy rest)
+void book_keep_rest(struct contract_call *call, uint64_t id, struct order_record *order,
+                    const struct market_create *terms, struct energy rest)
 {
     MUST(energy_wh(rest) >= 0);
     book_share_moves(call, order, order->open, rest);
@@ -82,7 +81,7 @@ static void reduce_order(struct contract_call *call, uint64_t id, struct order_r
     contract_write(call, &key, &order_record_codec, order);
 }
 
-static uint64_t next_deal_id(struct contract_call *call)
+uint64_t book_next_deal_id(struct contract_call *call)
 {
     struct counters_record counters = {0};
     struct state_key key = state_key_single(STATE_COUNTERS);
@@ -111,7 +110,7 @@ void book_make_deal(struct contract_call *call, const struct market_record *mark
     struct book_times times;
     MUST(book_times_of(&times, terms, buy.period_start));
 
-    uint64_t id = next_deal_id(call);
+    uint64_t id = book_next_deal_id(call);
     struct event_deal event = {
         .id = id,
         .deal = {.market = buy.market,
@@ -132,9 +131,9 @@ void book_make_deal(struct contract_call *call, const struct market_record *mark
                  .reservation = sell.reservation},
     };
     event.deal.escrow = fund_deal(call, buy_id, id, &buy, buy_rest, traded, price);
-    event.deal.deposit = fund_deposit(call, sell_id, id, &sell, sell_rest, traded);
-    reduce_order(call, buy_id, &buy, terms, buy_rest);
-    reduce_order(call, sell_id, &sell, terms, sell_rest);
+    event.deal.deposit = book_fund_deposit(call, sell_id, id, &sell, sell_rest, traded);
+    book_keep_rest(call, buy_id, &buy, terms, buy_rest);
+    book_keep_rest(call, sell_id, &sell, terms, sell_rest);
     struct state_key key = state_key_u64(STATE_DEAL, id);
     contract_write(call, &key, &deal_record_codec, &event.deal);
     struct state_key deadline = state_key_deadline(times.proof, DEADLINE_PROOF, id);

@@ -27,6 +27,9 @@ void book_move(const struct contract_call *call, struct pot_id from, struct pot_
  * owner's share are the caller's. */
 void book_leave(struct contract_call *call, uint64_t id, struct order_record *order,
                 const struct market_create *terms, enum order_status status);
+/* Lets the sweep of deadlines end an open order from gate closure on. */
+void book_expire_at_gate(struct contract_call *call, uint64_t id, const struct order_record *order,
+                         const struct market_create *terms);
 /* Tells the owner's share of the book that `before` of the order was open, and `after` is now. */
 void book_share_moves(const struct contract_call *call, const struct order_record *order,
                       struct energy before, struct energy after);
@@ -40,6 +43,15 @@ struct energy book_least(const struct order_record *order);
 bool book_side_next(const struct contract_call *call, const struct book_id *book, uint8_t side,
                     struct state_key *at);
 
+/* The number of the next deal. */
+uint64_t book_next_deal_id(struct contract_call *call);
+/* Moves an offer's deposit to its deal, as much of it as the traded part frees; returns it. */
+struct money book_fund_deposit(struct contract_call *call, uint64_t order_id, uint64_t deal_id,
+                               const struct order_record *order, struct energy rest,
+                               struct energy traded);
+/* Stores what is left of an order after a trade; one that is filled leaves. */
+void book_keep_rest(struct contract_call *call, uint64_t id, struct order_record *order,
+                    const struct market_create *terms, struct energy rest);
 /* Makes a deal of two open orders of different participants: moves their money, takes what it fills out of
  * the book. */
 void book_make_deal(struct contract_call *call, const struct market_record *market, uint64_t buy_id,

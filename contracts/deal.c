@@ -150,6 +150,9 @@ void deal_begin_settlement(struct settlement_terms *out, const struct deal_recor
                                      .penalty_price = market->delivery.penalty_price,
                                      .deposit = deal->deposit,
                                      .escrow = deal->escrow,
+                                     .basis = deal->basis,
+                                     .payment = deal->payment,
+                                     .added = deal->added,
                                      .tolerance_permille = market->delivery.tolerance_permille,
                                      .floor_permille = market->delivery.floor_permille,
                                      .count = market->times.mtus_per_period};
@@ -164,6 +167,7 @@ void deal_set_result(struct deal_record *deal, const struct settlement_result *r
     deal->credited = credited;
     deal->paid = result->paid;
     deal->refunded = result->refunded;
+    deal->returned = result->returned;
     deal->penalty = result->penalty;
 }
 
@@ -203,6 +207,26 @@ static void end_deal(struct contract_call *call, struct event_deal *ended)
     }
 }
 
+/* Where money goes back to that others than the buyer put into an escrow: the account that the market's
+ * reserve is from, or the fee pool, which the market's other buyers filled. */
+static struct pot_id adder_of(const struct contract_call *call, const struct deal_record *deal)
+{
+    struct market_create terms;
+    bool named = market_terms_read(call, &deal->market, deal->version, &terms) &&
+                 !name_is_empty(&terms.clearing.reserve_account);
+    return named ? pot_balance(&terms.clearing.reserve_account) : pot_fees();
+}
+
+/* The most that the pool may gain over the fee: a rounding, or what the deal's auction put on top. */
+static bool pool_share_is_sound(const struct deal_record *deal, struct money pool)
+{
+    struct money gain;
+    struct money over;
+    MUST(money_sub(&gain, pool, deal->fee) && money_sub(&over, deal->escrow, deal->payment));
+    return money_ueur(gain) >= 0 &&
+           (deal->basis == DEAL_BY_AMOUNT ? money_compare(gain, over) <= 0 : money_ueur(gain) <= 1);
+}
+
 /* The seller gets what it earned less the deal's fee, the fee pool the fee and the rounding, the
  * buyer the rest and the penalty; what is left of the deposit goes back to the seller. */
 void deal_pay_out(struct contract_call *call, struct event_deal *ended)
@@ -214,13 +238,16 @@ void deal_pay_out(struct contract_call *call, struct event_deal *ended)
     MUST(deal_is_open(deal));
     deal->fee = deal_fee(call, deal->paid);
     MUST(money_sub(&net, deal->paid, deal->fee));
-    MUST(money_sub(&pool, deal->escrow, net) && money_sub(&pool, pool, deal->refunded));
-    MUST(money_compare(pool, deal->fee) >= 0);
-    MUST(money_ueur(pool) - money_ueur(deal->fee) <= 1);
+    MUST(money_sub(&pool, deal->escrow, net) && money_sub(&pool, pool, deal->refunded) &&
+         money_sub(&pool, pool, deal->returned));
+    MUST(pool_share_is_sound(deal, pool));
     MUST(money_sub(&rest, deal->deposit, deal->penalty) && money_ueur(rest) >= 0);
     pay_from(call, pot_deal_escrow(ended->id), pot_balance(&deal->seller), net);
     pay_from(call, pot_deal_escrow(ended->id), pot_fees(), pool);
     pay_from(call, pot_deal_escrow(ended->id), pot_balance(&deal->buyer), deal->refunded);
+    if (money_ueur(deal->returned) > 0) {
+        pay_from(call, pot_deal_escrow(ended->id), adder_of(call, deal), deal->returned);
+    }
     pay_from(call, pot_deal_deposit(ended->id), pot_balance(&deal->buyer), deal->penalty);
     pay_from(call, pot_deal_deposit(ended->id), pot_balance(&deal->seller), rest);
     end_deal(call, ended);

@@ -341,7 +341,7 @@ static enum contract_error delivery_prove(struct contract_call *call, const void
     /* Admission bounded price and quantity, and the book funded the deal for the whole of them. */
     MUST(settlement_compute(&result, &terms) == SETTLEMENT_OK);
     /* It held price x contracted, rounded: the fee pool gains a rounding and no more. */
-    MUST(money_ueur(result.remainder) <= 1);
+    MUST(terms.basis == DEAL_BY_AMOUNT || money_ueur(result.remainder) <= 1);
     struct energy credited = use_up(call, &proof, &terms, &result);
     deal_set_result(&proof.ended.deal, &result, credited);
     if (duration_ms(proof.terms.times.dispute_window) == 0) {

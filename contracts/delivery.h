@@ -73,6 +73,9 @@ struct settlement_terms {
     struct energy_price penalty_price;
     struct money deposit;
     struct money escrow;
+    uint8_t basis;        /* enum deal_basis; by amount, the price says nothing */
+    struct money payment; /* by amount: earned by full delivery; 0 or more, at most the escrow */
+    struct money added;   /* of the escrow, what the buyer did not pay; at most the payment */
     uint16_t tolerance_permille;
     uint16_t floor_permille;
     uint32_t count;
@@ -82,11 +85,14 @@ struct settlement_terms {
 
 struct settlement_result {
     struct energy credited[LIMIT_INTERVALS_PER_PERIOD];
-    bool full;              /* every interval credited whole */
-    struct money paid;      /* sum of price x credited, rounded down, to the provider */
-    struct money refunded;  /* to the buyer: escrow - paid, or nothing if full */
-    struct money remainder; /* to the fee pool: escrow - paid if full, else nothing */
-    struct money penalty;   /* from the deposit, rounded up, to the buyer */
+    bool full;             /* every interval credited whole */
+    struct money paid;     /* sum of price x credited, rounded down, to the provider */
+    struct money refunded; /* to the buyer: the rest of the escrow, or nothing if full */
+    struct money
+        remainder; /* to the fee pool: escrow - paid if full, else nothing; by amount also its
+                               share of what the escrow holds over the payment */
+    struct money returned; /* of what was added, its share of what was not credited */
+    struct money penalty;  /* from the deposit, rounded up, to the buyer */
 };
 
 enum settlement_error {

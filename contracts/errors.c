@@ -157,7 +157,7 @@ static const struct error_text texts[CONTRACT_ERROR_COUNT] = {
     [CONTRACT_UNSUPPORTED_MECHANISM] = {"unsupported_mechanism",
                                         "The engine does not clear by this mechanism yet."},
     [CONTRACT_UNSUPPORTED_PAYMENT] = {"unsupported_payment",
-                                      "The engine does not pay by this rule yet."},
+                                      "Not answered any more: auctions pay by every rule."},
     [CONTRACT_UNSUPPORTED_DISPUTES] =
         {"unsupported_disputes",
          "Not answered any more: markets have dispute windows and correction deadlines."},

@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "base/fatal.h"
+#include "contracts/auction.h"
 #include "contracts/book.h"
 #include "contracts/deal.h"
 #include "contracts/grid.h"
@@ -43,7 +44,8 @@ struct ledger *ledger_create(void)
     }
     ledger->book_scratch = book_scratch_create();
     ledger->grid = grid_create();
-    if (ledger->book_scratch == NULL || ledger->grid == NULL) {
+    ledger->auction_scratch = auction_scratch_create();
+    if (ledger->book_scratch == NULL || ledger->grid == NULL || ledger->auction_scratch == NULL) {
         ledger_destroy(ledger);
         return NULL;
     }
@@ -55,6 +57,7 @@ void ledger_destroy(struct ledger *ledger)
     if (ledger != NULL) {
         book_scratch_destroy(ledger->book_scratch);
         grid_destroy(ledger->grid);
+        auction_scratch_destroy(ledger->auction_scratch);
     }
     free(ledger);
 }
@@ -62,6 +65,11 @@ void ledger_destroy(struct ledger *ledger)
 struct grid *ledger_grid(struct ledger *ledger)
 {
     return ledger->grid;
+}
+
+struct auction_scratch *ledger_auction_scratch(struct ledger *ledger)
+{
+    return ledger->auction_scratch;
 }
 
 struct book_scratch *ledger_book_scratch(struct ledger *ledger)

@@ -16,6 +16,7 @@
  * auctions with a gate of their own, fees (settlement takes them), negative prices, which would make sellers the payers. */
 #include "contracts/market.h"
 #include "base/fatal.h"
+#include "contracts/auction.h"
 #include "contracts/book.h"
 #include "contracts/deal.h"
 #include "contracts/grid.h"
@@ -98,6 +99,7 @@ static bool options_fit(const struct market_create *terms, const struct order_op
     case MECHANISM_MERIT_ORDER:
     case MECHANISM_ORDERED_DEMAND:
     case MECHANISM_ONE_SIDED:
+        return auction_takes_options(terms, options);
     case MECHANISM_CAPACITY:
     case MECHANISM_COUPLED:
         return false;
@@ -332,6 +334,7 @@ static const struct contract_method_entry market_methods[] = {
 /* Terms change after the calls of the last block before the height that was voted for. */
 static void market_block_end(struct contract_call *call)
 {
+    auction_clear_due(call);
     book_call_touched(call);
     market_apply_changes(call);
 }

@@ -11,7 +11,7 @@
  * Deliberately absent: changes after gate closure other than taking back; what the market operator does
  * with a market does not touch orders. */
 #include "base/fatal.h"
-#include "contracts/book.h"
+#include "contracts/auction.h"
 #include "contracts/market.h"
 
 /* The open order of the sender's with that number, and its market; in whatever state that is. */
@@ -29,8 +29,12 @@ static enum contract_error find_order(const struct contract_call *call, uint64_t
         return CONTRACT_ORDER_NOT_OPEN;
     }
     struct state_key market_key = state_key_name(STATE_MARKET, &order->market);
-    return book_read(call, &market_key, &market_record_codec, market) ? CONTRACT_OK
-                                                                      : CONTRACT_UNKNOWN_MARKET;
+    if (!book_read(call, &market_key, &market_record_codec, market)) {
+        return CONTRACT_UNKNOWN_MARKET;
+    }
+    /* What stood at the gate is one batch, also if the auction is late. */
+    return auction_gate_has_closed(call, &market->terms, order->period_start) ? CONTRACT_GATE_CLOSED
+                                                                              : CONTRACT_OK;
 }
 
 /* Also in a suspended or closed market, and up to the block that expires the order. */

@@ -509,7 +509,7 @@ enum auction_fallback {
     AUCTION_FALLBACK_RESERVE = 1,  /* the deficit is over what the reserve holds */
     AUCTION_FALLBACK_UTILITY = 2,  /* the sellers' payments are over the buyers' utility */
     AUCTION_FALLBACK_RATIONAL = 3, /* it would charge somebody more than the bid, or pay less */
-    AUCTION_FALLBACK_SEARCH = 4    /* a search for what others could have reached ended unproven */
+    AUCTION_FALLBACK_LIMITS = 4 /* too many bids or too long a search for what others could reach */
 };
 enum { AUCTION_FALLBACK_COUNT = 5 };
 extern const char *const auction_fallback_names[AUCTION_FALLBACK_COUNT];
@@ -535,7 +535,8 @@ struct auction_record {
     uint8_t fallback;          /* enum auction_fallback */
     struct money bought;       /* what the buyers pay */
     struct money sold;         /* what the sellers get for full delivery */
-    struct money reserve_used; /* sold - bought where that is a deficit */
+    struct money given;        /* to agents who sell nothing, at once (Shapley) */
+    struct money reserve_used; /* sold + given - bought where that is a deficit */
     struct money pool;         /* to the fee pool at once: what no deal's escrow needs */
     uint64_t first_deal;
     uint32_t deals;

@@ -6,10 +6,10 @@
  * nano-euro and rounded once at the end: what is paid out down, a penalty up.
  *
  * Invariants:
- * 1. paid + refunded + remainder = escrow, all of them at least 0.
- * 2. At most one of refunded and remainder is above 0: the buyer gets back what a broken promise
- *    leaves, the fee pool what a kept one does (docs/adr/0022). An escrow of price x contracted,
- *    rounded either way, so leaves the pool at most one micro-euro.
+ * 1. paid + refunded + returned + remainder = escrow, all of them at least 0.
+ * 2. By price, at most one of refunded and remainder is above 0: the buyer gets back what a broken
+ *    promise leaves, the fee pool what a kept one does (docs/adr/0022). An escrow of price x
+ *    contracted, rounded either way, so leaves the pool at most one micro-euro.
  * 3. Sums that no int64 holds change nothing: more than the escrow was earned, or the whole deposit
  *    is owed.
  *
@@ -103,7 +103,8 @@ static bool terms_make_sense(const struct settlement_terms *terms)
     }
     return energy_price_ueur_per_kwh(terms->price) >= 0 &&
            energy_price_ueur_per_kwh(terms->penalty_price) >= 0 &&
-           money_ueur(terms->deposit) >= 0 && money_ueur(terms->escrow) >= 0;
+           money_ueur(terms->deposit) >= 0 && money_ueur(terms->escrow) >= 0 &&
+           money_ueur(terms->added) >= 0 && money_compare(terms->added, terms->payment) <= 0;
 }
 
 /* Splits the escrow between provider, buyer and fee pool. */
@@ -141,6 +142,46 @@ static struct money penalty_of(const struct settlement_terms *terms,
                                                   : terms->deposit;
 }
 
+/* An amount of the whole deal, as far as it was credited: down, so who gets it bears the fraction. */
+static struct money share_of(struct money amount, int64_t credited, int64_t contracted)
+{
+    int64_t ueur;
+    MUST(credited >= 0 && credited <= contracted && money_ueur(amount) >= 0);
+    MUST(checked_narrow_i64(
+        &ueur, div_floor_i128(product_i128(money_ueur(amount), credited), contracted)));
+    return money_of(ueur);
+}
+
+/* The same of a deal that is worth an amount and not a price (docs/spec/auctions.md 8): what it pays, what
+ * goes to the fee pool and what goes back to whoever added to it, each in proportion to what was
+ * credited; the buyer has the rest. */
+static enum settlement_error split_amount(struct settlement_result *out,
+                                          const struct settlement_terms *terms)
+{
+    int64_t contracted = 0;
+    int64_t credited = 0;
+    for (uint32_t i = 0; i < terms->count; i++) {
+        if (!checked_add_i64(&contracted, contracted, energy_wh(terms->contracted[i]))) {
+            return SETTLEMENT_BAD_TERMS;
+        }
+        credited += energy_wh(out->credited[i]);
+    }
+    struct money over;
+    struct money rest;
+    if (money_compare(terms->payment, terms->escrow) > 0) {
+        return SETTLEMENT_ESCROW_SHORT;
+    }
+    MUST(money_sub(&over, terms->escrow, terms->payment));
+    out->paid = share_of(terms->payment, credited, contracted);
+    out->remainder = share_of(over, credited, contracted);
+    out->returned = share_of(terms->added, contracted - credited, contracted);
+    MUST(money_sub(&rest, terms->escrow, out->paid) && money_sub(&rest, rest, out->remainder) &&
+         money_sub(&rest, rest, out->returned));
+    MUST(money_ueur(rest) >= 0 && (!out->full || money_ueur(rest) == 0));
+    out->refunded = rest;
+    return SETTLEMENT_OK;
+}
+
 enum settlement_error settlement_compute(struct settlement_result *out,
                                          const struct settlement_terms *terms)
 {
@@ -164,5 +205,6 @@ enum settlement_error settlement_compute(struct settlement_result *out,
         }
     }
     out->penalty = penalty_of(terms, out);
-    return split_escrow(out, terms, earned_neur);
+    return terms->basis == DEAL_BY_AMOUNT ? split_amount(out, terms)
+                                          : split_escrow(out, terms, earned_neur);
 }

@@ -18,6 +18,7 @@
 
 #include "base/fatal.h"
 #include "base/limits.h"
+#include "contracts/auction.h"
 #include "contracts/baseline.h"
 #include "contracts/module.h"
 
@@ -51,7 +52,8 @@ static bool gate_holds(const struct market_create *terms)
 {
     int64_t closure = duration_ms(terms->times.gate_closure);
     int64_t opening = duration_ms(terms->times.gate_opening);
-    return within(closure, 0, limit_gate_closure_ms) &&
+    /* An auction clears at its gate, and those who sold must still be able to prepare. */
+    return within(closure, market_is_auction(terms) ? 1 : 0, limit_gate_closure_ms) &&
            (opening == 0 || (opening > closure && opening <= limit_gate_closure_ms));
 }
 
@@ -284,10 +286,10 @@ static bool mechanism_is_there(const struct market_create *terms)
     switch ((enum market_mechanism)terms->clearing.mechanism) {
     case MECHANISM_BOOK_BATCH:
     case MECHANISM_BOOK_SEQUENTIAL:
-        return true;
     case MECHANISM_MERIT_ORDER:
     case MECHANISM_ORDERED_DEMAND:
     case MECHANISM_ONE_SIDED:
+        return true;
     case MECHANISM_CAPACITY:
     case MECHANISM_COUPLED:
         return false;
@@ -295,9 +297,10 @@ static bool mechanism_is_there(const struct market_create *terms)
     return false;
 }
 
-static bool payment_is_there(const struct market_create *terms)
+/* A network's limits are checked as orders meet, which auctions' bids never do one by one. */
+static bool network_is_there(const struct market_create *terms)
 {
-    return terms->clearing.payment == PAYMENT_UNIFORM;
+    return name_is_empty(&terms->network) || !market_is_auction(terms);
 }
 
 static bool sealing_is_there(const struct market_create *terms)
@@ -335,7 +338,7 @@ static const struct term_rule rules[] = {
     {CONTRACT_BAD_TERM_NETWORK, network_holds},
     {CONTRACT_UNSUPPORTED_PRODUCT, product_is_there},
     {CONTRACT_UNSUPPORTED_MECHANISM, mechanism_is_there},
-    {CONTRACT_UNSUPPORTED_PAYMENT, payment_is_there},
+    {CONTRACT_UNSUPPORTED_NETWORK, network_is_there},
     {CONTRACT_UNSUPPORTED_SEALING, sealing_is_there},
 };
 

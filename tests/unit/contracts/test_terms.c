@@ -62,6 +62,14 @@ static void test_contradictions(void **state)
     ROW(BAD_TERM_RESERVE, t.clearing.reserve = money_of(1));
     ROW(BAD_TERM_RESERVE, t.clearing.mechanism = MECHANISM_MERIT_ORDER;
         t.clearing.payment = PAYMENT_VCG);
+    ROW(OK, t.clearing.mechanism = MECHANISM_MERIT_ORDER);
+    ROW(OK, t.clearing.mechanism = MECHANISM_ORDERED_DEMAND; t.clearing.tie = TIE_TIME;
+        t.clearing.payment = PAYMENT_SHAPLEY);
+    ROW(OK, t.clearing.mechanism = MECHANISM_ONE_SIDED; t.clearing.payment = PAYMENT_SELLER_VCG);
+    ROW(OK, t.clearing.mechanism = MECHANISM_MERIT_ORDER; t.clearing.payment = PAYMENT_VCG;
+        t.clearing.reserve_account = fixture_name("dso"); t.clearing.reserve = money_of(1));
+    ROW(BAD_TERM_GATE, t.clearing.mechanism = MECHANISM_MERIT_ORDER;
+        t.times.gate_closure = duration_of(0));
     ROW(BAD_TERM_METHOD, t.delivery.method = DELIVERY_CAPACITY_CAP);
     ROW(BAD_TERM_PENALTY, t.delivery.deposit_permille = 100);
     ROW(BAD_TERM_DEPOSIT, t.delivery.penalty_price = energy_price_of(1));
@@ -93,7 +101,6 @@ static void test_unsupported(void **state)
 {
     (void)state;
     ROW(UNSUPPORTED_PRODUCT, t.product = PRODUCT_LOCAL_ENERGY);
-    ROW(UNSUPPORTED_MECHANISM, t.clearing.mechanism = MECHANISM_MERIT_ORDER);
     ROW(UNSUPPORTED_MECHANISM, t.clearing.mechanism = MECHANISM_COUPLED);
     ROW(UNSUPPORTED_SEALING, t.sealing.bids = BIDS_SEALED);
 }

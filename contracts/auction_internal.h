@@ -1,0 +1,84 @@
+/* What the files of the auctions share, and nobody else sees. */
+#ifndef FLEX_CONTRACTS_AUCTION_INTERNAL_H
+#define FLEX_CONTRACTS_AUCTION_INTERNAL_H
+
+#include "contracts/auction.h"
+#include "contracts/book_internal.h"
+
+/* One bid, in the order of time. */
+struct auction_bid {
+    uint64_t id;
+    struct name participant;
+    uint64_t height;
+    uint64_t tie;
+    uint32_t agent;
+    uint16_t rank;
+    bool buys;
+    bool whole; /* indivisible */
+    int64_t price;
+    int64_t quantity; /* Wh */
+    int64_t least;    /* Wh; 0: no minimum */
+};
+
+/* What one agent trades and pays, over its deals. */
+struct auction_agent {
+    uint32_t bid; /* its first one: who it is */
+    bool buys;
+    bool sells;       /* has a deal as the seller */
+    int64_t receives; /* ueur; below 0: pays */
+    /* Running sums: of its worth, and of a split over its deals (auction_deal.c). */
+    int64_t weight;
+    int64_t weight_done;
+    int128 neur_done;
+};
+
+struct auction_deal {
+    uint32_t buy; /* bids */
+    uint32_t sell;
+    int64_t quantity; /* Wh */
+    int64_t sold;     /* ueur: what the seller gets for all of it */
+    int64_t bought;   /* what the buyer pays */
+    int64_t kept;     /* of the buyer's, held with it until it ends */
+};
+
+struct auction_scratch {
+    uint32_t count;
+    uint32_t agent_count;
+    uint32_t deal_count;
+    struct auction_bid bids[AUCTION_BIDS_MAX];
+    struct auction_agent agents[AUCTION_BIDS_MAX];
+    struct auction_deal deals[AUCTION_BIDS_MAX];
+    uint32_t index[AUCTION_BIDS_MAX];
+    uint32_t buys[AUCTION_BIDS_MAX]; /* accepted ones, best first */
+    uint32_t sells[AUCTION_BIDS_MAX];
+    uint32_t buy_count;
+    uint32_t sell_count;
+    struct clear_bid problem_bids[AUCTION_BIDS_MAX];
+    int64_t accepted[AUCTION_BIDS_MAX]; /* Wh, per bid */
+    struct clear_slot_price price;
+    int128 agent_ueur[AUCTION_BIDS_MAX];
+    uint8_t *arena;
+    size_t arena_size;
+};
+
+/* --- auction_clear.c ------------------------------------------------------------------------ */
+
+/* Reads the bids of the book that may trade, in the order of time, and numbers their agents. */
+void auction_load(struct contract_call *call, struct auction_scratch *scratch,
+                  const struct book_id *book, const struct market_create *terms);
+/* Who trades how much, and what each agent pays or gets: fills scratch and the result's part of the
+ * record. Changes nothing but work spent. */
+void auction_compute(const struct contract_call *call, struct auction_scratch *scratch,
+                     struct auction_record *record, const struct market_create *terms);
+
+/* --- auction_deal.c ------------------------------------------------------------------------- */
+
+/* Who has a deal with whom, and how the agents' amounts are split over them. */
+void auction_plan(struct auction_scratch *scratch, struct auction_record *record);
+/* Whether the block has room for the events of what is planned. */
+bool auction_events_fit(const struct contract_call *call, const struct auction_scratch *scratch);
+/* Carries out the plan: orders, deals, money. */
+void auction_settle(struct contract_call *call, struct auction_scratch *scratch,
+                    struct auction_record *record, const struct market_record *market);
+
+#endif
