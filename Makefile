@@ -74,7 +74,7 @@ EXT_contracts := $(EXT_crypto)
 EXT_verify := $(EXT_crypto)
 EXT_storage := -llmdb $(EXT_crypto)
 EXT_p2p := -lnng -lmbedtls -lmbedx509 -lmbedcrypto -lpthread $(EXT_crypto)
-EXT_solver := $(EXT_crypto)
+EXT_solver := -lglpk -lm $(EXT_crypto)
 EXT_node := -lmicrohttpd $(EXT_p2p) -llmdb
 EXT_tools := -lcurl $(EXT_node) -lm
 
@@ -88,7 +88,7 @@ $(BUILD)/bin/%: $(BUILD)/obj/$(1)/%_main.o $$(LINK_$(1))
 	@echo "  LD    $$@"
 	@$$(CC) $$(LDFLAGS_ALL) -o $$@ $$^ $$(EXT_$(1))
 endef
-$(foreach m,tools node,$(if $(wildcard $(m)/*_main.c),$(eval $(call program_rules,$(m)))))
+$(foreach m,tools node solver,$(if $(wildcard $(m)/*_main.c),$(eval $(call program_rules,$(m)))))
 
 include verify/library.mk
 include tests/fuzz/module.mk

@@ -1,0 +1,328 @@
+/* The worker (solver/worker.h). In this order, each as far as the window lets it: the floor; the
+ * relaxation, for multipliers and a first rounding; branch and bound over what is yes or no; prices
+ * around its result; branch and bound in whole numbers, where rounding lost something.
+ *
+ * Quantities and multipliers are bettered apart, since any multipliers bound all quantities: what is
+ * sent is always the best of both so far, and it has passed coupled_check here already. */
+#include "solver/worker.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/fatal.h"
+#include "solver/frame.h"
+#include "solver/model.h"
+
+enum { WORKER_TIGHTENINGS = 3 };
+
+struct worker {
+    int output;
+    bool deaf; /* nobody reads any more */
+    int64_t end_ms;
+    const struct coupled_problem *problem;
+    const struct coupled_plan *plan;
+    struct clear_arena arena;
+    struct coupled_draft best; /* quantities and multipliers, each the best so far */
+    struct coupled_draft trial;
+    bool has_quantities;
+    bool has_bound;
+    int128 welfare;
+    int128 bound;
+    struct model *model;
+    uint8_t *frame;
+    size_t frame_size;
+};
+
+static int64_t now_ms(void)
+{
+    struct timespec time;
+    if (clock_gettime(CLOCK_MONOTONIC, &time) != 0) {
+        fatal_system("clock_gettime", errno);
+    }
+    return (int64_t)time.tv_sec * 1000 + time.tv_nsec / 1000000;
+}
+
+static int time_left(const struct worker *worker)
+{
+    int64_t left = worker->end_ms - now_ms();
+    return left > 0 ? (int)left : 0;
+}
+
+static bool read_whole(int input, uint8_t *bytes, size_t size)
+{
+    for (size_t at = 0; at < size;) {
+        ssize_t got = read(input, bytes + at, size - at);
+        if (got < 0 && errno == EINTR) {
+            continue;
+        }
+        if (got <= 0) {
+            return false;
+        }
+        at += (size_t)got;
+    }
+    return true;
+}
+
+static bool write_whole(int output, const uint8_t *bytes, size_t size)
+{
+    for (size_t at = 0; at < size;) {
+        ssize_t put = write(output, bytes + at, size - at);
+        if (put < 0 && errno == EINTR) {
+            continue;
+        }
+        if (put <= 0) {
+            return false;
+        }
+        at += (size_t)put;
+    }
+    return true;
+}
+
+static void send_frame(struct worker *worker, enum frame_type type, size_t body)
+{
+    frame_write_head(worker->frame, type, (uint32_t)body);
+    worker->deaf =
+        worker->deaf || !write_whole(worker->output, worker->frame, FRAME_HEAD_BYTES + body);
+}
+
+/* No gap, no reader or no time: nothing is left to do. */
+static bool finished(const struct worker *worker)
+{
+    bool closed = worker->has_quantities && worker->has_bound && worker->bound == worker->welfare;
+    return closed || worker->deaf || time_left(worker) == 0;
+}
+
+static void send_best(struct worker *worker)
+{
+    if (!worker->has_quantities || !worker->has_bound) {
+        return;
+    }
+    struct byte_writer writer;
+    byte_writer_init(&writer, worker->frame + FRAME_HEAD_BYTES,
+                     worker->frame_size - FRAME_HEAD_BYTES);
+    frame_write_solution(&writer, worker->problem, &worker->best);
+    MUST(!writer.failed);
+    send_frame(worker, FRAME_SOLUTION, writer.size);
+}
+
+static void copy(int64_t *to, const int64_t *from, size_t count)
+{
+    memcpy(to, from, count * sizeof *to);
+}
+
+/* Takes the trial's quantities if they keep all rules and are worth more. */
+static bool offer_quantities(struct worker *worker)
+{
+    struct coupled_claim claim;
+    struct coupled_break broken;
+    struct coupled_solution solution = coupled_draft_view(&worker->trial);
+    if (!coupled_check_quantities(&claim, &broken, worker->plan, &solution, &worker->arena)) {
+        return false;
+    }
+    if (!worker->has_quantities || claim.welfare > worker->welfare) {
+        copy(worker->best.accepted, worker->trial.accepted, worker->problem->bid_count);
+        copy(worker->best.flow, worker->trial.flow,
+             (size_t)worker->problem->slot_count * worker->problem->line_count);
+        worker->welfare = claim.welfare;
+        worker->has_quantities = true;
+        send_best(worker);
+    }
+    return true;
+}
+
+static void offer_multipliers(struct worker *worker)
+{
+    struct coupled_claim claim;
+    struct coupled_break broken;
+    struct coupled_solution solution = coupled_draft_view(&worker->trial);
+    const struct coupled_problem *problem = worker->problem;
+    if (coupled_check_bound(&claim, &broken, worker->plan, &solution, &worker->arena) &&
+        (!worker->has_bound || claim.bound < worker->bound)) {
+        worker->best.den = worker->trial.den;
+        copy(worker->best.node, worker->trial.node,
+             (size_t)problem->slot_count * problem->place_count);
+        copy(worker->best.row, worker->trial.row, (size_t)problem->slot_count * problem->row_count);
+        copy(worker->best.sum, worker->trial.sum, problem->link_count);
+        worker->bound = claim.bound;
+        worker->has_bound = true;
+        send_best(worker);
+    }
+}
+
+/* Multipliers of the last relaxation, over some denominators. */
+static void offer_prices(struct worker *worker)
+{
+    int64_t shown = model_denominator(worker->model, 1000000);
+    const int64_t dens[] = {1, shown, 2, 1000, 1000000};
+    for (size_t i = 0; i < sizeof dens / sizeof dens[0] && !finished(worker); i++) {
+        if (model_multipliers(worker->model, &worker->trial, dens[i])) {
+            offer_multipliers(worker);
+        }
+    }
+}
+
+/* Rounds what the model has at hand to whole numbers and betters it. False if nothing came of it. */
+static bool offer_rounded(struct worker *worker)
+{
+    bool any = false;
+    for (int down = 0; down < 2; down++) {
+        model_quantities(worker->model, &worker->trial, down == 1);
+        bool good = offer_quantities(worker);
+        if (!good && coupled_repair(&worker->trial, worker->plan, &worker->arena)) {
+            good = offer_quantities(worker);
+        }
+        if (good) {
+            coupled_polish(&worker->trial, worker->plan, &worker->arena);
+            MUST(offer_quantities(worker));
+        }
+        any = any || good;
+    }
+    return any;
+}
+
+static bool on_better(void *context)
+{
+    struct worker *worker = context;
+    (void)offer_rounded(worker);
+    return finished(worker);
+}
+
+/* Rows may be broken by rounding: once more with a margin, a little larger each time. */
+static void relax_with_margin(struct worker *worker)
+{
+    bool good = offer_rounded(worker);
+    for (int units = 1; units <= WORKER_TIGHTENINGS && !good && worker->problem->row_count > 0;
+         units++) {
+        model_tighten(worker->model, units);
+        if (model_relax(worker->model, time_left(worker)) != MODEL_OPTIMAL) {
+            break;
+        }
+        good = offer_rounded(worker);
+    }
+    model_tighten(worker->model, 0);
+}
+
+static void hold_and_price(struct worker *worker)
+{
+    model_hold(worker->model, true);
+    if (model_relax(worker->model, time_left(worker)) == MODEL_OPTIMAL) {
+        offer_prices(worker);
+        relax_with_margin(worker);
+    }
+    model_hold(worker->model, false);
+}
+
+/* Is the best that we have as good as what the last search says, but for rounding? */
+static bool search_reached(const struct worker *worker)
+{
+    double best = (double)worker->welfare;
+    double margin = (best < 0 ? -best : best) * 1e-12 + 0.5;
+    return worker->has_quantities && model_objective(worker->model) <= best + margin;
+}
+
+static enum frame_end solve(struct worker *worker)
+{
+    enum model_result result = model_relax(worker->model, time_left(worker));
+    if (result == MODEL_INFEASIBLE) {
+        return worker->has_quantities ? FRAME_END_DONE : FRAME_END_INFEASIBLE;
+    }
+    if (result != MODEL_OPTIMAL) {
+        return FRAME_END_DONE;
+    }
+    offer_prices(worker);
+    relax_with_margin(worker);
+    if (finished(worker)) {
+        return FRAME_END_DONE;
+    }
+    if (model_relax(worker->model, time_left(worker)) != MODEL_OPTIMAL) {
+        return FRAME_END_DONE;
+    }
+    model_refine(worker->model);
+    offer_prices(worker);
+    for (int whole = 0; whole < 2 && !finished(worker); whole++) {
+        if (model_relax(worker->model, time_left(worker)) != MODEL_OPTIMAL) {
+            break;
+        }
+        result = model_search(worker->model, whole == 1, time_left(worker), on_better, worker);
+        if (result == MODEL_INFEASIBLE && !worker->has_quantities) {
+            return FRAME_END_INFEASIBLE;
+        }
+        if (result != MODEL_OPTIMAL && result != MODEL_FEASIBLE) {
+            continue;
+        }
+        (void)offer_rounded(worker);
+        bool reached = result == MODEL_OPTIMAL && search_reached(worker);
+        if (whole == 0 && !finished(worker)) {
+            hold_and_price(worker);
+        }
+        if (reached) {
+            break;
+        }
+    }
+    return FRAME_END_DONE;
+}
+
+static bool take_room(struct worker *worker, size_t frame)
+{
+    worker->arena.size = coupled_arena_bytes(worker->problem) + 2 * frame;
+    worker->arena.bytes = malloc(worker->arena.size);
+    worker->frame_size = FRAME_HEAD_BYTES + frame;
+    worker->frame = malloc(worker->frame_size);
+    return worker->arena.bytes != NULL && worker->frame != NULL;
+}
+
+static void work(struct worker *worker)
+{
+    struct coupled_fault fault;
+    struct coupled_break broken;
+    worker->plan = coupled_prepare(worker->problem, &fault, &worker->arena);
+    enum frame_end end = FRAME_END_DONE;
+    if (worker->plan != NULL) {
+        coupled_draft_take(&worker->best, worker->problem, &worker->arena);
+        coupled_draft_take(&worker->trial, worker->problem, &worker->arena);
+        if (coupled_floor(&worker->trial, &broken, worker->plan, &worker->arena)) {
+            offer_multipliers(worker);
+            MUST(offer_quantities(worker));
+        }
+        worker->model = finished(worker) ? NULL : model_create(worker->problem, worker->plan);
+        if (worker->model != NULL) {
+            end = solve(worker);
+        }
+    }
+    worker->frame[FRAME_HEAD_BYTES] = (uint8_t)end;
+    send_frame(worker, FRAME_END, 1);
+}
+
+int worker_run(int input, int output)
+{
+    uint8_t head[FRAME_HEAD_BYTES];
+    uint8_t type;
+    uint32_t size, window_ms;
+    if (!read_whole(input, head, sizeof head) || !frame_read_head(head, &type, &size) ||
+        type != FRAME_PROBLEM) {
+        return 1;
+    }
+    int64_t start = now_ms();
+    uint8_t *body = malloc((size_t)size + 1);
+    struct coupled_problem problem;
+    void *tables = NULL;
+    bool good = body != NULL && read_whole(input, body, size) &&
+                frame_read_problem(&problem, &tables, &window_ms, body, size);
+    free(body);
+    if (!good) {
+        return 1;
+    }
+    struct worker worker = {.output = output, .problem = &problem, .end_ms = start + window_ms};
+    if (take_room(&worker, frame_solution_bytes(&problem) + 1)) {
+        work(&worker);
+    }
+    bool deaf = worker.deaf;
+    model_free(worker.model);
+    free(worker.arena.bytes);
+    free(worker.frame);
+    free(tables);
+    return deaf ? 1 : 0;
+}
