@@ -2,163 +2,24 @@
  * found here or in clear_check; nothing is guessed: an unknown key, a number where an amount should
  * be text, an equal id is a fault with its place.
  *
- * Absent on purpose: the mechanism `coupled` with its links and network (market-rules 7), which is
- * refused by name. */
+ * Absent on purpose: network and links of the mechanism `coupled`, which are in
+ * coupled_problem.c. */
 #include "tools/clear/clear_problem.h"
 
 #include <cjson/cJSON.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/json.h"
-#include "base/utf8.h"
+#include "tools/clear/clear_read.h"
+#include "tools/clear/coupled_text.h"
 
 const char *const clear_payment_names[CLEAR_PAYMENT_COUNT] = {
     [CLEAR_PAY_AS_BID] = "pay_as_bid", [CLEAR_PAY_UNIFORM] = "uniform",
     [CLEAR_PAY_VCG] = "vcg",           [CLEAR_PAY_VCG_SELLERS] = "vcg_sellers",
     [CLEAR_PAY_SHAPLEY] = "shapley",
 };
-
-bool clear_text_fail(struct clear_text_fault *fault, const char *what, const char *where_format,
-                     ...)
-{
-    va_list arguments;
-    va_start(arguments, where_format);
-    vsnprintf(fault->where, sizeof fault->where, where_format, arguments);
-    va_end(arguments);
-    snprintf(fault->what, sizeof fault->what, "%s", what);
-    return false;
-}
-
-/* A name that people can read back: not empty, not too long, no control characters. */
-static const char *id_problem(const char *id)
-{
-    size_t size = strlen(id);
-    if (size == 0 || size > CLEAR_ID_BYTES_MAX) {
-        return size == 0 ? "must not be empty" : "is longer than 128 bytes";
-    }
-    for (size_t at = 0; at < size;) {
-        uint32_t code;
-        size_t length = utf8_decode(&code, (const uint8_t *)id + at, size - at);
-        if (length == 0 || code < 0x20 || (code >= 0x7f && code < 0xa0)) {
-            return "holds a control character";
-        }
-        at += length;
-    }
-    return NULL;
-}
-
-/* A text under `key` that is a name; NULL with the fault. `where` names the object. */
-static const char *read_id(const cJSON *object, const char *key, const char *where,
-                           struct clear_text_fault *fault)
-{
-    const char *id = json_string(object, key);
-    bool there = cJSON_GetObjectItemCaseSensitive(object, key) != NULL;
-    const char *problem = id != NULL ? id_problem(id) : (there ? "must be a string" : "is missing");
-    if (problem != NULL) {
-        clear_text_fail(fault, problem, "%s.%s", where, key);
-        return NULL;
-    }
-    return id;
-}
-
-/* The place of the text under `key` in `names`. Absent: `otherwise`, or a fault if that is -1. */
-static bool read_choice(int *out, const cJSON *object, const char *key, const char *const *names,
-                        int count, int otherwise, const char *where, struct clear_text_fault *fault)
-{
-    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
-    const char *text = cJSON_GetStringValue(item);
-    const char *dot = where[0] != '\0' ? "." : "";
-    if (item == NULL && otherwise >= 0) {
-        *out = otherwise;
-        return true;
-    }
-    if (text == NULL) {
-        return clear_text_fail(fault, item == NULL ? "is missing" : "must be a string", "%s%s%s",
-                               where, dot, key);
-    }
-    for (int i = 0; i < count; i++) {
-        if (strcmp(text, names[i]) == 0) {
-            *out = i;
-            return true;
-        }
-    }
-    char what[CLEAR_WHAT_SIZE];
-    size_t used = (size_t)snprintf(what, sizeof what, "must be one of");
-    for (int i = 0; i < count; i++) {
-        used += (size_t)snprintf(what + used, sizeof what - used, " %s", names[i]);
-    }
-    return clear_text_fail(fault, what, "%s%s%s", where, dot, key);
-}
-
-static bool read_amount(int64_t *out, const cJSON *object, const char *key, bool required,
-                        const char *where, struct clear_text_fault *fault)
-{
-    if (cJSON_GetObjectItemCaseSensitive(object, key) == NULL) {
-        *out = 0;
-        return !required || clear_text_fail(fault, "is missing", "%s.%s", where, key);
-    }
-    return json_i64(out, object, key) ||
-           clear_text_fail(fault, "must be a decimal integer of 64 bits in a string", "%s.%s",
-                           where, key);
-}
-
-static bool read_number(uint32_t *out, const cJSON *object, const char *key, const char *where,
-                        struct clear_text_fault *fault)
-{
-    *out = 0;
-    return cJSON_GetObjectItemCaseSensitive(object, key) == NULL || json_u32(out, object, key) ||
-           clear_text_fail(fault, "must be a whole number from 0 to 4294967295", "%s.%s", where,
-                           key);
-}
-
-static bool read_flag(bool *out, const cJSON *object, const char *key, const char *where,
-                      struct clear_text_fault *fault)
-{
-    *out = false;
-    return cJSON_GetObjectItemCaseSensitive(object, key) == NULL || json_bool(out, object, key) ||
-           clear_text_fail(fault, "must be true or false", "%s%s%s", where,
-                           where[0] != '\0' ? "." : "", key);
-}
-
-static bool refuse_unknown(const cJSON *object, const char *const *known, const char *where,
-                           struct clear_text_fault *fault)
-{
-    if (!cJSON_IsObject(object)) {
-        return clear_text_fail(fault, "must be an object", "%s", where);
-    }
-    const char *key = json_unknown_key(object, known);
-    return key == NULL || clear_text_fail(fault, "unknown key", "%s%s%.64s",
-                                          strcmp(where, "problem") == 0 ? "" : where,
-                                          strcmp(where, "problem") == 0 ? "" : ".", key);
-}
-
-/* Names by text: what qsort and bsearch compare. */
-struct named {
-    const char *name;
-    uint32_t at;
-};
-
-static int compare_named(const void *left, const void *right)
-{
-    const struct named *a = left;
-    const struct named *b = right;
-    int by_name = strcmp(a->name, b->name);
-    return by_name != 0 ? by_name : (a->at > b->at) - (a->at < b->at);
-}
-
-static int compare_names_only(const void *left, const void *right)
-{
-    return strcmp(((const struct named *)left)->name, ((const struct named *)right)->name);
-}
-
-static const struct named *find_named(const char *name, const struct named *sorted, size_t count)
-{
-    struct named key = {name, 0};
-    return count == 0 ? NULL : bsearch(&key, sorted, count, sizeof *sorted, compare_names_only);
-}
 
 static int compare_u32(const void *left, const void *right)
 {
@@ -171,12 +32,14 @@ static int compare_u32(const void *left, const void *right)
 struct reader {
     struct clear_text *out;
     struct clear_text_fault *fault;
-    struct named *sorted; /* one per bid */
-    struct named *tree;   /* nodes, by name */
-    struct named *roots;  /* parents that the tree does not limit, by name */
+    struct clear_named *sorted; /* one per bid */
+    struct clear_named *tree;   /* nodes, by name */
+    struct clear_named *roots;  /* parents that the tree does not limit, by name */
     uint32_t root_count;
     uint32_t *interval; /* per bid */
     const char **agent; /* per bid */
+    const char **node;  /* per bid; coupled only */
+    const char **carrier;
 };
 
 static bool read_bid(struct reader *reader, const cJSON *item, uint32_t at)
@@ -192,35 +55,43 @@ static bool read_bid(struct reader *reader, const cJSON *item, uint32_t at)
     char where[32];
     int side = 0, kind = 0, carrier = 0;
     snprintf(where, sizeof where, "bids[%u]", (unsigned)at);
-    if (!refuse_unknown(item, known, where, fault)) {
+    if (!clear_read_known(item, known, where, fault)) {
         return false;
     }
-    reader->out->bid_id[at] = read_id(item, "id", where, fault);
+    reader->out->bid_id[at] = clear_read_id(item, "id", where, fault);
     reader->agent[at] =
-        reader->out->bid_id[at] == NULL ? NULL : read_id(item, "agent", where, fault);
+        reader->out->bid_id[at] == NULL ? NULL : clear_read_id(item, "agent", where, fault);
     if (reader->agent[at] == NULL ||
-        !read_choice(&side, item, "side", sides, 2, -1, where, fault) ||
-        !read_amount(&bid->quantity, item, "quantity", true, where, fault) ||
-        !read_amount(&bid->price, item, "price", true, where, fault) ||
-        !read_amount(&bid->min_quantity, item, "min_quantity", false, where, fault) ||
-        !read_flag(&bid->indivisible, item, "indivisible", where, fault) ||
-        !read_number(&bid->order, item, "order", where, fault) ||
-        !read_number(&reader->interval[at], item, "interval", where, fault) ||
-        !read_choice(&kind, item, "kind", kinds, 3, CLEAR_LIMIT, where, fault) ||
-        !read_choice(&carrier, item, "carrier", carriers, 1, 0, where, fault)) {
+        !clear_read_choice(&side, item, "side", sides, 2, -1, where, fault) ||
+        !clear_read_amount(&bid->quantity, item, "quantity", true, where, fault) ||
+        !clear_read_amount(&bid->price, item, "price", true, where, fault) ||
+        !clear_read_amount(&bid->min_quantity, item, "min_quantity", false, where, fault) ||
+        !clear_read_flag(&bid->indivisible, item, "indivisible", where, fault) ||
+        !clear_read_number(&bid->order, item, "order", where, fault) ||
+        !clear_read_number(&reader->interval[at], item, "interval", where, fault) ||
+        !clear_read_choice(&kind, item, "kind", kinds, 3, CLEAR_LIMIT, where, fault) ||
+        (reader->out->coupled == NULL &&
+         !clear_read_choice(&carrier, item, "carrier", carriers, 1, 0, where, fault))) {
         return false;
     }
     bid->buy = side == 0;
     bid->kind = (enum clear_kind)kind;
     bid->node = CLEAR_NODE_NONE;
+    if (reader->out->coupled != NULL) {
+        bool named = cJSON_GetObjectItemCaseSensitive(item, "carrier") != NULL;
+        reader->carrier[at] = named ? clear_read_id(item, "carrier", where, fault) : "el";
+        reader->node[at] = clear_read_id(item, "node", where, fault);
+        return reader->carrier[at] != NULL && reader->node[at] != NULL;
+    }
     bool has_node = cJSON_GetObjectItemCaseSensitive(item, "node") != NULL;
     bool capacity = reader->out->problem.mechanism == CLEAR_CAPACITY;
-    const char *node = has_node || capacity ? read_id(item, "node", where, fault) : "";
+    const char *node = has_node || capacity ? clear_read_id(item, "node", where, fault) : "";
     if (node == NULL || !capacity) {
         return node != NULL;
     }
-    const struct named *found = find_named(node, reader->tree, reader->out->problem.node_count);
-    if (found == NULL && find_named(node, reader->roots, reader->root_count) == NULL) {
+    const struct clear_named *found =
+        clear_named_find(node, reader->tree, reader->out->problem.node_count);
+    if (found == NULL && clear_named_find(node, reader->roots, reader->root_count) == NULL) {
         return clear_text_fail(fault, "is not in the tree", "%s.node", where);
     }
     bid->node = found != NULL ? (int32_t)found->at : CLEAR_NODE_NONE;
@@ -230,9 +101,9 @@ static bool read_bid(struct reader *reader, const cJSON *item, uint32_t at)
 static bool check_ids(struct reader *reader, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {
-        reader->sorted[i] = (struct named){reader->out->bid_id[i], i};
+        reader->sorted[i] = (struct clear_named){reader->out->bid_id[i], i};
     }
-    qsort(reader->sorted, count, sizeof *reader->sorted, compare_named);
+    qsort(reader->sorted, count, sizeof *reader->sorted, clear_named_compare);
     for (uint32_t i = 1; i < count; i++) {
         if (strcmp(reader->sorted[i - 1].name, reader->sorted[i].name) == 0) {
             return clear_text_fail(reader->fault, "another bid has this id", "bids[%u].id",
@@ -247,9 +118,9 @@ static void number_agents(struct reader *reader, uint32_t count)
 {
     struct clear_text *out = reader->out;
     for (uint32_t i = 0; i < count; i++) {
-        reader->sorted[i] = (struct named){reader->agent[i], i};
+        reader->sorted[i] = (struct clear_named){reader->agent[i], i};
     }
-    qsort(reader->sorted, count, sizeof *reader->sorted, compare_named);
+    qsort(reader->sorted, count, sizeof *reader->sorted, clear_named_compare);
     /* The first bid of each name stands for it. */
     for (uint32_t i = 0, first = 0; i < count; i++) {
         if (i > 0 && strcmp(reader->sorted[i - 1].name, reader->sorted[i].name) != 0) {
@@ -307,9 +178,11 @@ static bool read_bids(struct reader *reader, const cJSON *bids)
     reader->sorted = calloc((size_t)count + 1, sizeof *reader->sorted);
     reader->interval = calloc((size_t)count + 1, sizeof *reader->interval);
     reader->agent = calloc((size_t)count + 1, sizeof *reader->agent);
+    reader->node = calloc((size_t)count + 1, sizeof *reader->node);
+    reader->carrier = calloc((size_t)count + 1, sizeof *reader->carrier);
     if (out->bids == NULL || out->bid_id == NULL || out->agent_name == NULL ||
         out->interval == NULL || reader->sorted == NULL || reader->interval == NULL ||
-        reader->agent == NULL) {
+        reader->agent == NULL || reader->node == NULL || reader->carrier == NULL) {
         return clear_text_fail(reader->fault, "out of memory", "bids");
     }
     cJSON_ArrayForEach(item, bids)
@@ -332,9 +205,9 @@ static bool read_bids(struct reader *reader, const cJSON *bids)
 static bool sort_nodes(struct reader *reader, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {
-        reader->tree[i] = (struct named){reader->out->node_name[i], i};
+        reader->tree[i] = (struct clear_named){reader->out->node_name[i], i};
     }
-    qsort(reader->tree, count, sizeof *reader->tree, compare_named);
+    qsort(reader->tree, count, sizeof *reader->tree, clear_named_compare);
     for (uint32_t i = 1; i < count; i++) {
         if (strcmp(reader->tree[i - 1].name, reader->tree[i].name) == 0) {
             return clear_text_fail(reader->fault, "another entry has this node", "tree[%u].node",
@@ -360,19 +233,19 @@ static bool read_parents(struct reader *reader, const cJSON *tree)
         if (parent == NULL || cJSON_IsNull(parent)) {
             continue;
         }
-        const char *name = read_id(item, "parent", where, reader->fault);
+        const char *name = clear_read_id(item, "parent", where, reader->fault);
         if (name == NULL) {
             return false;
         }
-        const struct named *found = find_named(name, reader->tree, count);
+        const struct clear_named *found = clear_named_find(name, reader->tree, count);
         if (found != NULL) {
             node->parent = (int32_t)found->at;
         } else {
-            reader->roots[reader->root_count++] = (struct named){name, 0};
+            reader->roots[reader->root_count++] = (struct clear_named){name, 0};
         }
     }
     if (reader->root_count > 0) {
-        qsort(reader->roots, reader->root_count, sizeof *reader->roots, compare_named);
+        qsort(reader->roots, reader->root_count, sizeof *reader->roots, clear_named_compare);
     }
     return true;
 }
@@ -403,12 +276,13 @@ static bool read_tree(struct reader *reader, const cJSON *tree)
     {
         char where[32];
         snprintf(where, sizeof where, "tree[%u]", (unsigned)at);
-        if (!refuse_unknown(item, known, where, reader->fault)) {
+        if (!clear_read_known(item, known, where, reader->fault)) {
             return false;
         }
-        out->node_name[at] = read_id(item, "node", where, reader->fault);
+        out->node_name[at] = clear_read_id(item, "node", where, reader->fault);
         if (out->node_name[at] == NULL ||
-            !read_amount(&out->nodes[at].capacity, item, "capacity", true, where, reader->fault)) {
+            !clear_read_amount(&out->nodes[at].capacity, item, "capacity", true, where,
+                               reader->fault)) {
             return false;
         }
         if (out->nodes[at].capacity < 0) {
@@ -503,6 +377,43 @@ static bool refuse_foreign(const cJSON *top, bool capacity, struct clear_text_fa
     return true;
 }
 
+/* Everything of a coupled problem. What only other mechanisms have a meaning for is refused. */
+static bool read_coupled(struct reader *reader, const cJSON *top)
+{
+    static const char *const foreign[] = {"lines", "rows", "rule", "tree", "seed"};
+    static const char *const ties[] = {"time", "pro_rata"};
+    static const char *const prices[] = {"resting", "bid", "ask", "midpoint"};
+    const cJSON *bids = cJSON_GetObjectItemCaseSensitive(top, "bids");
+    int unused = 0; /* said of every problem; here only the spelling counts */
+    for (int i = 0; i < 5; i++) {
+        const cJSON *item = cJSON_GetObjectItemCaseSensitive(top, foreign[i]);
+        if (item != NULL && !(cJSON_IsArray(item) && cJSON_GetArraySize(item) == 0)) {
+            return clear_text_fail(reader->fault,
+                                   i < 2 ? "stands in network" : "has no meaning in coupled", "%s",
+                                   foreign[i]);
+        }
+    }
+    if (!clear_read_choice(&unused, top, "tie", ties, 2, 0, "", reader->fault) ||
+        !clear_read_choice(&unused, top, "trade_price", prices, 4, 0, "", reader->fault) ||
+        !clear_read_flag(&reader->out->excess, top, "excess", "", reader->fault)) {
+        return false;
+    }
+    if (reader->out->excess) {
+        return clear_text_fail(reader->fault, "has no meaning in coupled", "excess");
+    }
+    if (!cJSON_IsArray(bids)) {
+        return clear_text_fail(reader->fault, bids == NULL ? "is missing" : "must be an array",
+                               "bids");
+    }
+    reader->out->coupled = calloc(1, sizeof *reader->out->coupled);
+    if (reader->out->coupled == NULL) {
+        return clear_text_fail(reader->fault, "out of memory", "problem");
+    }
+    return read_bids(reader, bids) &&
+           coupled_text_read(reader->out->coupled, reader->out, top, reader->node, reader->carrier,
+                             reader->fault);
+}
+
 static bool read_top(struct reader *reader, const cJSON *top)
 {
     static const char *const known[] = {"format",  "mechanism", "tie",   "trade_price", "payments",
@@ -518,24 +429,23 @@ static bool read_top(struct reader *reader, const cJSON *top)
     struct clear_text_fault *fault = reader->fault;
     int format = 0, mechanism = 0, tie = 0, price = 0;
     int rule = CLEAR_PREMIUM;
-    if (!refuse_unknown(top, known, "problem", fault) ||
-        !read_choice(&format, top, "format", formats, 1, -1, "", fault) ||
-        !read_choice(&mechanism, top, "mechanism", mechanisms, 6, -1, "", fault)) {
+    if (!clear_read_known(top, known, "problem", fault) ||
+        !clear_read_choice(&format, top, "format", formats, 1, -1, "", fault) ||
+        !clear_read_choice(&mechanism, top, "mechanism", mechanisms, 6, -1, "", fault)) {
         return false;
     }
     if (mechanism == 5) {
-        return clear_text_fail(fault, "coupled auctions are not cleared by this version",
-                               "mechanism");
+        return read_coupled(reader, top);
     }
     bool capacity = mechanism == CLEAR_CAPACITY;
     const cJSON *bids = cJSON_GetObjectItemCaseSensitive(top, "bids");
     const cJSON *tree = cJSON_GetObjectItemCaseSensitive(top, "tree");
     out->problem.mechanism = (enum clear_mechanism)mechanism;
-    if (!read_choice(&tie, top, "tie", ties, 2, 0, "", fault) ||
-        !read_choice(&price, top, "trade_price", prices, 4, 0, "", fault) ||
+    if (!clear_read_choice(&tie, top, "tie", ties, 2, 0, "", fault) ||
+        !clear_read_choice(&price, top, "trade_price", prices, 4, 0, "", fault) ||
         !refuse_foreign(top, capacity, fault) || !read_payments(out, top, fault) ||
-        !read_flag(&out->excess, top, "excess", "", fault) || !read_seed(out, top, fault) ||
-        (capacity && !read_choice(&rule, top, "rule", rules, 3, -1, "", fault))) {
+        !clear_read_flag(&out->excess, top, "excess", "", fault) || !read_seed(out, top, fault) ||
+        (capacity && !clear_read_choice(&rule, top, "rule", rules, 3, -1, "", fault))) {
         return false;
     }
     out->problem.tie = tie == 0 ? CALL_TIE_TIME : CALL_TIE_PRO_RATA;
@@ -570,11 +480,14 @@ bool clear_text_read(struct clear_text *out, const char *text, size_t size,
     free(reader.roots);
     free(reader.interval);
     free(reader.agent);
+    free(reader.node);
+    free(reader.carrier);
     return good;
 }
 
 void clear_text_free(struct clear_text *text)
 {
+    coupled_text_free(text->coupled);
     free(text->bids);
     free(text->nodes);
     free(text->bid_id);

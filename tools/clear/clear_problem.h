@@ -8,6 +8,7 @@
 #include "contracts/clear_pay.h"
 
 struct cJSON;
+struct coupled_text;
 
 enum { CLEAR_ID_BYTES_MAX = 128, CLEAR_WHERE_SIZE = 192, CLEAR_WHAT_SIZE = 192 };
 
@@ -32,6 +33,9 @@ struct clear_text {
     bool excess;
     bool seeded;
     uint8_t seed[CLEAR_SEED_BYTES];
+    /* The mechanism `coupled`, whose problem is in here (tools/clear/coupled_text.h); `problem` has
+     * its bids, agents and intervals then, and no mechanism of its own. NULL for all others. */
+    struct coupled_text *coupled;
 };
 
 extern const char *const clear_payment_names[CLEAR_PAYMENT_COUNT];
@@ -49,6 +53,11 @@ char *clear_text_run(const struct clear_text *text, size_t *size, struct clear_t
  * broken. */
 bool clear_text_verify(const char *right, size_t right_size, const char *result, size_t size,
                        struct clear_text_fault *fault);
+
+/* The same for a result that has been read already, against one of ours in text. `left_out` is a key
+ * that the result may lack, or NULL. */
+bool clear_text_compare(const struct cJSON *given, const char *right, size_t size,
+                        const char *left_out, struct clear_text_fault *fault);
 
 /* Sets the fault and returns false. */
 bool clear_text_fail(struct clear_text_fault *fault, const char *what, const char *where_format,

@@ -26,9 +26,12 @@ static const struct rule rules[] = {
     {"price_interval", "the interval holds all prices that support the allocation"},
     {"trades", "orders trade by price and time (market-rules 4)"},
     {"book", "what is left of a limit order rests"},
+    {"flow", "flows are those of the result's own quantities (market-rules 7)"},
+    {"node_price", "prices are what the multipliers say (market-rules 7)"},
+    {"carrier_price", "prices are what the multipliers say (market-rules 7)"},
     {"constraint_price", "the price of a constraint (market-rules 8)"},
     {"constraint_price_export", "the price of a constraint (market-rules 8)"},
-    {"certificate", "bound and gap of the search"},
+    {"certificate", "bound and gap are what the problem and the multipliers give"},
     {"payments", "payments (market-rules 6)"},
     {"excess", "excess of coalitions (D2.3 eq. 3-14)"},
 };
@@ -114,7 +117,8 @@ static bool same(const cJSON *given, const cJSON *right, const char *path, const
     return true;
 }
 
-static bool compare_all(const cJSON *given, const cJSON *right, struct clear_text_fault *fault)
+static bool compare_all(const cJSON *given, const cJSON *right, const char *left_out,
+                        struct clear_text_fault *fault)
 {
     static const char *known[RULE_COUNT + 1];
     if (!cJSON_IsObject(given)) {
@@ -124,6 +128,9 @@ static bool compare_all(const cJSON *given, const cJSON *right, struct clear_tex
         const cJSON *a = cJSON_GetObjectItemCaseSensitive(given, rules[i].key);
         const cJSON *b = cJSON_GetObjectItemCaseSensitive(right, rules[i].key);
         known[i] = rules[i].key;
+        if (left_out != NULL && strcmp(left_out, rules[i].key) == 0 && a == NULL) {
+            continue;
+        }
         if (b == NULL && a != NULL) {
             return differ(fault, rules[i].key, rules[i].words, a, b);
         }
@@ -135,6 +142,16 @@ static bool compare_all(const cJSON *given, const cJSON *right, struct clear_tex
     return unknown == NULL || clear_text_fail(fault, "unknown key", "%.64s", unknown);
 }
 
+bool clear_text_compare(const cJSON *given, const char *right_text, size_t right_size,
+                        const char *left_out, struct clear_text_fault *fault)
+{
+    struct cJSON *right = cJSON_ParseWithLength(right_text, right_size);
+    bool good = right != NULL ? compare_all(given, right, left_out, fault)
+                              : clear_text_fail(fault, "out of memory", "result");
+    cJSON_Delete(right);
+    return good;
+}
+
 bool clear_text_verify(const char *right_text, size_t right_size, const char *result, size_t size,
                        struct clear_text_fault *fault)
 {
@@ -143,10 +160,7 @@ bool clear_text_verify(const char *right_text, size_t right_size, const char *re
     if (given == NULL) {
         return clear_text_fail(fault, problem, "result");
     }
-    struct cJSON *right = cJSON_ParseWithLength(right_text, right_size);
-    bool good = right != NULL ? compare_all(given, right, fault)
-                              : clear_text_fail(fault, "out of memory", "result");
+    bool good = clear_text_compare(given, right_text, right_size, NULL, fault);
     cJSON_Delete(given);
-    cJSON_Delete(right);
     return good;
 }
