@@ -189,6 +189,8 @@ void api_read_order_events(const struct api_request *request, struct api_reply *
 void api_read_trades(const struct api_request *request, struct api_reply *reply);
 void api_read_fees(const struct api_request *request, struct api_reply *reply);
 void api_read_movements(const struct api_request *request, struct api_reply *reply);
+/* api_depth.c */
+void api_read_depth(const struct api_request *request, struct api_reply *reply);
 /* api_snapshots.c */
 void api_read_snapshots(const struct api_request *request, struct api_reply *reply);
 void api_read_snapshot_part(const struct api_request *request, struct api_reply *reply);

@@ -325,6 +325,15 @@ static void files(void)
          "00112233445566778899aabbccddeeff\",\"address\":\"h:1\"}],\"tls\":{\"ca\":\"a\","
          "\"certificate\":\"b\",\"key\":\"c\"},\"log\":{\"level\":\"debug\",\"json\":true},"
          "\"clock_offset_file\":\"o\",\"map_bytes\":\"16777216\",\"workers\":2}");
+    text("read_request", "request", "", 0,
+         "Flexledger key=\"79be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f8179"
+         "8\", time=\"1735689600000\", nonce=\"00112233445566778899aabbccddeeff\", signatu"
+         "re=\"79be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f8179879be667ef9d"
+         "cbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798\"");
+    text("read_request", "challenge", "", 0,
+         "Flexledger genesis=\"79be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f"
+         "81798\", node=\"79be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798"
+         "\", time=\"1735689600000\"");
     text("csv", "registers", "\3", 1, "time;Wh\n2025;1.5\r\n2026;-0.001\n");
     text("csv", "plain", "\0", 1, "a,b\n1,2\n");
     text("json", "escapes", "", 0, "{\"a\\u00e9\\ud83d\\ude00\":[1,-2,null,true,\"x\\n\",{}]}");
