@@ -35,11 +35,13 @@ enum {
      * A transaction: 128 such offers are 51,840 units.
      * A block's transactions: none may follow once they have done that much. Some 18,000 plain orders
      * at 7 units each.
-     * The end of a block: calls of books, at up to 16 units for a deal, stop between two books; and
-     * the sweep of deadlines has its own share, so that busy books never keep an escrow locked; so has
-     * the end of orders that do not rest, a little over what placing as many has taken. */
+     * The end of a block: the clearings of capacity markets come first, and one that would go over their
+     * share waits for the next block; calls of books, at up to 16 units for a deal, stop between two
+     * books; and the sweep of deadlines has its own share, so that busy books never keep an escrow
+     * locked; so has the end of orders that do not rest, a little over what placing as many has taken. */
     LIMIT_WORK_PER_TX = 64 * 1024,
     LIMIT_WORK_PER_BLOCK = 128 * 1024,
+    LIMIT_WORK_OF_CLEARINGS = 128 * 1024,
     LIMIT_WORK_OF_CALLS = 512 * 1024,
     LIMIT_WORK_OF_ENDS = 160 * 1024,
     LIMIT_WORK_OF_SWEEP = 64 * 1024,

@@ -356,44 +356,99 @@ bool assets_mtu_is_supported(struct duration mtu)
 /* What is about to be booked in every quarter hour of a period. */
 struct booking {
     enum commitment_for purpose;
+    const struct name *device;
+    const struct device_record *record;
+    enum direction direction;
     struct duration mtu;
     int64_t watts; /* more, or less, than stands there */
-    struct power most;
 };
+
+static bool is_limit(const struct booking *booking)
+{
+    return booking->purpose == COMMITMENT_LIMIT || booking->purpose == COMMITMENT_LIMIT_CALL;
+}
+
+/* Whether it takes what was reserved. */
+static bool is_call(const struct booking *booking)
+{
+    return booking->purpose == COMMITMENT_CALL || booking->purpose == COMMITMENT_LIMIT_CALL;
+}
+
+/* Sold as regulation, which is measured against what the device would have done. */
+static int64_t regulation_w(const struct commitment_record *commitment)
+{
+    return power_w(commitment->power) - power_w(commitment->reserved) -
+           power_w(commitment->limited);
+}
+
+/* A limit speaks of the device's whole connection: beside one, nobody could tell what was regulated. And
+ * all limits of a quarter hour lie within the connection, with the import that the device has asked for
+ * in capacity markets. */
+static enum contract_error limits_fit(const struct contract_call *call,
+                                      const struct booking *booking, struct timestamp slot,
+                                      const struct commitment_record *own,
+                                      const struct commitment_record *opposite)
+{
+    int64_t limited;
+    struct holding_record holding = {0};
+    const struct state_key key =
+        state_key_unit(STATE_HOLDING, booking->device, slot, (uint8_t)DIRECTION_DOWN);
+    if (booking->watts <= 0 || booking->purpose == COMMITMENT_RESERVATION)
+        return CONTRACT_OK;
+    if (!checked_add_i64(&limited, power_w(own->limited), power_w(opposite->limited)))
+        return CONTRACT_OVER_CONNECTION;
+    if (limited > 0 && regulation_w(own) + regulation_w(opposite) > 0)
+        return CONTRACT_OVER_DEVICE_POWER;
+    if (!is_limit(booking))
+        return CONTRACT_OK;
+    if (limited > power_w(booking->record->connection))
+        return CONTRACT_OVER_CONNECTION;
+    bool holds = booking->direction == DIRECTION_UP &&
+                 contract_read(call, &key, &holding_record_codec, &holding);
+    return holds && power_w(own->limited) >
+                        power_w(booking->record->connection) - power_w(holding.power)
+               ? CONTRACT_OVER_CONNECTION
+               : CONTRACT_OK;
+}
 
 /* What stands in the quarter hour afterwards. OVER_DEVICE_POWER if it is over the device's power, or
  * promised already in units of another length, in either direction: a proof reads units of one length,
  * and could not tell which of its watt-hours another length's proof has been paid for. */
 static enum contract_error committed_after(const struct contract_call *call,
+                                           const struct booking *booking, struct timestamp slot,
                                            const struct state_key *key,
-                                           const struct state_key *opposite,
-                                           const struct booking *booking,
                                            struct commitment_record *out)
 {
-    struct commitment_record other;
+    struct commitment_record other = {.mtu = booking->mtu};
     int64_t watts;
-    if (booking->watts > 0 && contract_read(call, opposite, &commitment_record_codec, &other) &&
+    const struct state_key opposite = state_key_unit(
+        STATE_COMMITMENT, booking->device, slot,
+        (uint8_t)(booking->direction == DIRECTION_UP ? DIRECTION_DOWN : DIRECTION_UP));
+    if (booking->watts > 0 && contract_read(call, &opposite, &commitment_record_codec, &other) &&
         duration_ms(other.mtu) != duration_ms(booking->mtu))
         return CONTRACT_OVER_DEVICE_POWER;
     if (!contract_read(call, key, &commitment_record_codec, out))
         *out = (struct commitment_record){.mtu = booking->mtu};
     if (duration_ms(out->mtu) != duration_ms(booking->mtu))
         return CONTRACT_OVER_DEVICE_POWER;
-    bool sells = booking->purpose != COMMITMENT_CALL;
+    bool sells = !is_call(booking);
     if (!checked_add_i64(&watts, power_w(out->power), sells ? booking->watts : 0))
         return CONTRACT_OVER_DEVICE_POWER;
     out->power = power_of(watts);
     int64_t reserved = power_w(out->reserved);
     if (booking->purpose == COMMITMENT_RESERVATION)
         reserved += booking->watts;
-    if (booking->purpose == COMMITMENT_CALL)
+    if (is_call(booking))
         reserved -= booking->watts;
-    if (reserved < 0 && booking->purpose == COMMITMENT_CALL && booking->watts > 0)
+    if (reserved < 0 && is_call(booking) && booking->watts > 0)
         return CONTRACT_OVER_RESERVATION;
-    MUST((reserved >= 0 && reserved <= watts) || call->view->fault);
+    int64_t limited = power_w(out->limited) + (is_limit(booking) ? booking->watts : 0);
+    if (sells && booking->watts > 0 && watts > power_w(booking->record->max_power))
+        return CONTRACT_OVER_DEVICE_POWER;
+    MUST((reserved >= 0 && limited >= 0 && reserved <= watts - limited) || call->view->fault);
     out->reserved = power_of(reserved);
-    bool fits = !sells || booking->watts <= 0 || watts <= power_w(booking->most);
-    return fits ? CONTRACT_OK : CONTRACT_OVER_DEVICE_POWER;
+    out->limited = power_of(limited);
+    return limits_fit(call, booking, slot, out, &other);
 }
 
 enum contract_error assets_commit_for(const struct contract_call *call, enum commitment_for purpose,
@@ -404,7 +459,8 @@ enum contract_error assets_commit_for(const struct contract_call *call, enum com
     MUST(assets_mtu_is_supported(mtu));
     MUST(count >= 1 && count <= LIMIT_INTERVALS_PER_PERIOD);
     MUST(timestamp_ms(from) >= 0 && timestamp_ms(from) % duration_ms(mtu) == 0);
-    struct booking booking = {.purpose = purpose, .mtu = mtu, .most = record->max_power};
+    struct booking booking = {
+        .purpose = purpose, .device = device, .record = record, .direction = direction, .mtu = mtu};
     if (!checked_mul_i64(&booking.watts, energy_wh(per_unit), MS_PER_HOUR / duration_ms(mtu)))
         return CONTRACT_OVER_DEVICE_POWER;
     uint32_t slots = count * (uint32_t)(duration_ms(mtu) / COMMITMENT_SLOT_MS);
@@ -418,10 +474,7 @@ enum contract_error assets_commit_for(const struct contract_call *call, enum com
                 return CONTRACT_OVER_DEVICE_POWER;
             const struct state_key key =
                 state_key_unit(STATE_COMMITMENT, device, start, (uint8_t)direction);
-            const struct state_key opposite = state_key_unit(
-                STATE_COMMITMENT, device, start,
-                (uint8_t)(direction == DIRECTION_UP ? DIRECTION_DOWN : DIRECTION_UP));
-            enum contract_error error = committed_after(call, &key, &opposite, &booking, &after);
+            enum contract_error error = committed_after(call, &booking, start, &key, &after);
             if (error != CONTRACT_OK) {
                 MUST(pass == 0 || call->view->fault);
                 return error;

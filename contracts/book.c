@@ -25,6 +25,7 @@
 #include "base/fatal.h"
 #include "contracts/auction.h"
 #include "contracts/book_internal.h"
+#include "contracts/capacity.h"
 #include "contracts/deal.h"
 
 /* --- keys --------------------------------------------------------------------------------- */
@@ -417,6 +418,8 @@ void book_end_order(struct contract_call *call, uint64_t id, struct order_record
     MUST(money_ueur(token_amount(call, pot_order_escrow(id))) == 0 || call->view->fault);
     if (order->side == SIDE_SELL) {
         release_commitment(call, order, terms, order->open);
+    } else if (capacity_is_sold(terms)) {
+        capacity_release(call, order, terms, order->open);
     }
     /* One that expires has stood to the gate, and that is what a call asks for. */
     if (order->reservation != 0 && status == ORDER_CANCELLED) {
@@ -448,6 +451,8 @@ enum contract_error book_reduce_order(struct contract_call *call, uint64_t id,
     book_share_moves(call, order, order->open, open);
     if (order->side == SIDE_SELL) {
         release_commitment(call, order, terms, less);
+    } else if (capacity_is_sold(terms)) {
+        capacity_release(call, order, terms, less);
     }
     if (order->reservation != 0) {
         reservation_answer_withdrawn(call, order, less);

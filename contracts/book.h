@@ -62,7 +62,7 @@ enum contract_error book_reduce_order(struct contract_call *call, uint64_t id,
                                       struct order_record *order, const struct market_create *terms,
                                       struct energy quantity);
 
-/* Whether its orders trade as they arrive; else in a call at the end of the block. */
+/* Whether its orders trade as they arrive. */
 bool book_is_sequential(const struct market_create *terms);
 /* An order that was just inserted into a sequential book trades (contracts/book_sequential.c); what is
  * left of one that may not rest is cancelled. Does nothing in a batch. TOO_MANY_EVENTS if it meets more

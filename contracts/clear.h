@@ -129,6 +129,8 @@ struct clear_result {
     int64_t *resting; /* continuous only: what each bid has left in the book */
     /* Capacity under premium only: [slot][buy first, then sell][node]. */
     int64_t *constraint_price;
+    int32_t
+        *limiter; /* capacity only: per bid, the node that refused or cut it, or CLEAR_NODE_NONE */
     /* One-sided only. False: the budget ended before the proof; accepted is the best found. */
     bool proven;
     int128 bound_welfare;

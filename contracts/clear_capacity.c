@@ -96,6 +96,10 @@ void clear_capacity(const struct clear_index *index, struct clear_result *out,
     direction.left = clear_take(arena, nodes, sizeof *direction.left);
     direction.lowest = clear_take(arena, nodes, sizeof *direction.lowest);
     direction.limiter = clear_take(arena, problem->bid_count, sizeof *direction.limiter);
+    out->limiter = clear_take(arena, problem->bid_count, sizeof *out->limiter);
+    for (uint32_t i = 0; i < problem->bid_count; i++) {
+        out->limiter[i] = CLEAR_NODE_NONE;
+    }
     for (uint32_t half = 0; half < 2 * problem->slot_count; half++) {
         uint32_t slot = half / 2;
         uint32_t from = half % 2 == 0 ? index->buy_start[slot] : index->sell_start[slot];
@@ -108,6 +112,7 @@ void clear_capacity(const struct clear_index *index, struct clear_result *out,
         }
         for (uint32_t at = 0; at < direction.count; at++) {
             grant(&direction, at);
+            out->limiter[direction.place[at]] = direction.limiter[at];
         }
         if (premium) {
             set_prices(&direction, out->constraint_price + half * nodes);

@@ -180,8 +180,8 @@ static void pay_as_bid(int128 *neur, const struct clear_problem *problem,
     }
 }
 
-static int64_t path_price(const struct clear_problem *problem, const struct clear_result *result,
-                          const struct clear_bid *bid)
+int64_t clear_path_price(const struct clear_problem *problem, const struct clear_result *result,
+                         const struct clear_bid *bid)
 {
     size_t half = 2 * (size_t)bid->slot + (bid->buy ? 0 : 1);
     int64_t price = 0;
@@ -205,7 +205,8 @@ static void pay_uniform(int128 *neur, const struct clear_problem *problem,
             int128 value = product_i128(result->prices[bid->slot].price, result->accepted[i]);
             neur[bid->agent] += bid->buy ? -value : value;
         } else if (problem->rule == CLEAR_PREMIUM) {
-            neur[bid->agent] -= product_i128(path_price(problem, result, bid), result->accepted[i]);
+            neur[bid->agent] -=
+                product_i128(clear_path_price(problem, result, bid), result->accepted[i]);
         }
     }
 }

@@ -48,6 +48,9 @@ struct clear_excess {
     int128 *excess_neur; /* 2^agent_count entries */
 };
 
+/* Capacity under premium, uniform: the highest price of a constraint on the bid's path. */
+int64_t clear_path_price(const struct clear_problem *problem, const struct clear_result *result,
+                         const struct clear_bid *bid);
 /* Which payments the mechanism has, and whether the problem is small enough for this one; `field`
  * is "payments". */
 MUST_USE bool clear_pay_check(const struct clear_problem *problem, enum clear_payment payment,

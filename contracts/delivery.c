@@ -3,8 +3,8 @@
  *
  * Invariants:
  * 1. A watt-hour of a device, market time unit and direction is credited to one deal at most: what
- *    the first proof takes, the next one finds gone. In one unit a device is credited for one
- *    direction only, whatever schedules its offers declared.
+ *    the first proof takes, the next one finds gone. In one unit a device is credited for regulation in
+ *    one direction only, whatever schedules its offers declared; limits stand on one another instead.
  * 2. A deal that is proven again, by newer fingerprints, first gives back what it had taken.
  *
  * Deliberately absent: the readings themselves, which pass through in a witness and the state never
@@ -14,6 +14,7 @@
 
 #include "base/fatal.h"
 #include "contracts/alias.h"
+#include "contracts/capacity.h"
 #include "contracts/delivery_internal.h"
 #include "crypto/merkle.h"
 
@@ -89,26 +90,48 @@ static bool has_schedule(const struct proof *proof)
            proof->terms.delivery.method == DELIVERY_SUBMETER;
 }
 
-/* What a unit's reading is held against: the reference, declared or computed, or the limit. A cap is the connection's
- * capacity less what was sold of it, rounded down: the seller may import less than a watt-hour too
- * little. A floor is what was sold. */
-static struct energy against_of(const struct proof *proof, struct energy reference,
-                                struct energy contracted)
+static struct state_key used_key(const struct proof *proof, uint32_t unit, uint8_t direction)
+{
+    return state_key_unit(STATE_USED, &proof->ended.deal.device,
+                          proof_unit_start(proof, (int32_t)unit), direction);
+}
+
+static struct energy used_before(const struct contract_call *call, const struct proof *proof,
+                                 uint32_t unit, uint8_t direction)
+{
+    struct used_record used = {.quantity = energy_of(0)};
+    struct state_key key = used_key(proof, unit, direction);
+    (void)contract_read(call, &key, &used_record_codec, &used);
+    return used.quantity;
+}
+
+static bool is_limit(const struct proof *proof)
+{
+    return proof->terms.delivery.method == DELIVERY_CAPACITY_CAP ||
+           proof->terms.delivery.method == DELIVERY_CAPACITY_FLOOR;
+}
+
+/* What a unit's reading is held against: the reference, declared or computed, or the limit. Limits of one
+ * device stand on one another in the order of their proofs. A cap is the connection's capacity, rounded
+ * down, so that the seller may import less than a watt-hour too little, less what other caps were
+ * credited with and what was sold of this one. A floor is what other floors were credited with, and what
+ * was sold of this one on top. */
+static struct energy against_of(const struct contract_call *call, const struct proof *proof,
+                                uint32_t unit, struct energy reference, struct energy contracted)
 {
     struct energy limit;
-    switch ((enum delivery_method)proof->terms.delivery.method) {
-    case DELIVERY_SCHEDULE:
-    case DELIVERY_SUBMETER:
-    case DELIVERY_BASELINE:
+    struct energy stacked;
+    if (!is_limit(proof)) {
         return reference;
-    case DELIVERY_CAPACITY_CAP:
-        MUST(energy_sub(&limit, market_connection_unit(&proof->terms, &proof->device), contracted));
-        return limit;
-    case DELIVERY_CAPACITY_FLOOR:
-        return contracted;
     }
-    MUST(false);
-    return energy_of(0);
+    /* Admission keeps the sum of all limits within the connection. */
+    MUST(energy_add(&stacked, contracted,
+                    used_before(call, proof, unit, proof->ended.deal.direction)));
+    if (proof->terms.delivery.method == DELIVERY_CAPACITY_FLOOR) {
+        return stacked;
+    }
+    MUST(energy_sub(&limit, market_connection_unit(&proof->terms, &proof->device), stacked));
+    return limit;
 }
 
 static enum contract_error check_schedule(const struct proof *proof,
@@ -173,21 +196,6 @@ enum contract_error proof_check_reading(const struct contract_call *call, struct
                : CONTRACT_BAD_METER_SIGNATURE;
 }
 
-static struct state_key used_key(const struct proof *proof, uint32_t unit, uint8_t direction)
-{
-    return state_key_unit(STATE_USED, &proof->ended.deal.device,
-                          proof_unit_start(proof, (int32_t)unit), direction);
-}
-
-static struct energy used_before(const struct contract_call *call, const struct proof *proof,
-                                 uint32_t unit, uint8_t direction)
-{
-    struct used_record used = {.quantity = energy_of(0)};
-    struct state_key key = used_key(proof, unit, direction);
-    (void)contract_read(call, &key, &used_record_codec, &used);
-    return used.quantity;
-}
-
 static void set_used(const struct contract_call *call, const struct proof *proof, uint32_t unit,
                      struct energy quantity)
 {
@@ -246,14 +254,15 @@ static enum contract_error measure(const struct contract_call *call, struct proo
     deal->delivered = energy_of(0);
     for (uint32_t i = 0; i < terms->count; i++) {
         struct energy *delivered = &terms->delivered[i];
-        const struct energy against = against_of(proof, reference[i], terms->contracted[i]);
+        const struct energy against =
+            against_of(call, proof, i, reference[i], terms->contracted[i]);
         *delivered = witness->readings[i].reading.net;
         bool measured =
             proof->derived ||
             delivery_measured(delivered, (enum delivery_method)proof->terms.delivery.method,
                               (enum direction)deal->direction, terms->contracted[i], against,
                               witness->readings[i].reading.net);
-        if (!measured || !left_of(call, proof, i, delivered) ||
+        if (!measured || (!is_limit(proof) && !left_of(call, proof, i, delivered)) ||
             !energy_add(&deal->delivered, deal->delivered, *delivered)) {
             return CONTRACT_BAD_READING;
         }
@@ -390,6 +399,20 @@ static void end_due(struct contract_call *call, const struct state_key *key, uin
     MUST(false);
 }
 
+/* Whether it is an order whose book waits for a clearing that the block had no room for. */
+static bool waits(const struct contract_call *call, uint8_t what, uint64_t id)
+{
+    struct order_record order;
+    struct market_record market;
+    struct state_key key = state_key_u64(STATE_ORDER, id);
+    if (what != DEADLINE_ORDER || !book_read(call, &key, &order_record_codec, &order)) {
+        return false;
+    }
+    key = state_key_name(STATE_MARKET, &order.market);
+    return book_read(call, &key, &market_record_codec, &market) &&
+           capacity_waits(call, &order, &market.terms);
+}
+
 /* Ends what is due, the longest due first: open orders at gate closure, and the calls that they were to
  * answer; deals without a proof; proofs that can no longer be disputed, and disputes that nobody has
  * decided. One sweep for all, since they share one index. */
@@ -412,7 +435,7 @@ static void sweep_deadlines(struct contract_call *call)
         uint8_t what = byte_read_u8(&reader);
         uint64_t id = byte_read_u64(&reader);
         MUST(byte_reader_done(&reader));
-        if (timestamp_compare(due, call->context->time) > 0) {
+        if (timestamp_compare(due, call->context->time) > 0 || waits(call, what, id)) {
             return;
         }
         end_due(call, &key, what, id);

@@ -18,8 +18,8 @@
 #include "base/fatal.h"
 #include "contracts/auction.h"
 #include "contracts/book.h"
+#include "contracts/capacity.h"
 #include "contracts/deal.h"
-#include "contracts/grid.h"
 #include "contracts/ledger_internal.h"
 
 static const struct contract_module *const modules[] = {
@@ -45,7 +45,9 @@ struct ledger *ledger_create(void)
     ledger->book_scratch = book_scratch_create();
     ledger->grid = grid_create();
     ledger->auction_scratch = auction_scratch_create();
-    if (ledger->book_scratch == NULL || ledger->grid == NULL || ledger->auction_scratch == NULL) {
+    ledger->capacity_scratch = capacity_scratch_create();
+    if (ledger->book_scratch == NULL || ledger->grid == NULL || ledger->auction_scratch == NULL ||
+        ledger->capacity_scratch == NULL) {
         ledger_destroy(ledger);
         return NULL;
     }
@@ -58,8 +60,14 @@ void ledger_destroy(struct ledger *ledger)
         book_scratch_destroy(ledger->book_scratch);
         grid_destroy(ledger->grid);
         auction_scratch_destroy(ledger->auction_scratch);
+        capacity_scratch_destroy(ledger->capacity_scratch);
     }
     free(ledger);
+}
+
+struct capacity_scratch *ledger_capacity_scratch(struct ledger *ledger)
+{
+    return ledger->capacity_scratch;
 }
 
 struct grid *ledger_grid(struct ledger *ledger)

@@ -15,6 +15,7 @@ struct ledger {
     struct book_scratch *book_scratch;
     struct grid *grid;
     struct auction_scratch *auction_scratch;
+    struct capacity_scratch *capacity_scratch;
     /* By how much the pots of each kind changed in this block, micro-euro. */
     int64_t held_change[POT_KIND_COUNT];
     /* Writes into one of the two buffers below: the running transaction's, or the block end's. */

@@ -18,8 +18,8 @@
 #include "base/fatal.h"
 #include "contracts/auction.h"
 #include "contracts/book.h"
+#include "contracts/capacity.h"
 #include "contracts/deal.h"
-#include "contracts/grid.h"
 
 static bool price_fits_steps(const struct market_create *terms, struct energy_price price)
 {
@@ -96,11 +96,12 @@ static bool options_fit(const struct market_create *terms, const struct order_op
     case MECHANISM_BOOK_BATCH:
     case MECHANISM_BOOK_SEQUENTIAL:
         return options->rank == 0;
+    case MECHANISM_CAPACITY: /* nothing arrives there that could be cancelled on arrival */
+        return options->kind == ORDER_LIMIT && options->rank == 0;
     case MECHANISM_MERIT_ORDER:
     case MECHANISM_ORDERED_DEMAND:
     case MECHANISM_ONE_SIDED:
         return auction_takes_options(terms, options);
-    case MECHANISM_CAPACITY:
     case MECHANISM_COUPLED:
         return false;
     }
@@ -166,10 +167,29 @@ static enum contract_error enter(struct contract_call *call, uint64_t *id,
     return book_order_arrived(call, *id, market);
 }
 
+/* A DSO buys for its grid and not for a device of its own; who buys grid capacity does. */
+static enum contract_error check_device(struct contract_call *call,
+                                        const struct request_place *request,
+                                        const struct market_create *terms)
+{
+    if (capacity_is_sold(terms)) {
+        return capacity_admit(call, request, terms);
+    }
+    return name_is_empty(&request->device) ? CONTRACT_OK : CONTRACT_UNSUPPORTED_ORDER;
+}
+
+static bool sells_capacity(const struct contract_call *call, const struct name *id)
+{
+    struct market_record market;
+    struct state_key key = state_key_name(STATE_MARKET, id);
+    return contract_read(call, &key, &market_record_codec, &market) &&
+           capacity_is_sold(&market.terms);
+}
+
 enum contract_error market_place_request(struct contract_call *call, uint64_t *id,
                                          const struct request_place *request)
 {
-    if (!contract_has_role(call, ROLE_DSO)) {
+    if (!contract_has_role(call, ROLE_DSO) && !sells_capacity(call, &request->market)) {
         return CONTRACT_NOT_PERMITTED;
     }
     struct market_record market;
@@ -180,9 +200,8 @@ enum contract_error market_place_request(struct contract_call *call, uint64_t *i
     struct order_terms asked = {request->quantity, request->price, request->period_start,
                                 request->direction, &request->options};
     error = check_order(call, &market.terms, &asked);
-    /* A DSO buys for its grid and not for a device of its own. */
-    if (error == CONTRACT_OK && !name_is_empty(&request->device)) {
-        error = CONTRACT_UNSUPPORTED_ORDER;
+    if (error == CONTRACT_OK) {
+        error = check_device(call, request, &market.terms);
     }
     if (error != CONTRACT_OK) {
         return error;
@@ -194,8 +213,13 @@ enum contract_error market_place_request(struct contract_call *call, uint64_t *i
                                  .period_start = request->period_start,
                                  .quantity = request->quantity,
                                  .price = request->price,
+                                 .device = request->device,
                                  .options = request->options};
-    return enter(call, id, &order, &market);
+    error = enter(call, id, &order, &market);
+    if (error == CONTRACT_OK && capacity_is_sold(&market.terms)) {
+        capacity_entered(call, &order, &market.terms);
+    }
+    return error;
 }
 
 static enum contract_error request_place(struct contract_call *call, const void *record)
@@ -291,6 +315,9 @@ enum contract_error market_place_offer(struct contract_call *call, uint64_t *id,
     struct order_terms asked = {offer->quantity, offer->price, offer->period_start,
                                 offer->direction, &offer->options};
     error = check_order(call, &market.terms, &asked);
+    if (error == CONTRACT_OK && capacity_is_sold(&market.terms)) {
+        error = CONTRACT_UNSUPPORTED_ORDER; /* its operator publishes what there is */
+    }
     if (error == CONTRACT_OK && !schedule_fits_method(&market.terms, &offer->schedule_hash)) {
         error = CONTRACT_BAD_SCHEDULE;
     }
@@ -335,6 +362,7 @@ static const struct contract_method_entry market_methods[] = {
 static void market_block_end(struct contract_call *call)
 {
     auction_clear_due(call);
+    capacity_clear_due(call);
     book_call_touched(call);
     market_apply_changes(call);
 }

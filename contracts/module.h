@@ -151,9 +151,13 @@ enum contract_error assets_commit(const struct contract_call *call, const struct
 enum commitment_for {
     COMMITMENT_SALE,        /* what is sold, or open to be */
     COMMITMENT_RESERVATION, /* the same, held until it is called */
-    COMMITMENT_CALL /* what was reserved already: the power stays, and is reserved no longer */
+    COMMITMENT_CALL,  /* what was reserved already: the power stays, and is reserved no longer */
+    COMMITMENT_LIMIT, /* as a sale, a cap or a floor */
+    COMMITMENT_LIMIT_CALL /* as a call, for a cap or a floor */
 };
-/* assets_commit for a purpose; COMMITMENT_CALL is OVER_RESERVATION where less was reserved. */
+/* assets_commit for a purpose; a call is OVER_RESERVATION where less was reserved. Regulation and limits
+ * do not go together in one quarter hour (OVER_DEVICE_POWER), and all limits of one, with what import the
+ * device has asked for in capacity markets, lie within its connection (OVER_CONNECTION). */
 enum contract_error assets_commit_for(const struct contract_call *call, enum commitment_for purpose,
                                       const struct name *device, const struct device_record *record,
                                       enum direction direction, struct timestamp from,

@@ -238,6 +238,7 @@ static const struct codec_field commitment_record_codec_fields[] = {
     {.name = "reserved_w",
      .offset = offsetof(struct commitment_record, reserved),
      .type = CODEC_I64},
+    {.name = "limited_w", .offset = offsetof(struct commitment_record, limited), .type = CODEC_I64},
     {.name = "mtu_ms", .offset = offsetof(struct commitment_record, mtu), .type = CODEC_I64},
 };
 const struct codec_record commitment_record_codec = {

@@ -222,6 +222,7 @@ struct enrolment_record {
 struct commitment_record {
     struct power power;
     struct power reserved; /* of that, held by reservations and not called */
+    struct power limited;  /* of that, sold as caps (up) or floors (down) */
     struct duration mtu;   /* of all that is booked here: one length per device and quarter hour */
 };
 enum { COMMITMENT_SLOT_MS = 900000 };

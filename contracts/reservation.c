@@ -37,7 +37,11 @@ enum commitment_for reservation_purpose(const struct market_create *terms, uint6
     if (terms->product == PRODUCT_RESERVATION) {
         return COMMITMENT_RESERVATION;
     }
-    return reservation != 0 ? COMMITMENT_CALL : COMMITMENT_SALE;
+    bool limit = terms->product == PRODUCT_CAPACITY_CAP || terms->product == PRODUCT_CAPACITY_FLOOR;
+    if (reservation != 0) {
+        return limit ? COMMITMENT_LIMIT_CALL : COMMITMENT_CALL;
+    }
+    return limit ? COMMITMENT_LIMIT : COMMITMENT_SALE;
 }
 
 /* --- a call --------------------------------------------------------------------------------- */

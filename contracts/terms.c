@@ -155,10 +155,12 @@ static bool payment_holds(const struct market_create *terms)
     return false;
 }
 
+/* What is shared out by need or by time has no price. */
 static bool sharing_holds(const struct market_create *terms)
 {
-    return terms->clearing.mechanism == MECHANISM_CAPACITY ||
-           terms->clearing.sharing == SHARING_PREMIUM;
+    return terms->clearing.sharing == SHARING_PREMIUM ||
+           (terms->clearing.mechanism == MECHANISM_CAPACITY &&
+            energy_price_ueur_per_kwh(terms->limits.price_max) == 0);
 }
 
 /* Only the two-sided VCG rule may end in a deficit (D2.3 3.4.3). */
@@ -213,6 +215,7 @@ static bool deposit_holds(const struct market_create *terms)
     int64_t penalty = energy_price_ueur_per_kwh(terms->delivery.penalty_price);
     return within(price, 0, limit_price_ueur_per_kwh) &&
            terms->delivery.deposit_permille <= PERMILLE &&
+           (!has_deposit(terms) || terms->product != PRODUCT_CAPACITY_ALLOCATION) &&
            (price == 0 || terms->delivery.deposit_permille == 0) &&
            (penalty == 0 || has_deposit(terms));
 }
@@ -273,8 +276,8 @@ static bool product_is_there(const struct market_create *terms)
     case PRODUCT_RESERVATION:
     case PRODUCT_CAPACITY_CAP:
     case PRODUCT_CAPACITY_FLOOR:
-        return true;
     case PRODUCT_CAPACITY_ALLOCATION:
+        return true;
     case PRODUCT_LOCAL_ENERGY:
         return false;
     }
@@ -289,8 +292,8 @@ static bool mechanism_is_there(const struct market_create *terms)
     case MECHANISM_MERIT_ORDER:
     case MECHANISM_ORDERED_DEMAND:
     case MECHANISM_ONE_SIDED:
-        return true;
     case MECHANISM_CAPACITY:
+        return true;
     case MECHANISM_COUPLED:
         return false;
     }
