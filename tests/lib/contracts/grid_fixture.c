@@ -135,6 +135,28 @@ enum contract_error grid_offer(struct fixture *fixture, const char *market, cons
     return fixture_act(fixture, owner, ACTION_OFFER_PLACE, &action);
 }
 
+enum contract_error grid_ask(struct fixture *fixture, const char *market, const char *owner,
+                             int period, enum direction direction, int64_t quantity, int64_t price,
+                             struct order_options options)
+{
+    struct request_place action = {.market = fixture_name(market),
+                                   .direction = (uint8_t)direction,
+                                   .period_start = market_period(period),
+                                   .quantity = energy_of(quantity),
+                                   .price = energy_price_of(price),
+                                   .device = device_of(owner),
+                                   .options = options};
+    return fixture_act(fixture, owner, ACTION_REQUEST_PLACE, &action);
+}
+
+struct allocation_record grid_allocation(struct fixture *fixture, uint64_t order)
+{
+    struct allocation_record record;
+    struct state_key key = state_key_u64(STATE_ALLOCATION, order);
+    assert_true(ledger_read(fixture->view, &key, &allocation_record_codec, &record));
+    return record;
+}
+
 struct capacity_record grid_record(struct fixture *fixture, const char *node, int period, int slot)
 {
     struct name network = fixture_name("net");
@@ -342,6 +364,65 @@ void grid_check_fair(struct fixture *fixture, const char *market, int period)
             if (crosses) {
                 assert_int_equal(room_wh(fixture, &sell, &terms), 0);
             }
+        }
+    }
+}
+
+/* Watts that the device was granted or asks for in one quarter hour. */
+static int64_t held_w(struct fixture *fixture, const struct name *device, int64_t slot,
+                      uint8_t direction)
+{
+    int64_t watts = 0;
+    struct grid_walk walk = {.view = fixture->view, .prefix = STATE_ORDER};
+    while (walk_next(&walk)) {
+        struct order_record order;
+        struct allocation_record allocation;
+        MUST(codec_decode_all(&order_record_codec, &order, walk.value));
+        struct market_create terms = terms_of(fixture, &order.market);
+        int64_t begin = timestamp_ms(order.period_start);
+        int64_t end = begin + duration_ms(terms.times.mtu) * terms.times.mtus_per_period;
+        struct byte_reader reader;
+        byte_reader_init(&reader, walk.key + 1, walk.key_size - 1);
+        struct state_key key = state_key_u64(STATE_ALLOCATION, byte_read_u64(&reader));
+        if (terms.product != PRODUCT_CAPACITY_ALLOCATION || order.direction != direction ||
+            name_compare(&order.device, device) != 0 || slot < begin || slot >= end) {
+            continue;
+        }
+        int64_t wh = order.status == ORDER_OPEN ? energy_wh(order.open) : 0;
+        if (ledger_read(fixture->view, &key, &allocation_record_codec, &allocation)) {
+            wh += energy_wh(allocation.granted);
+        }
+        watts += wh / terms.times.mtus_per_period * (MS_PER_HOUR / duration_ms(terms.times.mtu));
+    }
+    return watts;
+}
+
+void grid_audit_holdings(struct fixture *fixture)
+{
+    struct grid_walk walk = {.view = fixture->view, .prefix = STATE_HOLDING};
+    while (walk_next(&walk)) {
+        struct holding_record holding;
+        struct name device;
+        struct byte_reader reader;
+        MUST(codec_decode_all(&holding_record_codec, &holding, walk.value));
+        byte_reader_init(&reader, walk.key + 1, walk.key_size - 1);
+        byte_read_raw(&reader, device.text, NAME_SIZE);
+        int64_t slot = byte_read_i64(&reader);
+        uint8_t direction = byte_read_u8(&reader);
+        assert_true(power_w(holding.power) > 0);
+        assert_int_equal(power_w(holding.power), held_w(fixture, &device, slot, direction));
+    }
+    /* Nobody asks without holding. */
+    walk = (struct grid_walk){.view = fixture->view, .prefix = STATE_ALLOCATION};
+    while (walk_next(&walk)) {
+        struct allocation_record allocation;
+        struct bytes_view value;
+        MUST(codec_decode_all(&allocation_record_codec, &allocation, walk.value));
+        struct state_key key = state_key_unit(STATE_HOLDING, &allocation.device,
+                                              allocation.period_start, allocation.direction);
+        if (energy_wh(allocation.granted) > 0) {
+            assert_true(
+                fixture->view->ops->get(fixture->view, bytes_view_of(key.bytes, key.size), &value));
         }
     }
 }

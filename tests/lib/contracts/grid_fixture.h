@@ -31,6 +31,12 @@ enum contract_error grid_offer(struct fixture *fixture, const char *market, cons
                                int period, enum direction direction, int64_t quantity,
                                int64_t price);
 
+/* A request for capacity, for at-OWNER. */
+enum contract_error grid_ask(struct fixture *fixture, const char *market, const char *owner,
+                             int period, enum direction direction, int64_t quantity, int64_t price,
+                             struct order_options options);
+/* Of an order; it must exist. */
+struct allocation_record grid_allocation(struct fixture *fixture, uint64_t order);
 /* Of the n-th quarter hour of the period; it must exist. */
 struct capacity_record grid_record(struct fixture *fixture, const char *node, int period, int slot);
 /* Events of that type in the last block's end. */
@@ -39,6 +45,8 @@ size_t grid_events(struct fixture *fixture, uint8_t type);
 /* Fails the test unless every record holds what deals and allocations say, and, where nobody enforced
  * less, no limit is broken. */
 void grid_audit(struct fixture *fixture);
+/* Fails unless every device holds what its open requests and its allocations add up to. */
+void grid_audit_holdings(struct fixture *fixture);
 /* Fails unless every open offer that crosses another's request finds less than a step on its path. */
 void grid_check_fair(struct fixture *fixture, const char *market, int period);
 
