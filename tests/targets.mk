@@ -21,7 +21,12 @@ test: ## install what is missing, build, run a tier of every kind of test
 	@$(MAKE) --no-print-directory day
 	@echo "make test: passed"
 
-test-all: test nemesis snapshots integrity soak tidy model ctime determinism asan tsan ## every tier whole
+.PHONY: package
+package: ## Debian packages: built twice alike, installed into a fresh Debian, removed (root)
+	@scripts/install_deps.sh packages-deb.txt
+	@tests/package.sh
+
+test-all: test package nemesis snapshots integrity soak tidy model ctime determinism asan tsan ## every tier whole
 	@$(MAKE) --no-print-directory books COUNT=3000
 	@$(MAKE) --no-print-directory sim SEEDS=20000
 	@$(MAKE) --no-print-directory sim-epochs SEEDS=5000
