@@ -368,12 +368,16 @@ static bool clear_auction(struct contract_call *call, const struct book_id *book
     scratch->count = 0;
     scratch->deal_count = 0;
     bool clears = may_clear(call, book, &market);
+    struct grid *grid = ledger_grid(call->ledger);
+    grid_open(call, grid, &market.terms, book->period_start, (enum direction)book->direction,
+              GRID_UNPUBLISHED_IS_FREE);
     if (clears) {
         auction_load(call, scratch, book, &market.terms);
         auction_compute(call, scratch, &record, &market.terms);
         auction_plan(scratch, &record);
     }
     if (!auction_events_fit(call, scratch)) {
+        grid_close(call, grid);
         return false;
     }
     record.state = clears ? AUCTION_CLEARED : AUCTION_VOID;
@@ -384,6 +388,7 @@ static bool clear_auction(struct contract_call *call, const struct book_id *book
         auction_settle(call, scratch, &record, &market);
         store(call, book, &record);
     }
+    grid_close(call, grid);
     expire_bids(call, book, &market.terms);
     count_cleared(call, &record, &book->market);
     report(call, book, &record);

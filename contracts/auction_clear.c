@@ -98,6 +98,9 @@ static void load_side(struct contract_call *call, struct auction_scratch *scratc
             .whole = order.options.indivisible != 0,
             .price = energy_price_ueur_per_kwh(order.price),
             .quantity = energy_wh(order.open),
+            .open = energy_wh(order.open),
+            .place = book_grid_place(call, ledger_grid(call->ledger), terms, &order),
+            .limiter = GRID_PLACE_NONE,
             .least = energy_wh(order.options.min_quantity),
         };
     }
@@ -155,6 +158,33 @@ static void number_agents(struct auction_scratch *scratch)
     }
 }
 
+static bool cheaper_before(const void *context, uint32_t a, uint32_t b)
+{
+    const struct auction_bid *bids = context;
+    return bids[a].price != bids[b].price ? bids[a].price < bids[b].price : a < b;
+}
+
+/* Offers take their room in the grid in their priority: what no node could carry is not offered. An offer
+ * that gets none stays among the bids with nothing to sell. */
+static void admit_offers(struct contract_call *call, struct auction_scratch *scratch)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < scratch->count; i++) {
+        if (!scratch->bids[i].buys && scratch->bids[i].place != GRID_PLACE_NONE) {
+            scratch->index[count++] = i;
+        }
+    }
+    call_sort(scratch->index, count, cheaper_before, scratch->bids);
+    for (uint32_t i = 0; i < count; i++) {
+        struct auction_bid *bid = &scratch->bids[scratch->index[i]];
+        struct energy least = energy_of(bid->whole ? bid->quantity : bid->least);
+        bid->quantity = energy_wh(grid_admit(call, ledger_grid(call->ledger), bid->place,
+                                             energy_of(bid->open), least, &bid->limiter));
+        bid->least = bid->quantity == 0 ? 0 : bid->least;
+    }
+    grid_forget(ledger_grid(call->ledger));
+}
+
 void auction_load(struct contract_call *call, struct auction_scratch *scratch,
                   const struct book_id *book, const struct market_create *terms)
 {
@@ -163,6 +193,7 @@ void auction_load(struct contract_call *call, struct auction_scratch *scratch,
     load_side(call, scratch, book, terms, SIDE_SELL);
     sort_bids(scratch);
     number_agents(scratch);
+    admit_offers(call, scratch);
 }
 
 /* --- the problem ---------------------------------------------------------------------------- */

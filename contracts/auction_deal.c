@@ -226,11 +226,25 @@ void auction_plan(struct auction_scratch *scratch, struct auction_record *record
     record->deals = scratch->deal_count;
 }
 
+/* Says whom the grid cut, as far as a call would (contracts/book_grid.c). */
+static void tell_cuts(struct contract_call *call, const struct auction_scratch *scratch)
+{
+    uint32_t told = 0;
+    for (uint32_t i = 0; i < scratch->count && told < BOOK_GRID_EVENTS_MAX; i++) {
+        const struct auction_bid *bid = &scratch->bids[i];
+        if (bid->quantity < bid->open) {
+            book_grid_tell(call, ledger_grid(call->ledger), bid->id, bid->limiter,
+                           energy_of(bid->open), energy_of(bid->quantity));
+            told++;
+        }
+    }
+}
+
 bool auction_events_fit(const struct contract_call *call, const struct auction_scratch *scratch)
 {
     size_t need = (size_t)scratch->deal_count * BOOK_TRADE_EVENT_BYTES +
                   (size_t)scratch->count * 2 * BOOK_END_EVENT_BYTES + CONTRACT_EVENT_BYTES_MAX +
-                  BOOK_EVENTS_RESERVE;
+                  (size_t)BOOK_GRID_EVENTS_MAX * BOOK_GRID_EVENT_BYTES + BOOK_EVENTS_RESERVE;
     return contract_event_room(call) >= need;
 }
 
@@ -334,6 +348,8 @@ static void make_deal(struct contract_call *call, const struct auction_scratch *
     event.deal.deposit =
         book_fund_deposit(call, sell_id, id, &sell, rest, energy_of(plan->quantity));
     book_keep_rest(call, sell_id, &sell, &market->terms, rest);
+    grid_sell(ledger_grid(call->ledger), scratch->bids[plan->sell].place,
+              energy_of(plan->quantity));
     struct state_key key = state_key_u64(STATE_DEAL, id);
     contract_write(call, &key, &deal_record_codec, &event.deal);
     struct state_key deadline = state_key_deadline(times.proof, DEADLINE_PROOF, id);
@@ -365,6 +381,7 @@ void auction_settle(struct contract_call *call, struct auction_scratch *scratch,
     if (!book_read(call, &key, &counters_record_codec, &counters)) {
         return;
     }
+    tell_cuts(call, scratch);
     record->first_deal = scratch->deal_count > 0 ? counters.deals + 1 : 0;
     for (uint32_t i = 0; i < scratch->buy_count; i++) {
         end_request(call, scratch, scratch->buys[i], &market->terms);

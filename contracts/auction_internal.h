@@ -4,6 +4,7 @@
 
 #include "contracts/auction.h"
 #include "contracts/book_internal.h"
+#include "contracts/grid.h"
 
 /* One bid, in the order of time. */
 struct auction_bid {
@@ -16,8 +17,11 @@ struct auction_bid {
     bool buys;
     bool whole; /* indivisible */
     int64_t price;
-    int64_t quantity; /* Wh */
+    int64_t quantity; /* Wh; what the grid leaves of what is open */
     int64_t least;    /* Wh; 0: no minimum */
+    int64_t open;
+    int32_t place;   /* in the market's network; GRID_PLACE_NONE: it loads nothing */
+    int32_t limiter; /* the node that left less than was open */
 };
 
 /* What one agent trades and pays, over its deals. */
@@ -63,7 +67,8 @@ struct auction_scratch {
 
 /* --- auction_clear.c ------------------------------------------------------------------------ */
 
-/* Reads the bids of the book that may trade, in the order of time, and numbers their agents. */
+/* Reads the bids of the book that may trade, in the order of time, and numbers their agents. What the
+ * market's network cannot carry of the offers is left out; the ledger's grid is open. */
 void auction_load(struct contract_call *call, struct auction_scratch *scratch,
                   const struct book_id *book, const struct market_create *terms);
 /* Who trades how much, and what each agent pays or gets: fills scratch and the result's part of the

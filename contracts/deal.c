@@ -277,7 +277,9 @@ static void settle_unmeasured(struct contract_call *call, struct event_deal *end
         terms.delivered[i] = all ? terms.contracted[i] : energy_of(0);
     }
     MUST(settlement_compute(&result, &terms) == SETTLEMENT_OK);
-    MUST(all || money_compare(result.refunded, ended->deal.escrow) == 0);
+    struct money back;
+    MUST(money_add(&back, result.refunded, result.returned));
+    MUST(all || money_compare(back, ended->deal.escrow) == 0);
     deal_set_result(&ended->deal, &result, all ? ended->deal.contracted : energy_of(0));
     deal_pay_out(call, ended);
 }

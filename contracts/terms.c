@@ -300,12 +300,6 @@ static bool mechanism_is_there(const struct market_create *terms)
     return false;
 }
 
-/* A network's limits are checked as orders meet, which auctions' bids never do one by one. */
-static bool network_is_there(const struct market_create *terms)
-{
-    return name_is_empty(&terms->network) || !market_is_auction(terms);
-}
-
 static bool sealing_is_there(const struct market_create *terms)
 {
     return terms->sealing.bids == BIDS_OPEN;
@@ -341,7 +335,6 @@ static const struct term_rule rules[] = {
     {CONTRACT_BAD_TERM_NETWORK, network_holds},
     {CONTRACT_UNSUPPORTED_PRODUCT, product_is_there},
     {CONTRACT_UNSUPPORTED_MECHANISM, mechanism_is_there},
-    {CONTRACT_UNSUPPORTED_NETWORK, network_is_there},
     {CONTRACT_UNSUPPORTED_SEALING, sealing_is_there},
 };
 
