@@ -1,5 +1,5 @@
 /* Dispatch on the ledger: an instruction to a device and its answer (contracts/dispatch.h;
- * docs/spec/plans.md 2; feature 38; docs/adr/0037).
+ * docs/spec/plans.md 2; feature 38; docs/adr/0045).
  *
  *   sent --- accepted or refused, by the deadline, once ---> answered
  *     '---- nothing: the record says so, and nothing else happens

@@ -1,5 +1,5 @@
 /* Dispatch: instructions to a device, and the acknowledgement of whoever runs it (feature 38; D5.5
- * 3.2.6; GOFLEX 1.5.4; docs/spec/plans.md 2, docs/adr/0037).
+ * 3.2.6; GOFLEX 1.5.4; docs/spec/plans.md 2, docs/adr/0045).
  *
  * The chain holds a salted hash of the set-points, who sent them, for which deal, and by when which
  * answer came; the set-points travel beside it (tools/plan_file.h). Nothing happens when no answer comes:

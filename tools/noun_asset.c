@@ -3,7 +3,9 @@
  * Ownership and management change hands in two steps, each signed by its own side. */
 #include <string.h>
 
+#include "tools/asset_import.h"
 #include "tools/nouns.h"
+#include "tools/sheet.h"
 
 static const struct cli_option register_options[] = {
     {"NAME", CLI_NAME, offsetof(struct device_register, id), "the device's name", CLI_POSITIONAL,
@@ -111,6 +113,39 @@ static int run_show(struct cli *cli, void *arguments)
     return noun_show(cli, "asset", wanted->id, "unknown_device");
 }
 
+static const struct cli_option sheet_options[] = {
+    {"WHAT", CLI_CHOICE, offsetof(struct asset_sheet, what),
+     "make one, hide fields of a copy, verify one, or set it on the ledger", CLI_POSITIONAL, NULL,
+     asset_sheet_verbs, ASSET_SHEET_VERBS},
+    {"FILE", CLI_FILE, offsetof(struct asset_sheet, in),
+     "the sheet; to make one, a CSV file: name,personal,value", CLI_POSITIONAL, NULL, NULL, 0},
+    {"device", CLI_NAME, offsetof(struct asset_sheet, device), "whose (make)", CLI_OPTIONAL, NULL,
+     NULL, 0},
+    {"out", CLI_FILE, offsetof(struct asset_sheet, out), "the sheet to write (make, hide)",
+     CLI_OPTIONAL, NULL, NULL, 0},
+    {"fields", CLI_TEXT, offsetof(struct asset_sheet, fields),
+     "which to hide, separated by commas; without it, the personal ones", CLI_OPTIONAL, NULL, NULL,
+     0},
+};
+
+static const struct cli_option import_options[] = {
+    {"FILE", CLI_FILE, offsetof(struct asset_import, file),
+     "CSV: id,type,max_power_w,connection_w,node,feeder,zone,meter_key and, if wanted, "
+     "capacity_wh,submeter_key,address_hash",
+     CLI_POSITIONAL, NULL, NULL, 0},
+    {"signature", CLI_FILE, offsetof(struct asset_import, signature),
+     "the registry's signature of the file", CLI_OPTIONAL, NULL, NULL, 0},
+    {"signer", CLI_NAME, offsetof(struct asset_import, signer), "whose it must be", CLI_OPTIONAL,
+     NULL, NULL, 0},
+};
+
+static const struct cli_option sign_options[] = {
+    {"FILE", CLI_FILE, offsetof(struct asset_sign, file), "the registry", CLI_POSITIONAL, NULL,
+     NULL, 0},
+    {"out", CLI_FILE, offsetof(struct asset_sign, out), "the signature to write", CLI_REQUIRED,
+     NULL, NULL, 0},
+};
+
 static const struct cli_command commands[] = {
     {.verb = "register",
      .summary = "enter a device of yours",
@@ -173,6 +208,36 @@ static const struct cli_command commands[] = {
      .arguments_size = sizeof(struct enrol),
      .sends = true,
      .run = run_enrol},
+    {.verb = "sheet",
+     .summary = "a device's data sheet, whose personal fields are hashed one by one",
+     .teach =
+         "The sheet's hash is the device's address hash. A copy that hides fields has the same.\n"
+         "  flex asset sheet make battery-7.csv --device battery-7 --out battery-7.sheet\n"
+         "  flex asset sheet set battery-7.sheet\n"
+         "  flex asset sheet hide battery-7.sheet --out public.sheet\n"
+         "  flex asset sheet verify public.sheet",
+     .options = sheet_options,
+     .option_count = sizeof sheet_options / sizeof sheet_options[0],
+     .arguments_size = sizeof(struct asset_sheet),
+     .sends = true,
+     .run = asset_sheet_run},
+    {.verb = "import",
+     .summary = "register the devices of another registry as yours",
+     .teach = "Nothing is sent unless every row is good. What is there already is skipped, so the\n"
+              "same command goes on after an interruption.\n"
+              "  flex asset import fleet.csv --signature fleet.sig --signer dso --dry-run",
+     .options = import_options,
+     .option_count = sizeof import_options / sizeof import_options[0],
+     .arguments_size = sizeof(struct asset_import),
+     .sends = true,
+     .run = asset_import_run},
+    {.verb = "sign",
+     .summary = "sign a registry for others to import",
+     .options = sign_options,
+     .option_count = sizeof sign_options / sizeof sign_options[0],
+     .arguments_size = sizeof(struct asset_sign),
+     .sends = true,
+     .run = asset_sign_run},
     {.verb = "show",
      .summary = "one device, proven",
      .options = noun_id_option,

@@ -18,6 +18,8 @@ extern const struct cli_noun bill_noun;
 extern const struct cli_noun block_noun;
 extern const struct cli_noun deal_noun;
 extern const struct cli_noun devnet_noun;
+extern const struct cli_noun dispatch_noun;
+extern const struct cli_noun forecast_noun;
 extern const struct cli_noun governance_noun;
 extern const struct cli_noun key_noun;
 extern const struct cli_noun market_noun;
