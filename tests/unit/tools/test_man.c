@@ -143,6 +143,40 @@ static void test_flexd_page_names_what_usage_names(void **state)
     free(source);
 }
 
+/* What a program's usage text names, its page names. */
+static void check_usage_against_page(const char *program, const char *where, const char *page_name)
+{
+    char wanted[64];
+    unsigned options = 0;
+    char *source = read_text(program);
+    char *text = read_text(page_name);
+    unescape(text);
+    const char *usage = strstr(source, where);
+    assert_non_null(usage);
+    const char *end = strstr(usage, ";\n");
+    assert_non_null(end);
+    for (const char *at = strstr(usage, "--"); at != NULL && at < end; at = strstr(at + 2, "--")) {
+        size_t length = 2 + strspn(at + 2, "abcdefghijklmnopqrstuvwxyz0123456789-");
+        snprintf(wanted, sizeof wanted, "%.*s", (int)length, at);
+        if (strstr(text, wanted) == NULL)
+            fail_msg("%s does not name %s", page_name, wanted);
+        options++;
+    }
+    assert_true(options > 0);
+    free(text);
+    free(source);
+}
+
+static void test_pages_of_the_smaller_programs(void **state)
+{
+    (void)state;
+    check_usage_against_page("tools/flexclear_main.c", "usage[] =", "docs/man/flexclear.1");
+    check_usage_against_page("tools/flexsettle_main.c", "FILE, or standard",
+                             "docs/man/flexsettle.1");
+    check_usage_against_page("tools/flexbench_main.c", "usage[] =", "docs/man/flexbench.1");
+    check_usage_against_page("tools/flexsim_main.c", "usage[] =", "docs/man/flexsim.1");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -150,6 +184,7 @@ int main(void)
         cmocka_unit_test(test_kept_copy_is_what_flexmeterd_prints),
         cmocka_unit_test(test_every_noun_verb_and_option_stands_in_it),
         cmocka_unit_test(test_flexd_page_names_what_usage_names),
+        cmocka_unit_test(test_pages_of_the_smaller_programs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
