@@ -37,6 +37,28 @@ static const struct cli_option request_options[] = {
      indivisible_help, CLI_OPTIONAL, NULL, NULL, 0},
 };
 
+/* A direction as the grid sees it: regulation down is import. */
+static const char *const flow_names[] = {"export", "import"};
+
+static const struct cli_option capacity_options[] = {
+    {"market", CLI_NAME, offsetof(struct request_place, market), "where", CLI_REQUIRED, NULL, NULL,
+     0},
+    {"flow", CLI_CHOICE, offsetof(struct request_place, direction), "which way", CLI_REQUIRED, NULL,
+     flow_names, 2},
+    {"start", CLI_TIME, offsetof(struct request_place, period_start), "start of the period",
+     CLI_REQUIRED, NULL, NULL, 0},
+    {"quantity-wh", CLI_I64, offsetof(struct request_place, quantity),
+     "energy over the whole period: 1000 Wh an hour are 1 kW", CLI_REQUIRED, NULL, NULL, 0},
+    {"price", CLI_EUR, offsetof(struct request_place, price),
+     "the most to pay, per kWh; 0 where nothing is paid", CLI_OPTIONAL, "0", NULL, 0},
+    {"device", CLI_NAME, offsetof(struct request_place, device), "the device that needs it",
+     CLI_REQUIRED, NULL, NULL, 0},
+    {"min-quantity-wh", CLI_I64, offsetof(struct request_place, options.min_quantity),
+     "less than that is of no use (a step)", CLI_OPTIONAL, NULL, NULL, 0},
+    {"indivisible", CLI_SWITCH, offsetof(struct request_place, options.indivisible),
+     "all of it or nothing", CLI_OPTIONAL, NULL, NULL, 0},
+};
+
 struct offer {
     struct offer_place place;
     const char *schedule;
@@ -208,6 +230,12 @@ static int run_show(struct cli *cli, void *arguments)
     return noun_show(cli, "order", wanted->id, "unknown_order");
 }
 
+static int run_allocation(struct cli *cli, void *arguments)
+{
+    const struct noun_id *wanted = arguments;
+    return noun_show(cli, "allocation", wanted->id, "not_cleared");
+}
+
 static int run_list(struct cli *cli, void *arguments)
 {
     (void)arguments;
@@ -248,6 +276,21 @@ static const struct cli_command commands[] = {
      .sends = true,
      .changes = true,
      .run = run_replace},
+    {.verb = "capacity",
+     .summary = "ask for room in the grid for a device, in a capacity market",
+     .teach = "Cleared at the gate; flex order allocation says what came of it.\n"
+              "  flex order capacity --market lv1-day --flow import --start 2025-01-15T17:00Z \\\n"
+              "       --quantity-wh 11000 --price 0.02 --device car-7 --min-quantity-wh 4000",
+     .options = capacity_options,
+     .option_count = sizeof capacity_options / sizeof capacity_options[0],
+     .arguments_size = sizeof(struct request_place),
+     .action = ACTION_REQUEST_PLACE},
+    {.verb = "allocation",
+     .summary = "what a request for room in the grid was given, proven",
+     .options = noun_id_option,
+     .option_count = 1,
+     .arguments_size = sizeof(struct noun_id),
+     .run = run_allocation},
     {.verb = "cancel",
      .summary = "take an open order back",
      .options = cancel_options,

@@ -24,6 +24,7 @@ extern const struct cli_noun governance_noun;
 extern const struct cli_noun key_noun;
 extern const struct cli_noun market_noun;
 extern const struct cli_noun meter_noun;
+extern const struct cli_noun network_noun;
 extern const struct cli_noun node_noun;
 extern const struct cli_noun order_noun;
 extern const struct cli_noun participant_noun;

@@ -301,6 +301,19 @@ static void test_dry_runs(void **state)
          "\"enrolled\":false}]}\n"},
         {"asset accept-delegation bat",
          "{\"actions\":[{\"type\":\"device_delegate_accept\",\"device\":\"bat\"}]}\n"},
+        {"network node lv1 feeder-2 --parent trafo",
+         "{\"actions\":[{\"type\":\"network_node\",\"network\":\"lv1\",\"id\":\"feeder-2\","
+         "\"parent\":\"trafo\"}]}\n"},
+        {"network publish lv1 --grid-node f2 --start 2025-01-15T10:00Z --import-w 40 --export-w 25",
+         "{\"actions\":[{\"type\":\"capacity_publish\",\"network\":\"lv1\",\"node\":\"f2\","
+         "\"start_ms\":\"1736935200000\",\"interval_ms\":\"900000\",\"enforce\":false,"
+         "\"limits\":[{\"import_w\":\"40\",\"export_w\":\"25\"}]}]}\n"},
+        {"order capacity --market west --flow import --start 2025-01-15T10:00Z "
+         "--quantity-wh 4000 --device car --indivisible",
+         "{\"actions\":[{\"type\":\"request_place\",\"market\":\"west\",\"direction\":\"down\","
+         "\"period_start_ms\":\"1736935200000\",\"quantity_wh\":\"4000\","
+         "\"price_ueur_per_kwh\":\"0\",\"device\":\"car\",\"options\":{\"kind\":\"limit\","
+         "\"indivisible\":true,\"rank\":0,\"min_quantity_wh\":\"0\"}}]}\n"},
         {"order request --market west --direction down --start 2025-01-15T10:00Z "
          "--quantity-wh 4000 --price -0.01",
          "{\"actions\":[{\"type\":\"request_place\",\"market\":\"west\",\"direction\":\"down\","
@@ -317,6 +330,35 @@ static void test_dry_runs(void **state)
         free(out);
         free(err);
     }
+}
+
+/* A publication is a table or one stretch, never both, and fits one transaction. */
+static void test_network_publish(void **state)
+{
+    (void)state;
+    static const char *const bad[] = {
+        "network publish lv1",
+        "network publish lv1 --grid-node f2 --start 2025-01-15T10:00Z --import-w 40",
+        "network publish lv1 --csv /nonexistent/table.csv",
+        "network publish lv1 --csv a.csv --grid-node f2",
+        "network publish lv1 --grid-node f2 --start 2025-01-15T10:00Z --import-w 1 --export-w 1 "
+        "--intervals 3073",
+    };
+    char *out, *err;
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        char line[512];
+        snprintf(line, sizeof line, "%s --dry-run", bad[i]);
+        assert_int_equal(run_line(flex_nouns, flex_noun_count, line, &out, &err), CLI_USAGE);
+        free(out);
+        free(err);
+    }
+    assert_int_equal(run_line(flex_nouns, flex_noun_count,
+                              "network publish lv1 --grid-node f2 --start 2025-01-15T10:00Z "
+                              "--import-w 1 --export-w 1 --intervals 3072 --dry-run",
+                              &out, &err),
+                     CLI_DONE);
+    free(out);
+    free(err);
 }
 
 static void test_no_node_is_three(void **state)
@@ -432,6 +474,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_values_arrive),
+        cmocka_unit_test(test_network_publish),
         cmocka_unit_test(test_fallbacks_order_and_forms),
         cmocka_unit_test(test_refused_lines),
         cmocka_unit_test(test_failure_speaks_in_both_forms),
