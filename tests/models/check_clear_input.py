@@ -33,7 +33,7 @@ BAD = [
     ("line 1 column 9", '{"a":1,"a":2}'), ("bids", without(problem(), "bids")),
     ("format", {**problem(), "format": "flexclear/2"}), ("format", {**problem(), "format": 1}),
     ("mechanism", without(problem(), "mechanism")), ("mechanism", problem("merit")),
-    ("mechanism", problem("coupled")), ("more", problem(more=1)), ("bids", {**problem(), "bids": {}}),
+    ("more", problem(more=1)), ("bids", {**problem(), "bids": {}}),
     ("tie", problem(tie="random")), ("tie", problem(tie=None)),
     ("trade_price", problem(trade_price="best")), ("payments", problem(payments="vcg")),
     ("payments[0]", problem(payments=["free"])), ("payments[0]", problem(payments=[1])),
@@ -98,6 +98,85 @@ BAD = [
                      tree=[{"node": "A", "parent": "B", "capacity": "1"},
                            {"node": "B", "parent": "A", "capacity": "1"}])),
 ]
+NET = {"slack": "R0", "lines": [{"from": "R0", "to": "R1", "capacity": "4"}]}
+
+
+def coupled(bids=None, network=NET, **more):
+    bids = bids if bids is not None else [{**BID, "node": "R0"}, {**ASK, "node": "R1"}]
+    return problem("coupled", bids=bids, network=network, **more)
+
+
+def line(**more):
+    return coupled(bids=[], network={**NET, "lines": [{**NET["lines"][0], **more}]})
+
+
+def row(item):
+    return coupled(network={**NET, "rows": [item]})
+
+
+def link(*items):
+    three = [{**BID, "id": i, "node": "R0"} for i in "xyz"]
+    return coupled(bids=three + [{**ASK, "node": "R0"}], links=list(items))
+
+
+def convert(a, b, **more):
+    return {"type": "convert", "in": a, "out": b, "num": "1", "den": "1", **more}
+
+
+LARGEST = str(2**63 - 1)
+BAD += [
+    ("network", problem("coupled", bids=[])), ("network", coupled(network=[])),
+    ("network.slack", coupled(network={})), ("network.more", coupled(network={**NET, "more": 1})),
+    ("network.lines", coupled(network={**NET, "lines": {}})),
+    ("network.rows", coupled(network={**NET, "rows": {}})),
+    ("network.lines[0].to", line(to="")), ("network.lines[0].from", line(**{"from": 3})),
+    ("network.lines[0].to", line(to="R0")), ("network.lines[0].capacity", line(capacity="-1")),
+    ("network.lines[0].capacity", line(capacity=4)), ("network.lines[0].r", line(r="1")),
+    ("network.lines[0].carrier", line(carrier="")), ("network.lines[0]", coupled(
+        network={**NET, "lines": [7]})),
+    ("network.rows[0].coef", row({"op": "<=", "rhs": "1"})),
+    ("network.rows[0].coef.R9", row({"coef": {"R9": "1"}, "op": "<=", "rhs": "1"})),
+    ("network.rows[0].coef.R1", row({"coef": {"R1": 1}, "op": "<=", "rhs": "1"})),
+    ("network.rows[0].coef.R1", row({"coef": {"R1": "9223372036854775808"}, "op": "<=",
+                                     "rhs": "1"})),
+    ("network.rows[0].op", row({"coef": {}, "op": "<", "rhs": "1"})),
+    ("network.rows[0].rhs", row({"coef": {}, "op": "<="})),
+    ("network.rows[0]", row({"coef": {"R1": "1"}, "op": "=", "rhs": "1000"})),
+    ("network.rows[0]", row({"coef": {}, "op": ">=", "rhs": "1"})),
+    ("bids[0].node", coupled(bids=[BID])), ("bids[0].node", coupled(bids=[{**BID, "node": "R9"}])),
+    ("bids[0].carrier", coupled(bids=[{**BID, "node": "R0", "carrier": 1}])),
+    ("bids[0].quantity", coupled(bids=[{**BID, "node": "R0", "quantity": LARGEST}])),
+    ("bids[0].min_quantity", coupled(bids=[{**BID, "node": "R0", "min_quantity": "6"}])),
+    ("links", coupled(links={})), ("links[0]", link("x")), ("links[0].type", link({"bids": []})),
+    ("links[0].type", link({"type": "nor", "bids": ["x", "y"]})),
+    ("links[0].bids", link({"type": "and"})), ("links[0].bids", link({"type": "xor", "bids": "x"})),
+    ("links[0].bids", link({"type": "or", "bids": ["x"]})),
+    ("links[0].bids", link({"type": "and", "bids": ["x", "x"]})),
+    ("links[0].bids", link({"type": "and", "bids": ["x", "s"]})),
+    ("links[0].bids[1]", link({"type": "and", "bids": ["x", "nobody"]})),
+    ("links[0].bids[0]", link({"type": "and", "bids": [1, "x"]})),
+    ("links[0].op", link({"type": "sum", "bids": ["x"], "quantity": "1"})),
+    ("links[0].quantity", link({"type": "sum", "bids": ["x"], "op": "<="})),
+    ("links[0].quantity", link({"type": "sum", "bids": ["x", "y"], "op": ">=", "quantity": "11"})),
+    ("links[0].quantity", link({"type": "sum", "bids": ["x"], "op": "=", "quantity": "-1"})),
+    ("links[0].op", link({"type": "and", "bids": ["x", "y"], "op": "<="})),
+    # Sums that contradict each other, or the network.
+    ("links[1]", link({"type": "sum", "bids": ["x", "y"], "op": "<=", "quantity": "1"},
+                      {"type": "sum", "bids": ["x", "y"], "op": ">=", "quantity": "2"})),
+    ("links[0]", link({"type": "sum", "bids": ["x", "y", "z"], "op": ">=", "quantity": "6"})),
+    ("links[0].in", link({"type": "convert", "out": "x", "num": "1", "den": "1"})),
+    ("links[0].out", link(convert("x", "q"))), ("links[0].den", link(convert("x", "y", den="0"))),
+    ("links[0].num", link(convert("x", "y", num="-1"))),
+    ("links[1].out", link(convert("x", "z"), convert("y", "z"))),
+    ("links[0].in", link(convert("x", "y"), convert("y", "z"), convert("z", "x"))),
+    ("links[1].in", link({"type": "block", "bids": ["x", "y"]}, convert("x", "y"))),
+    ("links[0].bids", link(convert("x", "x"))),
+    ("payments[0]", coupled(payments=["uniform"])),
+    ("payments[1]", coupled(payments=["node", "node"])),
+    ("payments[2]", coupled(payments=["node", "pay_as_bid", "node"])),
+    ("excess", coupled(excess=True)), ("rule", coupled(rule="premium")),
+    ("lines", coupled(lines=NET["lines"])), ("tie", coupled(tie="no")), ("seed", coupled(seed="00")),
+]
 GOOD = [
     problem(bids=[]), problem("one_sided", bids=[]), problem("continuous", bids=[]),
     problem("ordered_demand", bids=[], payments=["vcg", "shapley"], excess=True),
@@ -108,6 +187,23 @@ GOOD = [
     problem(bids=bid(quantity="0")), problem(bids=bid(price="-9223372036854775808")),
     problem(bids=MANY, payments=["shapley"], seed="00ff"),
     problem("capacity", bids=[{**BID, "node": "R0"}], tree=TREE, rule="first_come"),
+    coupled(), coupled(bids=[]), coupled(bids=[], network={"slack": "R0"}, payments=["node"]),
+    coupled(links=[], lines=[], rows=[], tree=[], excess=False, tie="pro_rata"),
+    coupled(bids=[{**BID, "node": "R0", "carrier": "heat"}], payments=["pay_as_bid", "node"]),
+    coupled(network={"slack": "R0", "lines": [
+        {"from": "R0", "to": "R1", "capacity": LARGEST}] * 5},
+        bids=[{**BID, "node": "R0", "price": "-" + LARGEST, "quantity": "1"},
+              {**ASK, "node": "R0", "price": "-" + LARGEST, "quantity": "1"},
+              {**BID, "id": "t", "node": "R1", "price": LARGEST, "quantity": "1"},
+              {**ASK, "id": "u", "node": "R1", "price": LARGEST, "quantity": "1"}]),
+    # Prices that all say the same, and as large as they can be.
+    coupled(bids=[{**BID, "node": "R0", "price": "0"}, {**ASK, "node": "R1", "price": "0"}]),
+    coupled(bids=[{**BID, "node": "R0", "price": LARGEST},
+                  {**ASK, "node": "R1", "price": "-" + LARGEST}], payments=["node"]),
+    row({"coef": {"R0": LARGEST, "R1": "-" + LARGEST}, "op": "<=", "rhs": LARGEST}),
+    link({"type": "sum", "bids": ["x", "y"], "op": "=", "quantity": "3"}),
+    link({"type": "and", "bids": ["x", "y"]}, {"type": "and", "bids": ["y", "z"]},
+         {"type": "and", "bids": ["z", "x"]}),
 ]
 
 
