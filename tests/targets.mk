@@ -86,11 +86,19 @@ $(BUILD)/tests/bench/bench_check: $(BUILD)/obj/tests/bench/bench_check.o $(TESTL
 	@mkdir -p $(@D)
 	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(EXT_node)
 
+$(BUILD)/tests/bench/bench_coupled: $(BUILD)/obj/tests/bench/bench_coupled.o $(LINK_solver) | $(BUILD)/bin/flexsolve
+	@mkdir -p $(@D)
+	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(EXT_contracts)
+
+.PHONY: bench-coupled
+bench-coupled: $(BUILD)/tests/bench/bench_coupled ## coupled auctions: the check's curve, the floor, a solver's gap on linked bids
+	@$< $(BUILD)/bin/flexsolve
+
 .PHONY: bench bench-clear bench-audit bench-check bench-load
 bench-load: $(BUILD)/bin/flexbench $(BUILD)/bin/flexd ## four validators under load, both modes; SECONDS=n
 	@$< --seconds $(or $(SECONDS),20) --mode single
 	@$< --seconds $(or $(SECONDS),20) --mode batch
-bench: bench-clear bench-audit bench-check bench-load ## what things cost, as ratios that hold on any machine
+bench: bench-clear bench-coupled bench-audit bench-check bench-load ## what things cost, as ratios that hold on any machine
 bench-clear: $(BUILD)/tests/bench/bench_clear
 	@$<
 
