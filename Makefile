@@ -109,7 +109,7 @@ PREFIX ?= /usr/local
 .PHONY: install
 install: all install-library ## install programs, libflexverify and guides under DESTDIR/PREFIX
 	install -d $(DESTDIR)$(PREFIX)/bin
-	for d in . docs docs/spec docs/adr docs/examples; do install -d $(DESTDIR)$(PREFIX)/share/doc/flexledger/$$d; done
+	for d in . docs docs/spec docs/adr docs/examples docs/monitoring; do install -d $(DESTDIR)$(PREFIX)/share/doc/flexledger/$$d; done
 	install -m 755 $(PROGRAMS) $(DESTDIR)$(PREFIX)/bin/
 	install -d $(DESTDIR)$(PREFIX)/share/man/man1
 	install -m 644 docs/man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1/
@@ -120,6 +120,7 @@ install: all install-library ## install programs, libflexverify and guides under
 	install -m 644 README.md CHANGELOG.md $(DESTDIR)$(PREFIX)/share/doc/flexledger/
 	for d in docs docs/spec docs/adr; do install -m 644 $$d/*.md $(DESTDIR)$(PREFIX)/share/doc/flexledger/$$d/; done
 	install -m 644 docs/examples/*.c $(DESTDIR)$(PREFIX)/share/doc/flexledger/docs/examples/
+	install -m 644 docs/monitoring/* $(DESTDIR)$(PREFIX)/share/doc/flexledger/docs/monitoring/
 
 .PHONY: man
 man: $(BUILD)/bin/flex $(BUILD)/bin/flexmeterd ## write docs/man/flex.1 and flexmeterd.1 anew from the command tables

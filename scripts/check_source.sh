@@ -19,5 +19,6 @@ run scripts/check_layers.sh
 run scripts/check_sizes.sh
 run scripts/check_words.sh
 run scripts/check_clauses.sh
+run scripts/check_metrics.sh
 [ "$failed" -eq 0 ] && echo "check-source: clean"
 exit "$failed"
