@@ -24,6 +24,7 @@ const char *const statement_kind_names[STATEMENT_KIND_COUNT] = {
     [STATEMENT_FEE_SHARE] = "fee_share",
     [STATEMENT_ORDER_LOCKED] = "order_locked",
     [STATEMENT_ORDER_RETURNED] = "order_returned",
+    [STATEMENT_DEAL_LOCKED] = "deal_locked",
     [STATEMENT_DEAL_PAID] = "deal_paid",
     [STATEMENT_DEAL_REFUNDED] = "deal_refunded",
     [STATEMENT_DEPOSIT_RETURNED] = "deposit_returned",
@@ -31,18 +32,21 @@ const char *const statement_kind_names[STATEMENT_KIND_COUNT] = {
     [STATEMENT_BOND_LOCKED] = "bond_locked",
     [STATEMENT_BOND_RECEIVED] = "bond_received",
     [STATEMENT_RESERVE_LOCKED] = "reserve_locked",
-    [STATEMENT_RESERVE_RETURNED] = "reserve_returned"};
+    [STATEMENT_RESERVE_RETURNED] = "reserve_returned",
+    [STATEMENT_AUCTION_PAID] = "auction_paid",
+    [STATEMENT_AUCTION_RECEIVED] = "auction_received",
+    [STATEMENT_ADDITION_RETURNED] = "addition_returned"};
 
-/* By the other pot: what a balance pays into it, and gets out of it. A deal's pots are filled from those of
- * its orders, never from a balance. */
+/* By the other pot: what a balance pays into it, and gets out of it. A deposit is filled from the order's pot,
+ * never from a balance; fees of transactions and shares of the pool are no such event. */
 static const struct {
     enum statement_kind paid;
     enum statement_kind got;
 } pot_lines[POT_OUTSIDE + 1] = {
     [POT_BALANCE] = {STATEMENT_TRANSFER_SENT, STATEMENT_TRANSFER_RECEIVED},
     [POT_ORDER_ESCROW] = {STATEMENT_ORDER_LOCKED, STATEMENT_ORDER_RETURNED},
-    [POT_DEAL_ESCROW] = {STATEMENT_NONE, STATEMENT_DEAL_PAID},
-    [POT_FEES] = {STATEMENT_TRANSACTION_FEE, STATEMENT_FEE_SHARE},
+    [POT_DEAL_ESCROW] = {STATEMENT_DEAL_LOCKED, STATEMENT_DEAL_PAID},
+    [POT_FEES] = {STATEMENT_AUCTION_PAID, STATEMENT_AUCTION_RECEIVED},
     [POT_DEAL_DEPOSIT] = {STATEMENT_NONE, STATEMENT_DEPOSIT_RETURNED},
     [POT_MARKET_RESERVE] = {STATEMENT_RESERVE_LOCKED, STATEMENT_RESERVE_RETURNED},
     [POT_DISPUTE_BOND] = {STATEMENT_BOND_LOCKED, STATEMENT_BOND_RECEIVED},
@@ -148,9 +152,11 @@ bool statement_needs_deal(const struct statement_line *line)
 void statement_know_deal(struct statement_line *line, const struct deal_record *deal)
 {
     MUST(statement_needs_deal(line));
+    bool paid = line->kind == STATEMENT_DEAL_PAID;
     if (name_compare(&line->who, &deal->buyer) == 0) {
-        line->kind = line->kind == STATEMENT_DEAL_PAID ? STATEMENT_DEAL_REFUNDED
-                                                       : STATEMENT_PENALTY_RECEIVED;
+        line->kind = paid ? STATEMENT_DEAL_REFUNDED : STATEMENT_PENALTY_RECEIVED;
+    } else if (paid && name_compare(&line->who, &deal->seller) != 0) {
+        line->kind = STATEMENT_ADDITION_RETURNED;
     }
 }
 

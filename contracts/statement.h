@@ -20,16 +20,20 @@ enum statement_kind {
     STATEMENT_FEE_SHARE,    /* a validator's operator's, out of the fee pool */
     STATEMENT_ORDER_LOCKED, /* a request's escrow, an offer's deposit */
     STATEMENT_ORDER_RETURNED,
-    STATEMENT_DEAL_PAID, /* to the seller, less the deal's fee */
+    STATEMENT_DEAL_LOCKED, /* by the buyer, where an auction made the deal */
+    STATEMENT_DEAL_PAID,   /* to the seller, less the deal's fee */
     STATEMENT_DEAL_REFUNDED,
     STATEMENT_DEPOSIT_RETURNED,
     STATEMENT_PENALTY_RECEIVED, /* by the buyer, out of the seller's deposit */
     STATEMENT_BOND_LOCKED,
-    STATEMENT_BOND_RECEIVED, /* one's own that came back, or the other's */
-    STATEMENT_RESERVE_LOCKED,
-    STATEMENT_RESERVE_RETURNED
+    STATEMENT_BOND_RECEIVED,  /* one's own that came back, or the other's */
+    STATEMENT_RESERVE_LOCKED, /* a market's, for what its payment rule lacks */
+    STATEMENT_RESERVE_RETURNED,
+    STATEMENT_AUCTION_PAID,     /* at the clearing, beyond one's own deals */
+    STATEMENT_AUCTION_RECEIVED, /* at the clearing, by who sells nothing */
+    STATEMENT_ADDITION_RETURNED /* what a reserve had added to a deal that earned it not */
 };
-enum { STATEMENT_KIND_COUNT = STATEMENT_RESERVE_RETURNED + 1 };
+enum { STATEMENT_KIND_COUNT = STATEMENT_ADDITION_RETURNED + 1 };
 extern const char *const statement_kind_names[STATEMENT_KIND_COUNT];
 
 struct statement_line {
@@ -48,7 +52,8 @@ uint32_t statement_of_event(struct statement_line out[STATEMENT_LINES_PER_EVENT]
                             uint8_t type, struct bytes_view record);
 /* The line of a transaction's fee, of whoever signed it. */
 struct statement_line statement_of_fee(const struct name *who, struct money fee);
-/* Whether the line's kind depends on who bought in the deal whose id is in `other`; and what it is then. */
+/* Whether the line's kind depends on who bought or sold in the deal whose id is in `other`; and what it is
+ * then. */
 bool statement_needs_deal(const struct statement_line *line);
 void statement_know_deal(struct statement_line *line, const struct deal_record *deal);
 

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "contracts/statement.h"
+#include "tests/lib/contracts/auction_fixture.h"
 #include "tests/lib/contracts/deal_fixture.h"
 
 enum { PEOPLE_MAX = 16, HELD_WINDOW_MS = 3600000 };
@@ -94,14 +95,18 @@ static void create(const char *id, uint8_t product, int64_t window_ms)
     assert_error(CONTRACT_OK, fixture_act(&fixture, "alice", ACTION_DEVICE_ENROL, &enrol));
 }
 
-static void open_day(void)
+/* A new ledger, in which nobody has anything yet; what kinds there were stays counted. */
+static void begin(void)
 {
-    memset(kinds, 0, sizeof kinds);
     memset(kind_sums, 0, sizeof kind_sums);
     for (size_t i = 0; i < PEOPLE_MAX; i++)
         people[i].sum = 0;
-    receipts = 0;
     fixture_watch = watch;
+}
+
+static void open_day(void)
+{
+    begin();
     market_open(&fixture);
     create("deals", PRODUCT_ENERGY, 0);
     create("held", PRODUCT_ENERGY, HELD_WINDOW_MS);
@@ -197,28 +202,13 @@ static void reserve(void)
     assert_int_equal(market_deal(&fixture, first).state, DEAL_MATCHED);
 }
 
-static void test_every_kind_of_movement_is_on_a_statement(void **state)
+/* Whatever is still open ends by its deadline, and the fee pool is split. All bills together: what is not in
+ * balances is in the other pots, and what is in neither was burned. */
+static void end_days(int days)
 {
-    (void)state;
-    open_day();
-    move_tokens();
-    place_orders();
-    trade();
-    reserve();
-    /* Whatever is still open ends by its deadline, and the fee pool is split. */
-    for (int day = 0; day < 4; day++)
+    for (int day = 0; day < days; day++)
         fixture_next_block(&fixture, MS_PER_DAY);
     fixture_end_block(&fixture);
-    /* No code fills a market's reserve yet. */
-    for (int kind = STATEMENT_NONE; kind < STATEMENT_KIND_COUNT; kind++) {
-        bool expected = kind != STATEMENT_NONE && kind != STATEMENT_RESERVE_LOCKED &&
-                        kind != STATEMENT_RESERVE_RETURNED;
-        print_message("          %-20s %4zu %12lld\n", statement_kind_names[kind], kinds[kind],
-                      (long long)kind_sums[kind]);
-        assert_int_equal(kinds[kind] > 0, expected);
-    }
-    assert_true(receipts > 60);
-    /* All bills together: what is not in balances is in the other pots. */
     int64_t sum = 0;
     for (size_t i = 0; i < PEOPLE_MAX; i++)
         sum += people[i].sum;
@@ -232,6 +222,81 @@ static void test_every_kind_of_movement_is_on_a_statement(void **state)
     assert_int_equal(kind_sums[STATEMENT_BOND_LOCKED] + kind_sums[STATEMENT_BOND_RECEIVED], 0);
     fixture_watch = NULL;
     fixture_close(&fixture);
+}
+
+static void with_reserve(struct market_create *terms)
+{
+    terms->clearing.payment = PAYMENT_VCG;
+    terms->clearing.reserve_account = fixture_name("tso");
+    terms->clearing.reserve = money_of(1000000);
+}
+
+static void with_shares(struct market_create *terms)
+{
+    terms->clearing.payment = PAYMENT_SHAPLEY;
+}
+
+/* Three offers, of which the market takes two. */
+static void bid(void)
+{
+    static const struct auction_ask asks[] = {
+        {.who = "alice", .quantity = 600, .price = 200000},
+        {.who = "bob", .quantity = 800, .price = 250000},
+        {.who = "carol", .quantity = 400, .price = 280000},
+        {.who = "dso", .buys = true, .quantity = 1000, .price = 300000}};
+    for (size_t i = 0; i < sizeof asks / sizeof asks[0]; i++)
+        assert_error(CONTRACT_OK, auction_place(&fixture, &asks[i]));
+}
+
+/* A deficit that a reserve fills; of two deals one is proven and one is not, and the rest of the reserve is
+ * taken back. */
+static void auction_with_a_reserve(void)
+{
+    const int64_t delivered[MARKET_UNITS] = {300, 300};
+    begin();
+    auction_open(&fixture, with_reserve);
+    fixture_fund(&fixture, "tso", 10000000);
+    assert_error(CONTRACT_OK, auction_fund_reserve(&fixture, "tso", 100001));
+    bid();
+    auction_reach_gate(&fixture);
+    struct auction_record result = auction_result(&fixture, DIRECTION_UP);
+    assert_int_equal(result.payment, PAYMENT_VCG);
+    assert_true(money_ueur(result.reserve_used) > 0 && money_ueur(result.reserve_used) < 100001);
+    assert_error(CONTRACT_OK, auction_fund_reserve(&fixture, "tso", -10001));
+    deal_deliver(&fixture, 1);
+    market_measure(&fixture, 1, delivered, &witness);
+    assert_error(CONTRACT_OK, market_prove(&fixture, "alice", 1, &witness));
+    end_days(3);
+}
+
+static void auction_with_shares(void)
+{
+    begin();
+    auction_open(&fixture, with_shares);
+    bid();
+    auction_reach_gate(&fixture);
+    assert_int_equal(auction_result(&fixture, DIRECTION_UP).payment, PAYMENT_SHAPLEY);
+    end_days(3);
+}
+
+static void test_every_kind_of_movement_is_on_a_statement(void **state)
+{
+    (void)state;
+    memset(kinds, 0, sizeof kinds);
+    receipts = 0;
+    open_day();
+    move_tokens();
+    place_orders();
+    trade();
+    reserve();
+    end_days(4);
+    auction_with_a_reserve();
+    auction_with_shares();
+    for (int kind = 0; kind < STATEMENT_KIND_COUNT; kind++) {
+        print_message("          %-20s %4zu\n", statement_kind_names[kind], kinds[kind]);
+        assert_int_equal(kinds[kind] > 0, kind != STATEMENT_NONE);
+    }
+    assert_true(receipts > 100);
 }
 
 /* --- the tables ----------------------------------------------------------------------------- */
@@ -273,7 +338,7 @@ static void test_every_pot_and_event_has_its_lines(void **state)
         moved.to = swap;
         count = statement_of_event(lines, &broken, EVENT_TOKEN_MOVED, encode(&moved));
         assert_int_equal(money_ueur(lines[0].amount), -7);
-        bool never = kind == POT_DEAL_ESCROW || kind == POT_DEAL_DEPOSIT;
+        bool never = kind == POT_DEAL_DEPOSIT;
         assert_int_equal(lines[0].kind == STATEMENT_NONE, never);
         /* Between two other pots nobody's balance changes. */
         moved.from = some_pot(kind == POT_BALANCE ? POT_FEES : kind);
