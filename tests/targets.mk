@@ -78,6 +78,10 @@ $(BUILD)/tests/models/%: $(BUILD)/obj/tests/models/%.o $(TESTLIB_tools) $(TEST_L
 surveillance: $(BUILD)/bin/flex $(BUILD)/tests/models/market_export ## the surveillance report against a model written apart from it, on COUNT=n random markets
 	@tests/models/check_surveillance.py $(BUILD) $(or $(COUNT),2)
 
+$(BUILD)/tests/bench/bench_meter: $(BUILD)/obj/tests/bench/bench_meter.o $(TESTLIB_tools) $(TEST_LIB_OBJECTS) $(LINK_tools)
+	@mkdir -p $(@D)
+	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(EXT_tools)
+
 $(BUILD)/tests/bench/bench_audit: $(BUILD)/obj/tests/bench/bench_audit.o $(TESTLIB_tools) $(TEST_LIB_OBJECTS) $(LINK_tools)
 	@mkdir -p $(@D)
 	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(EXT_tools)
@@ -104,6 +108,11 @@ bench-clear: $(BUILD)/tests/bench/bench_clear
 
 bench-audit: $(BUILD)/tests/bench/bench_audit ## flex audit verify against the bound that signatures set; COUNT=n transactions
 	@$< $(or $(COUNT),40000)
+
+.PHONY: bench-meter
+bench: bench-meter
+bench-meter: $(BUILD)/tests/bench/bench_meter ## a day of METERS=2000 meters: ingested, fingerprinted, proven, and one digit changed
+	@$< $(or $(METERS),2000) $(or $(THREADS),2)
 
 bench-check: $(BUILD)/tests/bench/bench_check ## flexd check: records per second; BLOCKS=n
 	@$< $(or $(BLOCKS),300)
