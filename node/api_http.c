@@ -574,6 +574,19 @@ static void free_api(struct api *api)
     free(api);
 }
 
+/* An API that others reach and that tells them everything is nothing to find out later. */
+static void say_access(const struct node_config *config)
+{
+    struct node_config unsaid = *config;
+    unsaid.read_access = NODE_READ_UNSAID;
+    const bool by_role = node_config_reads_by_role(config);
+    if (!by_role && node_config_reads_by_role(&unsaid))
+        log_line(LOG_UNUSUAL, "api: %s tells everything to everybody (\"read_access\": \"open\")",
+                 config->listen_api);
+    else
+        log_line(LOG_INFO, "api: reads are %s", by_role ? "given by role" : "open");
+}
+
 struct api *api_start(struct node *node, char problem[NODE_PROBLEM_SIZE])
 {
     struct api *api = calloc(1, sizeof *api);
@@ -589,6 +602,7 @@ struct api *api_start(struct node *node, char problem[NODE_PROBLEM_SIZE])
     }
     api->node = node;
     MUST(pthread_mutex_init(&api->lock, NULL) == 0);
+    say_access(&node->config);
     if (!start_daemon(api, problem)) {
         MUST(pthread_mutex_destroy(&api->lock) == 0);
         free_api(api);

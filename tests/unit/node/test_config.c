@@ -82,6 +82,38 @@ static void the_least_and_the_most_are_accepted(void **state)
     assert_memory_equal(path, directory, strlen(directory));
 }
 
+/* What holds where nothing is said depends on who can reach the API. */
+static void reads_are_open_on_loopback_alone(void **state)
+{
+    static const struct {
+        const char *address;
+        const char *access; /* NULL: not said */
+        bool by_role;
+    } rows[] = {
+        {"127.0.0.1:1", NULL, false},   {"127.1.2.3:1", NULL, false},
+        {"localhost:1", NULL, false},   {"[::1]:1", NULL, false},
+        {"0.0.0.0:1", NULL, true},      {"[::]:1", NULL, true},
+        {"192.168.1.2:1", NULL, true},  {"node.example.org:1", NULL, true},
+        {"127.evil.org:1", NULL, true}, {"localhost.evil.org:1", NULL, true},
+        {"127.0.0.1:1", "role", true},  {"0.0.0.0:1", "open", false},
+        {"127.0.0.1:1", "open", false}, {"0.0.0.0:1", "role", true},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct node_config config;
+        char text[256];
+        char problem[NODE_PROBLEM_SIZE] = "";
+        int size = snprintf(text, sizeof text,
+                            "{\"role\":\"audit\",\"name\":\"n\",\"listen_p2p\":\"\",\"listen_api\":"
+                            "\"%s\"%s%s%s}",
+                            rows[i].address, rows[i].access != NULL ? ",\"read_access\":\"" : "",
+                            rows[i].access != NULL ? rows[i].access : "",
+                            rows[i].access != NULL ? "\"" : "");
+        assert_true(node_config_parse(&config, "/nowhere", text, (size_t)size, problem));
+        assert_int_equal(node_config_reads_by_role(&config), rows[i].by_role);
+    }
+}
+
 static void every_fault_is_named(void **state)
 {
     (void)state;
@@ -119,6 +151,18 @@ static void every_fault_is_named(void **state)
         {"{" NEEDED ",\"map_bytes_max\":\"65536\"}", "map_bytes_max"},
         {"{" NEEDED ",\"map_bytes_step\":\"65536\"}", "map_bytes_step"},
         {"{" NEEDED ",\"workers\":0}", "workers"},
+        {"{" NEEDED ",\"read_access\":\"all\"}", "read_access"},
+        {"{" NEEDED ",\"read_access\":1}", "read_access"},
+        {"{" NEEDED ",\"read_access\":\"role\",\"read_zones\":[{\"participant\":\"dso\","
+         "\"zone\":\"west\"},{\"participant\":\"dso\",\"zone\":\"east\"}]}",
+         NULL},
+        {"{" NEEDED ",\"read_zones\":{}}", "read_zones"},
+        {"{" NEEDED ",\"read_zones\":[\"west\"]}", "read_zones[0]"},
+        {"{" NEEDED ",\"read_zones\":[{\"participant\":\"dso\"}]}", "read_zones[0]"},
+        {"{" NEEDED ",\"read_zones\":[{\"participant\":\"DSO\",\"zone\":\"west\"}]}",
+         "read_zones[0]"},
+        {"{" NEEDED ",\"read_zones\":[{\"participant\":\"dso\",\"zone\":\"west\",\"x\":1}]}",
+         "read_zones[0]"},
         {"{" NEEDED ",\"sync\":\"fast\"}", "sync"},
         {"{" NEEDED ",\"sync\":\"snapshot\"}", "audit"},
         {"{" NEEDED ",\"keep_days\":90}", "audit"},
@@ -270,6 +314,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_least_and_the_most_are_accepted),
+        cmocka_unit_test(reads_are_open_on_loopback_alone),
         cmocka_unit_test(every_fault_is_named),
         cmocka_unit_test(what_is_saved_is_loaded),
         cmocka_unit_test(keys_are_kept_to_their_owner),

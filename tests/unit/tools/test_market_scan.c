@@ -275,6 +275,55 @@ static void same_place(const struct market_row *row, const struct history_place 
     assert_int_equal(row->event, place->event);
 }
 
+/* --- rows that not everybody may see --------------------------------------------------------- */
+
+static struct name reader;
+
+static bool may_see(void *context, const struct market_row *row)
+{
+    (void)context;
+    return name_compare(&row->placed->participant, &reader) == 0;
+}
+
+/* For each who placed an order: the same rows as by asking for them, whatever the pages; and when all are
+ * told that may be, nothing says that others are behind them. */
+static void test_hidden_rows_leave_no_trace(void **state)
+{
+    struct suite *suite = *state;
+    static const uint32_t limits[] = {1, 2, 7, 1000};
+    struct rows *all = pages(suite, (struct market_scan){.what = MARKET_SCAN_ORDERS}, 1000);
+    struct name last = {0};
+    size_t readers = 0;
+    for (size_t i = 0; i < all->count; i++) {
+        reader = all->all[i].placed.participant;
+        if (name_compare(&last, &reader) == 0)
+            continue;
+        last = reader;
+        readers++;
+        struct rows *asked = pages(
+            suite, (struct market_scan){.what = MARKET_SCAN_ORDERS, .participant = reader}, 1000);
+        for (size_t l = 0; l < sizeof limits / sizeof limits[0]; l++) {
+            struct rows *seen = pages(
+                suite, (struct market_scan){.what = MARKET_SCAN_ORDERS, .may = may_see}, limits[l]);
+            same_rows(seen, asked);
+            free(seen);
+        }
+        struct rows *whole = calloc(1, sizeof *whole);
+        struct market_scan scan = {
+            .what = MARKET_SCAN_ORDERS,
+            .may = may_see,
+            .from = {.height = 1},
+            .to = suite->tip < MARKET_SCAN_BLOCKS_MAX ? suite->tip : MARKET_SCAN_BLOCKS_MAX};
+        scan.limit = (uint32_t)asked->count;
+        assert_true(page(suite, &scan, whole));
+        assert_false(whole->more);
+        free(whole);
+        free(asked);
+    }
+    assert_true(readers > 1);
+    free(all);
+}
+
 /* --- the same as an audit's ------------------------------------------------------------------ */
 
 static void test_order_events_are_the_audits(void **state)
@@ -651,6 +700,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_order_events_are_the_audits),
+        cmocka_unit_test(test_hidden_rows_leave_no_trace),
         cmocka_unit_test(test_trades_are_the_audits),
         cmocka_unit_test(test_fees_are_the_audits),
         cmocka_unit_test(test_movements_add_up_to_balances),
