@@ -19,7 +19,8 @@
 #include "base/checked.h"
 #include "base/fatal.h"
 
-enum { TAG_SIZE = 16, CHAINS = READ_GUARD_ENTRIES_MAX, KEY_SLOTS = 4096, NONE = UINT32_MAX };
+enum { TAG_SIZE = 16, CHAINS = READ_GUARD_ENTRIES_MAX, KEY_SLOTS = 4096 };
+static const uint32_t none = UINT32_MAX; /* no entry */
 _Static_assert((CHAINS & (CHAINS - 1)) == 0 && (KEY_SLOTS & (KEY_SLOTS - 1)) == 0, "masks");
 
 struct entry {
@@ -52,7 +53,7 @@ struct read_guard *read_guard_create(int64_t now_ms)
     memset(guard->chains, 0xff, sizeof guard->chains);
     memset(guard->seconds, 0xff, sizeof guard->seconds);
     for (uint32_t i = 0; i < READ_GUARD_ENTRIES_MAX; i++)
-        guard->entries[i].next_in_second = i + 1 < READ_GUARD_ENTRIES_MAX ? i + 1 : NONE;
+        guard->entries[i].next_in_second = i + 1 < READ_GUARD_ENTRIES_MAX ? i + 1 : none;
     MUST(pthread_mutex_init(&guard->lock, NULL) == 0);
     return guard;
 }
@@ -75,7 +76,7 @@ static void forget(struct read_guard *guard, uint32_t index)
     struct entry *entry = &guard->entries[index];
     uint32_t *at = &guard->chains[entry->chain];
     while (*at != index) {
-        MUST(*at != NONE);
+        MUST(*at != none);
         at = &guard->entries[*at].next_in_chain;
     }
     *at = entry->next_in_chain;
@@ -91,7 +92,7 @@ static void advance(struct read_guard *guard, int64_t now_ms)
     const int64_t first = now_ms / 1000 - READ_REQUEST_SKEW_MS / 1000;
     for (int i = 0; i < READ_GUARD_SECONDS && guard->oldest < first; i++, guard->oldest++) {
         uint32_t *list = &guard->seconds[guard->oldest & (READ_GUARD_SECONDS - 1)];
-        while (*list != NONE) {
+        while (*list != none) {
             const uint32_t index = *list;
             *list = guard->entries[index].next_in_second;
             forget(guard, index);
@@ -122,7 +123,7 @@ static void locate(const struct read_guard *guard, const struct read_request *re
 static bool is_known(const struct read_guard *guard, const struct entry *wanted)
 {
     bool known = false;
-    for (uint32_t at = guard->chains[wanted->chain]; at != NONE;
+    for (uint32_t at = guard->chains[wanted->chain]; at != none;
          at = guard->entries[at].next_in_chain)
         known = sodium_memcmp(guard->entries[at].tag, wanted->tag, TAG_SIZE) == 0 || known;
     return known;
@@ -139,7 +140,7 @@ static enum read_guard_result take(struct read_guard *guard, const struct read_r
     locate(guard, request, &wanted);
     if (is_known(guard, &wanted))
         return READ_GUARD_REPLAYED;
-    if (guard->free == NONE || guard->by_key[wanted.key_slot] >= READ_GUARD_ENTRIES_PER_KEY)
+    if (guard->free == none || guard->by_key[wanted.key_slot] >= READ_GUARD_ENTRIES_PER_KEY)
         return READ_GUARD_FULL;
     const uint32_t index = guard->free;
     struct entry *entry = &guard->entries[index];

@@ -114,6 +114,39 @@ static void reads_are_open_on_loopback_alone(void **state)
     }
 }
 
+static void faults_of_read_access_are_named(void **state)
+{
+    static const struct {
+        const char *text;
+        const char *named; /* NULL: it is good */
+    } rows[] = {
+        {"{" NEEDED ",\"read_access\":\"all\"}", "read_access"},
+        {"{" NEEDED ",\"read_access\":1}", "read_access"},
+        {"{" NEEDED ",\"read_access\":\"role\",\"read_zones\":[{\"participant\":\"dso\","
+         "\"zone\":\"west\"},{\"participant\":\"dso\",\"zone\":\"east\"}]}",
+         NULL},
+        {"{" NEEDED ",\"read_zones\":{}}", "read_zones"},
+        {"{" NEEDED ",\"read_zones\":[\"west\"]}", "read_zones[0]"},
+        {"{" NEEDED ",\"read_zones\":[{\"participant\":\"dso\"}]}", "read_zones[0]"},
+        {"{" NEEDED ",\"read_zones\":[{\"participant\":\"DSO\",\"zone\":\"west\"}]}",
+         "read_zones[0]"},
+        {"{" NEEDED ",\"read_zones\":[{\"participant\":\"dso\",\"zone\":\"west\",\"x\":1}]}",
+         "read_zones[0]"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct node_config config;
+        char problem[NODE_PROBLEM_SIZE] = "";
+        const bool good =
+            node_config_parse(&config, "/nowhere", rows[i].text, strlen(rows[i].text), problem);
+        assert_int_equal(good, rows[i].named == NULL);
+        if (!good)
+            assert_non_null(strstr(problem, rows[i].named));
+        else
+            assert_int_equal(config.read_zone_count, 2);
+    }
+}
+
 static void every_fault_is_named(void **state)
 {
     (void)state;
@@ -151,18 +184,6 @@ static void every_fault_is_named(void **state)
         {"{" NEEDED ",\"map_bytes_max\":\"65536\"}", "map_bytes_max"},
         {"{" NEEDED ",\"map_bytes_step\":\"65536\"}", "map_bytes_step"},
         {"{" NEEDED ",\"workers\":0}", "workers"},
-        {"{" NEEDED ",\"read_access\":\"all\"}", "read_access"},
-        {"{" NEEDED ",\"read_access\":1}", "read_access"},
-        {"{" NEEDED ",\"read_access\":\"role\",\"read_zones\":[{\"participant\":\"dso\","
-         "\"zone\":\"west\"},{\"participant\":\"dso\",\"zone\":\"east\"}]}",
-         NULL},
-        {"{" NEEDED ",\"read_zones\":{}}", "read_zones"},
-        {"{" NEEDED ",\"read_zones\":[\"west\"]}", "read_zones[0]"},
-        {"{" NEEDED ",\"read_zones\":[{\"participant\":\"dso\"}]}", "read_zones[0]"},
-        {"{" NEEDED ",\"read_zones\":[{\"participant\":\"DSO\",\"zone\":\"west\"}]}",
-         "read_zones[0]"},
-        {"{" NEEDED ",\"read_zones\":[{\"participant\":\"dso\",\"zone\":\"west\",\"x\":1}]}",
-         "read_zones[0]"},
         {"{" NEEDED ",\"sync\":\"fast\"}", "sync"},
         {"{" NEEDED ",\"sync\":\"snapshot\"}", "audit"},
         {"{" NEEDED ",\"keep_days\":90}", "audit"},
@@ -315,6 +336,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_least_and_the_most_are_accepted),
         cmocka_unit_test(reads_are_open_on_loopback_alone),
+        cmocka_unit_test(faults_of_read_access_are_named),
         cmocka_unit_test(every_fault_is_named),
         cmocka_unit_test(what_is_saved_is_loaded),
         cmocka_unit_test(keys_are_kept_to_their_owner),
