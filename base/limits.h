@@ -74,6 +74,8 @@ enum {
     LIMIT_CALLS_PER_RESERVATION = 24,
     /* Days from which a baseline may be computed: a year of them. */
     LIMIT_BASELINE_DAYS = 366,
+    /* Depth of a block's tree of receipts: LIMIT_TX_PER_BLOCK and the block end's. */
+    LIMIT_RECEIPT_PATH = 14,
     /* Depth of a batch tree of readings: 2^24 meters. */
     LIMIT_MERKLE_PATH = 24,
 
@@ -110,6 +112,8 @@ _Static_assert(LIMIT_FRAME_BYTES > LIMIT_BLOCK_BODY_BYTES + LIMIT_VIEW_WINDOW * 
                "a range answer holds one full body and a window of headers");
 _Static_assert(LIMIT_TX_BYTES >= LIMIT_ACTIONS_PER_TX * LIMIT_ACTION_BYTES + 1024,
                "a transaction of the largest actions fits");
+_Static_assert(LIMIT_TX_PER_BLOCK + 1 <= 1 << LIMIT_RECEIPT_PATH,
+               "a receipt's path reaches the root of the fullest block");
 _Static_assert(LIMIT_BLOCK_BODY_BYTES > LIMIT_TX_BYTES + LIMIT_WITNESS_BYTES,
                "every legal transaction fits into a block");
 

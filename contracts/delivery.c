@@ -16,6 +16,7 @@
 #include "contracts/alias.h"
 #include "contracts/capacity.h"
 #include "contracts/delivery_internal.h"
+#include "contracts/witness.h"
 #include "crypto/merkle.h"
 
 /* --- the proof ---------------------------------------------------------------------------- */
@@ -323,6 +324,70 @@ static enum contract_error check_witness(const struct contract_call *call, struc
     return error == CONTRACT_OK && !newer ? CONTRACT_NO_NEWER_READINGS : error;
 }
 
+/* From readings: the witness checked, and what it says was delivered. */
+static enum contract_error measure_witness(const struct contract_call *call, struct proof *proof,
+                                           struct settlement_terms *terms)
+{
+    struct delivery_witness witness;
+    if (!codec_decode_all(&delivery_witness_record, &witness, call->transaction->witness)) {
+        return CONTRACT_BAD_READING;
+    }
+    struct energy reference[LIMIT_INTERVALS_PER_PERIOD];
+    enum contract_error error = check_witness(call, proof, &witness, reference);
+    if (error != CONTRACT_OK) {
+        return error;
+    }
+    give_back(call, proof);
+    return measure(call, proof, &witness, reference, terms);
+}
+
+/* From what stands in for readings that are deleted: the outcome that their block's receipt root binds. A
+ * stand-in that does not fit its deal never gets here (body_kept_root), and is refused all the same. */
+static enum contract_error measure_stand_in(const struct contract_call *call, struct proof *proof,
+                                            struct settlement_terms *terms)
+{
+    struct stand_in_outcome outcome;
+    struct deal_record *deal = &proof->ended.deal;
+    if (!stand_in_outcome(&outcome, call->transaction->stand_in)) {
+        return CONTRACT_BAD_READING;
+    }
+    if (!outcome.measured) {
+        bool failed =
+            outcome.status >= CONTRACT_NOT_PERMITTED && outcome.status < CONTRACT_ERROR_COUNT;
+        return failed ? (enum contract_error)outcome.status : CONTRACT_BAD_READING;
+    }
+    give_back(call, proof);
+    deal_begin_settlement(terms, deal, &proof->terms);
+    deal->delivered = energy_of(0);
+    if (outcome.event.id != proof->ended.id || outcome.event.unit_count != terms->count) {
+        return CONTRACT_BAD_READING;
+    }
+    for (uint32_t i = 0; i < terms->count; i++) {
+        terms->delivered[i] = outcome.event.units[i].delivered;
+        if (!energy_add(&deal->delivered, deal->delivered, terms->delivered[i])) {
+            return CONTRACT_BAD_READING;
+        }
+    }
+    proof->fingerprints = outcome.event.fingerprints;
+    return CONTRACT_OK;
+}
+
+static void tell_measured(const struct contract_call *call, const struct proof *proof,
+                          const struct settlement_terms *terms)
+{
+    struct event_measured event = {.id = proof->ended.id,
+                                   .final = call->context->time,
+                                   .fingerprints = proof->fingerprints,
+                                   .unit_count = terms->count};
+    if (proof->ended.deal.state != DEAL_DISPUTED) {
+        MUST(timestamp_add(&event.final, call->context->time, proof->terms.times.dispute_window));
+    }
+    for (uint32_t i = 0; i < terms->count; i++) {
+        event.units[i].delivered = terms->delivered[i];
+    }
+    contract_event(call, EVENT_MEASURED, &event);
+}
+
 static enum contract_error delivery_prove(struct contract_call *call, const void *record)
 {
     const struct delivery_prove *prove = record;
@@ -331,21 +396,13 @@ static enum contract_error delivery_prove(struct contract_call *call, const void
     if (error != CONTRACT_OK) {
         return error;
     }
-    struct delivery_witness witness;
-    if (!codec_decode_all(&delivery_witness_record, &witness, call->transaction->witness)) {
-        return CONTRACT_BAD_READING;
-    }
-    struct energy reference[LIMIT_INTERVALS_PER_PERIOD];
-    error = check_witness(call, &proof, &witness, reference);
-    if (error != CONTRACT_OK) {
-        return error;
-    }
-    give_back(call, &proof);
     struct settlement_terms terms;
-    error = measure(call, &proof, &witness, reference, &terms);
+    error = call->transaction->stand_in.size > 0 ? measure_stand_in(call, &proof, &terms)
+                                                 : measure_witness(call, &proof, &terms);
     if (error != CONTRACT_OK) {
         return error;
     }
+    tell_measured(call, &proof, &terms);
     struct settlement_result result;
     /* Admission bounded price and quantity, and the book funded the deal for the whole of them. */
     MUST(settlement_compute(&result, &terms) == SETTLEMENT_OK);

@@ -348,6 +348,38 @@ static const struct codec_record event_auction_codec = {
     .field_count = sizeof event_auction_codec_fields / sizeof event_auction_codec_fields[0],
 };
 
+static const struct codec_field measured_unit_fields[] = {
+    {.name = "delivered_wh",
+     .offset = offsetof(struct measured_unit, delivered),
+     .type = CODEC_I64},
+};
+static const struct codec_record measured_unit_codec = {
+    .name = "measured_unit",
+    .struct_size = sizeof(struct measured_unit),
+    .fields = measured_unit_fields,
+    .field_count = sizeof measured_unit_fields / sizeof measured_unit_fields[0],
+};
+
+static const struct codec_field event_measured_codec_fields[] = {
+    {.name = "id", .offset = offsetof(struct event_measured, id), .type = CODEC_U64},
+    {.name = "final_ms", .offset = offsetof(struct event_measured, final), .type = CODEC_I64},
+    {.name = "fingerprints_ms",
+     .offset = offsetof(struct event_measured, fingerprints),
+     .type = CODEC_I64},
+    {.name = "units",
+     .offset = offsetof(struct event_measured, units),
+     .type = CODEC_ARRAY,
+     .limit = LIMIT_INTERVALS_PER_PERIOD,
+     .record = &measured_unit_codec,
+     .count_offset = offsetof(struct event_measured, unit_count)},
+};
+static const struct codec_record event_measured_codec = {
+    .name = "measured",
+    .struct_size = sizeof(struct event_measured),
+    .fields = event_measured_codec_fields,
+    .field_count = sizeof event_measured_codec_fields / sizeof event_measured_codec_fields[0],
+};
+
 static const struct codec_record *const codecs[EVENT_TYPE_LIMIT] = {
     [EVENT_ORDER_PLACED] = &event_order_placed_codec,
     [EVENT_ORDER_CANCELLED] = &event_order_cancelled_codec,
@@ -361,6 +393,7 @@ static const struct codec_record *const codecs[EVENT_TYPE_LIMIT] = {
     [EVENT_EPOCH] = &event_epoch_codec,
     [EVENT_MARKET] = &event_market_codec,
     [EVENT_DEAL_PROVEN] = &event_deal_proven_codec,
+    [EVENT_MEASURED] = &event_measured_codec,
     [EVENT_DEAL_DISPUTED] = &event_dispute_codec,
     [EVENT_CALLED] = &event_called_codec,
     [EVENT_AUCTION] = &event_auction_codec,

@@ -31,6 +31,7 @@ enum event_type {
     EVENT_GRID_LIMITED = 17,  /* event_grid_limited: a call cut an offer, or passed it over */
     EVENT_ORDER_REDUCED = 18, /* event_order_reduced: replaced by less of itself */
     EVENT_AUCTION = 24,       /* event_auction: cleared, or void */
+    EVENT_MEASURED = 28,      /* event_measured: what a proof found, before it is settled */
     EVENT_TYPE_LIMIT = 32
 };
 
@@ -130,6 +131,18 @@ struct event_auction {
     struct timestamp period_start;
     uint8_t direction;
     struct auction_record auction;
+};
+
+/* What a proof's readings lead to, unit by unit: all of them that the deal's outcome depends on. When the
+ * readings are deleted, this is left (contracts/witness.h). */
+struct event_measured {
+    uint64_t id;                   /* of the deal */
+    struct timestamp final;        /* from then on nobody can dispute it */
+    struct timestamp fingerprints; /* when the newest that the proof led to was posted */
+    uint32_t unit_count;
+    struct measured_unit {
+        struct energy delivered; /* and not credited to an earlier deal */
+    } units[LIMIT_INTERVALS_PER_PERIOD];
 };
 
 /* NULL if there is none. */

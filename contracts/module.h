@@ -70,7 +70,7 @@ bool contract_next(const struct contract_call *call, struct bytes_view prefix,
 void contract_event(const struct contract_call *call, uint8_t type, const void *record);
 /* Bytes of events that still fit. */
 size_t contract_event_room(const struct contract_call *call);
-enum { CONTRACT_EVENT_BYTES_MAX = 448 }; /* the largest event with its head */
+enum { CONTRACT_EVENT_BYTES_MAX = 1024 }; /* the largest event with its head */
 /* Units of work (limits.h) since the block, or its end, began. A transaction over its limit fails
  * with TOO_MANY_EVENTS after the action that went over; at the end of a block a hook looks here and
  * leaves the rest to the next block. */

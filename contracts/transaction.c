@@ -10,6 +10,7 @@
  *    are judged by what they announce, before anything is read.
  * 3. A witness is there exactly if its hash is not zero, and only where an action reads one: nobody
  *    fills blocks with bytes that no rule looks at.
+ *    A stand-in for one that was deleted passes transaction_decode_kept alone.
  * 4. The signature covers the body, which holds the chain's identity: no replay elsewhere.
  *
  * Deliberately absent: everything that needs state; ledger.c. */
@@ -25,7 +26,8 @@ enum { BODY_BYTES_MAX = LIMIT_TX_BYTES - ENVELOPE_OVERHEAD_BYTES };
 _Static_assert(LIMIT_ACTIONS_PER_TX <= UINT8_MAX, "the count of actions is one byte");
 _Static_assert(LIMIT_ACTION_BYTES <= UINT16_MAX, "an action's size is two bytes");
 
-static enum contract_error split_envelope(struct transaction *out, struct bytes_view envelope)
+static enum contract_error split_envelope(struct transaction *out, struct bytes_view envelope,
+                                          bool kept)
 {
     struct byte_reader reader;
     byte_reader_init(&reader, envelope.data, envelope.size);
@@ -35,9 +37,16 @@ static enum contract_error split_envelope(struct transaction *out, struct bytes_
     out->body = byte_read_view(&reader, body_size);
     byte_read_raw(&reader, out->signature.bytes, SIGNATURE_SIZE);
     uint32_t witness_size = byte_read_u32(&reader);
+    const bool replaced = kept && (witness_size & transaction_stand_in_flag) != 0;
+    if (replaced)
+        witness_size &= ~transaction_stand_in_flag;
     if (!reader.failed && witness_size > LIMIT_WITNESS_BYTES)
         return CONTRACT_TX_OVERSIZED;
-    out->witness = byte_read_view(&reader, witness_size);
+    const struct bytes_view rest = byte_read_view(&reader, witness_size);
+    out->witness = replaced ? bytes_view_of(NULL, 0) : rest;
+    out->stand_in = replaced ? rest : bytes_view_of(NULL, 0);
+    if (replaced && rest.size == 0)
+        return CONTRACT_TX_MALFORMED;
     return byte_reader_done(&reader) ? CONTRACT_OK : CONTRACT_TX_MALFORMED;
 }
 
@@ -84,16 +93,20 @@ static bool check_actions(const struct transaction *transaction, bool *reads_wit
     return cursor == transaction->actions.size;
 }
 
-enum contract_error transaction_decode(struct transaction *out, struct bytes_view envelope)
+static enum contract_error decode(struct transaction *out, struct bytes_view envelope, bool kept)
 {
     out->envelope = envelope;
-    enum contract_error error = split_envelope(out, envelope);
+    enum contract_error error = split_envelope(out, envelope, kept);
     if (error != CONTRACT_OK)
         return error;
     bool reads_witness;
     if (!decode_body(out) || !check_actions(out, &reads_witness))
         return CONTRACT_TX_MALFORMED;
-    if (out->witness.size == 0) {
+    if (out->stand_in.size > 0) {
+        /* There was one, and an action that reads it. */
+        if (!reads_witness || hash_is_zero(&out->witness_hash))
+            return CONTRACT_TX_BAD_WITNESS;
+    } else if (out->witness.size == 0) {
         if (!hash_is_zero(&out->witness_hash))
             return CONTRACT_TX_BAD_WITNESS;
     } else {
@@ -104,6 +117,26 @@ enum contract_error transaction_decode(struct transaction *out, struct bytes_vie
     }
     hash_bytes(&out->id, HASH_DOMAIN_TX_ID, out->body.data, out->body.size);
     return CONTRACT_OK;
+}
+
+enum contract_error transaction_decode(struct transaction *out, struct bytes_view envelope)
+{
+    return decode(out, envelope, false);
+}
+
+enum contract_error transaction_decode_kept(struct transaction *out, struct bytes_view envelope)
+{
+    return decode(out, envelope, true);
+}
+
+void transaction_write_stripped(struct byte_writer *writer, const struct transaction *transaction,
+                                struct bytes_view stand_in)
+{
+    MUST(stand_in.size > 0 && stand_in.size <= LIMIT_WITNESS_BYTES);
+    byte_write_sized(writer, transaction->body.data, transaction->body.size);
+    byte_write_raw(writer, transaction->signature.bytes, SIGNATURE_SIZE);
+    byte_write_u32(writer, (uint32_t)stand_in.size | transaction_stand_in_flag);
+    byte_write_raw(writer, stand_in.data, stand_in.size);
 }
 
 bool transaction_signature_is_valid(const struct transaction *transaction)

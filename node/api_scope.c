@@ -54,7 +54,7 @@ enum api_scope api_scope_transaction(const struct access *access, const struct s
     struct transaction transaction;
     if (access->all)
         return API_SCOPE_WHOLE;
-    if (transaction_decode(&transaction, envelope) != CONTRACT_OK)
+    if (transaction_decode_kept(&transaction, envelope) != CONTRACT_OK)
         return API_SCOPE_HIDDEN;
     if (is_sender(access, base, &transaction))
         return API_SCOPE_WHOLE;

@@ -25,6 +25,7 @@
 #include "base/fatal.h"
 #include "base/log.h"
 #include "contracts/body.h"
+#include "contracts/witness.h"
 #include "node/chain_internal.h"
 
 /* --- the cache ------------------------------------------------------------------------------- */
@@ -143,7 +144,7 @@ static bool signatures_are_good(struct bytes_view body)
     }
     while (body_next(&reader, &envelope)) {
         struct transaction transaction;
-        if (transaction_decode(&transaction, envelope) != CONTRACT_OK ||
+        if (transaction_decode_kept(&transaction, envelope) != CONTRACT_OK ||
             !transaction_signature_is_valid(&transaction)) {
             return false;
         }
@@ -157,6 +158,21 @@ bool chain_add_body(struct chain *chain, const struct block_header *header, stru
     struct hash root;
     /* The root first: a body that isn't the header's costs hashes alone. */
     if (!body_tx_root(&root, body, chain->tx_leaves) || !hash_equal(&root, &header->tx_root)) {
+        return false;
+    }
+    if (!verified && !signatures_are_good(body)) {
+        return false;
+    }
+    return chain_add_checked_body(chain, header, body);
+}
+
+bool chain_add_final_body(struct chain *chain, const struct block_header *header,
+                          struct bytes_view body, bool verified, struct timestamp now)
+{
+    struct hash root;
+    struct body_witnesses witnesses;
+    if (!body_kept_root(&root, &witnesses, body, &header->receipt_root, chain->tx_leaves) ||
+        !hash_equal(&root, &header->tx_root) || timestamp_compare(witnesses.last_final, now) > 0) {
         return false;
     }
     if (!verified && !signatures_are_good(body)) {
@@ -480,7 +496,7 @@ void chain_tell_mempool(const struct chain *chain, struct mempool *mempool)
     MUST(body_open(&reader, chain->last_view.body));
     while (body_next(&reader, &envelope)) {
         struct transaction transaction;
-        MUST(transaction_decode(&transaction, envelope) == CONTRACT_OK);
+        MUST(transaction_decode_kept(&transaction, envelope) == CONTRACT_OK);
         mempool_forget(mempool, &transaction.sender, transaction.nonce);
     }
     mempool_expire(mempool, chain->last_view.tip.time);

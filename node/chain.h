@@ -45,6 +45,11 @@ void chain_close(struct chain *chain);
  * at or below the committed height is checked but not kept. */
 bool chain_add_body(struct chain *chain, const struct block_header *header, struct bytes_view body,
                     bool verified);
+/* The same for a block that is final: its witnesses may have been deleted (contracts/witness.h). What
+ * stands in for one must be bound by the header, and its deal over at `now`: a peer that shows no witness of
+ * what could still be disputed is not believed. */
+bool chain_add_final_body(struct chain *chain, const struct block_header *header,
+                          struct bytes_view body, bool verified, struct timestamp now);
 /* The same for a body that the caller has found to be the header's and whose every transaction and
  * signature it has found good: the offline audit does that on many threads, ahead of this call. */
 bool chain_add_checked_body(struct chain *chain, const struct block_header *header,

@@ -199,7 +199,7 @@ static const char *run_body(struct run *run, struct bytes_view body)
     MUST(body_open(&reader, body)); /* checked when it was cached */
     while (body_next(&reader, &envelope)) {
         struct transaction transaction;
-        MUST(transaction_decode(&transaction, envelope) == CONTRACT_OK);
+        MUST(transaction_decode_kept(&transaction, envelope) == CONTRACT_OK);
         if (run->tx_receipt_bytes > LIMIT_RECEIPTS_BYTES_PER_BLOCK) {
             return "receipts over the limit";
         }

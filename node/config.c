@@ -58,6 +58,7 @@ void node_config_init(struct node_config *config, const char *home)
     config->map_bytes_max = map_bytes_max_default;
     config->snapshot_blocks = snapshot_blocks_default;
     config->keep_blocks = keep_blocks_default;
+    config->witness_days = NODE_WITNESS_DAYS_DEFAULT;
 }
 
 bool node_config_path(char out[NODE_PATH_MAX], const struct node_config *config, const char *name)
@@ -246,6 +247,12 @@ static bool parse_retention(struct node_config *config, const cJSON *root,
                       "\"keep_days\" must be a number from %d (no deadline of a delivery is "
                       "longer) to %d",
                       NODE_KEEP_DAYS_MIN, NODE_KEEP_DAYS_MAX);
+    if (has(root, "witness_days") && (!json_u32(&config->witness_days, root, "witness_days") ||
+                                      config->witness_days > NODE_KEEP_DAYS_MAX))
+        return refuse(problem, "\"witness_days\" must be a number from 0 to %d",
+                      NODE_KEEP_DAYS_MAX);
+    if (config->role == NODE_AUDIT && has(root, "witness_days"))
+        return refuse(problem, "an audit node keeps all witnesses: no \"witness_days\"");
     if (has(root, "keep_blocks") && !json_u64(&config->keep_blocks, root, "keep_blocks"))
         return refuse(problem, "\"keep_blocks\" must be a decimal string");
     if (has(root, "keep_blocks") && config->keep_days == 0)
@@ -323,11 +330,13 @@ static bool parse_access(struct node_config *config, const cJSON *root,
 static bool parse_root(struct node_config *config, const cJSON *root,
                        char problem[NODE_PROBLEM_SIZE])
 {
-    static const char *const known[] = {
-        "role",       "name", "genesis",           "listen_p2p", "listen_api",    "peers",
-        "tls",        "log",  "clock_offset_file", "map_bytes",  "map_bytes_max", "map_bytes_step",
-        "workers",    "sync", "snapshot_blocks",   "keep_days",  "keep_blocks",   "read_access",
-        "read_zones", NULL};
+    static const char *const known[] = {"role",       "name",          "genesis",
+                                        "listen_p2p", "listen_api",    "peers",
+                                        "tls",        "log",           "clock_offset_file",
+                                        "map_bytes",  "map_bytes_max", "map_bytes_step",
+                                        "workers",    "sync",          "snapshot_blocks",
+                                        "keep_days",  "keep_blocks",   "read_access",
+                                        "read_zones", "witness_days",  NULL};
     if (!cJSON_IsObject(root))
         return refuse(problem, "must be one JSON object");
     const char *unknown = json_unknown_key(root, known);
@@ -443,6 +452,8 @@ static cJSON *config_to_json(const struct node_config *config)
         cJSON_AddStringToObject(root, "read_access", node_read_access_name(config->read_access));
     if (config->read_zone_count > 0)
         add_read_zones(cJSON_AddArrayToObject(root, "read_zones"), config);
+    if (config->witness_days != NODE_WITNESS_DAYS_DEFAULT && config->role != NODE_AUDIT)
+        cJSON_AddNumberToObject(root, "witness_days", config->witness_days);
     return root;
 }
 

@@ -18,7 +18,9 @@ enum {
     /* Nobody may be without the blocks that an open deadline is about: readings are corrected for up to
      * 60 days (limit_meter_batch_ms), deliveries proven for up to 45. */
     NODE_KEEP_DAYS_MIN = 61,
-    NODE_KEEP_DAYS_MAX = 36500
+    NODE_KEEP_DAYS_MAX = 36500,
+    /* So long after a deal is over its readings stay by default, for audit nodes that were down. */
+    NODE_WITNESS_DAYS_DEFAULT = 1
 };
 
 /* Who is told what over HTTP (docs/adr/0038): everybody everything, or each role what is its own. */
@@ -60,6 +62,7 @@ struct node_config {
         struct name participant;
         struct name zone;
     } read_zones[NODE_READ_ZONES_MAX];
+    uint32_t witness_days; /* revealed readings go so long after their deal is over */
 };
 const char *node_read_access_name(enum node_read_access access);
 /* Whether reads are given by role. Where nothing is said: unless the API listens on this machine alone. */

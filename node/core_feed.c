@@ -67,7 +67,8 @@ bool core_replay(struct bft *core, struct chain *chain, const struct journal_ent
     case JOURNAL_BLOCK:
         /* Checked before it was written, and the journal's checksum says that it is the same. */
         if (entry->header.height > chain_tip(chain)->height)
-            good = chain_add_body(chain, &entry->header, entry->body, true) &&
+            good = chain_add_final_body(chain, &entry->header, entry->body, true,
+                                        timestamp_of(INT64_MAX)) &&
                    bft_replay_block(core, &entry->header);
         break;
     }

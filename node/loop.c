@@ -164,7 +164,7 @@ static void housekeeping(struct loop_state *loop)
         journal_prune(node->journal, view.floor_view);
     }
     api_housekeeping(node->api);
-    if (!node_prune(node)) {
+    if (!node_prune(node) || !node_strip(node)) {
         log_line(LOG_BROKEN, "the store failed while pruning -> stopping");
         loop->prune_failed = true;
     }

@@ -329,7 +329,7 @@ static bool read_sender(struct walk *walk, struct name *who, struct public_key *
 {
     struct transaction transaction;
     struct key_record owner;
-    if (transaction_decode(&transaction, envelope) != CONTRACT_OK) {
+    if (transaction_decode_kept(&transaction, envelope) != CONTRACT_OK) {
         walk->broken = true;
         return false;
     }

@@ -59,7 +59,8 @@ struct node {
     int validator_peer[LIMIT_VALIDATORS];
 
     struct node_clock clock;
-    FILE *log; /* NULL: standard error */
+    FILE *log;              /* NULL: standard error */
+    uint64_t strip_scanned; /* below it no witness is left (node_strip) */
     struct node_board board;
     struct node_evidence evidence;
     struct node_history history;

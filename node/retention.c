@@ -3,11 +3,17 @@
  * Invariant: a body goes only if the node could tell anybody who needs it where to go on from: a
  * snapshot above it is here.
  *
+ * Witnesses go from bodies that stay, block by block: when every deal that they prove is closed and could
+ * not be disputed any more, for as long as is configured. The first block of which that is not true ends the
+ * walk, so what is deleted is always a beginning of the chain.
+ *
  * Deliberately absent: a clock of its own. Age is block time against the tip's block time, so a node
  * that is behind prunes nothing too early, and a simulated clock prunes as a real one. */
 #include "node/retention.h"
 
 #include "base/log.h"
+#include "contracts/deal.h"
+#include "contracts/witness.h"
 #include "node/node.h"
 #include "node/snapshots.h"
 
@@ -107,4 +113,112 @@ bool node_prune(struct node *node)
     }
     log_line(LOG_UNUSUAL, "pruning: %s", store_result_text(result));
     return result == STORE_FULL;
+}
+
+/* --- witnesses ------------------------------------------------------------------------------- */
+
+/* Whether a proof's deal is closed, as the newest state has it. One that never existed is. */
+static bool deal_is_closed(const struct state_base *base, uint64_t id)
+{
+    const struct state_key key = state_key_u64(STATE_DEAL, id);
+    struct bytes_view value;
+    struct deal_record deal;
+    bool found = false;
+    if (!base->get(base->context, bytes_view_of(key.bytes, key.size), &found, &value)) {
+        return false;
+    }
+    return !found || (codec_decode_all(&deal_record_codec, &deal, value) && !deal_is_open(&deal));
+}
+
+static bool proofs_are_closed(const struct state_base *base, const struct transaction *transaction)
+{
+    size_t cursor = 0;
+    uint8_t type;
+    struct bytes_view record;
+    while (transaction_next_action(transaction, &cursor, &type, &record)) {
+        struct delivery_prove prove;
+        if (type == ACTION_DELIVERY_PROVE && codec_decode_all(action_codec(type), &prove, record) &&
+            !deal_is_closed(base, prove.deal)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool block_is_over(const struct state_base *base, const struct store_block *block,
+                          struct timestamp youngest)
+{
+    struct body_reader reader;
+    struct bytes_view envelope;
+    struct timestamp final;
+    struct block_header header;
+    if (!block_header_decode(&header, block->header) ||
+        timestamp_compare(header.time, youngest) > 0) {
+        return false;
+    }
+    if (!body_has_witness(block->body)) {
+        return true;
+    }
+    if (!body_last_final(&final, block->body, block->receipts) ||
+        timestamp_compare(final, youngest) > 0 || !body_open(&reader, block->body)) {
+        return false;
+    }
+    while (body_next(&reader, &envelope)) {
+        struct transaction transaction;
+        if (transaction_decode_kept(&transaction, envelope) != CONTRACT_OK ||
+            (transaction.witness.size > 0 && !proofs_are_closed(base, &transaction))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The height from which on witnesses are still needed, so far as one bite reaches. *any: there is one to
+ * delete below it. */
+static uint64_t strip_limit(struct node *node, uint64_t from, bool *any)
+{
+    const struct store_tip *tip = store_tip(node->store);
+    const struct timestamp youngest =
+        timestamp_of(timestamp_ms(tip->time) - (int64_t)node->config.witness_days * MS_PER_DAY);
+    const struct state_base *base = store_state_base(node->store);
+    struct store_snapshot *snapshot = store_snapshot_begin(node->store);
+    uint64_t height = from;
+    *any = false;
+    if (height < node->strip_scanned) {
+        height = node->strip_scanned;
+    }
+    while (snapshot != NULL && height < tip->height && height < from + STORE_STRIP_BLOCKS_MAX) {
+        struct store_block block;
+        if (store_snapshot_block(snapshot, height, &block) != STORE_OK ||
+            !block_is_over(base, &block, youngest)) {
+            break;
+        }
+        *any = *any || body_has_witness(block.body);
+        height++;
+    }
+    if (snapshot != NULL) {
+        store_snapshot_end(snapshot);
+    }
+    return height;
+}
+
+bool node_strip(struct node *node)
+{
+    const struct store_floor floor = store_floor(node->store);
+    uint64_t from = floor.witnesses > floor.bodies ? floor.witnesses : floor.bodies;
+    if (node->config.role == NODE_AUDIT || from >= store_tip(node->store)->height) {
+        return true;
+    }
+    bool any;
+    const uint64_t limit = strip_limit(node, from, &any);
+    /* Where nothing is to delete, the floor need not be written for each block. */
+    if (!any && limit < from + STORE_STRIP_BLOCKS_MAX) {
+        node->strip_scanned = limit;
+        return true;
+    }
+    const enum store_result result = store_strip(node->store, limit);
+    if (result != STORE_OK) {
+        log_line(LOG_UNUSUAL, "deleting witnesses: %s", store_result_text(result));
+    }
+    return result == STORE_OK || result == STORE_FULL;
 }

@@ -40,6 +40,9 @@ struct retention {
 /* Bodies from this height on stay, whatever their age. */
 uint64_t retention_limit(const struct retention *retention);
 
+/* One bite of deleting witnesses, at most STORE_STRIP_BLOCKS_MAX blocks: those of a validator whose deals are
+ * over for `witness_days` (docs/spec/privacy.md 8). Loop thread. False if the store failed for good. */
+bool node_strip(struct node *node);
 /* One bite of pruning, at most STORE_PRUNE_BLOCKS_MAX blocks, if the configuration says so. Loop
  * thread. False if the store failed for good. */
 bool node_prune(struct node *node);

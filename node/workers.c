@@ -38,9 +38,10 @@ struct workers {
 
 /* Decodes, and verifies the signature unless that was done before. */
 static enum contract_error check_envelope(struct workers *workers, struct transaction *transaction,
-                                          struct hash *leaf, struct bytes_view envelope)
+                                          struct hash *leaf, struct bytes_view envelope, bool kept)
 {
-    enum contract_error error = transaction_decode(transaction, envelope);
+    enum contract_error error = kept ? transaction_decode_kept(transaction, envelope)
+                                     : transaction_decode(transaction, envelope);
     if (error != CONTRACT_OK)
         return error;
     transaction_leaf(leaf, transaction);
@@ -58,7 +59,7 @@ static enum contract_error check_envelope(struct workers *workers, struct transa
 static void run_transaction(struct workers *workers, struct node_event *event)
 {
     struct bytes_view envelope = bytes_view_of(event->bytes + 1, event->size - 1);
-    event->error = check_envelope(workers, &event->transaction, &event->leaf, envelope);
+    event->error = check_envelope(workers, &event->transaction, &event->leaf, envelope, false);
     /* A copy by way of a second peer ends here; who posts at our own API wants an answer. */
     if (event->error == CONTRACT_OK && !verify_cache_submit(workers->cache, &event->leaf) &&
         event->call == NULL) {
@@ -68,7 +69,9 @@ static void run_transaction(struct workers *workers, struct node_event *event)
     inbox_push(workers->inbox, event);
 }
 
-static bool check_body(struct workers *workers, struct bytes_view body, uint32_t part,
+/* `kept`: of a range, which the loop takes only if it is final, and then with what stands in for deleted
+ * witnesses held against its header. */
+static bool check_body(struct workers *workers, struct bytes_view body, bool kept, uint32_t part,
                        uint32_t part_count)
 {
     struct body_reader reader;
@@ -79,7 +82,7 @@ static bool check_body(struct workers *workers, struct bytes_view body, uint32_t
         struct transaction transaction;
         struct hash leaf;
         if (index % part_count == part &&
-            check_envelope(workers, &transaction, &leaf, envelope) != CONTRACT_OK)
+            check_envelope(workers, &transaction, &leaf, envelope, kept) != CONTRACT_OK)
             return false;
     }
     return body_is_whole(&reader);
@@ -94,16 +97,16 @@ static bool check_part(struct workers *workers, const struct node_event *event, 
     if (type == MESSAGE_PROPOSAL) {
         struct message_proposal proposal;
         good = message_decode_proposal(&proposal, payload) &&
-               check_body(workers, proposal.body, part, event->part_count);
+               check_body(workers, proposal.body, false, part, event->part_count);
     } else if (type == MESSAGE_BLOCK) {
         struct message_block block;
         good = message_decode_block(&block, payload) &&
-               check_body(workers, block.body, part, event->part_count);
+               check_body(workers, block.body, false, part, event->part_count);
     } else if (type == MESSAGE_RANGE) {
         struct message_range range;
         good = message_decode_range(&range, payload);
         for (uint32_t i = 0; good && i < range.block_count; i++)
-            good = check_body(workers, range.blocks[i].body, part, event->part_count);
+            good = check_body(workers, range.blocks[i].body, true, part, event->part_count);
     }
     return good;
 }

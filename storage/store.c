@@ -207,7 +207,7 @@ enum store_result store_open(struct store **out, const struct store_config *conf
     store->directory_fd = -1;
     store->lock_fd = -1;
     store->genesis = config->genesis;
-    store->floor = (struct store_floor){.headers = 1, .bodies = 1};
+    store->floor = (struct store_floor){.headers = 1, .bodies = 1, .witnesses = 1};
     store->map_bytes = config->map_bytes != 0 ? config->map_bytes : map_bytes_default;
     store->map_bytes_step = config->map_bytes_step;
     store->map_bytes_max =

@@ -15,6 +15,9 @@
  *     loaded state never had those below it: store_floor says where they begin. Asking for what is
  *     below is PRUNED, never CORRUPT, and what is above is never missing.
  *
+ *  D10 witnesses go away from the oldest block on (store_strip), each with its stand-in in one transaction;
+ *      what is left of a body has the same root.
+ *
  * The owner thread commits; any thread may read through a snapshot of its own. */
 #ifndef FLEX_STORAGE_STORE_H
 #define FLEX_STORAGE_STORE_H
@@ -84,6 +87,7 @@ enum store_result store_commit(struct store *store, const struct store_block *bl
 struct store_floor {
     uint64_t headers;
     uint64_t bodies;
+    uint64_t witnesses; /* bodies below may have stand-ins for them (contracts/witness.h) */
 };
 /* The owner thread's view. */
 struct store_floor store_floor(const struct store *store);
@@ -92,6 +96,12 @@ enum { STORE_PRUNE_BLOCKS_MAX = 256 };
  * STORE_PRUNE_BLOCKS_MAX of them, in one transaction; headers, certificates, ids and the index of
  * transactions stay. The tip's own body never goes. *more: there are more to remove. */
 enum store_result store_prune(struct store *store, uint64_t bodies_from, bool *more);
+
+/* Replaces the witnesses in all bodies below that height, at most STORE_STRIP_BLOCKS_MAX above those that
+ * have lost theirs and never the tip's, by what the blocks' own receipts say of them, in one transaction. A
+ * body that would outgrow its limit by that keeps its witnesses. */
+enum { STORE_STRIP_BLOCKS_MAX = 64 };
+enum store_result store_strip(struct store *store, uint64_t witnesses_from);
 
 /* --- loading a state instead of executing up to it (docs/spec/snapshot.md) ------------------- */
 

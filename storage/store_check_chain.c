@@ -23,6 +23,7 @@
 
 #include "contracts/body.h"
 #include "contracts/ledger.h"
+#include "contracts/witness.h"
 #include "storage/store_check_internal.h"
 
 struct chain_walk {
@@ -112,15 +113,16 @@ static void check_body(struct chain_walk *walk, const struct store_block *block,
     struct body_reader reader;
     struct bytes_view envelope;
     struct hash root;
+    struct body_witnesses witnesses;
     *count = 0;
-    if (!body_tx_root(&root, block->body, walk->leaves) || !hash_equal(&root, &header->tx_root) ||
-        !body_open(&reader, block->body)) {
+    if (!body_kept_root(&root, &witnesses, block->body, &header->receipt_root, walk->leaves) ||
+        !hash_equal(&root, &header->tx_root) || !body_open(&reader, block->body)) {
         find_at(walk, block->height, "its body is not the one that its header names");
         return;
     }
     while (body_next(&reader, &envelope)) {
         struct transaction transaction;
-        if (transaction_decode(&transaction, envelope) != CONTRACT_OK) {
+        if (transaction_decode_kept(&transaction, envelope) != CONTRACT_OK) {
             find_at(walk, block->height, "transaction %u is malformed", (unsigned)*count);
             return;
         }
@@ -388,7 +390,7 @@ static bool check_floor(struct chain_walk *walk)
     const struct store_tip *tip = &walk->check->report->tip;
     if (store_reader_floor(&walk->check->store.reader, &walk->floor) == STORE_OK &&
         walk->floor.headers <= walk->floor.bodies && walk->floor.headers <= tip->height + 1 &&
-        walk->floor.bodies <= tip->height + 1) {
+        walk->floor.bodies <= tip->height + 1 && walk->floor.witnesses <= tip->height + 1) {
         return true;
     }
     check_find(walk->check, "the floor of pruned blocks is impossible");

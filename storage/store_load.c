@@ -194,7 +194,8 @@ static int put_frontier(struct store *store, MDB_txn *txn, const struct merkle_f
 static int write_tip(struct store *store, MDB_txn *txn, void *context)
 {
     const struct load_header *load = context;
-    const struct store_floor floor = {.headers = load->height, .bodies = load->height + 1};
+    const struct store_floor floor = {
+        .headers = load->height, .bodies = load->height + 1, .witnesses = load->height + 1};
     uint8_t bytes[STORE_TIP_BYTES_MAX];
     int code = put_genesis(store, txn);
     if (code == MDB_SUCCESS) {
@@ -247,7 +248,8 @@ enum store_result store_load_finish(struct store *store, const struct store_tip 
     const enum store_result result = store_write(store, "finishing a load", write_tip, &load);
     if (result == STORE_OK) {
         store->tip = *tip;
-        store->floor = (struct store_floor){.headers = load.height, .bodies = load.height + 1};
+        store->floor = (struct store_floor){
+            .headers = load.height, .bodies = load.height + 1, .witnesses = load.height + 1};
     }
     return result;
 }

@@ -20,11 +20,12 @@ struct prune {
 
 int store_put_floor(struct store *store, MDB_txn *txn, const struct store_floor *floor)
 {
-    uint8_t bytes[16];
+    uint8_t bytes[24];
     struct byte_writer writer;
     byte_writer_init(&writer, bytes, sizeof bytes);
     byte_write_u64(&writer, floor->headers);
     byte_write_u64(&writer, floor->bodies);
+    byte_write_u64(&writer, floor->witnesses);
     MUST(!writer.failed);
     return store_put(txn, store->tables[TABLE_META], store_floor_key,
                      bytes_view_of(bytes, writer.size), bytes_view_of(NULL, 0), 0);

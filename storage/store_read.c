@@ -277,15 +277,17 @@ enum store_result store_reader_floor(const struct store_reader *reader, struct s
     const enum store_result result =
         tell(reader, TABLE_META, store_floor_key,
              store_find(reader->txn, reader->store->tables[TABLE_META], store_floor_key, &bytes));
-    *out = (struct store_floor){.headers = 1, .bodies = 1};
+    *out = (struct store_floor){.headers = 1, .bodies = 1, .witnesses = 1};
     if (result != STORE_OK) {
         return result == STORE_ABSENT ? STORE_OK : result;
     }
     byte_reader_init(&cursor, bytes.data, bytes.size);
     out->headers = byte_read_u64(&cursor);
     out->bodies = byte_read_u64(&cursor);
-    return byte_reader_done(&cursor) && out->headers >= 1 && out->bodies >= 1 ? STORE_OK
-                                                                              : STORE_CORRUPT;
+    out->witnesses = byte_read_u64(&cursor);
+    const bool sound =
+        byte_reader_done(&cursor) && out->headers >= 1 && out->bodies >= 1 && out->witnesses >= 1;
+    return sound ? STORE_OK : STORE_CORRUPT;
 }
 
 enum store_result store_reader_frontier(const struct store_reader *reader,

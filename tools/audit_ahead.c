@@ -21,6 +21,7 @@
 
 #include "base/fatal.h"
 #include "contracts/body.h"
+#include "contracts/witness.h"
 #include "crypto/merkle.h"
 
 enum {
@@ -127,16 +128,24 @@ static void check_transactions(struct slot *slot, uint32_t part, struct fault *f
         blame(fault, RANK_ROOT, "the body is malformed");
         return;
     }
+    struct block_header header;
+    struct timestamp final;
+    const bool headed = block_header_decode(&header, slot->block.header);
     for (uint32_t i = 0; body_next(&reader, &envelope); i++) {
         if (i % slot->parts != part) {
             continue;
         }
-        if (transaction_decode(&transaction, envelope) != CONTRACT_OK) {
+        if (transaction_decode_kept(&transaction, envelope) != CONTRACT_OK) {
             blame(fault, (int32_t)i + 1,
                   "a transaction is malformed, or its witness is not the one it names");
             return;
         }
         transaction_leaf(&slot->leaves[i], &transaction);
+        if (headed && transaction.stand_in.size > 0 &&
+            !stand_in_holds(&transaction, i, slot->count, &header.receipt_root, &final)) {
+            blame(fault, (int32_t)i + 1, "what stands in for a deleted witness is not its receipt");
+            return;
+        }
         if (!transaction_signature_is_valid(&transaction)) {
             blame(fault, (int32_t)i + 1, "a transaction's signature is not valid");
             return;

@@ -19,6 +19,7 @@
 #include <string.h>
 
 #include "base/fatal.h"
+#include "contracts/witness.h"
 #include "node/chain.h"
 #include "tools/audit_ahead.h"
 #include "tools/audit_checkpoint.h"
@@ -40,6 +41,11 @@ struct audit {
     uint64_t transactions_before;         /* at the checkpoint */
     uint64_t certified;                   /* the highest block that a certificate covers */
     uint64_t wanted;                      /* height that export.json names */
+    struct audit_gone *gone;
+    uint64_t gone_count;
+    uint64_t gone_room;
+    struct timestamp gone_final; /* the latest time at which a deal without readings was final */
+    uint64_t gone_height;        /* and the block of its proof */
     struct audit_outcome *outcome;
     struct audit_options options;
     int64_t started_ms;
@@ -133,6 +139,60 @@ static void note_root(struct audit *audit, const struct hash *root, uint64_t hei
     }
 }
 
+/* --- deleted witnesses --------------------------------------------------------------------- */
+
+static void add_gone(struct audit *audit, const struct transaction *transaction)
+{
+    size_t cursor = 0;
+    uint8_t type;
+    struct bytes_view record;
+    while (transaction_next_action(transaction, &cursor, &type, &record)) {
+        struct delivery_prove prove;
+        if (type != ACTION_DELIVERY_PROVE ||
+            !codec_decode_all(action_codec(type), &prove, record)) {
+            continue;
+        }
+        if (audit->gone_count == audit->gone_room) {
+            audit->gone_room = audit->gone_room == 0 ? 64 : 2 * audit->gone_room;
+            audit->gone = realloc(audit->gone, audit->gone_room * sizeof *audit->gone);
+            MUST(audit->gone != NULL);
+        }
+        audit->gone[audit->gone_count++] =
+            (struct audit_gone){.height = audit->tip.height + 1, .deal = prove.deal};
+    }
+}
+
+/* Each stand-in was held against the header before (audit_ahead.c). */
+static void note_gone(struct audit *audit, const struct audit_block *block)
+{
+    struct body_reader reader;
+    struct bytes_view envelope;
+    if (!body_has_stand_in(block->body)) {
+        return;
+    }
+    MUST(body_open(&reader, block->body));
+    while (body_next(&reader, &envelope)) {
+        struct transaction transaction;
+        struct stand_in_outcome outcome;
+        MUST(transaction_decode_kept(&transaction, envelope) == CONTRACT_OK);
+        if (transaction.stand_in.size == 0) {
+            continue;
+        }
+        add_gone(audit, &transaction);
+        MUST(stand_in_outcome(&outcome, transaction.stand_in));
+        if (outcome.measured && timestamp_compare(outcome.event.final, audit->gone_final) > 0) {
+            audit->gone_final = outcome.event.final;
+            audit->gone_height = audit->tip.height + 1;
+        }
+    }
+}
+
+const struct audit_gone *audit_gone(const struct audit *audit, uint64_t *count)
+{
+    *count = audit->gone_count;
+    return audit->gone;
+}
+
 static bool take_block(struct audit *audit, const struct audit_block *block)
 {
     struct block_header header;
@@ -147,6 +207,7 @@ static bool take_block(struct audit *audit, const struct audit_block *block)
     }
     block_header_id(&id, &header);
     MUST(chain_add_checked_body(audit->chain, &header, block->body));
+    note_gone(audit, block);
     audit->executing = &header;
     if (chain_execute(audit->chain, &id) != BFT_VERDICT_VALID) {
         return fail(audit, height, "executing the block does not lead to the header's roots");
@@ -292,6 +353,10 @@ static bool run(struct audit *audit, const char *directory, const struct genesis
     if (!audit_digests_finish(&audit->digests, problem)) {
         return fail(audit, 0, problem);
     }
+    if (timestamp_compare(audit->gone_final, audit->tip.time) > 0) {
+        return fail(audit, audit->gone_height,
+                    "the readings of a deal that could still be disputed are missing");
+    }
     struct audit_totals totals;
     if (!audit_totals(&totals, audit_state(audit), problem)) {
         return fail(audit, audit->tip.height, problem);
@@ -377,6 +442,7 @@ struct audit *audit_run(struct audit_outcome *outcome, const char *directory,
     merkle_frontier_root(&outcome->log_root, &audit->tip.log);
     note_root(audit, &outcome->log_root, audit->tip.height);
     outcome->transactions = audit->tip.transactions;
+    outcome->not_reexecuted = audit->gone_count;
     outcome->milliseconds = (uint64_t)(wait_now_ms() - audit->started_ms);
     tell_progress(audit, true);
     return audit;
@@ -393,5 +459,6 @@ void audit_close(struct audit *audit)
         chain_close(audit->chain);
     }
     memory_base_destroy(audit->memory);
+    free(audit->gone);
     free(audit);
 }

@@ -24,6 +24,7 @@ struct audit_outcome {
         expected_found;    /* last height under the expected root; 0: it is none of this history */
     uint64_t transactions; /* since genesis */
     uint64_t milliseconds;
+    uint64_t not_reexecuted;         /* proofs whose readings the export lacks (audit_gone) */
     char reason[AUDIT_PROBLEM_SIZE]; /* if not ok */
 };
 
@@ -54,6 +55,14 @@ struct audit *audit_run(struct audit_outcome *outcome, const char *directory,
 /* The same from genesis; `progress` may be NULL. */
 struct audit *audit_verify(struct audit_outcome *outcome, const char *directory,
                            const struct genesis *genesis, FILE *progress);
+/* A proof of delivery whose readings are deleted: its outcome was taken from the receipt that the block binds,
+ * and all roots hold with it. What its meters said is not in the export. */
+struct audit_gone {
+    uint64_t height;
+    uint64_t deal;
+};
+/* The first of them; *count is the outcome's not_reexecuted. NULL if there is none. */
+const struct audit_gone *audit_gone(const struct audit *audit, uint64_t *count);
 /* The state that the re-execution ended in. */
 const struct state_base *audit_state(struct audit *audit);
 void audit_close(struct audit *audit);

@@ -23,7 +23,7 @@ static bool signs(const struct audit_seen *seen, const struct name *who, struct 
 {
     struct transaction transaction;
     struct key_record record;
-    MUST(transaction_decode(&transaction, envelope) == CONTRACT_OK);
+    MUST(transaction_decode_kept(&transaction, envelope) == CONTRACT_OK);
     struct state_key key = state_key_hash(STATE_KEY, transaction.sender.bytes);
     MUST(ledger_read(seen->after, &key, &key_record_codec, &record));
     return name_compare(name_is_empty(&record.participant) ? &record.former : &record.participant,

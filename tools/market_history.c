@@ -402,7 +402,7 @@ void history_watch(void *context, const struct audit_seen *seen)
                               byte_read_sized(&receipts, seen->block->receipts.size)));
         if (!is_end) {
             MUST(body_next(&body, &envelope));
-            MUST(transaction_decode(&transaction, envelope) == CONTRACT_OK);
+            MUST(transaction_decode_kept(&transaction, envelope) == CONTRACT_OK);
         }
         take_receipt(&walk, &receipt, is_end ? NULL : &transaction);
     }

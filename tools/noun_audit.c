@@ -1,5 +1,8 @@
 /* flex audit: the regulator's part: export, offline re-execution, queries, surveillance, daily
  * digests. All but export and digest get use no node and trust nothing but the genesis file. */
+#include <cjson/cJSON.h>
+
+#include "base/fatal.h"
 #include "base/json.h"
 #include "tools/audit_command.h"
 #include "tools/audit_export.h"
@@ -73,6 +76,23 @@ static int compare_expected(struct cli *cli, const struct verification *wanted,
     return CLI_DONE;
 }
 
+/* What the export could not show again, one by one. */
+static void list_gone(struct cli *cli, const struct audit *audit)
+{
+    uint64_t count;
+    const struct audit_gone *gone = audit_gone(audit, &count);
+    json_add_u64(cli->result, "not_reexecuted", count);
+    struct cJSON *list =
+        cli->json ? cJSON_AddArrayToObject(cli->result, "not_reexecuted_deals") : NULL;
+    for (uint64_t i = 0; i < count && list != NULL; i++) {
+        struct cJSON *item = cJSON_CreateObject();
+        MUST(item != NULL);
+        json_add_u64(item, "deal", gone[i].deal);
+        json_add_u64(item, "height", gone[i].height);
+        cJSON_AddItemToArray(list, item);
+    }
+}
+
 static int run_verify(struct cli *cli, void *arguments)
 {
     const struct verification *wanted = arguments;
@@ -85,6 +105,7 @@ static int run_verify(struct cli *cli, void *arguments)
         status = compare_expected(cli, wanted, &outcome);
     }
     if (status == CLI_DONE) {
+        list_gone(cli, audit);
         noun_say_result(cli);
     }
     if (audit != NULL) {
@@ -106,6 +127,7 @@ static const struct cli_command commands[] = {
      .teach =
          "Checks every signature, certificate and root, and that value is conserved. An export\n"
          "that somebody cut at a certified block is good at its smaller height: expect more.\n"
+         "Proofs whose readings the export lacks are counted, and under --json listed.\n"
          "  flex audit verify --dir export --genesis genesis.json\n"
          "  flex audit verify --dir export --checkpoint verified.ckpt --expect-height 5000",
      .options = verify_options,

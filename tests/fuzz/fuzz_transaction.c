@@ -7,6 +7,7 @@
 #include "base/fatal.h"
 #include "contracts/actions.h"
 #include "contracts/body.h"
+#include "contracts/witness.h"
 #include "tests/fuzz/lib/fuzz.h"
 
 /* The envelope again from the decoded parts, by the layout that transaction.h names. */
@@ -45,6 +46,26 @@ static void must_rebuild(const struct transaction *tx, struct bytes_view envelop
     free(bytes);
 }
 
+/* What may be kept of a finished block decodes wherever the whole did, and is written again the same. */
+static void one_kept(struct bytes_view envelope, enum contract_error whole)
+{
+    struct transaction tx;
+    struct stand_in_outcome outcome;
+    const enum contract_error error = transaction_decode_kept(&tx, envelope);
+    MUST(whole != CONTRACT_OK || (error == CONTRACT_OK && tx.stand_in.size == 0));
+    if (error != CONTRACT_OK || tx.stand_in.size == 0)
+        return;
+    uint8_t *bytes = malloc(envelope.size);
+    struct byte_writer writer;
+    MUST(bytes != NULL && tx.witness.size == 0 && whole != CONTRACT_OK);
+    byte_writer_init(&writer, bytes, envelope.size);
+    transaction_write_stripped(&writer, &tx, tx.stand_in);
+    MUST(!writer.failed && bytes_view_equal(bytes_view_of(bytes, writer.size), envelope));
+    free(bytes);
+    if (stand_in_outcome(&outcome, tx.stand_in))
+        MUST(outcome.measured == (outcome.status == CONTRACT_OK));
+}
+
 static enum contract_error one_envelope(struct bytes_view envelope)
 {
     struct transaction tx;
@@ -56,6 +77,7 @@ static enum contract_error one_envelope(struct bytes_view envelope)
         must_rebuild(&tx, envelope);
         transaction_leaf(&leaf, &tx);
     }
+    one_kept(envelope, error);
     return error;
 }
 
@@ -66,6 +88,11 @@ static void one_body(struct bytes_view body)
     struct bytes_view envelope;
     struct hash root;
     const bool good = body_tx_root(&root, body, leaves);
+    struct hash kept_root;
+    struct body_witnesses witnesses;
+    const struct hash no_receipts = {{0}};
+    const bool kept = body_kept_root(&kept_root, &witnesses, body, &no_receipts, leaves);
+    MUST(good == (kept && witnesses.deleted == 0) && (!good || hash_equal(&root, &kept_root)));
     bool every = true;
     size_t size = 4;
     const bool opened = body_open(&reader, body);

@@ -9,10 +9,12 @@
 #include "base/json.h"
 #include "consensus/vote.h"
 #include "contracts/actions.h"
+#include "contracts/alias.h"
 #include "contracts/delivery.h"
 #include "contracts/events.h"
 #include "contracts/genesis.h"
 #include "contracts/ledger.h"
+#include "contracts/witness.h"
 #include "p2p/handshake.h"
 #include "tests/fuzz/lib/fuzz.h"
 #include "tools/reveal.h"
@@ -38,9 +40,9 @@ static const struct table_list *all(void)
     if (list.count > 0)
         return &list;
     const struct codec_record *const single[] = {
-        &block_header_record,     &vote_record,          &certificate_record, &validator_set_record,
-        &handshake_hello_record,  &genesis_record,       &receipt_record,     &meter_reading_record,
-        &delivery_witness_record, reveal_reading_codec()};
+        &block_header_record,     &vote_record,     &certificate_record,   &validator_set_record,
+        &handshake_hello_record,  &genesis_record,  &receipt_record,       &meter_reading_record,
+        &delivery_witness_record, &stand_in_record, &alias_opening_record, reveal_reading_codec()};
     for (size_t i = 0; i < sizeof single / sizeof single[0]; i++)
         add(&list, single[i]);
     for (unsigned type = 0; type < ACTION_TYPE_LIMIT; type++)

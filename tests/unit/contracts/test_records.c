@@ -12,6 +12,7 @@
 
 #include "contracts/genesis.h"
 #include "contracts/ledger_internal.h"
+#include "contracts/witness.h"
 #include "tests/lib/contracts/expect.h"
 
 enum { TABLES_MAX = 256, VALUE_BYTES_MAX = 65536, JSON_SCRATCH = 4096 };
@@ -61,6 +62,7 @@ static int collect(void **state)
             add_table("event", event_codec((uint8_t)i), CONTRACT_EVENT_BYTES_MAX - 3);
     add_table("genesis", &genesis_record, GENESIS_BYTES_MAX);
     add_table("receipt", &receipt_record, LEDGER_BLOCK_EVENTS_BYTES_MAX + 64);
+    add_table("kept", &stand_in_record, LIMIT_WITNESS_BYTES);
     return 0;
 }
 
