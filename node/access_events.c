@@ -29,6 +29,7 @@ union event_record {
     struct event_capacity capacity;
     struct event_forecast forecast;
     struct event_dispatch dispatch;
+    struct event_measured measured;
     _Alignas(16) uint8_t room[1024];
 };
 
@@ -73,7 +74,8 @@ _Static_assert(offsetof(struct event_order_ended, id) == 0 &&
                    offsetof(struct event_order_reduced, id) == 0 &&
                    offsetof(struct event_grid_limited, id) == 0 &&
                    offsetof(struct event_dispute, id) == 0 &&
-                   offsetof(struct event_called, id) == 0,
+                   offsetof(struct event_called, id) == 0 &&
+                   offsetof(struct event_measured, id) == 0,
                "the id is read through any of them");
 
 /* The fee pool, a market's reserve and the outside are nobody's purse: the other side decides. */
@@ -140,27 +142,17 @@ static bool of_auction(const struct access *access, const struct state_base *bas
 }
 
 static const sees_fn rows[EVENT_TYPE_LIMIT] = {
-    [EVENT_ORDER_PLACED] = of_placed,
-    [EVENT_ORDER_CANCELLED] = of_order,
-    [EVENT_ORDER_EXPIRED] = of_order,
-    [EVENT_ORDER_REDUCED] = of_order,
-    [EVENT_GRID_LIMITED] = of_order,
-    [EVENT_DEAL_MATCHED] = of_deal,
-    [EVENT_DEAL_ENDED] = of_deal,
-    [EVENT_DEAL_PROVEN] = of_deal,
-    [EVENT_DEAL_DISPUTED] = of_deal_id,
-    [EVENT_CALLED] = of_deal_id,
-    [EVENT_TOKEN_MOVED] = of_moved,
-    [EVENT_FEES_SPLIT] = of_split,
-    [EVENT_DIGEST] = everybody,
-    [EVENT_PROPOSAL] = everybody,
-    [EVENT_EPOCH] = everybody,
-    [EVENT_MARKET] = everybody,
-    [EVENT_CAPACITY_PUBLISHED] = everybody,
-    [EVENT_AUCTION] = of_auction,
-    [EVENT_ALLOCATED] = of_allocated,
-    [EVENT_FORECAST] = of_forecast,
-    [EVENT_DISPATCH] = of_dispatch,
+    [EVENT_ORDER_PLACED] = of_placed,   [EVENT_ORDER_CANCELLED] = of_order,
+    [EVENT_ORDER_EXPIRED] = of_order,   [EVENT_ORDER_REDUCED] = of_order,
+    [EVENT_GRID_LIMITED] = of_order,    [EVENT_DEAL_MATCHED] = of_deal,
+    [EVENT_DEAL_ENDED] = of_deal,       [EVENT_DEAL_PROVEN] = of_deal,
+    [EVENT_DEAL_DISPUTED] = of_deal_id, [EVENT_CALLED] = of_deal_id,
+    [EVENT_MEASURED] = of_deal_id,      [EVENT_TOKEN_MOVED] = of_moved,
+    [EVENT_FEES_SPLIT] = of_split,      [EVENT_DIGEST] = everybody,
+    [EVENT_PROPOSAL] = everybody,       [EVENT_EPOCH] = everybody,
+    [EVENT_MARKET] = everybody,         [EVENT_CAPACITY_PUBLISHED] = everybody,
+    [EVENT_AUCTION] = of_auction,       [EVENT_ALLOCATED] = of_allocated,
+    [EVENT_FORECAST] = of_forecast,     [EVENT_DISPATCH] = of_dispatch,
 };
 
 bool access_has_event_rule(uint8_t type)
