@@ -90,6 +90,10 @@ $(BUILD)/tests/bench/bench_check: $(BUILD)/obj/tests/bench/bench_check.o $(TESTL
 	@mkdir -p $(@D)
 	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(EXT_node)
 
+$(BUILD)/tests/bench/bench_book: $(BUILD)/obj/tests/bench/bench_book.o $(TEST_LIB_OBJECTS) $(LINK_storage)
+	@mkdir -p $(@D)
+	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(EXT_storage)
+
 $(BUILD)/tests/bench/bench_coupled: $(BUILD)/obj/tests/bench/bench_coupled.o $(LINK_solver) | $(BUILD)/bin/flexsolve
 	@mkdir -p $(@D)
 	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(EXT_contracts)
@@ -98,11 +102,11 @@ $(BUILD)/tests/bench/bench_coupled: $(BUILD)/obj/tests/bench/bench_coupled.o $(L
 bench-coupled: $(BUILD)/tests/bench/bench_coupled ## coupled auctions: the check's curve, the floor, a solver's gap on linked bids
 	@$< $(BUILD)/bin/flexsolve
 
-.PHONY: bench bench-clear bench-audit bench-check bench-load
+.PHONY: bench bench-clear bench-audit bench-check bench-book bench-load
 bench-load: $(BUILD)/bin/flexbench $(BUILD)/bin/flexd ## four validators under load, both modes; SECONDS=n
 	@$< --seconds $(or $(SECONDS),20) --mode single
 	@$< --seconds $(or $(SECONDS),20) --mode batch
-bench: bench-clear bench-coupled bench-audit bench-check bench-load ## what things cost, as ratios that hold on any machine
+bench: bench-clear bench-coupled bench-audit bench-check bench-book bench-load ## what things cost, as ratios that hold on any machine
 bench-clear: $(BUILD)/tests/bench/bench_clear
 	@$<
 
@@ -116,6 +120,9 @@ bench-meter: $(BUILD)/tests/bench/bench_meter ## a day of METERS=2000 meters: in
 
 bench-check: $(BUILD)/tests/bench/bench_check ## flexd check: records per second; BLOCKS=n
 	@$< $(or $(BLOCKS),300)
+
+bench-book: $(BUILD)/tests/bench/bench_book ## orders per second through a book on the ledger, in memory and on LMDB; BLOCKS=n
+	@$< $(or $(BLOCKS),12)
 
 compilers: all ## the whole tree once more under clang, warnings as errors
 	@$(MAKE) --no-print-directory -j2 BUILD=$(BUILD)/clang CC=clang all $(patsubst $(BUILD)/%,$(BUILD)/clang/%,$(UNIT_TESTS))
