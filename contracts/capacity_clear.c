@@ -27,11 +27,11 @@ struct capacity_scratch {
     struct clear_node nodes[LIMIT_NETWORK_NODES];
     uint32_t by_time[CAPACITY_REQUESTS_MAX];  /* loaded requests, the earliest first */
     uint32_t by_owner[CAPACITY_REQUESTS_MAX]; /* by participant, then time */
-    uint32_t bid_of[CAPACITY_REQUESTS_MAX]; /* of a loaded request; NO_BID: has no right any more */
+    uint32_t bid_of[CAPACITY_REQUESTS_MAX]; /* of a loaded request; no_bid: has no right any more */
     size_t arena_size;
     uint8_t arena[];
 };
-enum { NO_BID = UINT32_MAX };
+static const uint32_t no_bid = UINT32_MAX;
 
 /* A problem of that many bids, agents and nodes, without the payments that play games. */
 static size_t arena_bytes(void)
@@ -180,7 +180,7 @@ static void set_bids(struct clearing *clearing, int64_t step)
     for (uint32_t i = 0; i < clearing->book->count; i++) {
         const struct book_entry *entry = &entries[scratch->by_time[i]];
         if (entry->sits_out) {
-            scratch->bid_of[scratch->by_time[i]] = NO_BID;
+            scratch->bid_of[scratch->by_time[i]] = no_bid;
             continue;
         }
         MUST(energy_wh(entry->open) % step == 0 && energy_wh(entry->least) % step == 0);
@@ -249,7 +249,7 @@ static void describe(const struct clearing *clearing, uint32_t at, struct alloca
                                       .asked = entry->open,
                                       .version = clearing->market.version,
                                       .height = clearing->call->context->height};
-    if (bid == NO_BID) {
+    if (bid == no_bid) {
         return;
     }
     int32_t limiter = clearing->result.limiter[bid];
