@@ -338,9 +338,9 @@ static bool scan_check_keys(struct json_scanner *scanner)
     return true;
 }
 
-static bool scan_all(struct json_scanner *scanner)
+static bool scan_all(struct json_scanner *scanner, size_t size_max)
 {
-    if (scanner->size > JSON_SIZE_MAX) {
+    if (scanner->size > size_max) {
         return scan_fail(scanner, 0, "text too long");
     }
     if (!scan_value(scanner, 0)) {
@@ -366,9 +366,15 @@ static void describe_fault(const struct json_scanner *scanner, char problem[JSON
 
 struct cJSON *json_parse_strict(const char *text, size_t size, char problem[JSON_PROBLEM_SIZE])
 {
+    return json_parse_strict_up_to(JSON_SIZE_MAX, text, size, problem);
+}
+
+struct cJSON *json_parse_strict_up_to(size_t size_max, const char *text, size_t size,
+                                      char problem[JSON_PROBLEM_SIZE])
+{
     struct json_scanner scanner = {.text = (const uint8_t *)text, .size = size};
     struct cJSON *result = NULL;
-    if (scan_all(&scanner)) {
+    if (scan_all(&scanner, size_max)) {
         const char *end = NULL;
         result = cJSON_ParseWithLengthOpts(text, size, &end, 0);
         if (result == NULL) {

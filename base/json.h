@@ -20,6 +20,9 @@ enum { JSON_DEPTH_MAX = 32, JSON_SIZE_MAX = 16 * 1024 * 1024, JSON_PROBLEM_SIZE 
 /* NULL on any fault, with line, column and reason in `problem`. The result is the caller's to free
  * with cJSON_Delete. */
 struct cJSON *json_parse_strict(const char *text, size_t size, char problem[JSON_PROBLEM_SIZE]);
+/* The same for programs that read files of their own user's, not a peer's: texts up to `size_max`. */
+struct cJSON *json_parse_strict_up_to(size_t size_max, const char *text, size_t size,
+                                      char problem[JSON_PROBLEM_SIZE]);
 /* Case-sensitive look-up; NULL if absent or not of that type. */
 const char *json_string(const struct cJSON *object, const char *key);
 const struct cJSON *json_array(const struct cJSON *object, const char *key);

@@ -57,8 +57,8 @@ static char *read_all(const char *path, size_t *size, const char **what)
         *size += fread(text + *size, 1, READ_STEP, file);
         if (ferror(file) != 0) {
             *what = strerror(errno);
-        } else if (*size > JSON_SIZE_MAX) {
-            *what = "longer than 16 MiB";
+        } else if (*size > clear_text_size_max) {
+            *what = "longer than 256 MiB";
         }
     }
     if (!standard) {

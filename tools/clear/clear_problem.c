@@ -464,7 +464,8 @@ bool clear_text_read(struct clear_text *out, const char *text, size_t size,
                      struct clear_text_fault *fault)
 {
     char problem[JSON_PROBLEM_SIZE];
-    *out = (struct clear_text){.tree = json_parse_strict(text, size, problem)};
+    *out = (struct clear_text){
+        .tree = json_parse_strict_up_to(clear_text_size_max, text, size, problem)};
     if (out->tree == NULL) {
         /* The reader's words are "line 3 column 5: reason". */
         char *colon = strstr(problem, ": ");

@@ -12,6 +12,10 @@ struct coupled_text;
 
 enum { CLEAR_ID_BYTES_MAX = 128, CLEAR_WHERE_SIZE = 192, CLEAR_WHAT_SIZE = 192 };
 
+/* CLEAR_BIDS_MAX bids of 160 bytes, with room to spare. What flexclear reads comes from its own user, who
+ * may wait and has the memory, so the limit of what peers send (JSON_SIZE_MAX) does not hold for it. */
+static const size_t clear_text_size_max = (size_t)256 * 1024 * 1024;
+
 /* Where in the problem something is wrong, and what: "flexclear: WHERE: WHAT". */
 struct clear_text_fault {
     char where[CLEAR_WHERE_SIZE];

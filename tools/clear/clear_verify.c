@@ -156,7 +156,7 @@ bool clear_text_verify(const char *right_text, size_t right_size, const char *re
                        struct clear_text_fault *fault)
 {
     char problem[JSON_PROBLEM_SIZE];
-    struct cJSON *given = json_parse_strict(result, size, problem);
+    struct cJSON *given = json_parse_strict_up_to(clear_text_size_max, result, size, problem);
     if (given == NULL) {
         return clear_text_fail(fault, problem, "result");
     }

@@ -278,7 +278,7 @@ bool coupled_text_verify(const struct clear_text *text, const char *result, size
                          struct clear_text_fault *fault)
 {
     char problem[JSON_PROBLEM_SIZE];
-    cJSON *given = json_parse_strict(result, size, problem);
+    cJSON *given = json_parse_strict_up_to(clear_text_size_max, result, size, problem);
     if (given == NULL) {
         return clear_text_fail(fault, problem, "result");
     }
