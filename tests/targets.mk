@@ -8,6 +8,7 @@ test: ## install what is missing, build, run a tier of every kind of test
 	@$(MAKE) --no-print-directory unit
 	@$(MAKE) --no-print-directory sim-test
 	@$(MAKE) --no-print-directory clearing
+	@$(MAKE) --no-print-directory doc-examples
 	@$(MAKE) --no-print-directory settling
 	@$(MAKE) --no-print-directory books COUNT=120
 	@$(MAKE) --no-print-directory surveillance
@@ -28,6 +29,7 @@ package: ## Debian packages: built twice alike, installed into a fresh Debian, r
 
 test-all: test package nemesis snapshots integrity soak tidy model ctime determinism asan tsan ## every tier whole
 	@$(MAKE) --no-print-directory books COUNT=3000
+	@$(MAKE) --no-print-directory clearing-large
 	@$(MAKE) --no-print-directory sim SEEDS=20000
 	@$(MAKE) --no-print-directory sim-epochs SEEDS=5000
 	@$(MAKE) --no-print-directory sim-mutants
@@ -49,6 +51,13 @@ unit: ## unit tests, contract tables, vectors, protocol harness
 clearing: $(BUILD)/bin/flexclear ## flexclear against a slow model, and on bad input; COUNT=n problems per mechanism
 	@tests/models/check_clear.py $< $(or $(COUNT),400)
 	@tests/models/check_clear_input.py $<
+
+.PHONY: clearing-large doc-examples
+clearing-large: $(BUILD)/bin/flexclear ## flexclear on 10^6 bids, and on one more: a gigabyte, a minute
+	@tests/models/check_clear_large.py $<
+
+doc-examples: $(BUILD)/bin/flexclear $(BUILD)/bin/flexsettle ## the examples of docs/spec, run by the programs that they are about
+	@tests/models/check_doc_examples.py $^
 
 .PHONY: settling
 settling: $(BUILD)/bin/flexsettle $(BUILD)/tests/models/ledger_deals ## flexsettle and deals on the ledger against a model written apart from them, on examples, COUNT=n random and real problems

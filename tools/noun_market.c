@@ -2,6 +2,9 @@
  *
  * `market show` prints a market's terms, proven; `market update` offers others, and says whether they
  * are in force or wait for the validators' vote (flex governance set-market). */
+#include <stdio.h>
+
+#include "base/fatal.h"
 #include "tools/noun_market_update.h"
 #include "tools/nouns.h"
 
@@ -164,6 +167,65 @@ static int run_list(struct cli *cli, void *arguments)
     return noun_list(cli, "markets", "id zone state version operator");
 }
 
+/* One auction: its market, delivery period and direction. */
+struct which_auction {
+    struct name market;
+    struct timestamp start;
+    uint8_t direction;
+};
+
+static const struct cli_option result_options[] = {
+    {"NAME", CLI_NAME, offsetof(struct which_auction, market), "the market", CLI_POSITIONAL, NULL,
+     NULL, 0},
+    {"start", CLI_TIME, offsetof(struct which_auction, start), "start of delivery", CLI_REQUIRED,
+     NULL, NULL, 0},
+    {"direction", CLI_CHOICE, offsetof(struct which_auction, direction), "up or down", CLI_OPTIONAL,
+     "up", direction_names, 2},
+};
+
+static int run_result(struct cli *cli, void *arguments)
+{
+    const struct which_auction *wanted = arguments;
+    char id[2 * NAME_SIZE + 64];
+    char market[NAME_SIZE + 1];
+    (void)snprintf(id, sizeof id, "%s/%lld/%s", name_to_text(market, &wanted->market),
+                   (long long)timestamp_ms(wanted->start), direction_names[wanted->direction]);
+    return noun_show(cli, "auction", id, "unknown_auction");
+}
+
+static int run_results(struct cli *cli, void *arguments)
+{
+    (void)arguments;
+    return noun_list(cli, "auctions",
+                     "id state quantity_wh price_ueur_per_kwh payment fallback deals");
+}
+
+struct reserve_change {
+    struct market_reserve action;
+    uint8_t take_back;
+};
+
+static const struct cli_option reserve_options[] = {
+    {"NAME", CLI_NAME, offsetof(struct reserve_change, action.market), "the market", CLI_POSITIONAL,
+     NULL, NULL, 0},
+    {"AMOUNT", CLI_EUR, offsetof(struct reserve_change, action.amount), "how much", CLI_POSITIONAL,
+     NULL, NULL, 0},
+    {"take-back", CLI_SWITCH, offsetof(struct reserve_change, take_back),
+     "take it out, while no auction is pending", CLI_OPTIONAL, NULL, NULL, 0},
+};
+
+static int run_reserve(struct cli *cli, void *arguments)
+{
+    struct reserve_change *wanted = arguments;
+    if (money_compare(wanted->action.amount, money_of(0)) <= 0) {
+        return cli_fail(cli, CLI_USAGE, "bad_value", "AMOUNT is more than zero");
+    }
+    if (wanted->take_back) {
+        MUST(money_sub(&wanted->action.amount, money_of(0), wanted->action.amount));
+    }
+    return submit_one(cli, ACTION_MARKET_RESERVE, &wanted->action);
+}
+
 static const struct cli_command commands[] = {
     {.verb = "create",
      .summary = "create a market (a market operator)",
@@ -215,6 +277,23 @@ static const struct cli_command commands[] = {
      .arguments_size = sizeof(struct noun_id),
      .run = run_show},
     {.verb = "list", .summary = "all markets", .run = run_list},
+    {.verb = "result",
+     .summary = "what an auction came to, proven",
+     .teach = "  flex market result west-auction --start 2025-06-01T12:00:00Z",
+     .options = result_options,
+     .option_count = sizeof result_options / sizeof result_options[0],
+     .arguments_size = sizeof(struct which_auction),
+     .run = run_result},
+    {.verb = "results", .summary = "all auctions, open and cleared", .run = run_results},
+    {.verb = "reserve",
+     .summary = "lock money for the deficits of a VCG market's auctions (its reserve account)",
+     .teach = "  flex market reserve west-vcg 500.00\n"
+              "  flex market reserve west-vcg 500.00 --take-back",
+     .options = reserve_options,
+     .option_count = sizeof reserve_options / sizeof reserve_options[0],
+     .arguments_size = sizeof(struct reserve_change),
+     .sends = true,
+     .run = run_reserve},
 };
 
 const struct cli_noun market_noun = {"market", "markets and their terms", commands,

@@ -16,6 +16,8 @@ static const char kind_help[] = "limit rests in the book; all_or_none trades who
                                 "or not at all; fill_and_kill takes "
                                 "what it gets as it arrives (limit)";
 static const char min_quantity_help[] = "the least that its first fill may be (a step)";
+static const char rank_help[] = "in a market of ordered demand: its place among your own; the next "
+                                "opens when all before are full";
 static const char indivisible_help[] = "trades whole or is passed over";
 
 static const struct cli_option request_options[] = {
@@ -35,6 +37,8 @@ static const struct cli_option request_options[] = {
      min_quantity_help, CLI_OPTIONAL, NULL, NULL, 0},
     {"indivisible", CLI_SWITCH, offsetof(struct request_place, options.indivisible),
      indivisible_help, CLI_OPTIONAL, NULL, NULL, 0},
+    {"rank", CLI_U16, offsetof(struct request_place, options.rank), rank_help, CLI_OPTIONAL, "0",
+     NULL, 0},
 };
 
 /* A direction as the grid sees it: regulation down is import. */
@@ -89,6 +93,8 @@ static const struct cli_option offer_options[] = {
      min_quantity_help, CLI_OPTIONAL, NULL, NULL, 0},
     {"indivisible", CLI_SWITCH, offsetof(struct offer, place.options.indivisible), indivisible_help,
      CLI_OPTIONAL, NULL, NULL, 0},
+    {"rank", CLI_U16, offsetof(struct offer, place.options.rank), rank_help, CLI_OPTIONAL, "0",
+     NULL, 0},
 };
 
 static bool needs_schedule(const struct market_create *terms)

@@ -1,0 +1,125 @@
+#!/usr/bin/env python3
+"""The examples in docs/spec run, and say what the programs say.
+
+usage: check_doc_examples.py FLEXCLEAR FLEXSETTLE
+
+An example is a fenced block of JSON with a problem ("format": "flexclear/1" or "flexsettle/1"); the next
+block of JSON is what the text claims of the answer: each key that stands there must be there, with that
+value; of a list all elements, of an object the keys that are named. A problem that is refused is followed
+by a block of text with the line that the program prints. Sections that promise an example and have none
+fail, so that a rule cannot be added without its numbers.
+"""
+
+import json
+import pathlib
+import re
+import subprocess
+import sys
+
+SPEC = pathlib.Path(__file__).resolve().parents[2] / "docs" / "spec"
+FENCE = re.compile(r"^```([a-z]*)\n(.*?)^```$", re.M | re.S)
+# Sections whose rules are computed by a program: each has an example at least.
+PROMISED = {
+    "clearing.md": ["2. Merit order", "3. Ordered demand", "4. One-sided", "5. Continuous",
+                    "6. Capacity", "7. Payments"],
+    "market.md": ["5. The call"],
+    "auctions.md": ["4. Who trades how much", "5. What each agent pays"],
+    "delivery.md": ["10. flexsettle"],
+}
+
+
+def differs(claimed, answer, where):
+    """The first place where the answer is not what the text claims; None if there is none."""
+    if isinstance(claimed, dict):
+        if not isinstance(answer, dict):
+            return f"{where}: {answer!r} is no object"
+        for key, value in claimed.items():
+            if key not in answer:
+                return f"{where}.{key}: is not there"
+            found = differs(value, answer[key], f"{where}.{key}")
+            if found:
+                return found
+        return None
+    if isinstance(claimed, list):
+        if not isinstance(answer, list) or len(answer) != len(claimed):
+            return f"{where}: {answer!r} is not of {len(claimed)} elements"
+        for i, (a, b) in enumerate(zip(claimed, answer)):
+            found = differs(a, b, f"{where}[{i}]")
+            if found:
+                return found
+        return None
+    same = type(claimed) is type(answer) and claimed == answer
+    return None if same else f"{where}: the text says {claimed!r}, the program {answer!r}"
+
+
+def section_of(text, at):
+    heads = [m for m in re.finditer(r"^## (.*)$", text, re.M) if m.start() < at]
+    return heads[-1].group(1) if heads else ""
+
+
+def check_one(program, problem, kind, claimed, where):
+    done = subprocess.run([program, "-"], input=problem.encode(), capture_output=True)
+    if kind == "text":
+        line = done.stderr.decode().strip()
+        if done.returncode != 2 or line != claimed.strip():
+            sys.exit(f"{where}: must be refused by {claimed.strip()!r}, was {done.returncode}: {line!r}")
+        return
+    if done.returncode != 0:
+        sys.exit(f"{where}: refused, {done.returncode}: {done.stderr.decode()}")
+    found = differs(json.loads(claimed), json.loads(done.stdout), "result")
+    if found:
+        sys.exit(f"{where}: {found}")
+
+
+def program_of(fence, programs):
+    """The program that the block is a problem of, or None."""
+    if fence.group(1) != "json":
+        return None
+    try:
+        problem = json.loads(fence.group(2))
+    except ValueError:
+        return None
+    return programs.get(problem.get("format")) if isinstance(problem, dict) else None
+
+
+def check_document(path, programs):
+    text = path.read_text()
+    fences = list(FENCE.finditer(text))
+    sections = set()
+    for i, fence in enumerate(fences):
+        program = program_of(fence, programs)
+        if program is None:
+            continue
+        where = f"{path.name}:{text.count(chr(10), 0, fence.start()) + 1}"
+        after = fences[i + 1] if i + 1 < len(fences) else None
+        if after is None or after.group(1) not in ("json", "text") or program_of(after, programs):
+            sys.exit(f"{where}: an example without a result")
+        check_one(program, fence.group(2), after.group(1), after.group(2), where)
+        sections.add(section_of(text, fence.start()))
+        yield where
+    for promised in PROMISED.get(path.name, []):
+        if promised not in sections:
+            sys.exit(f"{path.name}: section {promised!r} has no example that runs")
+
+
+def check_itself():
+    """A check that cannot fail checks nothing."""
+    assert differs({"a": "1"}, {"a": "1", "b": "2"}, "r") is None
+    assert differs({"a": "1"}, {"a": "2"}, "r")
+    assert differs({"a": 1}, {"a": True}, "r")
+    assert differs({"a": {"b": "1"}}, {"a": {}}, "r")
+    assert differs([{"a": "1"}], [{"a": "1"}, {"a": "1"}], "r")
+    assert differs([{"a": "1"}], [{"a": "3"}], "r")
+
+
+def main():
+    check_itself()
+    programs = {"flexclear/1": sys.argv[1], "flexsettle/1": sys.argv[2]}
+    missing = [name for name in PROMISED if not (SPEC / name).exists()]
+    if missing:
+        sys.exit(f"missing: {missing}")
+    count = sum(1 for path in sorted(SPEC.glob("*.md")) for _ in check_document(path, programs))
+    print(f"doc examples: {count} run, and say what the programs say")
+
+
+main()
