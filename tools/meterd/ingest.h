@@ -80,6 +80,11 @@ struct ingest_report {
 bool ingest_file(struct meter_archive *archive, struct ingest_report *report, const char *path,
                  const struct ingest_options *options, char problem[ARCHIVE_PROBLEM_SIZE]);
 
+/* Readings of a flexreadings/1 file (tools/reveal.h). */
+bool ingest_signed(struct meter_archive *archive, struct ingest_report *report,
+                   const struct meter_reading *readings, uint32_t count,
+                   const struct ingest_options *options, char problem[ARCHIVE_PROBLEM_SIZE]);
+
 /* One reading on its way in (ingest_store.c). */
 struct ingest_row {
     uint64_t line;

@@ -1,8 +1,8 @@
 /* flexmeterd serve (service.h): requests over HTTP, and every so often the inbox, the registry, what is
  * due and what is to be posted.
  *
- *   HOME/meterd/inbox/NAME.csv  --ingested-->  done/NAME.csv
- *                               --refused whole or in part-->  refused/NAME.csv and NAME.csv.report.json
+ *   HOME/meterd/inbox/NAME.csv, NAME.json  --ingested-->  done/
+ *                       --refused whole or in part-->  refused/, with NAME.csv.report.json
  *
  * Invariants: a step that fails is told and taken again next time, and stops no other; a file is moved
  * once it has been read, so a crash means reading it again, which changes nothing; a file counts once it
@@ -30,11 +30,11 @@ static struct timestamp own_time(void)
 
 /* --- the inbox ----------------------------------------------------------------------------- */
 
-static bool is_csv(const char *name)
+static bool is_meter_file(const char *name)
 {
     const size_t length = strlen(name);
-    return length > 4 && length < FILE_NAME_MAX && name[0] != '.' &&
-           strcmp(name + length - 4, ".csv") == 0;
+    return length > 5 && length < FILE_NAME_MAX && name[0] != '.' &&
+           (strcmp(name + length - 4, ".csv") == 0 || (strcmp(name + length - 5, ".json") == 0));
 }
 
 static int compare_names(const void *a, const void *b)
@@ -51,7 +51,7 @@ static char **list_inbox(const char *inbox, size_t *count)
     MUST(names != NULL);
     *count = 0;
     while (directory != NULL && *count < INBOX_FILES_MAX && (entry = readdir(directory)) != NULL) {
-        if (is_csv(entry->d_name)) {
+        if (is_meter_file(entry->d_name)) {
             names[*count] = strdup(entry->d_name);
             MUST(names[*count] != NULL);
             (*count)++;

@@ -16,7 +16,7 @@
 #include "base/fatal.h"
 #include "base/files.h"
 #include "base/json.h"
-#include "tools/value.h"
+#include "tools/reveal.h"
 
 enum { GAPS_TOLD_MAX = 1000 };
 
@@ -74,13 +74,38 @@ int service_registry(struct cli *cli, struct meter_archive *archive)
     return status;
 }
 
+/* CSV, or a flexreadings/1 file, which is an object. */
+static int ingest_any(struct cli *cli, struct meter_archive *archive, struct ingest_report *report,
+                      const char *path, const struct ingest_options *options)
+{
+    struct meter_reading *readings = NULL;
+    uint32_t count = 0;
+    char problem[ARCHIVE_PROBLEM_SIZE];
+    FILE *in = fopen(path, "rb");
+    const int first = in != NULL ? fgetc(in) : EOF;
+    if (in != NULL) {
+        (void)fclose(in);
+    }
+    int status = CLI_DONE;
+    bool ok = true;
+    if (first == '{') {
+        status = reveal_read_readings(cli, &readings, &count, path);
+        ok =
+            status != CLI_DONE || ingest_signed(archive, report, readings, count, options, problem);
+        free(readings);
+    } else {
+        ok = ingest_file(archive, report, path, options, problem);
+    }
+    return ok ? status : cli_fail(cli, CLI_USAGE, "bad_file", "%s", problem);
+}
+
 int service_ingest(struct cli *cli, struct meter_archive *archive, const char *path,
                    const struct ingest_options *options, uint64_t *refused)
 {
     static struct ingest_report report;
-    char problem[ARCHIVE_PROBLEM_SIZE];
-    if (!ingest_file(archive, &report, path, options, problem)) {
-        return cli_fail(cli, CLI_USAGE, "bad_file", "%s", problem);
+    int status = ingest_any(cli, archive, &report, path, options);
+    if (status != CLI_DONE) {
+        return status;
     }
     struct cJSON *files = cJSON_GetObjectItemCaseSensitive(cli->result, "files");
     files = files != NULL ? files : cJSON_AddArrayToObject(cli->result, "files");

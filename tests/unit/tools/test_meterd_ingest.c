@@ -265,6 +265,56 @@ static void test_conflicts_corrections_and_late_ones(void **state)
     meter_world_remove(&world);
 }
 
+/* --- signed readings as JSON ------------------------------------------------------------------ */
+
+static void test_signed_readings_of_every_kind(void **state)
+{
+    (void)state;
+    char problem[ARCHIVE_PROBLEM_SIZE];
+    struct registry_report registry = {0};
+    struct meter_reading readings[6];
+    struct secret_key secret;
+    struct hash message;
+    meter_world_make(&world, 8, ZONE_UTC, 0, "2025-01-15T12:00:00Z");
+    /* An alias has derived readings, by its certified meter's key; a device that is none has not. */
+    const struct name alias = world_name("alias"), device = world_name("a");
+    struct device_record record;
+    memset(&record, 0, sizeof record);
+    record.owner = world_name("dso");
+    meter_world_key(&secret, &record.meter_key, "alias", METER_CERTIFIED);
+    struct meter_txn *txn = meter_txn_begin(world.archive.db, true);
+    registry_take(txn, &alias, &record, true, world.now, &registry);
+    assert_true(meter_txn_commit(txn, problem));
+    assert_int_equal(registry.meters, 2);
+    meter_world_device(&world, "a", false);
+    for (int i = 0; i < 6; i++) {
+        readings[i] = (struct meter_reading){.device = i == 4   ? world_name("z")
+                                                       : i == 3 ? device
+                                                                : alias,
+                                             .meter = METER_DELIVERED,
+                                             .interval_start = world_time("2025-01-15T10:00:00Z"),
+                                             .interval = duration_of(i == 5 ? 3600000 : 900000),
+                                             .net = energy_of(500)};
+        readings[i].meter = i == 1 ? METER_CERTIFIED : METER_DELIVERED;
+        meter_reading_message(&message, &readings[i]);
+        assert_true(schnorr_sign(&readings[i].signature, &secret, &message));
+    }
+    readings[2].interval_start = world_time("2025-01-15T10:15:00Z"); /* signed for another time */
+    const struct ingest_options options = {.now = world.now, .threads = 1};
+    assert_true(ingest_signed(&world.archive, &report, readings, 6, &options, problem));
+    assert_int_equal(report.rows, 6);
+    assert_int_equal(report.counts[INGEST_STORED], 2);
+    assert_int_equal(report.counts[INGEST_BAD_METER_SIGNATURE], 1);
+    assert_int_equal(report.counts[INGEST_NO_SUCH_METER], 1);
+    assert_int_equal(report.counts[INGEST_UNKNOWN_DEVICE], 1);
+    assert_int_equal(report.counts[INGEST_BAD_INTERVAL], 1);
+    struct commit_report committed;
+    meter_world_post(&world, &committed);
+    assert_int_equal(committed.batches, 2); /* one of each kind */
+    assert_int_equal(net_of("alias", METER_DELIVERED, "2025-01-15T10:00:00Z"), 500);
+    meter_world_remove(&world);
+}
+
 /* --- clock changes --------------------------------------------------------------------------- */
 
 /* A local day's rows, as a meter's clock shows them, the double hour in order; returns their number. */
@@ -478,6 +528,7 @@ int main(void)
         cmocka_unit_test(test_headers),
         cmocka_unit_test(test_order_means_nothing_and_twice_is_once),
         cmocka_unit_test(test_conflicts_corrections_and_late_ones),
+        cmocka_unit_test(test_signed_readings_of_every_kind),
         cmocka_unit_test(test_days_of_92_96_and_100_intervals),
         cmocka_unit_test(test_a_third_double_hour_needs_an_offset),
         cmocka_unit_test(test_register_steps),
