@@ -27,7 +27,7 @@ package: ## Debian packages: built twice alike, installed into a fresh Debian, r
 	@scripts/install_deps.sh packages-deb.txt
 	@tests/package.sh
 
-test-all: test package nemesis snapshots integrity soak tidy model ctime determinism asan tsan ## every tier whole
+test-all: test coupled-large package nemesis snapshots integrity soak tidy model ctime determinism asan tsan ## every tier whole
 	@$(MAKE) --no-print-directory books COUNT=3000
 	@$(MAKE) --no-print-directory clearing-large
 	@$(MAKE) --no-print-directory sim SEEDS=20000
@@ -48,9 +48,15 @@ unit: ## unit tests, contract tables, vectors, protocol harness
 	@tests/run_units.sh $(filter-out $(LEFT_OUT),$(UNIT_TESTS))
 	@$(if $(QUICK),echo "not run in this tier: $(SLOW_SANITIZED)")
 
-clearing: $(BUILD)/bin/flexclear ## flexclear against a slow model, and on bad input; COUNT=n problems per mechanism
+clearing: $(BUILD)/bin/flexclear $(BUILD)/bin/flexsolve ## flexclear against slow models and glpsol, and on bad input; COUNT=n problems per mechanism
 	@tests/models/check_clear.py $< $(or $(COUNT),400)
 	@tests/models/check_clear_input.py $<
+	@tests/models/check_coupled.py $< $(or $(COUNT),150)
+
+.PHONY: coupled-large
+coupled-large: $(BUILD)/bin/flexclear $(BUILD)/bin/flexsolve ## coupled auctions against glpsol: many small problems, and some of hundreds of bids; SEED=n
+	@tests/models/check_coupled.py $< 3000 $(or $(SEED),1)
+	@tests/models/check_coupled.py $< 40 $(or $(SEED),1) --large
 
 .PHONY: clearing-large doc-examples
 clearing-large: $(BUILD)/bin/flexclear ## flexclear on 10^6 bids, and on one more: a gigabyte, a minute

@@ -12,6 +12,7 @@
 #include "contracts/body.h"
 #include "contracts/delivery.h"
 #include "p2p/handshake.h"
+#include "solver/frame.h"
 #include "storage/journal_internal.h"
 #include "storage/store_internal.h"
 #include "storage/tree_node.h"
@@ -21,6 +22,7 @@
 #include "tests/fuzz/lib/snapshot_sample.h"
 #include "tests/lib/node/chain_world.h"
 #include "tests/lib/verify/digest_world.h"
+#include "tools/clear/coupled_text.h"
 #include "tools/wallet.h"
 
 enum { SEED_BYTES = 256 * 1024 };
@@ -431,6 +433,50 @@ static void scripts(void)
     save("bft", "many");
 }
 
+/* A problem with something of everything, and what the floor makes of it. */
+static void save_coupled(void)
+{
+    static const char problem[] =
+        "{\"format\":\"flexclear/1\",\"mechanism\":\"coupled\",\"payments\":[\"node\"],\"bids\":["
+        "{\"id\":\"a\",\"agent\":\"d\",\"side\":\"buy\",\"quantity\":\"9\",\"price\":\"30\","
+        "\"node\":\"R\"},"
+        "{\"id\":\"b\",\"agent\":\"d\",\"side\":\"buy\",\"quantity\":\"5\",\"price\":\"20\","
+        "\"node\":\"S\","
+        "\"order\":1,\"min_quantity\":\"2\"},"
+        "{\"id\":\"c\",\"agent\":\"e\",\"side\":\"sell\",\"quantity\":\"8\",\"price\":\"10\","
+        "\"node\":\"S\"},"
+        "{\"id\":\"f\",\"agent\":\"e\",\"side\":\"sell\",\"quantity\":\"7\",\"price\":\"11\","
+        "\"node\":\"R\","
+        "\"indivisible\":true,\"carrier\":\"heat\"}],"
+        "\"links\":[{\"type\":\"xor\",\"bids\":[\"a\",\"b\"]},"
+        "{\"type\":\"sum\",\"bids\":[\"c\",\"f\"],\"op\":\"<=\",\"quantity\":\"12\"},"
+        "{\"type\":\"convert\",\"in\":\"c\",\"out\":\"f\",\"num\":\"7\",\"den\":\"2\"}],"
+        "\"network\":{\"slack\":\"R\",\"lines\":[{\"from\":\"R\",\"to\":\"S\",\"capacity\":\"6\"}],"
+        "\"rows\":[{\"coef\":{\"R\":\"-3\",\"S\":\"2\"},\"op\":\"<=\",\"rhs\":\"40\"}]}}";
+    struct clear_text parsed;
+    struct clear_text_fault fault;
+    size_t length = 0;
+    text("coupled", "problem", "", 0, problem);
+    MUST(clear_text_read(&parsed, problem, strlen(problem), &fault));
+    char *result = coupled_text_run(&parsed, 0, &length, &fault);
+    MUST(result != NULL);
+    begin();
+    byte_write_raw(&out, problem, strlen(problem));
+    byte_write_u8(&out, 0xff);
+    byte_write_raw(&out, result, length);
+    save("coupled", "result");
+    const struct coupled_problem *inner = &parsed.coupled->problem;
+    begin();
+    byte_write_u16(&out, (uint16_t)frame_problem_bytes(inner));
+    frame_write_problem(&out, inner, 1000);
+    for (size_t i = 0; i < frame_solution_bytes(inner) / 8; i++) {
+        byte_write_i64(&out, i == 0 ? 1 : 0);
+    }
+    save("solver_frame", "problem");
+    free(result);
+    clear_text_free(&parsed);
+}
+
 int main(int argc, char **argv)
 {
     MUST(argc == 2 && crypto_init());
@@ -445,5 +491,6 @@ int main(int argc, char **argv)
     verified();
     words();
     scripts();
+    save_coupled();
     return 0;
 }

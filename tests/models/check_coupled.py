@@ -456,9 +456,45 @@ def check_one(rng, problem, seconds):
     return bound - welfare, welfare
 
 
+def check_without_solver():
+    """Who verifies links no solver and needs none; who clears without one gets the floor and why."""
+    linked = subprocess.run(["ldd", PROGRAM], capture_output=True, text=True, check=True).stdout
+    names = subprocess.run(["nm", "-D", PROGRAM], capture_output=True, text=True, check=True).stdout
+    assert "glpk" not in linked and "glp_" not in names, "flexclear links the solver"
+    solver = Path(PROGRAM).parent / "flexsolve"
+    linked = subprocess.run(["ldd", solver], capture_output=True, text=True, check=True).stdout
+    assert "glpk" in linked, "this test could not see a solver if there were one"
+    alone = FOLDER / "flexclear"
+    shutil.copy(PROGRAM, alone)
+    bids = [{"id": "b", "agent": "d", "side": "buy", "node": "R", "quantity": "9", "price": "9"},
+            {"id": "s", "agent": "e", "side": "sell", "node": "R", "quantity": "5", "price": "2"},
+            {"id": "t", "agent": "e", "side": "sell", "node": "R", "quantity": "6", "price": "1",
+             "indivisible": True}]
+    problem = {"format": "flexclear/1", "mechanism": "coupled", "bids": bids,
+               "links": [{"type": "and", "bids": ["s", "t"]}], "network": {"slack": "R"}}
+    (FOLDER / "problem.json").write_text(json.dumps(problem))
+    result = json.loads(run([FOLDER / "problem.json"]).stdout)
+    assert result["proposed"]["by"] == "solver" and result["welfare_neur"] == "69"
+    (FOLDER / "result.json").write_text(json.dumps(result))
+    done = subprocess.run([alone, "--verify", FOLDER / "problem.json", FOLDER / "result.json"],
+                          capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    done = subprocess.run([alone, FOLDER / "problem.json"], capture_output=True, text=True,
+                          check=False)
+    floor = json.loads(done.stdout)
+    assert done.returncode == 0 and floor["welfare_neur"] == "0"
+    assert floor["proposed"] == {"by": "floor",
+                                 "why": "there is no program flexsolve beside this one"}
+    (FOLDER / "result.json").write_text(json.dumps(floor))
+    assert verify(problem, floor).returncode == 0
+    # A floor that passes itself off as better is found out.
+    assert verify(problem, {**floor, "welfare_neur": "69"}).returncode == 4
+
+
 def main():
     if shutil.which("glpsol") is None:
         sys.exit("check_coupled: no glpsol; run make deps")
+    check_without_solver()
     rng = random.Random(SEED)
     gaps = relative = done = refused = 0
     for _ in range(COUNT):
