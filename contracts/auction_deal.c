@@ -266,9 +266,17 @@ static void end_request(struct contract_call *call, const struct auction_scratch
     bool filled = energy_wh(order.open) == 0;
     MUST(energy_wh(order.open) >= 0);
     book_leave(call, id, &order, terms, filled ? ORDER_FILLED : ORDER_EXPIRED);
-    if (!filled) {
-        struct event_order_ended event = {.id = id};
-        contract_event(call, EVENT_ORDER_EXPIRED, &event);
+}
+
+/* After its deals, so that whoever reads the events knows by then what was left to expire. */
+static void tell_expired(struct contract_call *call, const struct auction_scratch *scratch)
+{
+    for (uint32_t i = 0; i < scratch->buy_count; i++) {
+        uint32_t at = scratch->buys[i];
+        if (scratch->accepted[at] < scratch->bids[at].open) {
+            struct event_order_ended event = {.id = scratch->bids[at].id};
+            contract_event(call, EVENT_ORDER_EXPIRED, &event);
+        }
     }
 }
 
@@ -390,6 +398,7 @@ void auction_settle(struct contract_call *call, struct auction_scratch *scratch,
     for (uint32_t i = 0; i < scratch->deal_count; i++) {
         make_deal(call, scratch, &scratch->deals[i], market, (enum market_payment)record->payment);
     }
+    tell_expired(call, scratch);
     for (uint32_t i = 0; i < scratch->agent_count; i++) {
         const struct auction_agent *agent = &scratch->agents[i];
         if (agent->receives > 0 && !agent->sells) {

@@ -9,7 +9,7 @@
  *
  * Invariants:
  * 1. An order is in the index, in the deadline index and in its book's size if and only if it is
- *    open.
+ *    open; a bid of an auction is in the deadline index from the end of its auction on.
  * 2. The pot of an open order holds exactly ceil(rate x open), the rate being a request's price and an
  *    offer's deposit; no other order has one. A participant's share of a book counts its open orders
  *    and adds up their pots.

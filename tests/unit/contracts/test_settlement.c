@@ -459,6 +459,100 @@ static void test_methods_with_a_reference_measure_alike(void **state)
     }
 }
 
+/* Deals worth an amount: docs/spec/auctions.md 8, alice's 600 Wh, 300 in each of two units. */
+static const struct {
+    int64_t escrow;
+    int64_t payment;
+    int64_t added;
+    int64_t delivered; /* in each unit */
+    int64_t paid;
+    int64_t refunded;
+    int64_t returned;
+    int64_t remainder;
+} amounts[] = {
+    {150000, 150000, 0, 300, 150000, 0, 0, 0},
+    {150000, 150000, 0, 150, 75000, 75000, 0, 0},
+    {163636, 120000, 0, 300, 120000, 0, 0, 43636},
+    {163636, 120000, 0, 150, 60000, 81818, 0, 21818},
+    {163636, 120000, 0, 0, 0, 163636, 0, 0},
+    {160000, 160000, 34286, 300, 160000, 0, 0, 0},
+    {160000, 160000, 34286, 150, 80000, 62857, 17143, 0},
+    {160000, 160000, 34286, 0, 0, 125714, 34286, 0},
+    {1, 1, 1, 299, 1, 0, 0, 0}, /* within the tolerance */
+    {1, 1, 1, 150, 0, 1, 0, 0}, /* half of one is nothing, and the buyer has what is left */
+    {0, 0, 0, 0, 0, 0, 0, 0},
+};
+
+static void test_amounts(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof amounts / sizeof amounts[0]; i++) {
+        struct settlement_terms terms = {.basis = DEAL_BY_AMOUNT,
+                                         .price = energy_price_of(123456789),
+                                         .escrow = money_of(amounts[i].escrow),
+                                         .payment = money_of(amounts[i].payment),
+                                         .added = money_of(amounts[i].added),
+                                         .tolerance_permille = 950,
+                                         .count = 2};
+        for (int unit = 0; unit < 2; unit++) {
+            terms.contracted[unit] = energy_of(300);
+            terms.delivered[unit] = energy_of(amounts[i].delivered);
+        }
+        struct settlement_result result;
+        assert_int_equal(settlement_compute(&result, &terms), SETTLEMENT_OK);
+        assert_int_equal(money_ueur(result.paid), amounts[i].paid);
+        assert_int_equal(money_ueur(result.refunded), amounts[i].refunded);
+        assert_int_equal(money_ueur(result.returned), amounts[i].returned);
+        assert_int_equal(money_ueur(result.remainder), amounts[i].remainder);
+    }
+    struct settlement_terms terms = {.basis = DEAL_BY_AMOUNT,
+                                     .escrow = money_of(9),
+                                     .payment = money_of(10),
+                                     .tolerance_permille = 950,
+                                     .count = 1,
+                                     .contracted = {energy_of(1)}};
+    struct settlement_result result;
+    assert_int_equal(settlement_compute(&result, &terms), SETTLEMENT_ESCROW_SHORT);
+    terms.added = money_of(11);
+    assert_int_equal(settlement_compute(&result, &terms), SETTLEMENT_BAD_TERMS);
+}
+
+/* However an amount is split up, nothing is lost, and nobody's part is off by a micro-euro. */
+static void test_random_amounts(void **state)
+{
+    struct dice dice = {7};
+    (void)state;
+    for (int run = 0; run < RANDOM_RUNS; run++) {
+        int64_t contracted = dice_between(&dice, 1, 1000000);
+        int64_t delivered = dice_between(&dice, 0, contracted);
+        int64_t payment = dice_between(&dice, 0, 1000000000);
+        bool over = dice_between(&dice, 0, 1) == 0;
+        int64_t held = over ? dice_between(&dice, 0, 1000000) : 0;
+        int64_t added = over ? 0 : dice_between(&dice, 0, payment);
+        struct settlement_terms terms = {.basis = DEAL_BY_AMOUNT,
+                                         .escrow = money_of(payment + held),
+                                         .payment = money_of(payment),
+                                         .added = money_of(added),
+                                         .tolerance_permille = 1000,
+                                         .count = 1};
+        terms.contracted[0] = energy_of(contracted);
+        terms.delivered[0] = energy_of(delivered);
+        struct settlement_result result;
+        assert_int_equal(settlement_compute(&result, &terms), SETTLEMENT_OK);
+        int64_t paid = money_ueur(result.paid);
+        int64_t returned = money_ueur(result.returned);
+        int64_t remainder = money_ueur(result.remainder);
+        int64_t refunded = money_ueur(result.refunded);
+        assert_int_equal(paid + returned + remainder + refunded, payment + held);
+        assert_true(refunded >= 0 && returned <= added && remainder <= held);
+        assert_true((paid + 1) * contracted > payment * delivered);
+        assert_true(paid * contracted <= payment * delivered);
+        assert_true((returned + 1) * contracted > added * (contracted - delivered));
+        assert_true((remainder + 1) * contracted > held * delivered);
+        assert_true(delivered < contracted || refunded == 0);
+    }
+}
+
 static void test_edges_of_credit(void **state)
 {
     (void)state;
@@ -494,6 +588,8 @@ int main(void)
         cmocka_unit_test(test_delivered_against_a_limit),
         cmocka_unit_test(test_methods_with_a_reference_measure_alike),
         cmocka_unit_test(test_edges_of_credit),
+        cmocka_unit_test(test_amounts),
+        cmocka_unit_test(test_random_amounts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
