@@ -15,8 +15,8 @@ enum {
     /* Requests of one book whose period is a quarter hour; longer ones hold fewer. */
     CAPACITY_REQUESTS_MAX =
         (LIMIT_WORK_OF_CLEARINGS - LIMIT_NETWORK_NODES) / (CAPACITY_WORK_PER_REQUEST + 1),
-    /* The allocation, its order's end, and two movements of money. */
-    CAPACITY_EVENT_BYTES = 256 + 16 + 2 * 96
+    /* The allocation, its order's end, and movements of money there, on, and once the remainder's. */
+    CAPACITY_EVENT_BYTES = 256 + 16 + 3 * 96
 };
 _Static_assert((int)CAPACITY_REQUESTS_MAX *(int)CAPACITY_EVENT_BYTES + (int)BOOK_EVENTS_RESERVE <=
                    (int)LEDGER_BLOCK_EVENTS_BYTES_MAX,

@@ -262,7 +262,7 @@ static void describe(const struct clearing *clearing, uint32_t at, struct alloca
     }
 }
 
-/* Ends a request: what it pays goes to the operator, the rest of its pot back. */
+/* Ends a request: its pot goes back, and what it pays to the operator. */
 static void end_request(struct clearing *clearing, uint32_t at,
                         struct allocation_record *allocation)
 {
@@ -271,19 +271,22 @@ static void end_request(struct clearing *clearing, uint32_t at,
     const struct book_entry *entry = &clearing->book->entries[at];
     struct order_record order;
     struct energy rest;
-    struct money back;
     if (!book_read_order(call, entry->id, &order)) {
         return;
     }
     struct money held = book_escrow(order.price, order.open);
     MUST(energy_sub(&rest, order.open, allocation->granted));
-    MUST(money_sub(&back, held, allocation->paid) && money_ueur(back) >= 0);
+    MUST(money_compare(allocation->paid, held) <= 0);
     book_share_moves(call, &order, order.open, energy_of(0));
     order.open = rest;
     bool filled = energy_wh(rest) == 0;
     book_leave(call, entry->id, &order, terms, filled ? ORDER_FILLED : ORDER_EXPIRED);
-    book_move(call, pot_order_escrow(entry->id), pot_balance(&clearing->payee), allocation->paid);
-    book_move(call, pot_order_escrow(entry->id), pot_balance(&order.participant), back);
+    /* Back to who locked it, and from there to the operator, so that statements show a payment. */
+    book_move(call, pot_order_escrow(entry->id), pot_balance(&order.participant), held);
+    if (name_compare(&order.participant, &clearing->payee) != 0) {
+        book_move(call, pot_balance(&order.participant), pot_balance(&clearing->payee),
+                  allocation->paid);
+    }
     capacity_release(call, &order, terms, rest);
     grid_sell(clearing->grid, entry->place, allocation->granted);
 

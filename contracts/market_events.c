@@ -8,8 +8,8 @@
 
 #include "base/fatal.h"
 
-const char *const order_event_names[ORDER_EVENT_KINDS] = {"new", "trade", "cancel", "replace",
-                                                          "expire"};
+const char *const order_event_names[ORDER_EVENT_KINDS] = {"new",     "trade",  "cancel",
+                                                          "replace", "expire", "grant"};
 const char *const market_fee_names[MARKET_FEE_KINDS] = {"transaction", "deal", "split"};
 
 bool market_event_decode(union market_event *out, bool *broken, uint8_t type,
@@ -17,7 +17,7 @@ bool market_event_decode(union market_event *out, bool *broken, uint8_t type,
 {
     *broken = false;
     bool told = type >= EVENT_ORDER_PLACED && type <= EVENT_FEES_SPLIT;
-    if (!told && type != EVENT_ORDER_REDUCED) {
+    if (!told && type != EVENT_ORDER_REDUCED && type != EVENT_ALLOCATED) {
         return false; /* digests, proposals, epochs, publications: no part of a market's book */
     }
     const struct codec_record *codec = event_codec(type);

@@ -10,9 +10,10 @@ enum order_event_kind {
     ORDER_EVENT_TRADE,
     ORDER_EVENT_CANCEL,
     ORDER_EVENT_REPLACE, /* cancelled by a transaction that placed another one in its stead, or reduced */
-    ORDER_EVENT_EXPIRE
+    ORDER_EVENT_EXPIRE,
+    ORDER_EVENT_GRANT /* of a request for grid capacity */
 };
-enum { ORDER_EVENT_KINDS = 5 };
+enum { ORDER_EVENT_KINDS = 6 };
 extern const char *const order_event_names[ORDER_EVENT_KINDS];
 
 enum market_fee_kind {
@@ -29,6 +30,7 @@ union market_event {
     struct event_order_ended ended;
     struct event_order_reduced reduced;
     struct event_deal deal;
+    struct event_allocated allocated;
     struct event_token_moved moved;
     struct event_fees_split split;
 };

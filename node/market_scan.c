@@ -218,6 +218,21 @@ static void take_side(struct walk *walk, const struct event_deal *matched, uint6
     tell_order(walk, &row, &order);
 }
 
+static void take_allocated(struct walk *walk, const struct event_allocated *allocated)
+{
+    const struct allocation_record *allocation = &allocated->allocation;
+    struct market_row row = walk->at;
+    struct order_record order;
+    if (energy_wh(allocation->granted) == 0 || !row_begin(walk) ||
+        !wants_order(walk, allocated->id) || !read_order(walk, &order, allocated->id))
+        return;
+    row.kind = ORDER_EVENT_GRANT;
+    row.order = allocated->id;
+    row.quantity = allocation->granted;
+    row.price = allocation->price;
+    tell_order(walk, &row, &order);
+}
+
 static void order_rows(struct walk *walk, uint8_t type, const union market_event *event)
 {
     if (type == EVENT_ORDER_PLACED) {
@@ -226,6 +241,8 @@ static void order_rows(struct walk *walk, uint8_t type, const union market_event
         take_ended(walk, event->ended.id, type == EVENT_ORDER_EXPIRED);
     } else if (type == EVENT_ORDER_REDUCED) {
         take_reduced(walk, &event->reduced);
+    } else if (type == EVENT_ALLOCATED) {
+        take_allocated(walk, &event->allocated);
     } else if (type == EVENT_DEAL_MATCHED) {
         const struct deal_record *deal = &event->deal.deal;
         take_side(walk, &event->deal, deal->buy_order, deal->sell_order);

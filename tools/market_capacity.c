@@ -125,6 +125,9 @@ static void close_book(struct market_history *history, const struct state_base *
     struct market_record market;
     book->closed = true;
     book->first_share = (uint32_t)history->share_count;
+    if (book->sells_capacity) {
+        return;
+    }
     if (!history_read(state, &market_key, &market_record_codec, &market)) {
         return; /* made by this very block: nobody could have been enrolled before */
     }

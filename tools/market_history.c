@@ -132,6 +132,7 @@ static struct history_book book_made(struct state_view *after, const struct orde
     book.gate = times.gate;
     book.unit = market.terms.times.mtu;
     book.price_max = market.terms.limits.price_max;
+    book.sells_capacity = market.terms.product == PRODUCT_CAPACITY_ALLOCATION;
     return book;
 }
 
@@ -250,6 +251,26 @@ static void take_trade(struct walk *walk, uint64_t id, const struct event_deal *
     event->price = deal->deal.price;
 }
 
+/* A request that is given nothing only expires, which the next event tells. */
+static void take_allocated(struct walk *walk, const struct event_allocated *allocated)
+{
+    struct history_order *order = order_of(walk->history, allocated->id);
+    struct energy granted = allocated->allocation.granted;
+    if (energy_wh(granted) == 0) {
+        return;
+    }
+    MUST(energy_sub(&order->open, order->open, granted));
+    MUST(energy_add(&order->traded, order->traded, granted));
+    if (energy_wh(order->open) == 0) {
+        order->status = ORDER_FILLED;
+        order->ended = walk->at.time;
+    }
+    struct history_event *event = add_event(walk, ORDER_EVENT_GRANT, allocated->id);
+    event->quantity = granted;
+    event->open = order->open;
+    event->price = allocated->allocation.price;
+}
+
 static void take_matched(struct walk *walk, const struct event_deal *matched)
 {
     struct market_history *history = walk->history;
@@ -295,6 +316,8 @@ static void take_event(struct walk *walk, uint8_t type, struct bytes_view bytes)
         take_ended(walk, record.ended.id, type == EVENT_ORDER_EXPIRED);
     } else if (type == EVENT_ORDER_REDUCED) {
         take_reduced(walk, &record.reduced);
+    } else if (type == EVENT_ALLOCATED) {
+        take_allocated(walk, &record.allocated);
     } else if (type == EVENT_DEAL_MATCHED) {
         take_matched(walk, &record.deal);
     } else if (type == EVENT_DEAL_ENDED) {

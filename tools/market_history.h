@@ -69,6 +69,7 @@ struct history_book {
     struct duration unit;
     uint8_t direction;
     struct energy_price price_max; /* the market's cap */
+    bool sells_capacity;           /* of the grid: no device could have offered anything there */
     bool closed;                   /* a block at or after the gate has been seen */
     uint32_t first_share;          /* if closed: what could have been offered, by participant */
     uint32_t share_count;

@@ -135,7 +135,7 @@ static const struct cli_command commands[] = {
      .arguments_size = sizeof(struct verification),
      .run = run_verify},
     {.verb = "orders",
-     .summary = "verify, then every order event: new, trade, cancel, replace, expire",
+     .summary = "verify, then every order event: new, trade, cancel, replace, expire, grant",
      .teach = "Who offered what, when, and where in the block it stood. Page by page:\n"
               "  flex audit orders --dir export --market west --limit 1000 --after 1000\n"
               "  flex audit orders --dir export --from 2025-01-15 --to 2025-01-16 --csv",

@@ -311,7 +311,8 @@ static const struct cli_command commands[] = {
      .run = run_show},
     {.verb = "list", .summary = "all orders", .run = run_list},
     {.verb = "events",
-     .summary = "what happened to orders: new, trade, cancel, replace, expire, by a node's word",
+     .summary =
+         "what happened to orders: new, trade, cancel, replace, expire, grant, by a node's word",
      .teach = "Out of the receipts of the node's blocks; flex audit orders verifies the same on an "
               "export.\n"
               "  flex order events --participant agg-a --from-height 1200 --csv",

@@ -46,7 +46,7 @@ struct name surveillance_owner_of(const struct surveillance_terms *terms,
 
 bool surveillance_covers(const struct surveillance_terms *terms, const struct history_book *book)
 {
-    return timestamp_compare(terms->from, book->start) <= 0 &&
+    return !book->sells_capacity && timestamp_compare(terms->from, book->start) <= 0 &&
            timestamp_compare(book->start, terms->to) < 0;
 }
 

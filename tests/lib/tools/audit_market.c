@@ -3,7 +3,7 @@
 
 #include "base/fatal.h"
 
-void audit_market_create(struct audit_world *world, const char *market, const char *zone)
+static struct market_create terms_of(const char *market, const char *zone)
 {
     struct market_create terms = {.id = audit_world_name(market), .zone = audit_world_name(zone)};
     terms.times.mtu = duration_of(MARKET_UNIT_MS);
@@ -20,7 +20,54 @@ void audit_market_create(struct audit_world *world, const char *market, const ch
     terms.limits.price_max = energy_price_of(MARKET_PRICE_CAP);
     terms.limits.orders_per_participant = LIMIT_OPEN_ORDERS_PER_BOOK;
     terms.delivery.tolerance_permille = 950;
+    return terms;
+}
+
+void audit_market_create(struct audit_world *world, const char *market, const char *zone)
+{
+    struct market_create terms = terms_of(market, zone);
     audit_world_send(world, "operator", ACTION_MARKET_CREATE, &terms);
+}
+
+void audit_market_capacity(struct audit_world *world, const char *market, const char *zone,
+                           int64_t start_ms, int64_t watts)
+{
+    struct network_create network = {.id = audit_world_name("grid")};
+    struct network_add_node node = {.network = network.id, .id = audit_world_name("node")};
+    struct capacity_publish publication = {.network = network.id,
+                                           .node = node.id,
+                                           .start = timestamp_of(start_ms),
+                                           .interval = duration_of(MARKET_UNIT_MS),
+                                           .limit_count = 1};
+    publication.limits[0].export = power_of(watts);
+    struct market_create terms = terms_of(market, zone);
+    terms.network = network.id;
+    terms.product = PRODUCT_CAPACITY_ALLOCATION;
+    terms.clearing.mechanism = MECHANISM_CAPACITY;
+    const struct transaction_draft_action actions[] = {{ACTION_NETWORK_CREATE, &network},
+                                                       {ACTION_NETWORK_NODE, &node},
+                                                       {ACTION_CAPACITY_PUBLISH, &publication}};
+    audit_world_send_all(world, "dso", actions, 3);
+    audit_world_turn(world, 1000);
+    audit_world_send(world, "operator", ACTION_MARKET_CREATE, &terms);
+    audit_world_turn(world, 1000);
+}
+
+void audit_market_ask(struct audit_world *world, const char *who, const char *device,
+                      const char *market, int64_t start_ms, int64_t wh, int64_t price)
+{
+    struct device_enrol enrol = {
+        .device = audit_world_name(device), .market = audit_world_name(market), .enrolled = 1};
+    audit_world_send(world, who, ACTION_DEVICE_ENROL, &enrol);
+    audit_world_turn(world, 1000);
+    struct request_place request = {.market = audit_world_name(market),
+                                    .direction = DIRECTION_UP,
+                                    .period_start = timestamp_of(start_ms),
+                                    .quantity = energy_of(wh),
+                                    .price = energy_price_of(price),
+                                    .device = audit_world_name(device)};
+    audit_world_send(world, who, ACTION_REQUEST_PLACE, &request);
+    audit_world_turn(world, 1000);
 }
 
 void audit_market_device(struct audit_world *world, const char *owner, const char *device,

@@ -155,6 +155,10 @@ static void plant_orders(struct audit_world *world)
     audit_market_cancel(world, "dso", audit_market_orders(world));
     audit_world_turn(world, 1000);
     plant_replacements(world);
+    /* Room for 1000 Wh: one request is granted whole, the other in part. */
+    audit_market_capacity(world, "room", "zone-w", at(9, 30), 4000);
+    audit_market_ask(world, "agg-a", "dev-a", "room", at(9, 30), 600, 300);
+    audit_market_ask(world, "agg-b", "dev-b", "room", at(9, 30), 600, 200);
 }
 
 static int set_up(void **state)
@@ -348,6 +352,11 @@ static void test_order_events_are_the_audits(void **state)
         assert_int_equal(name_compare(&told->placed.participant, &order->placed.participant), 0);
         assert_int_equal(name_compare(&told->placed.device, &order->placed.device), 0);
         assert_int_equal(told->placed.side, order->placed.side);
+        if (event->kind == ORDER_EVENT_GRANT) {
+            assert_int_equal(energy_wh(event->quantity), kinds[ORDER_EVENT_GRANT] == 0 ? 600 : 400);
+            assert_int_equal(order->status,
+                             kinds[ORDER_EVENT_GRANT] == 0 ? ORDER_FILLED : ORDER_EXPIRED);
+        }
         if (event->kind == ORDER_EVENT_TRADE) {
             const struct deal_record *deal = &history->deals[event->other - 1].deal;
             assert_int_equal(told->row.against,
@@ -357,6 +366,7 @@ static void test_order_events_are_the_audits(void **state)
     }
     for (size_t i = 0; i < ORDER_EVENT_KINDS; i++)
         assert_true(kinds[i] > 0);
+    assert_int_equal(kinds[ORDER_EVENT_GRANT], 2);
     assert_int_equal(kinds[ORDER_EVENT_REPLACE], 2);
     assert_int_equal(kinds[ORDER_EVENT_CANCEL], 2);
     free(rows);
