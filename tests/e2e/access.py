@@ -219,7 +219,7 @@ def check_every_route(node, wallets, ids):
             check_route(node, wallets, url, expected)
 
 
-def check_no_trace(node, wallets):
+def check_no_trace(node, wallets, foreign):
     """What one may not see is as what is not there: the same status, the same bytes."""
     pairs = [("/v1/orders/1", "/v1/orders/99"), ("/v1/deals/1", "/v1/deals/99"),
              ("/v1/accounts/agg-a", "/v1/accounts/nobody"), ("/v1/assets/bat", "/v1/assets/tab"),
@@ -237,13 +237,16 @@ def check_no_trace(node, wallets):
         if one[0] != 404 or one[:2] != other[:2]:
             raise Failure(f"{there}: {one[:2]}, {absent}: {other[:2]}")
     # A transaction of others', and none.
-    block = json.loads(wallets["regulator"].get(node, "/v1/blocks/1")[1])
+    found = json.loads(wallets["regulator"].get(node, "/v1/transactions/" + foreign)[1])
+    block = "/v1/blocks/" + found["height"]
+    if foreign not in json.loads(wallets["regulator"].get(node, block)[1])["transactions"]:
+        raise Failure(f"{block} lacks {foreign}")
     for prefix in ("/v1/transactions/", "/v1/proofs/transaction/"):
-        one = wallets["agg-b"].get(node, prefix + block["transactions"][0])
+        one = wallets["agg-b"].get(node, prefix + foreign)
         other = wallets["agg-b"].get(node, prefix + "3" * 64)
         if one[0] != 404 or one[:2] != other[:2]:
             raise Failure(f"{prefix}: {one[:2]}, {other[:2]}")
-    if json.loads(wallets["agg-b"].get(node, "/v1/blocks/1")[1])["transactions"]:
+    if foreign in json.loads(wallets["agg-b"].get(node, block)[1])["transactions"]:
         raise Failure("ids of others' transactions in a block")
     # What is proven absent to its own key: agg-b has no receipt of that kind, and may know it.
     own = "/v1/proofs/participant/agg-b"
@@ -429,7 +432,7 @@ def run(build):
         for node in (nodes[0], nodes[-1]):  # a validator and the audit node
             check_every_route(node, wallets, ids)
         node = nodes[0]
-        check_no_trace(node, wallets)
+        check_no_trace(node, wallets, ids["dso"])
         check_depth(node, wallets)
         check_paging(node, wallets)
         check_signatures(node, nodes[1], wallets)
