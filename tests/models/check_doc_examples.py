@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The examples in docs/spec run, and say what the programs say.
+"""The examples in docs/spec run, and say what the programs say; the tests that it names are there.
 
 usage: check_doc_examples.py FLEXCLEAR FLEXSETTLE
 
@@ -8,6 +8,9 @@ block of JSON is what the text claims of the answer: each key that stands there 
 value; of a list all elements, of an object the keys that are named. A problem that is refused is followed
 by a block of text with the line that the program prints. Sections that promise an example and have none
 fail, so that a rule cannot be added without its numbers.
+
+What no program computes is a row of a test, and the text names it, as `test_file: test_name` or `test_name`:
+each of them must be a test that exists.
 """
 
 import json
@@ -102,6 +105,28 @@ def check_document(path, programs):
             sys.exit(f"{path.name}: section {promised!r} has no example that runs")
 
 
+def tests_there_are():
+    """Names of test programs, of scripts, and of all functions in them that begin with test_."""
+    root = SPEC.parents[1] / "tests"
+    names = set()
+    for path in [*root.rglob("*.c"), *root.rglob("*.py"), *root.rglob("*.sh")]:
+        names.add(path.stem)
+        if path.suffix != ".sh":
+            names.update(re.findall(r"\b(test_\w+)\(", path.read_text()))
+    return names
+
+
+def check_citations(path, names):
+    text = path.read_text()
+    count = 0
+    for match in re.finditer(r"`(test_\w+)(?:: (test_\w+))?`", text):
+        for name in match.groups():
+            if name is not None and name not in names:
+                sys.exit(f"{path.name}:{text.count(chr(10), 0, match.start()) + 1}: there is no {name}")
+        count += 1
+    return count
+
+
 def check_itself():
     """A check that cannot fail checks nothing."""
     assert differs({"a": "1"}, {"a": "1", "b": "2"}, "r") is None
@@ -119,7 +144,9 @@ def main():
     if missing:
         sys.exit(f"missing: {missing}")
     count = sum(1 for path in sorted(SPEC.glob("*.md")) for _ in check_document(path, programs))
-    print(f"doc examples: {count} run, and say what the programs say")
+    names = tests_there_are()
+    cited = sum(check_citations(path, names) for path in sorted(SPEC.glob("*.md")))
+    print(f"doc examples: {count} run, and say what the programs say; {cited} tests are cited")
 
 
 main()

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "contracts/auction.h"
+#include "contracts/ledger_internal.h"
 #include "tests/lib/contracts/auction_fixture.h"
 
 static struct fixture fixture;
@@ -197,6 +198,49 @@ static void test_ordered_demand(void **state)
     assert_int_equal(auction_promised(&fixture, "alice"), 60000);
     assert_int_equal(auction_promised(&fixture, "bob"), 160000);
     assert_int_equal(result.deals, 3);
+}
+
+/* Each of the two is needed to reach the demand worth 1,000,000, so each is worth nearly all of it: 280,000
+ * and 260,000 are over the DSO's 440,000. */
+static void test_sellers_over_utility(void **state)
+{
+    (void)state;
+    open_with(MECHANISM_ORDERED_DEMAND, PAYMENT_SELLER_VCG);
+    const struct auction_ask asks[] = {
+        {.who = "dso", .buys = true, .quantity = 800, .price = 300000, .rank = 1},
+        {.who = "dso", .buys = true, .quantity = 200, .price = 1000000, .rank = 2},
+        {.who = "alice", .quantity = 600, .price = 100000},
+        {.who = "bob", .quantity = 600, .price = 400000},
+    };
+    for (size_t i = 0; i < 4; i++)
+        assert_error(CONTRACT_OK, auction_place(&fixture, &asks[i]));
+    auction_reach_gate(&fixture);
+    struct auction_record result = auction_result(&fixture, DIRECTION_UP);
+    assert_int_equal(result.fallback, AUCTION_FALLBACK_UTILITY);
+    assert_int_equal(result.payment, PAYMENT_PAY_AS_BID);
+    assert_int_equal(money_ueur(result.bought), 440000);
+    assert_int_equal(auction_promised(&fixture, "bob"), 160000);
+}
+
+/* A vote may change the payment under more bids than the new one takes. */
+static void test_payment_changed_under_bids(void **state)
+{
+    (void)state;
+    open_with(MECHANISM_MERIT_ORDER, PAYMENT_UNIFORM);
+    for (int i = 0; i <= AUCTION_BIDS_MAX_SHAPLEY; i++)
+        place("alice", false, 2, 1000 + i);
+    place("dso", true, 100, 2000);
+    struct name id = fixture_name("auc");
+    struct state_key key = state_key_name(STATE_MARKET, &id);
+    struct market_record market;
+    assert_true(ledger_read(fixture.view, &key, &market_record_codec, &market));
+    market.terms.clearing.payment = PAYMENT_SHAPLEY;
+    ledger_write(fixture.view, &key, &market_record_codec, &market);
+    auction_reach_gate(&fixture);
+    struct auction_record result = auction_result(&fixture, DIRECTION_UP);
+    assert_int_equal(result.fallback, AUCTION_FALLBACK_LIMITS);
+    assert_int_equal(result.payment, PAYMENT_UNIFORM);
+    assert_int_equal(energy_wh(result.quantity), 100);
 }
 
 /* --- who may bid ---------------------------------------------------------------------------- */
@@ -542,6 +586,8 @@ int main(void)
         cmocka_unit_test_teardown(test_one_sided_whole_offers, tear_down),
         cmocka_unit_test_teardown(test_vcg_that_is_not_rational, tear_down),
         cmocka_unit_test_teardown(test_ordered_demand, tear_down),
+        cmocka_unit_test_teardown(test_sellers_over_utility, tear_down),
+        cmocka_unit_test_teardown(test_payment_changed_under_bids, tear_down),
         cmocka_unit_test_teardown(test_refusals, tear_down),
         cmocka_unit_test_teardown(test_shapley_is_full, tear_down),
         cmocka_unit_test_teardown(test_nothing_before_the_gate, tear_down),
