@@ -338,6 +338,15 @@ static void files(void)
          "\", time=\"1735689600000\"");
     text("csv", "registers", "\3", 1, "time;Wh\n2025;1.5\r\n2026;-0.001\n");
     text("csv", "plain", "\0", 1, "a,b\n1,2\n");
+    text("meter", "copy", "\0", 1,
+         "meter_operator,batch,index,device,meter,interval_start_ms,interval_ms,net_wh,signature,"
+         "salt,leaf\nmeters,w-c-00000,0,,,1736928000000,900000,,,,"
+         "79be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798\n"
+         "meters,w-c-00000,1,a,certified,1736928000000,900000,5,"
+         "79be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f8179879be667ef9dcbbac55a06295"
+         "ce870b07029bfcdb2dce28d959f2815b16f81798,00112233445566778899aabbccddeeff\n");
+    text("meter", "double_hour", "\x14", 1, "2025-10-26 02:30");
+    text("meter", "offset", "\x14", 1, "2025-10-26T02:30:00+02:00");
     text("json", "escapes", "", 0, "{\"a\\u00e9\\ud83d\\ude00\":[1,-2,null,true,\"x\\n\",{}]}");
     text("json", "hostile", "", 0, "[[[[[[[[9007199254740993,1e400,\"\\u0000\"]]]]]]]]");
     text("wallet", "plain", "", 0,
