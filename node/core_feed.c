@@ -48,6 +48,14 @@ void core_encode_send(struct byte_writer *writer, const struct chain *chain,
     }
 }
 
+struct timestamp core_range_time(const struct message_range *range, struct timestamp wall)
+{
+    if (range->block_count == 0)
+        return wall;
+    const struct timestamp last = range->blocks[range->block_count - 1].header.time;
+    return timestamp_compare(last, wall) > 0 ? last : wall;
+}
+
 bool core_replay(struct bft *core, struct chain *chain, const struct journal_entry *entry)
 {
     bool good = true;

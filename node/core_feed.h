@@ -14,6 +14,10 @@
 void core_encode_send(struct byte_writer *writer, const struct chain *chain,
                       const struct bft_effect *effect);
 
+/* The time by which deals in a range of final blocks may be over: this node's clock, or that of the range's
+ * last block, which a quorum agreed on, if the clock is behind. */
+struct timestamp core_range_time(const struct message_range *range, struct timestamp wall);
+
 /* One record of the journal back into the core, a block into the chain as well. False: it contradicts
  * those before it, and the core will not vote any more. */
 bool core_replay(struct bft *core, struct chain *chain, const struct journal_entry *entry);

@@ -10,6 +10,7 @@
  * Deliberately absent: any judgement about consensus. Decoded means well-formed, nothing more. */
 #include "base/fatal.h"
 #include "base/log.h"
+#include "node/core_feed.h"
 #include "node/shell.h"
 #include "node/snapshots.h"
 
@@ -79,10 +80,11 @@ static void strike(struct node *node, int peer, const char *why)
 /* Takes a body that a peer sent. False with *at_fault set if it can only be the peer's fault; a cache
  * that is full of unfinal blocks is our own trouble, and the block comes again when it is asked for. */
 static bool take_body(struct node *node, const struct block_header *header, struct bytes_view body,
-                      bool final, bool *at_fault)
+                      const struct timestamp *final_or_null, bool *at_fault)
 {
-    if (final ? chain_add_final_body(node->chain, header, body, true, node_clock_wall(&node->clock))
-              : chain_add_body(node->chain, header, body, true))
+    if (final_or_null != NULL
+            ? chain_add_final_body(node->chain, header, body, true, *final_or_null)
+            : chain_add_body(node->chain, header, body, true))
         return true;
     *at_fault = chain_has_room(node->chain, body.size);
     return false;
@@ -99,7 +101,7 @@ static bool take_proposal(struct node *node, int peer, struct bytes_view payload
         !shell_wants_proposal(node->shell, peer, &proposal.header))
         return true;
     bool at_fault = false;
-    if (!take_body(node, &proposal.header, proposal.body, false, &at_fault))
+    if (!take_body(node, &proposal.header, proposal.body, NULL, &at_fault))
         return !at_fault;
     struct bft_input input = shell_input_from(node, BFT_INPUT_PROPOSAL, peer);
     input.header = &proposal.header;
@@ -119,7 +121,7 @@ static bool take_block(struct node *node, int peer, struct bytes_view payload)
     if (!shell_wants_block(node->shell, &id))
         return true;
     bool at_fault = false;
-    if (!take_body(node, &block.header, block.body, false, &at_fault))
+    if (!take_body(node, &block.header, block.body, NULL, &at_fault))
         return !at_fault;
     struct bft_input input = shell_input_from(node, BFT_INPUT_BLOCK, peer);
     input.header = &block.header;
@@ -134,10 +136,11 @@ static bool take_range(struct node *node, int peer, struct bytes_view payload)
         return false;
     /* An answer that leads to no finalization leaves nothing behind here; the core says what it thinks
      * of it. Its headers are the peer's invention, so they could fill the cache for good. */
+    const struct timestamp now = core_range_time(&range, node_clock_wall(&node->clock));
     const uint32_t kept = bft_takes_range(node->core, &range) ? range.block_count : 0;
     for (uint32_t i = 0; i < kept; i++) {
         bool at_fault = false;
-        if (!take_body(node, &range.blocks[i].header, range.blocks[i].body, true, &at_fault))
+        if (!take_body(node, &range.blocks[i].header, range.blocks[i].body, &now, &at_fault))
             return !at_fault;
     }
     struct bft_input input = shell_input_from(node, BFT_INPUT_RANGE, peer);

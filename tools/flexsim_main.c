@@ -40,7 +40,7 @@ struct totals {
     uint64_t seeds, safety, liveness, crash;
     uint64_t epochs, epochs_before, proven_by_descendants;
     uint64_t events, heights, transactions, crashes, evidence, healed_ms_max;
-    uint64_t deals, settled, partial, refunds, cancelled, expired;
+    uint64_t deals, settled, partial, refunds, cancelled, expired, stripped;
     struct hash_state digest;
     char first_failure[SIM_FAILURE_SIZE];
     uint64_t first_seed;
@@ -247,6 +247,7 @@ static void count(struct totals *totals, const struct options *options,
     totals->deals += result->deals;
     totals->settled += result->settled;
     totals->partial += result->partial;
+    totals->stripped += result->stripped;
     totals->refunds += result->refunds;
     totals->cancelled += result->cancelled;
     totals->expired += result->expired;
@@ -291,6 +292,7 @@ static void print_json(const struct options *options, const struct totals *total
            (unsigned long long)totals->events, (unsigned long long)totals->heights,
            (unsigned long long)totals->transactions, (unsigned long long)totals->crashes,
            (unsigned long long)totals->evidence, (unsigned long long)totals->healed_ms_max);
+    printf(",\"stripped\":%llu", (unsigned long long)totals->stripped);
     printf(",\"deals\":%llu,\"settled\":%llu,\"partial\":%llu,\"refunds\":%llu"
            ",\"cancelled\":%llu,\"expired\":%llu",
            (unsigned long long)totals->deals, (unsigned long long)totals->settled,

@@ -6,6 +6,7 @@
 #include "base/fatal.h"
 #include "contracts/deal.h"
 #include "contracts/module.h"
+#include "contracts/witness.h"
 #include "tools/sim/sim_internal.h"
 
 void sim_audit_open(struct sim *sim)
@@ -15,6 +16,21 @@ void sim_audit_open(struct sim *sim)
     struct chain_backend backend = sim_store_face(&sim->audit_store);
     sim->audit = chain_open(sim->genesis, &backend, problem);
     MUST(sim->audit != NULL);
+}
+
+/* What nodes that delete witnesses have of the block. */
+static void keep_stripped(struct sim_final *final, struct bytes_view receipts)
+{
+    static struct hash leaves[LIMIT_TX_PER_BLOCK + 1];
+    const struct bytes_view body = bytes_view_of(final->body, final->body_size);
+    struct byte_writer writer;
+    if (!body_has_witness(body))
+        return;
+    final->kept = malloc(LIMIT_BLOCK_BODY_BYTES);
+    MUST(final->kept != NULL);
+    byte_writer_init(&writer, final->kept, LIMIT_BLOCK_BODY_BYTES);
+    MUST(body_strip(&writer, body, receipts, leaves));
+    final->kept_size = writer.size;
 }
 
 void sim_audit_block(struct sim *sim, struct sim_final *final, const struct finality *finality)
@@ -33,6 +49,7 @@ void sim_audit_block(struct sim *sim, struct sim_final *final, const struct fina
     const struct store_block *block = chain_last_commit(sim->audit);
     MUST(block != NULL && block->height == final->header.height);
     hash_bytes(&final->receipts, HASH_DOMAIN_RECEIPT, block->receipts.data, block->receipts.size);
+    keep_stripped(final, block->receipts);
 }
 
 static void count_market(struct sim *sim, struct state_view *view, enum state_kind kind)

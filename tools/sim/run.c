@@ -87,8 +87,10 @@ static void close_run(struct sim *sim)
         for (uint32_t e = 0; e < sim->epoch_count; e++)
             free(node->ballots[e]);
     }
-    for (uint64_t h = 1; h <= sim->final_count; h++)
+    for (uint64_t h = 1; h <= sim->final_count; h++) {
         free(sim->finals[h].body);
+        free(sim->finals[h].kept);
+    }
     sim_audit_free(sim);
     sim_epochs_free(sim);
     free(sim->finals);

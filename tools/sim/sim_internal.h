@@ -141,6 +141,8 @@ struct sim_final {
     struct hash id;
     uint8_t *body;
     size_t body_size;
+    uint8_t *kept; /* the body without its witnesses; NULL if it never had any */
+    size_t kept_size;
     struct hash receipts; /* hash over the receipts' bytes */
     uint64_t at_ms;
 };
