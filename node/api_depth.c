@@ -5,7 +5,8 @@
  *
  * Invariants: to a reader who may not see the orders themselves a side is told only if at least
  * API_DEPTH_PARTICIPANTS others have a part in it, and a book only if a side of it is told, so neither
- * a sum nor its absence points at somebody; a page ends between two periods, after bounded work.
+ * a sum nor its absence points at somebody; a page ends between two periods, after bounded work, and goes
+ * on at one that could be told, or where the work ended.
  *
  * Deliberately absent: prices. With them a sum would be the orders again. */
 #include <cjson/cJSON.h>
@@ -15,7 +16,6 @@
 #include "node/api_internal.h"
 
 enum {
-    API_DEPTH_PARTICIPANTS = 3,
     BOOK_AT = 1 + NAME_SIZE,
     BOOK_SIZE = BOOK_AT + 8 + 1,
     ENTRY_ORDER_AT = BOOK_SIZE + 1 + 8 + 8 + 8
@@ -28,7 +28,7 @@ struct side {
 };
 
 struct depth {
-    const struct api_request *request;
+    const struct access *access;
     const struct state_base *base;
     bool whole; /* the reader may see the orders */
     uint32_t looked;
@@ -36,7 +36,7 @@ struct depth {
 
 static void count_participant(const struct depth *depth, struct side *side, const struct name *who)
 {
-    if (access_is(&depth->request->access, who) || side->others == API_DEPTH_PARTICIPANTS)
+    if (access_is(depth->access, who) || side->others == API_DEPTH_PARTICIPANTS)
         return;
     for (uint32_t i = 0; i < side->others; i++) {
         if (name_compare(&side->seen[i], who) == 0)
@@ -95,11 +95,13 @@ static void add_side(cJSON *item, const char *key, const struct depth *depth,
         cJSON_AddNullToObject(item, key);
 }
 
-static bool add_book(struct depth *depth, cJSON *items, const uint8_t book[BOOK_SIZE])
+/* *item: the book, unless it is not to be told; then NULL. False on a fault. */
+static bool sum_book(struct depth *depth, cJSON **item, const uint8_t book[BOOK_SIZE])
 {
     struct side buy;
     struct side sell;
     struct byte_reader reader;
+    *item = NULL;
     if (!add_up(depth, &buy, book, SIDE_BUY) || !add_up(depth, &sell, book, SIDE_SELL))
         return false;
     byte_reader_init(&reader, book + BOOK_AT, 8 + 1);
@@ -109,25 +111,29 @@ static bool add_book(struct depth *depth, cJSON *items, const uint8_t book[BOOK_
         return false;
     if (!is_told(depth, &buy) && !is_told(depth, &sell))
         return true;
-    cJSON *item = cJSON_CreateObject();
-    cJSON_AddItemToArray(items, item);
-    json_add_i64(item, "period_start_ms", start);
-    cJSON_AddStringToObject(item, "direction", direction_names[direction]);
-    add_side(item, "buy_wh", depth, &buy);
-    add_side(item, "sell_wh", depth, &sell);
+    *item = cJSON_CreateObject();
+    json_add_i64(*item, "period_start_ms", start);
+    cJSON_AddStringToObject(*item, "direction", direction_names[direction]);
+    add_side(*item, "buy_wh", depth, &buy);
+    add_side(*item, "sell_wh", depth, &sell);
     return true;
 }
 
-/* Books from `from` on; *next is the period that the page did not come to, if *more. */
-static bool add_books(struct depth *depth, cJSON *items, const struct name *market, int64_t from,
-                      uint64_t limit, bool *more, int64_t *next)
+bool api_depth_list(const struct access *access, const struct state_base *base, cJSON *items,
+                    const struct name *market, int64_t from, uint64_t limit, bool *more,
+                    int64_t *next)
 {
+    struct depth depth = {.access = access,
+                          .base = base,
+                          .whole = access->all || (access->roles & ROLE_MARKET_OPERATOR) != 0};
     uint8_t prefix[BOOK_AT] = {STATE_BOOK_SIZE};
     uint8_t keys[2][LIMIT_STATE_KEY_BYTES];
     uint8_t begin[BOOK_AT + 8];
     struct byte_writer writer;
-    int64_t last = from;
-    uint64_t periods = 0;
+    int64_t seen = from;
+    int64_t told = from;
+    uint64_t periods = 0; /* told so far */
+    cJSON *item;
     memcpy(prefix + 1, market->text, NAME_SIZE);
     byte_writer_init(&writer, begin, sizeof begin);
     byte_write_raw(&writer, prefix, sizeof prefix);
@@ -139,8 +145,8 @@ static bool add_books(struct depth *depth, cJSON *items, const struct name *mark
         struct byte_reader reader;
         size_t size = 0;
         bool found = false;
-        if (!depth->base->next(depth->base->context, bytes_view_of(prefix, sizeof prefix), after,
-                               &found, keys[turn], &size, &value))
+        if (!depth.base->next(depth.base->context, bytes_view_of(prefix, sizeof prefix), after,
+                              &found, keys[turn], &size, &value))
             return false;
         *more = found;
         if (!found)
@@ -150,29 +156,35 @@ static bool add_books(struct depth *depth, cJSON *items, const struct name *mark
         after = bytes_view_of(keys[turn], size);
         byte_reader_init(&reader, keys[turn] + BOOK_AT, 8);
         *next = byte_read_i64(&reader);
-        if (periods == 0 || *next != last) {
-            if (periods == limit || depth->looked >= API_FILTER_RECORDS_MAX)
-                return true;
-            periods++;
-            last = *next;
-        }
-        if (!add_book(depth, items, keys[turn]))
+        if (*next != seen && depth.looked >= API_FILTER_RECORDS_MAX)
+            return true;
+        seen = *next;
+        if (!sum_book(&depth, &item, keys[turn]))
             return false;
+        /* A page is full when one more period could be told: what can't be leaves no trace. */
+        if (item != NULL && (periods == 0 || *next != told) && periods == limit) {
+            cJSON_Delete(item);
+            return true;
+        }
+        if (item != NULL) {
+            periods += periods == 0 || *next != told;
+            told = *next;
+            cJSON_AddItemToArray(items, item);
+        }
     }
 }
 
-static void answer(struct depth *depth, struct api_reply *reply, const struct name *market,
-                   int64_t from, uint64_t limit)
+static void answer(const struct api_request *request, struct api_reply *reply,
+                   const struct name *market, int64_t from, uint64_t limit)
 {
-    struct store_snapshot *snapshot = api_snapshot(depth->request, reply);
-    const struct access *access = &depth->request->access;
+    struct store_snapshot *snapshot = api_snapshot(request, reply);
+    const struct access *access = &request->access;
     bool more = false;
     int64_t next = 0;
     if (snapshot == NULL)
         return;
-    depth->base = store_snapshot_base(snapshot);
-    depth->whole = access->all || (access->roles & ROLE_MARKET_OPERATOR) != 0;
-    if (!depth->whole && !access_market_zone(access, depth->base, market)) {
+    const struct state_base *base = store_snapshot_base(snapshot);
+    if ((access->roles & ROLE_MARKET_OPERATOR) == 0 && !access_market_zone(access, base, market)) {
         store_snapshot_end(snapshot);
         api_reply_error(reply, MHD_HTTP_FORBIDDEN, "not_permitted",
                         "a market's sums are its operator's and its grid operator's");
@@ -181,8 +193,8 @@ static void answer(struct depth *depth, struct api_reply *reply, const struct na
     cJSON *root = cJSON_CreateObject();
     json_add_u64(root, "height", store_snapshot_tip(snapshot)->height);
     cJSON *items = cJSON_AddArrayToObject(root, "items");
-    api_add_filtered(depth->request, root);
-    bool good = add_books(depth, items, market, from, limit, &more, &next);
+    api_add_filtered(request, root);
+    bool good = api_depth_list(access, base, items, market, from, limit, &more, &next);
     store_snapshot_end(snapshot);
     if (good && more)
         json_add_i64(root, "next", next);
@@ -197,7 +209,6 @@ static void answer(struct depth *depth, struct api_reply *reply, const struct na
 
 void api_read_depth(const struct api_request *request, struct api_reply *reply)
 {
-    struct depth depth = {.request = request};
     struct name market;
     uint64_t from = 0;
     uint64_t limit = API_LIST_DEFAULT;
@@ -212,5 +223,5 @@ void api_read_depth(const struct api_request *request, struct api_reply *reply)
     else if (limit < 1 || limit > API_LIST_MAX)
         api_reply_error(reply, MHD_HTTP_BAD_REQUEST, "bad_limit", "limit must be 1 to 1000");
     else
-        answer(&depth, reply, &market, (int64_t)from, limit);
+        answer(request, reply, &market, (int64_t)from, limit);
 }

@@ -190,6 +190,14 @@ void api_read_trades(const struct api_request *request, struct api_reply *reply)
 void api_read_fees(const struct api_request *request, struct api_reply *reply);
 void api_read_movements(const struct api_request *request, struct api_reply *reply);
 /* api_depth.c */
+enum {
+    API_DEPTH_PARTICIPANTS = 3
+}; /* others, that a sum must hold to be told to who sees no orders */
+/* Appends what is open in a market's books from the period `from` on, of `limit` periods at most; *next is
+ * the period that it did not come to, if *more. False on a fault. */
+bool api_depth_list(const struct access *access, const struct state_base *base, struct cJSON *items,
+                    const struct name *market, int64_t from, uint64_t limit, bool *more,
+                    int64_t *next);
 void api_read_depth(const struct api_request *request, struct api_reply *reply);
 /* api_snapshots.c */
 void api_read_snapshots(const struct api_request *request, struct api_reply *reply);

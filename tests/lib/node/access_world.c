@@ -45,6 +45,37 @@ static bool base_get(void *context, struct bytes_view key, bool *found, struct b
     return true;
 }
 
+static int compare(struct bytes_view a, struct bytes_view b)
+{
+    const size_t shared = a.size < b.size ? a.size : b.size;
+    const int order = shared > 0 ? memcmp(a.data, b.data, shared) : 0;
+    return order != 0 ? order : (a.size > b.size) - (a.size < b.size);
+}
+
+static bool base_next(void *context, struct bytes_view prefix, struct bytes_view after, bool *found,
+                      uint8_t *key_out, size_t *key_size, struct bytes_view *value)
+{
+    const struct access_world *world = context;
+    uint32_t best = world->count;
+    for (uint32_t i = 0; i < world->count; i++) {
+        const struct bytes_view key =
+            bytes_view_of(world->records[i].key.bytes, world->records[i].key.size);
+        if (key.size < prefix.size || memcmp(key.data, prefix.data, prefix.size) != 0 ||
+            (after.size > 0 && compare(key, after) <= 0))
+            continue;
+        if (best == world->count || compare(key, bytes_view_of(world->records[best].key.bytes,
+                                                               world->records[best].key.size)) < 0)
+            best = i;
+    }
+    *found = best < world->count;
+    if (!*found)
+        return true;
+    *key_size = world->records[best].key.size;
+    memcpy(key_out, world->records[best].key.bytes, *key_size);
+    *value = bytes_view_of(world->records[best].value, world->records[best].size);
+    return true;
+}
+
 void access_world_fill(const struct codec_record *codec, void *record)
 {
     for (size_t i = 0; i < codec->field_count; i++) {
@@ -258,7 +289,7 @@ void access_world_make(struct access_world *world)
     world->config.read_zones[0].zone = access_name("west");
     world->config.read_zones[1].participant = access_name("dso2");
     world->config.read_zones[1].zone = access_name("east");
-    world->base = (struct state_base){.context = world, .get = base_get};
+    world->base = (struct state_base){.context = world, .get = base_get, .next = base_next};
     put_people(world);
     put_money(world);
     put_markets(world);

@@ -21,7 +21,7 @@ enum {
     WORLD_READERS
 };
 extern const char *const access_readers[WORLD_READERS];
-enum { WORLD_RECORDS_MAX = 96, WORLD_VALUE_BYTES = 4096 };
+enum { WORLD_RECORDS_MAX = 160, WORLD_VALUE_BYTES = 4096 };
 
 struct access_world {
     struct state_base base;

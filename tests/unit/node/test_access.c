@@ -5,7 +5,10 @@
 #include <stdarg.h>
 #include <stddef.h>
 /* cmocka.h needs the above. */
+#include <cjson/cJSON.h>
 #include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "contracts/dispatch.h"
@@ -322,6 +325,93 @@ static void test_every_event_and_every_reader(void **state)
     }
 }
 
+/* --- depth ---------------------------------------------------------------------------------- */
+
+/* An open order in the book of "deep" that begins at `start`. */
+static void put_open(const char *who, int64_t start, uint64_t id, bool sells, int64_t wh)
+{
+    struct order_record order;
+    struct book_size_record size = {.open = 1};
+    char text[96];
+    memset(&order, 0, sizeof order);
+    order.market = access_name("deep");
+    order.participant = access_name(who);
+    order.side = sells ? SIDE_SELL : SIDE_BUY;
+    order.open = energy_of(wh);
+    snprintf(text, sizeof text, "%llu", (unsigned long long)id);
+    access_world_put(&world, STATE_ORDER, text, &order);
+    snprintf(text, sizeof text, "deep/%lld/up/%s/1/1/1/%llu", (long long)start,
+             sells ? "sell" : "buy", (unsigned long long)id);
+    access_world_put(&world, STATE_BOOK, text, NULL);
+    snprintf(text, sizeof text, "deep/%lld/up", (long long)start);
+    struct state_key key;
+    struct bytes_view value;
+    bool found;
+    assert_true(state_key_from_text(&key, STATE_BOOK_SIZE, text));
+    assert_true(world.base.get(&world, bytes_view_of(key.bytes, key.size), &found, &value));
+    if (!found)
+        access_world_put_key(&world, STATE_BOOK_SIZE, &key, &size);
+}
+
+/* The list as text, and where it goes on. */
+static char *depth_text(int reader, int64_t from, uint64_t limit, int64_t *next)
+{
+    const struct access access = access_world_reader(&world, reader);
+    const struct name market = access_name("deep");
+    cJSON *items = cJSON_CreateArray();
+    bool more = false;
+    *next = -1;
+    assert_true(api_depth_list(&access, &world.base, items, &market, from, limit, &more, next));
+    char *text = cJSON_PrintUnformatted(items);
+    if (!more)
+        *next = -1;
+    cJSON_Delete(items);
+    return text;
+}
+
+static void assert_depth(int reader, int64_t from, uint64_t limit, const char *expected,
+                         int64_t goes_on)
+{
+    int64_t next;
+    char *text = depth_text(reader, from, limit, &next);
+    assert_string_equal(text, expected);
+    assert_int_equal(next, goes_on);
+    free(text);
+}
+
+#define BOOK_AT(start, buy, sell)                                                                  \
+    "{\"period_start_ms\":\"" #start "\",\"direction\":\"up\",\"buy_wh\":" buy                     \
+    ",\"sell_wh\":" sell "}"
+
+static void test_sums_point_at_nobody(void **state)
+{
+    (void)state;
+    /* Two others sell, then three; the reader's own orders are no others. */
+    put_open("agg", 900000, 11, true, 100);
+    put_open("anna", 900000, 12, true, 20);
+    put_open("dso", 900000, 13, true, 1);
+    put_open("dso", 900000, 14, false, 50);
+    put_open("agg", 1800000, 21, true, 100);
+    put_open("agg", 1800000, 22, true, 100);
+    put_open("anna", 1800000, 23, true, 20);
+    put_open("bob", 1800000, 24, true, 3);
+    put_open("dso2", 1800000, 25, false, 9);
+    put_open("agg", 2700000, 31, true, 7);
+    assert_depth(WORLD_OPERATOR, 0, 100,
+                 "[" BOOK_AT(900000, "\"50\"", "\"121\"") "," BOOK_AT(
+                     1800000, "\"9\"", "\"223\"") "," BOOK_AT(2700000, "\"0\"", "\"7\"") "]",
+                 -1);
+    assert_depth(WORLD_DSO, 0, 100, "[" BOOK_AT(1800000, "null", "\"223\"") "]", -1);
+    /* Nothing says that there are books which can't be told. */
+    assert_depth(WORLD_DSO, 0, 1, "[" BOOK_AT(1800000, "null", "\"223\"") "]", -1);
+    assert_depth(WORLD_DSO, 1800001, 1, "[]", -1);
+    /* A page ends between periods, and the next begins with the one that it names. */
+    assert_depth(WORLD_OPERATOR, 0, 1, "[" BOOK_AT(900000, "\"50\"", "\"121\"") "]", 1800000);
+    assert_depth(WORLD_OPERATOR, 1800000, 1, "[" BOOK_AT(1800000, "\"9\"", "\"223\"") "]", 2700000);
+    assert_depth(WORLD_OPERATOR, 2700000, 1, "[" BOOK_AT(2700000, "\"0\"", "\"7\"") "]", -1);
+    assert_depth(WORLD_OPERATOR, 2700001, 1, "[]", -1);
+}
+
 /* --- readers -------------------------------------------------------------------------------- */
 
 static void test_who_is_a_reader(void **state)
@@ -399,6 +489,7 @@ int main(void)
         cmocka_unit_test(test_management_ends),
         cmocka_unit_test(test_every_event_and_every_reader),
         cmocka_unit_test(test_who_is_a_reader),
+        cmocka_unit_test(test_sums_point_at_nobody),
         cmocka_unit_test(test_routes_by_reader),
     };
     return cmocka_run_group_tests(tests, set_up, NULL);
