@@ -2,9 +2,12 @@
  *
  * `market show` prints a market's terms, proven; `market update` offers others, and says whether they
  * are in force or wait for the validators' vote (flex governance set-market). */
+#include <cjson/cJSON.h>
+#include <inttypes.h>
 #include <stdio.h>
 
 #include "base/fatal.h"
+#include "base/json.h"
 #include "tools/noun_market_update.h"
 #include "tools/nouns.h"
 
@@ -226,6 +229,44 @@ static int run_reserve(struct cli *cli, void *arguments)
     return submit_one(cli, ACTION_MARKET_RESERVE, &wanted->action);
 }
 
+/* --- depth ------------------------------------------------------------------------------------ */
+
+struct depth {
+    struct name market;
+    struct timestamp from;
+};
+
+static const struct cli_option depth_options[] = {
+    {"NAME", CLI_NAME, offsetof(struct depth, market), "which market", CLI_POSITIONAL, NULL, NULL,
+     0},
+    {"from", CLI_TIME, offsetof(struct depth, from), "no delivery period before", CLI_OPTIONAL,
+     NULL, NULL, 0},
+};
+
+/* One page, by the node's word: sums have no proof, and the orders that they are of are not for all. */
+static int run_depth(struct cli *cli, void *arguments)
+{
+    const struct depth *wanted = arguments;
+    char name[NAME_SIZE + 1];
+    struct session session;
+    struct cJSON *answer = NULL;
+    int status = session_open(&session, cli);
+    if (status == CLI_DONE) {
+        status = session_get(&session, &answer, "/v1/depth/%s?from_ms=%" PRId64,
+                             name_to_text(name, &wanted->market), timestamp_ms(wanted->from));
+    }
+    session_close(&session);
+    if (status != CLI_DONE) {
+        return status;
+    }
+    if (!cli->json) {
+        cli_say_table(cli, json_array(answer, "items"), "period_start_ms direction buy_wh sell_wh");
+    }
+    noun_merge(cli->result, answer);
+    cJSON_AddBoolToObject(cli->result, "proof_verified", false);
+    return CLI_DONE;
+}
+
 static const struct cli_command commands[] = {
     {.verb = "create",
      .summary = "create a market (a market operator)",
@@ -277,6 +318,16 @@ static const struct cli_command commands[] = {
      .arguments_size = sizeof(struct noun_id),
      .run = run_show},
     {.verb = "list", .summary = "all markets", .run = run_list},
+    {.verb = "depth",
+     .summary = "what is open on both sides of its books, as sums",
+     .teach =
+         "For market operators, and for the grid operator of its zone, which is told no sum that\n"
+         "fewer than three others are behind. By the node's word.\n"
+         "  flex market depth west --from 2025-06-01T12:00:00Z",
+     .options = depth_options,
+     .option_count = sizeof depth_options / sizeof depth_options[0],
+     .arguments_size = sizeof(struct depth),
+     .run = run_depth},
     {.verb = "result",
      .summary = "what an auction came to, proven",
      .teach = "  flex market result west-auction --start 2025-06-01T12:00:00Z",

@@ -263,11 +263,14 @@ def check_no_trace(node, wallets, foreign):
             raise Failure(f"movements as {role}: of {others}")
 
 
-def check_depth(node, wallets):
+def check_depth(world, node, wallets):
     """Sums to the operator; to the grid operator none that one or two others are behind."""
     told = json.loads(wallets["operator"].get(node, "/v1/depth/west")[1])["items"]
     if [(one["direction"], one["buy_wh"], one["sell_wh"]) for one in told] != [("up", "4000", "0")]:
         raise Failure(f"depth: {told}")
+    if world.act("operator", "market", "depth", "west")["items"] != told:
+        raise Failure("flex market depth")
+    world.flex("market", "depth", "west", home="agg-b", code=1)
     if json.loads(wallets["dso"].get(node, "/v1/depth/west")[1])["items"]:
         raise Failure("a sum of one")
     for role in ("dso", "agg-a"):
@@ -433,7 +436,7 @@ def run(build):
             check_every_route(node, wallets, ids)
         node = nodes[0]
         check_no_trace(node, wallets, ids["dso"])
-        check_depth(node, wallets)
+        check_depth(world, node, wallets)
         check_paging(node, wallets)
         check_signatures(node, nodes[1], wallets)
         check_streams(world, node, wallets)
