@@ -58,15 +58,21 @@ static bool is_after_now(const struct contract_call *call, struct timestamp time
     return timestamp_compare(time, call->context->time) > 0;
 }
 
-/* Owner, or manager for all of [from, until). */
-static bool may_use(const struct name *participant, const struct device_record *device,
-                    struct timestamp from, struct timestamp until)
+/* Manager for all of [from, until). */
+static bool is_managed_by(const struct name *participant, const struct device_record *device,
+                          struct timestamp from, struct timestamp until)
 {
-    if (name_compare(&device->owner, participant) == 0)
-        return true;
     return name_compare(&device->manager, participant) == 0 &&
            timestamp_compare(device->managed_from, from) <= 0 &&
            timestamp_compare(until, device->managed_until) <= 0;
+}
+
+/* Owner, or that. */
+static bool may_use(const struct name *participant, const struct device_record *device,
+                    struct timestamp from, struct timestamp until)
+{
+    return name_compare(&device->owner, participant) == 0 ||
+           is_managed_by(participant, device, from, until);
 }
 
 /* Without a manager over all of that time, the owner. */
@@ -330,6 +336,10 @@ enum contract_error assets_right_of(const struct contract_call *call,
     if (!read_device(call, device, out))
         return CONTRACT_UNKNOWN_DEVICE;
     if (!may_use(participant, out, from, until))
+        return CONTRACT_NOT_YOURS_TO_OFFER;
+    /* An alias is its DSO's to keep and its manager's to offer. */
+    if (!is_managed_by(participant, out, from, until) && !name_is_empty(&out->manager) &&
+        alias_is(call, device))
         return CONTRACT_NOT_YOURS_TO_OFFER;
     if (out->status == STATUS_SUSPENDED || out->status == STATUS_RETIRED)
         return CONTRACT_SUSPENDED;

@@ -98,6 +98,12 @@ static void add_device(struct market_history *history, const struct state_base *
         device.status != STATUS_ACTIVE || name_compare(&device.zone, zone) != 0) {
         return;
     }
+    /* Outside of its validity nobody can offer an alias, and the device behind it has others. */
+    struct state_key alias = state_key_name(STATE_ALIAS, id);
+    struct alias_record record;
+    if (!manages(&device, book) && history_read(state, &alias, &alias_record_codec, &record)) {
+        return;
+    }
     potential_of(&potential, &spare, state, id, &device, book);
     const struct name *who = manages(&device, book) ? &device.manager : &device.owner;
     struct state_key who_key = state_key_name(STATE_PARTICIPANT, who);

@@ -151,6 +151,9 @@ static void test_right_to_offer(void **state)
     assert_error(CONTRACT_OK, issue_alias(&issue));
     assert_error(CONTRACT_NOT_YOURS_TO_OFFER, offer("alice", "a-1", 4, 1000));
     assert_error(CONTRACT_NOT_YOURS_TO_OFFER, offer("agg2", "a-1", 4, 1000));
+    /* Nor the DSO, whose it is on the ledger, within its validity or without. */
+    assert_error(CONTRACT_NOT_YOURS_TO_OFFER, offer("dso", "a-1", 4, 1000));
+    assert_error(CONTRACT_NOT_YOURS_TO_OFFER, offer("dso", "a-1", 5, 1000));
     assert_error(CONTRACT_NOT_YOURS_TO_OFFER, offer("agg", "a-1", 3, 1000));
     assert_error(CONTRACT_NOT_YOURS_TO_OFFER, offer("agg", "a-1", 5, 1000));
     /* 4000 W over half an hour are 2000 Wh. */
