@@ -203,16 +203,15 @@ bool book_read(const struct contract_call *call, const struct state_key *key,
 
 /* --- entering and leaving ----------------------------------------------------------------- */
 
-static void resize(const struct contract_call *call, const struct book_id *book, bool grow)
+static void one_less(const struct contract_call *call, const struct book_id *book)
 {
     struct state_key key = book_key(STATE_BOOK_SIZE, book);
-    struct book_size_record size = {0};
-    bool present = contract_read(call, &key, &book_size_record_codec, &size);
-    MUST(present ? size.open > 0 : grow || call->view->fault);
-    if (!grow && !present) {
+    struct book_size_record size;
+    if (!book_read(call, &key, &book_size_record_codec, &size)) {
         return;
     }
-    size.open = grow ? size.open + 1 : size.open - 1;
+    MUST(size.open > 0);
+    size.open--;
     if (size.open == 0) {
         contract_remove(call, &key);
     } else {
@@ -257,32 +256,39 @@ void book_share_moves(const struct contract_call *call, const struct order_recor
     }
 }
 
-/* Whether the book has room for one more order of this participant. */
-static enum contract_error share_has_room(const struct contract_call *call,
-                                          const struct order_record *order,
-                                          const struct market_create *terms)
+/* What one more order of its participant makes of its book: both records as they will be. */
+struct entrance {
+    struct state_key size_key;
+    struct state_key share_key;
+    struct book_size_record size;
+    struct book_share_record share;
+};
+
+/* BOOK_FULL, TOO_MANY_ORDERS, OVERFLOW or OVER_BUDGET. */
+static enum contract_error look_for_room(const struct contract_call *call, struct entrance *out,
+                                         const struct book_id *book,
+                                         const struct order_record *order,
+                                         const struct market_create *terms)
 {
-    struct state_key key = share_key(order);
-    struct book_share_record share = {0};
-    (void)contract_read(call, &key, &book_share_record_codec, &share);
-    if (share.open >= terms->limits.orders_per_participant) {
+    *out = (struct entrance){.size_key = book_key(STATE_BOOK_SIZE, book),
+                             .share_key = share_key(order)};
+    (void)contract_read(call, &out->size_key, &book_size_record_codec, &out->size);
+    if (out->size.open >= LIMIT_OPEN_ORDERS_PER_BOOK) {
+        return CONTRACT_BOOK_FULL;
+    }
+    (void)contract_read(call, &out->share_key, &book_share_record_codec, &out->share);
+    if (out->share.open >= terms->limits.orders_per_participant) {
         return CONTRACT_TOO_MANY_ORDERS;
     }
-    struct money locked;
-    if (!money_add(&locked, share.locked, book_escrow(book_rate(order), order->quantity))) {
+    if (!money_add(&out->share.locked, out->share.locked,
+                   book_escrow(book_rate(order), order->quantity))) {
         return CONTRACT_OVERFLOW;
     }
-    bool over =
-        money_ueur(terms->limits.budget) != 0 && money_compare(locked, terms->limits.budget) > 0;
+    out->size.open++;
+    out->share.open++;
+    bool over = money_ueur(terms->limits.budget) != 0 &&
+                money_compare(out->share.locked, terms->limits.budget) > 0;
     return over ? CONTRACT_OVER_BUDGET : CONTRACT_OK;
-}
-
-static bool book_is_full(const struct contract_call *call, const struct book_id *book)
-{
-    struct state_key key = book_key(STATE_BOOK_SIZE, book);
-    struct book_size_record size = {0};
-    return contract_read(call, &key, &book_size_record_codec, &size) &&
-           size.open >= LIMIT_OPEN_ORDERS_PER_BOOK;
 }
 
 /* The order of equals inside a batch: a lot that is drawn for each participant and block. It must not
@@ -317,10 +323,8 @@ enum contract_error book_insert(struct contract_call *call, uint64_t *id,
 {
     struct book_id book = book_of_order(order);
     struct state_key prefix = book_key(STATE_BOOK, &book);
-    if (book_is_full(call, &book)) {
-        return CONTRACT_BOOK_FULL;
-    }
-    enum contract_error error = share_has_room(call, order, terms);
+    struct entrance entrance;
+    enum contract_error error = look_for_room(call, &entrance, &book, order, terms);
     if (error == CONTRACT_OK) {
         error = auction_admit(call, order, terms);
     }
@@ -354,8 +358,8 @@ enum contract_error book_insert(struct contract_call *call, uint64_t *id,
     } else {
         book_expire_at_gate(call, *id, order, terms);
     }
-    resize(call, &book, true);
-    book_share_moves(call, order, energy_of(0), order->quantity);
+    contract_write(call, &entrance.size_key, &book_size_record_codec, &entrance.size);
+    contract_write(call, &entrance.share_key, &book_share_record_codec, &entrance.share);
     struct money held = book_escrow(book_rate(order), order->quantity);
     return money_ueur(held) == 0
                ? CONTRACT_OK
@@ -381,7 +385,7 @@ void book_leave(struct contract_call *call, uint64_t id, struct order_record *or
         contract_remove(call, &deadline);
     }
     struct book_id book = book_of_order(order);
-    resize(call, &book, false);
+    one_less(call, &book);
     order->status = (uint8_t)status;
     struct state_key key = state_key_u64(STATE_ORDER, id);
     contract_write(call, &key, &order_record_codec, order);

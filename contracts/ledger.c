@@ -116,13 +116,18 @@ void ledger_write(struct state_view *view, const struct state_key *key,
 bool contract_read(const struct contract_call *call, const struct state_key *key,
                    const struct codec_record *codec, void *record)
 {
-    return ledger_read(call->view, key, codec, record);
+    /* Tests look at a state from outside of its ledger's block. */
+    struct ledger *ledger = call->ledger;
+    return ledger != NULL && ledger->view == call->view
+               ? recall_read(&ledger->recall, call->view, key, codec, record)
+               : ledger_read(call->view, key, codec, record);
 }
 
 void contract_write(const struct contract_call *call, const struct state_key *key,
                     const struct codec_record *codec, const void *record)
 {
     call->ledger->work++;
+    recall_forget(&call->ledger->recall, key);
     ledger_write(call->view, key, codec, record);
 }
 
@@ -141,6 +146,7 @@ bool contract_exists(const struct contract_call *call, const struct state_key *k
 void contract_remove(const struct contract_call *call, const struct state_key *key)
 {
     call->ledger->work++;
+    recall_forget(&call->ledger->recall, key);
     call->view->ops->remove(call->view, key_view(key));
 }
 
@@ -171,6 +177,17 @@ bool contract_is_spent(const struct contract_call *call)
 {
     const struct ledger *ledger = call->ledger;
     return ledger->events.failed || ledger->work - ledger->work_before > LIMIT_WORK_PER_TX;
+}
+
+bool contract_operates_validator(const struct contract_call *call)
+{
+    const struct params_record *params = &call->ledger->params;
+    for (uint32_t i = 0; i < params->validator_count; i++) {
+        if (name_compare(&params->validators[i].operator_name, &call->sender) == 0) {
+            return true;
+        }
+    }
+    return false;
 }
 
 bool contract_has_role(const struct contract_call *call, uint32_t roles)
@@ -335,6 +352,7 @@ void ledger_block_begin(struct ledger *ledger, struct state_view *view,
     ledger->transactions = 0;
     ledger->work = 0;
     ledger->work_before = 0;
+    recall_forget_all(&ledger->recall);
     ledger->touched_count = 0;
     memset(ledger->held_change, 0, sizeof ledger->held_change);
     MUST(read_params(view, &ledger->params) || view->fault);
@@ -410,12 +428,14 @@ enum contract_error ledger_transaction_apply(struct ledger *ledger,
         int64_t held_before[POT_KIND_COUNT];
         memcpy(held_before, ledger->held_change, sizeof held_before);
         view->ops->savepoint(view);
+        recall_begin_transaction(&ledger->recall);
         ledger->work_before = ledger->work;
         error = run_actions(&call);
         if (error == CONTRACT_OK) {
             view->ops->keep(view);
         } else {
             view->ops->rollback(view);
+            recall_rolled_back(&ledger->recall);
             ledger_untouch_books(ledger, touched_before);
             memcpy(ledger->held_change, held_before, sizeof held_before);
             byte_writer_init(&ledger->events, ledger->transaction_events,

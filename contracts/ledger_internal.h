@@ -4,6 +4,28 @@
 
 #include "contracts/module.h"
 
+/* contracts/ledger_recall.c: records of this block that were read before. */
+enum { RECALL_ENTRIES = 512 };
+struct recall {
+    bool written; /* since the transaction began, one of a kind that is remembered */
+    struct recall_entry {
+        struct state_key key; /* empty: none */
+        union {
+            struct market_record market;
+            struct device_record device;
+            struct enrolment_record enrolment;
+            struct participant_record participant;
+        } record;
+    } entries[RECALL_ENTRIES];
+};
+bool recall_read(struct recall *recall, struct state_view *view, const struct state_key *key,
+                 const struct codec_record *codec, void *record);
+/* The record is about to be written or removed. */
+void recall_forget(struct recall *recall, const struct state_key *key);
+void recall_forget_all(struct recall *recall);
+void recall_begin_transaction(struct recall *recall);
+void recall_rolled_back(struct recall *recall);
+
 struct ledger {
     contract_method methods[ACTION_TYPE_LIMIT];
     struct state_view *view;
@@ -12,6 +34,7 @@ struct ledger {
     uint64_t transactions;       /* of this block */
     uint64_t work;               /* units so far, of the transactions or of the block's end */
     uint64_t work_before;        /* the running transaction's actions */
+    struct recall recall;
     struct book_scratch *book_scratch;
     struct grid *grid;
     struct auction_scratch *auction_scratch;

@@ -42,22 +42,7 @@ struct order_terms {
 };
 
 /* In a sequential book the place inside a block is worth something, and validators choose it
- * (market-rules 4). */
-static bool operates_validator(const struct contract_call *call)
-{
-    struct state_key key = state_key_single(STATE_PARAMS);
-    struct params_record params;
-    if (!contract_read(call, &key, &params_record_codec, &params)) {
-        return false;
-    }
-    for (uint32_t i = 0; i < params.validator_count; i++) {
-        if (name_compare(&params.validators[i].operator_name, &call->sender) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
+ * (market-rules 4): VALIDATOR_TRADES. */
 static enum contract_error open_market(const struct contract_call *call, const struct name *id,
                                        struct market_record *market)
 {
@@ -71,7 +56,7 @@ static enum contract_error open_market(const struct contract_call *call, const s
     if (market->state != MARKET_OPEN || !opened || closed) {
         return CONTRACT_MARKET_NOT_OPEN;
     }
-    return book_is_sequential(&market->terms) && operates_validator(call)
+    return book_is_sequential(&market->terms) && contract_operates_validator(call)
                ? CONTRACT_VALIDATOR_TRADES
                : CONTRACT_OK;
 }

@@ -80,6 +80,8 @@ void contract_spend(const struct contract_call *call, uint64_t units);
 /* Whether the running transaction is over its limit of work or of events: a method that may take long
  * asks, and gives up with TOO_MANY_EVENTS. */
 bool contract_is_spent(const struct contract_call *call);
+/* Whether the sender operates a validator of the set that makes this block. */
+bool contract_operates_validator(const struct contract_call *call);
 bool contract_has_role(const struct contract_call *call, uint32_t roles);
 
 /* --- shared between modules -------------------------------------------------------------- */
