@@ -102,15 +102,21 @@ bool ledger_read(struct state_view *view, const struct state_key *key,
     return true;
 }
 
+static struct bytes_view encoded(uint8_t bytes[LIMIT_STATE_VALUE_BYTES],
+                                 const struct codec_record *codec, const void *record)
+{
+    struct byte_writer writer;
+    byte_writer_init(&writer, bytes, LIMIT_STATE_VALUE_BYTES);
+    codec_encode(codec, record, &writer);
+    MUST(!writer.failed);
+    return bytes_view_of(bytes, writer.size);
+}
+
 void ledger_write(struct state_view *view, const struct state_key *key,
                   const struct codec_record *codec, const void *record)
 {
     uint8_t bytes[LIMIT_STATE_VALUE_BYTES];
-    struct byte_writer writer;
-    byte_writer_init(&writer, bytes, sizeof bytes);
-    codec_encode(codec, record, &writer);
-    MUST(!writer.failed);
-    view->ops->put(view, key_view(key), bytes_view_of(bytes, writer.size));
+    view->ops->put(view, key_view(key), encoded(bytes, codec, record));
 }
 
 bool contract_read(const struct contract_call *call, const struct state_key *key,
@@ -127,8 +133,12 @@ void contract_write(const struct contract_call *call, const struct state_key *ke
                     const struct codec_record *codec, const void *record)
 {
     call->ledger->work++;
-    recall_forget(&call->ledger->recall, key);
-    ledger_write(call->view, key, codec, record);
+    uint8_t bytes[LIMIT_STATE_VALUE_BYTES];
+    const struct bytes_view value = encoded(bytes, codec, record);
+    call->view->ops->put(call->view, key_view(key), value);
+    if (!call->view->fault) {
+        recall_wrote(&call->ledger->recall, key, codec, value);
+    }
 }
 
 void contract_write_index(const struct contract_call *call, const struct state_key *key)
@@ -146,7 +156,7 @@ bool contract_exists(const struct contract_call *call, const struct state_key *k
 void contract_remove(const struct contract_call *call, const struct state_key *key)
 {
     call->ledger->work++;
-    recall_forget(&call->ledger->recall, key);
+    recall_removed(&call->ledger->recall, key);
     call->view->ops->remove(call->view, key_view(key));
 }
 

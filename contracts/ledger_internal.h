@@ -4,24 +4,33 @@
 
 #include "contracts/module.h"
 
-/* contracts/ledger_recall.c: records of this block that were read before. */
-enum { RECALL_ENTRIES = 512 };
+/* contracts/ledger_recall.c: records of this block that were read or written before. */
+enum { RECALL_ENTRIES = 2048 };
 struct recall {
+    uint64_t era; /* entries of another one are forgotten */
     bool written; /* since the transaction began, one of a kind that is remembered */
     struct recall_entry {
-        struct state_key key; /* empty: none */
+        uint64_t era;
+        struct state_key key;
         union {
             struct market_record market;
             struct device_record device;
             struct enrolment_record enrolment;
             struct participant_record participant;
+            struct commitment_record commitment;
+            struct pot_record pot;
+            struct counters_record counters;
+            struct book_size_record size;
+            struct book_share_record share;
         } record;
     } entries[RECALL_ENTRIES];
 };
 bool recall_read(struct recall *recall, struct state_view *view, const struct state_key *key,
                  const struct codec_record *codec, void *record);
-/* The record is about to be written or removed. */
-void recall_forget(struct recall *recall, const struct state_key *key);
+/* The record was written with these bytes. */
+void recall_wrote(struct recall *recall, const struct state_key *key,
+                  const struct codec_record *codec, struct bytes_view bytes);
+void recall_removed(struct recall *recall, const struct state_key *key);
 void recall_forget_all(struct recall *recall);
 void recall_begin_transaction(struct recall *recall);
 void recall_rolled_back(struct recall *recall);

@@ -308,15 +308,17 @@ static void test_a_full_book_takes_no_more(void **state)
 {
     (void)state;
     request("dso", 4, 100, 300000);
+    const struct contract_call call = {
+        .ledger = fixture.ledger, .view = fixture.view, .context = &fixture.context};
     struct state_key key = book_record_key(STATE_BOOK_SIZE, 4);
     struct book_size_record size = {.open = LIMIT_OPEN_ORDERS_PER_BOOK};
-    ledger_write(fixture.view, &key, &book_size_record_codec, &size);
+    contract_write(&call, &key, &book_size_record_codec, &size);
     assert_error(CONTRACT_BOOK_FULL, market_request(&fixture, "dso", 4, DIRECTION_UP, 100, 300000));
     assert_error(CONTRACT_OK, market_request(&fixture, "dso", 5, DIRECTION_UP, 100, 300000));
     assert_error(CONTRACT_OK, market_cancel(&fixture, "dso", 1));
     request("dso", 4, 100, 300000);
     size.open = 1;
-    ledger_write(fixture.view, &key, &book_size_record_codec, &size);
+    contract_write(&call, &key, &book_size_record_codec, &size);
 }
 
 /* A block without room for a book's events puts the book off; the next block calls it, and the batch
