@@ -33,7 +33,7 @@ BAD = [
     ("line 1 column 9", '{"a":1,"a":2}'), ("bids", without(problem(), "bids")),
     ("format", {**problem(), "format": "flexclear/2"}), ("format", {**problem(), "format": 1}),
     ("mechanism", without(problem(), "mechanism")), ("mechanism", problem("merit")),
-    ("more", problem(more=1)), ("bids", {**problem(), "bids": {}}),
+    ("more", problem(more=1)), ("problem", problem(**{"": 1})), ("bids", {**problem(), "bids": {}}),
     ("tie", problem(tie="random")), ("tie", problem(tie=None)),
     ("trade_price", problem(trade_price="best")), ("payments", problem(payments="vcg")),
     ("payments[0]", problem(payments=["free"])), ("payments[0]", problem(payments=[1])),

@@ -123,9 +123,10 @@ bool clear_read_known(const cJSON *object, const char *const *known, const char 
         return clear_text_fail(fault, "must be an object", "%s", where);
     }
     const char *key = json_unknown_key(object, known);
-    return key == NULL || clear_text_fail(fault, "unknown key", "%s%s%.64s",
-                                          strcmp(where, "problem") == 0 ? "" : where,
-                                          strcmp(where, "problem") == 0 ? "" : ".", key);
+    /* An empty key has no name to point with, so its object stands for it. */
+    bool top = strcmp(where, "problem") == 0 && key != NULL && key[0] != '\0';
+    return key == NULL || clear_text_fail(fault, "unknown key", "%s%s%.64s", top ? "" : where,
+                                          top || key[0] == '\0' ? "" : ".", key);
 }
 
 int clear_named_compare(const void *left, const void *right)
