@@ -323,6 +323,290 @@ static void test_settlement(void **state)
     assert_true(charged > 100);
 }
 
+/* One buy and one sell at each end of a line: numbers that the tables below spoil. */
+static const struct coupled_bid two_bids[] = {
+    {.quantity = 10, .price = 9, .buy = true, .place = 1},
+    {.quantity = 10, .price = 2, .place = 0},
+};
+static const struct coupled_line one_line[] = {{0, 1, INT64_MAX}};
+static const struct coupled_coef two_coefs[] = {{0, 3}, {1, -1}};
+static const struct coupled_row two_rows[] = {{0, 2, COUPLED_AT_MOST, 100},
+                                              {0, 2, COUPLED_AT_LEAST, -100}};
+static const uint32_t both[] = {0, 1};
+static const struct coupled_link one_sum[] = {
+    {.type = COUPLED_SUM, .count = 2, .op = COUPLED_AT_MOST, .quantity = 40, .den = 1}};
+static const struct coupled_problem spoiled = {
+    .bid_count = 2,
+    .agent_count = 1,
+    .slot_count = 1,
+    .place_count = 2,
+    .line_count = 1,
+    .row_count = 2,
+    .coef_count = 2,
+    .link_count = 1,
+    .member_count = 2,
+    .bids = two_bids,
+    .lines = one_line,
+    .rows = two_rows,
+    .coefs = two_coefs,
+    .links = one_sum,
+    .members = both,
+};
+
+static void test_multipliers_that_are_none(void **state)
+{
+    (void)state;
+    const struct {
+        int64_t den, node, row, other_row, sum, other_node;
+        enum coupled_rule rule;
+    } rows[] = {
+        {1, 5, 0, 0, 0, 0, COUPLED_KEPT},
+        {7, -5, 1, -1, 1, 0, COUPLED_KEPT},
+        {0, 5, 0, 0, 0, 0, COUPLED_BROKEN_DENOMINATOR},
+        {-1, 5, 0, 0, 0, 0, COUPLED_BROKEN_DENOMINATOR},
+        {1, 5, -1, 0, 0, 0, COUPLED_BROKEN_SIGN},
+        {1, 5, 0, 1, 0, 0, COUPLED_BROKEN_SIGN},
+        {1, 5, 0, 0, -1, 0, COUPLED_BROKEN_SIGN},
+        {1, INT64_MIN, 0, 0, 0, 0, COUPLED_KEPT},
+        {INT64_MAX, INT64_MIN, 0, 0, 0, 0, COUPLED_KEPT},
+        {1, INT64_MIN, INT64_MAX, 0, 0, INT64_MAX, COUPLED_OVERFLOW},
+        {1, INT64_MAX, 0, INT64_MIN, INT64_MAX, INT64_MIN, COUPLED_OVERFLOW},
+    };
+    const struct coupled_plan *plan = prepare(&spoiled);
+    struct coupled_draft draft;
+    assert_non_null(plan);
+    coupled_draft_take(&draft, &spoiled, &arena);
+    draft.accepted[0] = draft.accepted[1] = draft.flow[0] = 6;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct coupled_claim claim;
+        struct coupled_break broken;
+        draft.den = rows[i].den;
+        draft.node[0] = rows[i].node;
+        draft.node[1] = rows[i].other_node;
+        draft.row[0] = rows[i].row;
+        draft.row[1] = rows[i].other_row;
+        draft.sum[0] = rows[i].sum;
+        struct coupled_solution solution = coupled_draft_view(&draft);
+        bool good = coupled_check(&claim, &broken, plan, &solution, &arena);
+        assert_int_equal(broken.rule, rows[i].rule);
+        assert_int_equal(good, rows[i].rule == COUPLED_KEPT);
+        assert_true(!good || (claim.welfare == 42 && claim.bound >= 42));
+    }
+}
+
+/* Limits close to what numbers hold: refused by name, or right. Never an abort. */
+static void test_numbers_near_their_ends(void **state)
+{
+    (void)state;
+    struct test_random random = {31};
+    static const int64_t ends[] = {
+        INT64_MIN,     INT64_MIN + 1, -1,        0, 1, INT64_MAX - 1, INT64_MAX,
+        INT64_MAX / 2, INT64_MAX / 4, 1000000007};
+    enum { ENDS = sizeof ends / sizeof ends[0] };
+    uint32_t prepared = 0, checked = 0;
+    for (int turn = 0; turn < 4000; turn++) {
+        struct small_problem small;
+        small_problem_draw(&small, &random, &everything);
+        for (uint32_t i = 0; i < small.problem.bid_count; i++) {
+            if (draw(&random, 0, 2) == 0) {
+                small.bids[i].price = ends[draw(&random, 0, ENDS - 1)];
+            }
+            if (draw(&random, 0, 5) == 0) {
+                small.bids[i].quantity = ends[draw(&random, 0, ENDS - 1)];
+            }
+        }
+        for (uint32_t i = 0; i < small.problem.line_count; i++) {
+            if (draw(&random, 0, 2) == 0) {
+                small.lines[i].capacity = ends[draw(&random, 0, ENDS - 1)];
+            }
+        }
+        for (uint32_t i = 0; i < small.problem.coef_count; i++) {
+            small.coefs[i].value = ends[draw(&random, 0, ENDS - 1)];
+        }
+        for (uint32_t i = 0; i < small.problem.link_count; i++) {
+            if (draw(&random, 0, 1) == 0) {
+                small.links[i].num = ends[draw(&random, 0, ENDS - 1)];
+                small.links[i].den = ends[draw(&random, 0, ENDS - 1)];
+                small.links[i].quantity = ends[draw(&random, 0, ENDS - 1)];
+            }
+        }
+        const struct coupled_plan *plan = prepare(&small.problem);
+        if (plan == NULL) {
+            continue;
+        }
+        struct coupled_draft draft;
+        struct coupled_break broken;
+        struct coupled_claim claim;
+        coupled_draft_take(&draft, &small.problem, &arena);
+        prepared++;
+        if (!coupled_floor(&draft, &broken, plan, &arena)) {
+            continue;
+        }
+        for (int round = 0; round < 3; round++) {
+            struct coupled_solution solution = coupled_draft_view(&draft);
+            bool good = coupled_check(&claim, &broken, plan, &solution, &arena);
+            assert_true(good || broken.rule == COUPLED_OVERFLOW);
+            struct coupled_settlement paid;
+            size_t mark = arena.used;
+            if (good) {
+                (void)!coupled_settle(&paid, plan, &solution, &arena);
+            }
+            arena.used = mark;
+            checked += good;
+            draft.den = ends[draw(&random, 4, ENDS - 1)];
+            for (size_t i = 0; i < plan->cells; i++) {
+                draft.node[i] = ends[draw(&random, 0, ENDS - 1)];
+            }
+        }
+    }
+    assert_true(prepared > 300 && checked > 300);
+}
+
+/* Where there is one place and nothing else, a coupled auction is a call auction. */
+static void test_one_place_is_a_call(void **state)
+{
+    (void)state;
+    struct test_random random = {17};
+    uint32_t priced = 0;
+    for (int turn = 0; turn < 2000; turn++) {
+        struct small_problem small;
+        struct small_kinds kinds = {0};
+        small_problem_draw(&small, &random, &kinds);
+        small.problem.place_count = 1;
+        struct clear_bid bids[MODEL_BIDS] = {{0}};
+        for (uint32_t i = 0; i < small.problem.bid_count; i++) {
+            small.bids[i].place = 0;
+            bids[i] = (struct clear_bid){.quantity = small.bids[i].quantity,
+                                         .price = small.bids[i].price,
+                                         .agent = small.bids[i].agent,
+                                         .slot = small.bids[i].slot,
+                                         .node = CLEAR_NODE_NONE,
+                                         .buy = small.bids[i].buy};
+        }
+        struct clear_problem call = {.mechanism = CLEAR_MERIT_ORDER,
+                                     .bid_count = small.problem.bid_count,
+                                     .agent_count = small.problem.agent_count,
+                                     .slot_count = small.problem.slot_count,
+                                     .bids = bids};
+        static uint8_t other[1 << 20];
+        struct clear_arena own = {other, sizeof other, 0};
+        struct clear_result result;
+        assert_true(clear_arena_bytes(&call) <= sizeof other);
+        assert_true(clear_run(&result, &call, &own));
+        const struct coupled_plan *plan = prepare(&small.problem);
+        struct coupled_draft draft;
+        struct coupled_break broken;
+        struct coupled_claim claim;
+        assert_non_null(plan);
+        coupled_draft_take(&draft, &small.problem, &arena);
+        assert_true(coupled_floor(&draft, &broken, plan, &arena));
+        struct coupled_solution solution = coupled_draft_view(&draft);
+        assert_true(coupled_check(&claim, &broken, plan, &solution, &arena));
+        assert_true(claim.welfare == result.welfare && claim.quantity == result.quantity);
+        assert_memory_equal(draft.accepted, result.accepted,
+                            small.problem.bid_count * sizeof *draft.accepted);
+        for (uint32_t slot = 0; slot < small.problem.slot_count; slot++) {
+            if (result.prices[slot].traded) {
+                assert_int_equal(draft.node[slot], result.prices[slot].price);
+                priced++;
+            }
+        }
+    }
+    assert_true(priced > 500);
+}
+
+/* A chain of conversions with quantities that no brute force over all bids could walk: here the
+ * root alone is walked. Small denominators are searched through exactly; large ones bounded. */
+static void test_long_conversions(void **state)
+{
+    (void)state;
+    struct test_random random = {41};
+    uint32_t exact = 0, weak = 0;
+    for (int turn = 0; turn < 300; turn++) {
+        struct coupled_bid bids[3] = {{0}};
+        struct coupled_link links[2] = {{0}};
+        static const uint32_t members[] = {0, 1, 1, 2};
+        int64_t largest = turn % 3 == 0 ? 9000 : 12;
+        for (int i = 0; i < 3; i++) {
+            bids[i].quantity = draw(&random, 0, 30000);
+            bids[i].min_quantity = draw(&random, 0, 1) * draw(&random, 0, bids[i].quantity / 4);
+        }
+        for (int i = 0; i < 2; i++) {
+            links[i] = (struct coupled_link){.type = COUPLED_CONVERT,
+                                             .first = 2 * (uint32_t)i,
+                                             .count = 2,
+                                             .num = draw(&random, 1, largest),
+                                             .den = draw(&random, 1, largest)};
+        }
+        struct coupled_problem problem = {.bid_count = 3,
+                                          .agent_count = 1,
+                                          .slot_count = 1,
+                                          .place_count = 1,
+                                          .link_count = 2,
+                                          .member_count = 4,
+                                          .bids = bids,
+                                          .links = links,
+                                          .members = members};
+        const struct coupled_plan *plan = prepare(&problem);
+        assert_non_null(plan);
+        int128 reduced[3], best = 0, found;
+        for (int i = 0; i < 3; i++) {
+            reduced[i] = draw(&random, -1000, 1000);
+        }
+        for (int64_t root = 0; root <= bids[0].quantity; root++) {
+            int64_t q[3] = {root, root * links[0].num / links[0].den, 0};
+            q[2] = q[1] * links[1].num / links[1].den;
+            int128 worth = 0;
+            bool good = true;
+            for (int i = 0; i < 3; i++) {
+                good =
+                    good && q[i] <= bids[i].quantity && (q[i] == 0 || q[i] >= bids[i].min_quantity);
+                worth += reduced[i] * q[i];
+            }
+            best = good && worth > best ? worth : best;
+        }
+        struct coupled_search *search = coupled_search_create(plan, &arena);
+        uint64_t steps = coupled_check_steps_max;
+        bool relaxed;
+        assert_int_equal(plan->set_count, 1);
+        assert_true(coupled_set_best(&found, &relaxed, search, &plan->sets[0], reduced, &steps));
+        assert_true(found == best || (relaxed && found > best));
+        exact += !relaxed;
+        weak += relaxed;
+    }
+    assert_true(exact > 100 && weak > 10);
+}
+
+static void test_hash_of_a_solution(void **state)
+{
+    (void)state;
+    const struct coupled_plan *plan = prepare(&spoiled);
+    struct coupled_draft draft;
+    struct hash salt = {{0}}, first, other;
+    coupled_draft_take(&draft, &spoiled, &arena);
+    struct coupled_solution solution = coupled_draft_view(&draft);
+    coupled_solution_hash(&first, plan, &solution, &salt);
+    int64_t *const numbers[] = {&draft.accepted[0], &draft.accepted[1], &draft.flow[0], &draft.den,
+                                &draft.node[1],     &draft.row[1],      &draft.sum[0]};
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+        ++*numbers[i];
+        solution = coupled_draft_view(&draft);
+        coupled_solution_hash(&other, plan, &solution, &salt);
+        assert_false(hash_equal(&first, &other));
+        --*numbers[i];
+    }
+    solution = coupled_draft_view(&draft);
+    coupled_solution_hash(&other, plan, &solution, &salt);
+    assert_true(hash_equal(&first, &other));
+    /* Python: blake2b(salt + tables as the spec says, person=b"flex/coupled/1"). */
+    char text[2 * HASH_SIZE + 1];
+    hex_encode(text, first.bytes, HASH_SIZE);
+    assert_string_equal(text, "dc283eb2d41aeaa52646f7536d909c7a6c4bf2b4cae0095d37769ca7236e45e0");
+    salt.bytes[31] = 1;
+    coupled_solution_hash(&other, plan, &solution, &salt);
+    assert_false(hash_equal(&first, &other));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -331,6 +615,11 @@ int main(void)
         cmocka_unit_test(test_divisible_bids_leave_no_gap),
         cmocka_unit_test(test_sets_against_brute_force),
         cmocka_unit_test(test_settlement),
+        cmocka_unit_test(test_multipliers_that_are_none),
+        cmocka_unit_test(test_numbers_near_their_ends),
+        cmocka_unit_test(test_one_place_is_a_call),
+        cmocka_unit_test(test_long_conversions),
+        cmocka_unit_test(test_hash_of_a_solution),
     };
     return cmocka_run_group_tests(tests, make_arena, free_arena);
 }
