@@ -135,6 +135,8 @@ def table(ids, commitment, key):
         "/v1/orders/{id}": ("/v1/orders/1", only("regulator", "operator", "agg-a")),
         "/v1/deals": ("/v1/deals", items("1", of=near)),
         "/v1/deals/{id}": ("/v1/deals/1", only(*near)),
+        "/v1/auctions": ("/v1/auctions", nothing),
+        "/v1/auctions/{id}": ("/v1/auctions/west/1736938800000/up", nobody),
         "/v1/forecasts": ("/v1/forecasts", nothing),
         "/v1/forecasts/{id}": ("/v1/forecasts/agg-a/x/1736942400000/1", nobody),
         "/v1/dispatches": ("/v1/dispatches", nothing),
