@@ -73,15 +73,15 @@ const struct cli_option cli_common_options[] = {
      .offset = offsetof(struct cli, timeout_ms),
      .help = "how long to wait for an answer or for finality (30s)",
      .kind = CLI_OPTIONAL},
-};
-const size_t cli_common_count = sizeof cli_common_options / sizeof cli_common_options[0];
-
-const struct cli_option cli_sender_options[] = {
     {.name = "passphrase-fd",
      .type = CLI_I64,
      .offset = offsetof(struct cli, passphrase_fd),
      .help = "read the key's passphrase from this file descriptor",
      .kind = CLI_OPTIONAL},
+};
+const size_t cli_common_count = sizeof cli_common_options / sizeof cli_common_options[0];
+
+const struct cli_option cli_sender_options[] = {
     {.name = "valid-for",
      .type = CLI_DURATION,
      .offset = offsetof(struct cli, valid_for_ms),

@@ -38,6 +38,19 @@ class World:
             raise Failure(f"flex {words}: exit {done.returncode}: {done.stderr}{done.stdout}")
         return done
 
+    def sealed(self, home, *words):
+        """With a passphrase on a pipe, which can be read once."""
+        options = ["--home", self.net / "wallets" / home, "--node", self.apis[0], "--json"]
+        with tempfile.TemporaryFile() as pipe:
+            pipe.write(b"a passphrase\n")
+            pipe.seek(0)
+            done = subprocess.run([self.bin / "flex", *options, *words, "--passphrase-fd",
+                                   str(pipe.fileno())], capture_output=True, text=True,
+                                  pass_fds=[pipe.fileno()], stdin=subprocess.DEVNULL, check=False)
+        if done.returncode != 0:
+            raise Failure(f"flex {words}: exit {done.returncode}: {done.stderr}{done.stdout}")
+        return json.loads(done.stdout)
+
     def act(self, home, *words):
         return json.loads(self.flex("--json", *words, home=home).stdout)
 
@@ -413,6 +426,21 @@ def check_wallet(world):
         raise Failure(f"no word of what to do: {told}")
 
 
+def check_sealed_key(world):
+    """A key behind a passphrase signs reads and a transaction, and asks once."""
+    home = world.net / "wallets" / "zoe"
+    home.mkdir()
+    shutil.copy(world.net / "genesis.json", home)
+    key = world.sealed("zoe", "key", "new")["public_key"]
+    world.act("operator", "participant", "register", "zoe", "--roles", "prosumer", "--key", key)
+    world.act("treasurer", "token", "mint", "--to", "zoe", "--amount", "2", "--reference", "zoe")
+    if world.sealed("zoe", "account", "show")["balance_ueur"] != "2000000":
+        raise Failure("zoe's account")
+    if not world.sealed("zoe", "token", "transfer", "--to", "agg-a", "--amount",
+                        "0.5")["proof_verified"]:
+        raise Failure("zoe's transfer")
+
+
 def check_suspended(world, node, wallets):
     """A right that ends, ends at once; what is one's own stays."""
     world.act("operator", "participant", "status", "dso", "suspended")
@@ -443,6 +471,7 @@ def run(build):
         check_signatures(node, nodes[1], wallets)
         check_streams(world, node, wallets)
         check_wallet(world)
+        check_sealed_key(world)
         check_suspended(world, node, wallets)
         print(f"read access: every route as {len(ROLES)} roles on a validator and an audit node")
     finally:
