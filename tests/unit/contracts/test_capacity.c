@@ -159,6 +159,12 @@ static void test_refusals(void **state)
     assert_error(CONTRACT_OK, fixture_act(&fixture, "alice", ACTION_ORDER_REPLACE, &less));
     asked("alice", 2000, 300);
     assert_error(CONTRACT_OVER_CONNECTION, ask("room", "alice", DIRECTION_DOWN, 20, 100));
+    /* At another price it is another request, which holds the same. */
+    struct order_replace dearer = {
+        .order = 4, .quantity = energy_of(2000), .price = energy_price_of(400)};
+    assert_error(CONTRACT_OK, fixture_act(&fixture, "alice", ACTION_ORDER_REPLACE, &dearer));
+    assert_int_equal(market_order(&fixture, 4).status, ORDER_CANCELLED);
+    assert_error(CONTRACT_OVER_CONNECTION, ask("room", "alice", DIRECTION_DOWN, 20, 100));
     close_day();
 }
 

@@ -242,6 +242,49 @@ static void test_directions_and_the_root(void **state)
     close_day();
 }
 
+/* What was reserved has its room: the answer to its call needs no more, and nobody else gets it. */
+static void test_reservation(void **state)
+{
+    (void)state;
+    struct market_create terms;
+    market_open(&fixture);
+    grid_small_network(&fixture);
+    market_terms(&terms);
+    terms.product = PRODUCT_RESERVATION;
+    terms.links.activation_lead = duration_of(2 * (int64_t)MARKET_GATE_MS);
+    terms.times.proof_deadline = duration_of(2 * (int64_t)MARKET_PROOF_MS);
+    grid_market(&fixture, "avail", &terms);
+    market_terms(&terms);
+    terms.links.parent = fixture_name("avail");
+    grid_market(&fixture, "short", &terms);
+    grid_publish(&fixture, "trafo", 4, 0, 1000);
+    assert_error(CONTRACT_OK, grid_offer(&fixture, "avail", "alice", 4, DIRECTION_UP, 400, 1000));
+    assert_error(CONTRACT_OK, grid_request(&fixture, "avail", 4, DIRECTION_UP, 400, 1000));
+    end_block();
+    assert_int_equal(power_w(grid_record(&fixture, "trafo", 4, 0).export_sold), 800);
+    struct reservation_call_place call = {.deal = 1,
+                                          .market = fixture_name("short"),
+                                          .period_start = market_period(4),
+                                          .quantity = energy_of(400),
+                                          .price = energy_price_of(2000)};
+    assert_error(CONTRACT_OK, fixture_act(&fixture, "dso", ACTION_RESERVATION_CALL, &call));
+    struct offer_place answer = {.market = call.market,
+                                 .direction = DIRECTION_UP,
+                                 .period_start = call.period_start,
+                                 .quantity = call.quantity,
+                                 .price = call.price,
+                                 .device = fixture_name("at-alice"),
+                                 .reservation = 1};
+    assert_error(CONTRACT_OK, fixture_act(&fixture, "alice", ACTION_OFFER_PLACE, &answer));
+    assert_error(CONTRACT_OK, grid_offer(&fixture, "short", "bob", 4, DIRECTION_UP, 400, 2000));
+    assert_error(CONTRACT_OK, grid_request(&fixture, "short", 4, DIRECTION_UP, 400, 2000));
+    end_block();
+    assert_int_equal(energy_wh(market_order(&fixture, 4).open), 0);   /* alice's, called */
+    assert_int_equal(energy_wh(market_order(&fixture, 5).open), 300); /* bob has the other 200 W */
+    assert_int_equal(power_w(grid_record(&fixture, "trafo", 4, 0).export_sold), 1000);
+    close_day();
+}
+
 /* An offer that trades whole is passed over where part of it would fit, and the next one has the room. */
 static void test_indivisible(void **state)
 {
@@ -331,6 +374,7 @@ int main(void)
         cmocka_unit_test(test_worked_example),
         cmocka_unit_test(test_directions_and_the_root),
         cmocka_unit_test(test_indivisible),
+        cmocka_unit_test(test_reservation),
         cmocka_unit_test(test_random_books),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
