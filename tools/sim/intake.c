@@ -21,7 +21,7 @@ void sim_strike(struct sim *sim, struct sim_node *node, int slot, const char *wh
 }
 
 /* The workers' part: is every signature in this body good? */
-static bool body_is_signed(struct bytes_view body, bool kept)
+static bool body_is_signed(struct bytes_view body)
 {
     struct body_reader reader;
     struct bytes_view envelope;
@@ -29,8 +29,7 @@ static bool body_is_signed(struct bytes_view body, bool kept)
         return false;
     while (body_next(&reader, &envelope)) {
         struct transaction transaction;
-        if ((kept ? transaction_decode_kept(&transaction, envelope)
-                  : transaction_decode(&transaction, envelope)) != CONTRACT_OK ||
+        if (transaction_decode(&transaction, envelope) != CONTRACT_OK ||
             !sim_signature_is_good(&transaction))
             return false;
     }
@@ -39,15 +38,8 @@ static bool body_is_signed(struct bytes_view body, bool kept)
 
 static bool add_body(struct sim_node *node, const struct message_block *block)
 {
-    return body_is_signed(block->body, false) &&
+    return body_is_signed(block->body) &&
            chain_add_body(node->chain, &block->header, block->body, true);
-}
-
-static bool add_final_body(struct sim_node *node, const struct message_block *block,
-                           struct timestamp now)
-{
-    return body_is_signed(block->body, true) &&
-           chain_add_final_body(node->chain, &block->header, block->body, true, now);
 }
 
 static bool take_proposal(struct sim *sim, struct sim_node *node, int from,
@@ -94,8 +86,7 @@ static bool take_range(struct sim *sim, struct sim_node *node, int from, struct 
     if (!sim_wants_range(node, from))
         return true;
     for (uint32_t i = 0; i < range.block_count; i++)
-        if (!add_final_body(node, &range.blocks[i],
-                            core_range_time(&range, sim_node_wall(sim, node))))
+        if (!add_body(node, &range.blocks[i]))
             return false;
     struct bft_input input = sim_input_from(sim, node, BFT_INPUT_RANGE, from);
     input.range = &range;

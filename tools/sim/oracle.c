@@ -7,7 +7,6 @@
 
 #include "base/fatal.h"
 #include "contracts/body.h"
-#include "contracts/witness.h"
 #include "tools/sim/sim_internal.h"
 
 enum { TX_SEEN_MAX = 8192, SKEW_MS_MAX = 200 };
@@ -287,14 +286,6 @@ static void check_proof(struct sim *sim, struct sim_node *node, const struct sto
                  node->slot, (unsigned long long)block->height);
 }
 
-/* With the witnesses, or with what stands in for each of them. */
-static bool is_body_of(const struct sim_final *final, struct bytes_view body)
-{
-    return bytes_view_equal(bytes_view_of(final->body, final->body_size), body) ||
-           (final->kept != NULL &&
-            bytes_view_equal(bytes_view_of(final->kept, final->kept_size), body));
-}
-
 /* O1, O4: the same bytes on every node. */
 void sim_oracle_commit(struct sim *sim, struct sim_node *node, const struct store_block *block)
 {
@@ -321,10 +312,10 @@ void sim_oracle_commit(struct sim *sim, struct sim_node *node, const struct stor
         sim_fail(sim, SIM_SAFETY, "FORK: node %d commits another block at height %llu", node->slot,
                  (unsigned long long)block->height);
     else if (!hash_equal(&final->header.state_root, &block->tip.state_root) ||
-             !hash_equal(&final->receipts, &receipts) || !is_body_of(final, block->body))
+             !hash_equal(&final->receipts, &receipts) ||
+             !bytes_view_equal(bytes_view_of(final->body, final->body_size), block->body))
         sim_fail(sim, SIM_SAFETY, "node %d commits other bytes at height %llu", node->slot,
                  (unsigned long long)block->height);
-    sim->result->stripped += body_has_stand_in(block->body);
 }
 
 /* --- the end -------------------------------------------------------------------------------------- */

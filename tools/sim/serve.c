@@ -36,15 +36,6 @@ void sim_serve_block(struct sim *sim, struct sim_node *node, int slot, const str
     sim_send_now(sim, node, slot, bytes_view_of(sim->scratch, writer.size));
 }
 
-/* Three nodes of four delete witnesses as soon as a deal is final: what fetches from it has to execute what
- * is left. Here no market has a dispute window, so a proof is final with its block. */
-static struct bytes_view body_kept(const struct sim_node *node, const struct sim_final *final)
-{
-    return final->kept != NULL && node->slot % 4 != 0
-               ? bytes_view_of(final->kept, final->kept_size)
-               : bytes_view_of(final->body, final->body_size);
-}
-
 void sim_serve_range(struct sim *sim, struct sim_node *node, int slot, uint64_t height,
                      uint32_t count)
 {
@@ -73,7 +64,8 @@ void sim_serve_range(struct sim *sim, struct sim_node *node, int slot, uint64_t 
     range.header_count = 0;
     for (uint64_t h = height; h <= last; h++)
         range.blocks[range.block_count++] = (struct message_block){
-            .header = sim->finals[h].header, .body = body_kept(node, &sim->finals[h])};
+            .header = sim->finals[h].header,
+            .body = bytes_view_of(sim->finals[h].body, sim->finals[h].body_size)};
     for (uint64_t h = last + 1; h <= proof; h++)
         block_header_encode(headers + (size_t)range.header_count++ * BLOCK_HEADER_SIZE,
                             &sim->finals[h].header);

@@ -61,7 +61,7 @@ struct sim_result {
     uint64_t deals; /* on the final ledger; those that have ended, by how; orders likewise */
     uint64_t settled;
     uint64_t partial;
-    uint64_t stripped; /* commits of a block without its witnesses */
+    uint64_t stripped; /* blocks executed again without their witnesses */
     uint64_t refunds;
     uint64_t cancelled;
     uint64_t expired;
