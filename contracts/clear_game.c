@@ -60,6 +60,110 @@ static int128 value_of(struct clear_index *index, const uint8_t *member)
     return value;
 }
 
+/* --- the value of every set of agents ------------------------------------------------------- */
+
+/* One bid, packed: 2^20 sets read each of them. */
+struct set_bid {
+    int64_t price;
+    int64_t quantity;
+    uint32_t agent; /* its bit */
+};
+struct set_slot {
+    uint32_t buy_count;
+    uint32_t sell_count;
+    const struct set_bid *buys; /* in the order of the index: best first */
+    const struct set_bid *sells;
+};
+
+static const struct set_bid *pack_side(const struct clear_index *index, uint32_t from,
+                                       uint32_t until, struct clear_arena *arena)
+{
+    struct set_bid *out = clear_take(arena, until - from, sizeof *out);
+    for (uint32_t i = from; i < until; i++) {
+        const struct clear_bid *bid = &index->problem->bids[index->place[i]];
+        out[i - from] = (struct set_bid){bid->price, bid->quantity, (uint32_t)1 << bid->agent};
+    }
+    return out;
+}
+
+static const struct set_slot *pack_slots(const struct clear_index *index, struct clear_arena *arena)
+{
+    uint32_t count = index->problem->slot_count;
+    struct set_slot *slots = clear_take(arena, count, sizeof *slots);
+    for (uint32_t slot = 0; slot < count; slot++) {
+        uint32_t buy = index->buy_start[slot];
+        uint32_t sell = index->sell_start[slot];
+        uint32_t end = index->buy_start[slot + 1];
+        slots[slot] = (struct set_slot){sell - buy, end - sell, pack_side(index, buy, sell, arena),
+                                        pack_side(index, sell, end, arena)};
+    }
+    return slots;
+}
+
+/* What clear_merit_value and clear_ordered_value say of the slot with the bids of that set alone: the
+ * merge of its two sides, as far as it gains, or, where the buyer's order may hide gains behind a loss, at
+ * its best point. */
+static int128 set_slot_value(const struct set_slot *slot, uint32_t set, bool ordered)
+{
+    const struct set_bid *buy = slot->buys;
+    const struct set_bid *sell = slot->sells;
+    const struct set_bid *buy_end = buy + slot->buy_count;
+    const struct set_bid *sell_end = sell + slot->sell_count;
+    int64_t buy_rest = 0; /* of the bid before `buy` */
+    int64_t sell_rest = 0;
+    int128 value = 0;
+    int128 best = 0;
+    for (;;) {
+        while (buy_rest == 0) {
+            if (buy == buy_end) {
+                return best;
+            }
+            buy_rest = (buy->agent & set) != 0 ? buy->quantity : 0;
+            buy++;
+        }
+        while (sell_rest == 0) {
+            if (sell == sell_end) {
+                return best;
+            }
+            sell_rest = (sell->agent & set) != 0 ? sell->quantity : 0;
+            sell++;
+        }
+        int64_t step = buy_rest < sell_rest ? buy_rest : sell_rest;
+        buy_rest -= step;
+        sell_rest -= step;
+        int128 surplus = ((int128)buy[-1].price - sell[-1].price) * step;
+        if (surplus < 0 && !ordered) {
+            return best;
+        }
+        value += surplus;
+        best = value > best ? value : best;
+    }
+}
+
+/* v(S) of every set of agents; where a search decides, one by one. */
+static void value_sets(int128 *value, struct clear_index *index, struct clear_arena *arena)
+{
+    const struct clear_problem *problem = index->problem;
+    uint32_t n = problem->agent_count;
+    size_t mark = arena->used;
+    uint8_t *member = clear_take(arena, n, sizeof *member);
+    bool searched = problem->mechanism == CLEAR_ONE_SIDED;
+    const struct set_slot *slots = searched ? NULL : pack_slots(index, arena);
+    for (uint32_t set = 0; set < (uint32_t)1 << n; set++) {
+        for (uint32_t agent = 0; agent < n && searched; agent++) {
+            member[agent] = (set >> agent & 1) != 0;
+        }
+        value[set] = searched ? value_of(index, member) : 0;
+        for (uint32_t slot = 0; slot < problem->slot_count && !searched; slot++) {
+            value[set] +=
+                set_slot_value(&slots[slot], set, problem->mechanism == CLEAR_ORDERED_DEMAND);
+        }
+    }
+    arena->used = mark;
+}
+
+/* --- Shapley -------------------------------------------------------------------------------- */
+
 static int64_t lcm_up_to(uint32_t n)
 {
     int64_t multiple = 1;
@@ -103,13 +207,7 @@ bool game_shapley(struct game_shares *out, struct clear_index *index, struct cle
     MUST(n <= CLEAR_SHAPLEY_AGENTS_EXACT);
     out->numerator = clear_take(arena, n, sizeof *out->numerator);
     out->value = clear_take(arena, (size_t)1 << n, sizeof *out->value);
-    uint8_t *member = clear_take(arena, n, sizeof *member);
-    for (uint32_t set = 0; set < (uint32_t)1 << n; set++) {
-        for (uint32_t agent = 0; agent < n; agent++) {
-            member[agent] = (set >> agent & 1) != 0;
-        }
-        out->value[set] = value_of(index, member);
-    }
+    value_sets(out->value, index, arena);
     int64_t multiple = lcm_up_to(n);
     out->denominator = multiple;
     int128 sum = 0;
