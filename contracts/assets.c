@@ -79,9 +79,8 @@ static bool may_use(const struct name *participant, const struct device_record *
 static bool runs(const struct contract_call *call, const struct device_record *device,
                  struct timestamp from, struct timestamp until)
 {
-    bool managed = !name_is_empty(&device->manager) &&
-                   timestamp_compare(device->managed_from, from) <= 0 &&
-                   timestamp_compare(until, device->managed_until) <= 0;
+    bool managed =
+        !name_is_empty(&device->manager) && is_managed_by(&device->manager, device, from, until);
     return name_compare(managed ? &device->manager : &device->owner, &call->sender) == 0;
 }
 
