@@ -474,6 +474,30 @@ static void test_routes_by_reader(void **state)
     }
 }
 
+/* Every kind stands in the section of docs/spec/api.md that says who sees it. */
+static void test_who_sees_what_is_documented(void **state)
+{
+    static char text[256 * 1024];
+    (void)state;
+    FILE *file = fopen("docs/spec/api.md", "r");
+    assert_non_null(file);
+    const size_t size = fread(text, 1, sizeof text - 1, file);
+    text[size] = '\0';
+    assert_int_equal(fclose(file), 0);
+    char *section = strstr(text, "## Who sees what");
+    assert_non_null(section);
+    char *end = strstr(section + 3, "\n## ");
+    assert_non_null(end);
+    *end = '\0';
+    for (int kind = 0; kind < STATE_KIND_LIMIT; kind++) {
+        const struct state_kind_info *info = state_kind_info((enum state_kind)kind);
+        if (info != NULL && strstr(section, info->name) == NULL) {
+            print_error("docs/spec/api.md does not say who sees %s\n", info->name);
+            fail();
+        }
+    }
+}
+
 static int set_up(void **state)
 {
     (void)state;
@@ -491,6 +515,7 @@ int main(void)
         cmocka_unit_test(test_who_is_a_reader),
         cmocka_unit_test(test_sums_point_at_nobody),
         cmocka_unit_test(test_routes_by_reader),
+        cmocka_unit_test(test_who_sees_what_is_documented),
     };
     return cmocka_run_group_tests(tests, set_up, NULL);
 }
