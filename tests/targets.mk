@@ -30,6 +30,7 @@ package: ## Debian packages: built twice alike, installed into a fresh Debian, r
 test-all: test coupled-large package nemesis snapshots integrity soak tidy model ctime determinism asan tsan ## every tier whole
 	@$(MAKE) --no-print-directory books COUNT=3000
 	@$(MAKE) --no-print-directory clearing-large
+	@$(MAKE) --no-print-directory capacity
 	@$(MAKE) --no-print-directory sim SEEDS=20000
 	@$(MAKE) --no-print-directory sim-epochs SEEDS=5000
 	@$(MAKE) --no-print-directory sim-mutants
@@ -57,6 +58,10 @@ clearing: $(BUILD)/bin/flexclear $(BUILD)/bin/flexsolve ## flexclear against slo
 coupled-large: $(BUILD)/bin/flexclear $(BUILD)/bin/flexsolve ## coupled auctions against glpsol: many small problems, and some of hundreds of bids; SEED=n
 	@tests/models/check_coupled.py $< 3000 $(or $(SEED),1)
 	@tests/models/check_coupled.py $< 40 $(or $(SEED),1) --large
+
+.PHONY: capacity
+capacity: $(BUILD)/tests/unit/contracts/test_capacity ## thousands of random capacity markets on the ledger against a model of their own; TURNS=n
+	@TURNS=$(or $(TURNS),3000) $<
 
 .PHONY: clearing-large doc-examples
 clearing-large: $(BUILD)/bin/flexclear ## flexclear on 10^6 bids, and on one more: a gigabyte, a minute
