@@ -382,6 +382,72 @@ static void test_the_code_of_flexclear(void **state)
     assert_true(fell_back > 0);
 }
 
+/* --- as many bids as an auction takes ------------------------------------------------------- */
+
+enum { FULL_SELLERS = 12, FULL_SIDE = AUCTION_BIDS_MAX / 2 };
+
+static void uniform(struct market_create *terms)
+{
+    terms->clearing.payment = PAYMENT_UNIFORM;
+    terms->clearing.tie = TIE_TIME;
+}
+
+/* 128 requests or offers in one transaction. */
+static void place_many(const char *who, bool buys, uint32_t from)
+{
+    static struct request_place requests[LIMIT_ACTIONS_PER_TX];
+    static struct offer_place offers[LIMIT_ACTIONS_PER_TX];
+    struct transaction_draft draft;
+    char device[NAME_SIZE];
+    snprintf(device, sizeof device, "dev-%s", who);
+    fixture_draft(&fixture, &draft, who);
+    for (uint32_t i = 0; i < LIMIT_ACTIONS_PER_TX; i++) {
+        int64_t rank = (from + i) * 7919 % FULL_SIDE; /* prices in no order */
+        requests[i] = (struct request_place){.market = fixture_name("auc"),
+                                             .period_start = market_period(AUCTION_PERIOD),
+                                             .quantity = energy_of(6),
+                                             .price = energy_price_of(500000 + rank)};
+        offers[i] = (struct offer_place){.market = fixture_name("auc"),
+                                         .period_start = market_period(AUCTION_PERIOD),
+                                         .quantity = energy_of(rank % 2 == 0 ? 4 : 8),
+                                         .price = energy_price_of(rank),
+                                         .device = fixture_name(device)};
+        fixture_draft_add(&draft, buys ? ACTION_REQUEST_PLACE : ACTION_OFFER_PLACE,
+                          buys ? (const void *)&requests[i] : &offers[i]);
+    }
+    assert_error(CONTRACT_OK, fixture_send(&fixture, who, &draft));
+}
+
+/* Every bid trades, in one block, with room for all the events; and not one bid more is taken. */
+static void test_full_auction(void **state)
+{
+    char id[NAME_SIZE];
+    (void)state;
+    auction_open(&fixture, uniform);
+    for (uint32_t i = 0; i < FULL_SELLERS; i++) {
+        snprintf(id, sizeof id, "s%02u", i);
+        auction_add_seller(&fixture, id);
+    }
+    for (uint32_t i = 0; i < FULL_SIDE; i += LIMIT_ACTIONS_PER_TX) {
+        snprintf(id, sizeof id, "s%02u", i / LIMIT_ACTIONS_PER_TX % FULL_SELLERS);
+        place_many(id, false, i);
+        place_many("dso", true, i);
+    }
+    struct auction_ask more = {.who = "dso", .buys = true, .quantity = 2, .price = 1};
+    assert_error(CONTRACT_BOOK_FULL, auction_place(&fixture, &more));
+    auction_reach_gate(&fixture);
+    struct auction_record record = auction_result(&fixture, DIRECTION_UP);
+    assert_int_equal(record.state, AUCTION_CLEARED);
+    assert_int_equal(record.requests + record.offers, AUCTION_BIDS_MAX);
+    assert_int_equal(energy_wh(record.quantity), 6 * FULL_SIDE);
+    assert_true(record.deals > FULL_SIDE && record.deals < AUCTION_BIDS_MAX);
+    assert_int_equal(market_counters(&fixture).deals, record.deals);
+    for (uint64_t i = 1; i <= AUCTION_BIDS_MAX; i++)
+        assert_int_equal(market_order(&fixture, i).status, ORDER_FILLED);
+    fixture_end_block(&fixture);
+    fixture_close(&fixture);
+}
+
 /* --- a network ------------------------------------------------------------------------------ */
 
 /* The transformer takes 2000 W upwards: 1000 Wh in the period. The cheaper offer has its 800, the other one
@@ -421,6 +487,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_code_of_flexclear),
+        cmocka_unit_test(test_full_auction),
         cmocka_unit_test(test_network),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
