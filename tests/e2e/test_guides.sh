@@ -41,5 +41,5 @@ want() { # WHAT FILE
 want "state                settled" out
 want "received             1.00 EUR" out
 want '"ok":true' out
-[ "$(wc -l <january.csv)" -eq 2 ] || { echo "FAILED: january.csv has not one deal"; exit 1; }
+[ "$(wc -l <january/deals.csv)" -eq 2 ] || { echo "FAILED: january/deals.csv has not one deal"; exit 1; }
 echo "passed: $commands commands of two guides work as written"
