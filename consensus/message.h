@@ -16,6 +16,8 @@
  *   RANGE           u32 count x (header, sized body), u32 count   answer: blocks in height order,
  *                   x header, certificate                         headers up to the finalized one,
  *                                                                 its finalization
+ *                                                                 (bodies of finished deals may have
+ *                                                                 lost their witnesses)
  *   STATUS          u64 epoch, current view, last final view,     on every (re)connect and at a
  *                   last final height                             standstill; to all peers
  *   GET_HIGH_VOTE   validator key, u64 question                   after every start (rolled-back
