@@ -186,7 +186,7 @@ static void add_network(struct model *model)
             for (uint32_t at = row->first; at < row->first + row->count; at++) {
                 put(model,
                     model->injection_first +
-                        (int)(slot * problem->place_count + problem->coefs[at].place),
+                        (int)((size_t)slot * problem->place_count + problem->coefs[at].place),
                     (double)problem->coefs[at].value);
             }
             (void)end_row(model, bound_type(row->op), (double)row->rhs, (double)row->rhs);
@@ -444,7 +444,7 @@ void model_tighten(struct model *model, int units)
                 margin += fabs((double)problem->coefs[at].value) * units;
             }
             double right = (double)row->rhs;
-            int number = model->limit_first + (int)(slot * problem->row_count + i);
+            int number = model->limit_first + (int)((size_t)slot * problem->row_count + i);
             if (row->op == COUPLED_AT_MOST) {
                 glp_set_row_bnds(model->lp, number, GLP_UP, 0, right - margin);
             } else if (row->op == COUPLED_AT_LEAST) {

@@ -69,7 +69,6 @@ static bool spawn_worker(struct solver *solver, const char *program, uint32_t me
                          uint32_t window_ms, int other)
 {
     char memory[16], seconds[16];
-    extern char **environ;
     posix_spawn_file_actions_t actions;
     (void)snprintf(memory, sizeof memory, "%u", memory_mb);
     (void)snprintf(seconds, sizeof seconds, "%u", window_ms / 1000 + 2);

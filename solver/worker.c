@@ -15,6 +15,7 @@
 #include "base/fatal.h"
 #include "solver/frame.h"
 #include "solver/model.h"
+#include "solver/rounding.h"
 
 enum { WORKER_TIGHTENINGS = 3 };
 
@@ -171,6 +172,9 @@ static bool offer_rounded(struct worker *worker)
     for (int down = 0; down < 2; down++) {
         model_quantities(worker->model, &worker->trial, down == 1);
         bool good = offer_quantities(worker);
+        if (!good) {
+            rounding_keep_links(&worker->trial, worker->plan);
+        }
         if (!good && coupled_repair(&worker->trial, worker->plan, &worker->arena)) {
             good = offer_quantities(worker);
         }

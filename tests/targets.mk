@@ -40,7 +40,7 @@ test-all: test coupled-large package nemesis snapshots integrity soak tidy model
 
 # Programs that take ten seconds and more each under a sanitizer: `make test` runs them without one, and
 # leaves them there to `make asan` and `make tsan`, which test-all runs whole.
-SLOW_SANITIZED := tools/test_audit tools/test_witness contracts/test_book contracts/test_deal \
+SLOW_SANITIZED := solver/test_solver tools/test_audit tools/test_witness contracts/test_book contracts/test_deal \
                   consensus/test_cluster storage/test_journal node/test_store_check node/test_chain_work
 LEFT_OUT = $(if $(QUICK),$(SLOW_SANITIZED:%=$(BUILD)/tests/unit/%))
 
@@ -52,7 +52,7 @@ unit: ## unit tests, contract tables, vectors, protocol harness
 clearing: $(BUILD)/bin/flexclear $(BUILD)/bin/flexsolve ## flexclear against slow models and glpsol, and on bad input; COUNT=n problems per mechanism
 	@tests/models/check_clear.py $< $(or $(COUNT),400)
 	@tests/models/check_clear_input.py $<
-	@tests/models/check_coupled.py $< $(or $(COUNT),150)
+	@tests/models/check_coupled.py $< $(or $(COUNT),100)
 
 .PHONY: coupled-large
 coupled-large: $(BUILD)/bin/flexclear $(BUILD)/bin/flexsolve ## coupled auctions against glpsol: many small problems, and some of hundreds of bids; SEED=n

@@ -149,3 +149,13 @@ const struct clear_named *clear_named_find(const char *name, const struct clear_
     struct clear_named key = {name, 0};
     return count == 0 ? NULL : bsearch(&key, sorted, count, sizeof *sorted, compare_names_only);
 }
+
+const cJSON *clear_read_next(const cJSON *object, const cJSON **at, const char *key)
+{
+    const cJSON *item = *at;
+    if (item == NULL || item->string == NULL || strcmp(item->string, key) != 0) {
+        item = cJSON_GetObjectItemCaseSensitive(object, key);
+    }
+    *at = item == NULL ? NULL : item->next;
+    return item;
+}

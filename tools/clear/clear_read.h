@@ -25,6 +25,11 @@ bool clear_read_flag(bool *out, const struct cJSON *object, const char *key, con
 bool clear_read_known(const struct cJSON *object, const char *const *known, const char *where,
                       struct clear_text_fault *fault);
 
+/* The value under `key`, NULL if there is none. Mostly it is `*at`, the one after the last that was
+ * found, as results keep the order of the problem; all keys are searched only where it isn't. */
+const struct cJSON *clear_read_next(const struct cJSON *object, const struct cJSON **at,
+                                    const char *key);
+
 /* Names by text, for qsort with clear_named_compare and for finding. */
 struct clear_named {
     const char *name;

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "base/json.h"
-#include "tools/clear/clear_problem.h"
+#include "tools/clear/clear_read.h"
 
 struct rule {
     const char *key;
@@ -58,18 +58,19 @@ static bool same_object(const cJSON *given, const cJSON *right, const char *path
                         struct clear_text_fault *fault)
 {
     const cJSON *item;
+    const cJSON *at = given->child;
     char below[CLEAR_WHERE_SIZE];
     cJSON_ArrayForEach(item, right)
     {
         snprintf(below, sizeof below, "%.120s.%.64s", path, item->string);
-        if (!same(cJSON_GetObjectItemCaseSensitive(given, item->string), item, below, words,
-                  fault)) {
+        if (!same(clear_read_next(given, &at, item->string), item, below, words, fault)) {
             return false;
         }
     }
+    at = right->child;
     cJSON_ArrayForEach(item, given)
     {
-        if (cJSON_GetObjectItemCaseSensitive(right, item->string) == NULL) {
+        if (clear_read_next(right, &at, item->string) == NULL) {
             snprintf(below, sizeof below, "%.120s.%.64s", path, item->string);
             return differ(fault, below, words, item, NULL);
         }

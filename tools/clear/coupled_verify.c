@@ -105,13 +105,13 @@ static bool read_places(int64_t *node, const struct clear_text *text, const cJSO
         char key[16], place[WHERE_SIZE];
         interval_key(key, text, slot);
         const cJSON *nodes = json_object(table, key);
+        const cJSON *at = nodes == NULL ? NULL : nodes->child;
         for (uint32_t i = 0; i < coupled->node_count; i++) {
             size_t cell =
                 (size_t)slot * coupled->problem.place_count + carrier * coupled->node_count + i;
             (void)snprintf(place, sizeof place, "%.60s.%s.%.64s", where, key,
                            coupled->node_name[i]);
-            if (!item_amount(&node[cell],
-                             cJSON_GetObjectItemCaseSensitive(nodes, coupled->node_name[i]), place,
+            if (!item_amount(&node[cell], clear_read_next(nodes, &at, coupled->node_name[i]), place,
                              fault)) {
                 return false;
             }
