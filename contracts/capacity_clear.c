@@ -6,8 +6,8 @@
  * Quantities are steps of the market, so that what is granted splits into whole watts.
  *
  * Invariants:
- * 1. A book is cleared whole or, if the block has no room, later whole: the first one of a block always
- *    has room. Until then its requests stay.
+ * 1. A book is cleared whole or, if the block has no room, later whole; the first one of a block has its
+ *    room but for what auctions took of the events. Until then its requests stay.
  * 2. Every request of a cleared book has an allocation, which says what it got and which node, if any,
  *    kept it from more. No money stays in its pot.
  * 3. What a participant pays is its exact total over the clearing rounded up once; the network's operator
@@ -384,9 +384,10 @@ static struct book_id book_of_clearing(const struct state_key *key, struct times
     return book;
 }
 
-/* Whether the block has room for a book of that many requests. */
+/* Whether the block has room for a book of that many requests: for its events, which auctions may have
+ * taken, and, but for the first one, in the clearings' share of work. */
 static bool has_room(const struct contract_call *call, const struct book_id *book,
-                     const struct market_create *terms, bool first)
+                     const struct market_create *terms, uint64_t done)
 {
     struct state_key key = book_key(STATE_BOOK_SIZE, book);
     struct book_size_record size = {0};
@@ -396,13 +397,14 @@ static bool has_room(const struct contract_call *call, const struct book_id *boo
                      terms->times.mtus_per_period;
     uint64_t work = size.open * (CAPACITY_WORK_PER_REQUEST + slots) + LIMIT_NETWORK_NODES * slots;
     size_t events = (size_t)size.open * CAPACITY_EVENT_BYTES + BOOK_EVENTS_RESERVE;
-    return first || (contract_work(call) + work <= LIMIT_WORK_OF_CLEARINGS &&
-                     contract_event_room(call) >= events);
+    return contract_event_room(call) >= events &&
+           (done == 0 || done + work <= LIMIT_WORK_OF_CLEARINGS);
 }
 
 void capacity_clear_due(struct contract_call *call)
 {
     struct state_key prefix = state_key_single(STATE_CLEARING);
+    const uint64_t work_before = contract_work(call);
     for (uint32_t i = 0; i < LEDGER_BOOKS_PER_BLOCK_MAX; i++) {
         struct state_key key;
         struct bytes_view value;
@@ -415,7 +417,7 @@ void capacity_clear_due(struct contract_call *call)
         struct state_key market_key = state_key_name(STATE_MARKET, &book.market);
         if (timestamp_compare(gate, call->context->time) > 0 ||
             !book_read(call, &market_key, &market_record_codec, &market) ||
-            !has_room(call, &book, &market.terms, i == 0)) {
+            !has_room(call, &book, &market.terms, i == 0 ? 0 : contract_work(call) - work_before)) {
             return;
         }
         clear_book(call, &book, &market);

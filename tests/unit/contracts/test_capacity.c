@@ -316,8 +316,14 @@ static void test_put_off(void **state)
         .ledger = fixture.ledger, .view = fixture.view, .context = &fixture.context};
     byte_writer_init(&fixture.ledger->events, fixture.ledger->block_events,
                      sizeof fixture.ledger->block_events);
-    fixture.ledger->work = LIMIT_WORK_OF_CLEARINGS;
+    size_t full = fixture.ledger->events.capacity;
+    fixture.ledger->events.capacity = BOOK_EVENTS_RESERVE;
+    capacity_clear_due(&call); /* auctions have left no room for events */
+    assert_int_equal(market_order(&fixture, 2).status, ORDER_OPEN);
+    /* Room for the first one's, and not for the second's. */
+    fixture.ledger->events.capacity = BOOK_EVENTS_RESERVE + CAPACITY_EVENT_BYTES + 64;
     capacity_clear_due(&call);
+    fixture.ledger->events.capacity = full;
     assert_int_equal(market_order(&fixture, 2).status, ORDER_FILLED);
     assert_int_equal(market_order(&fixture, 1).status, ORDER_OPEN);
     struct order_record waiting = market_order(&fixture, 1);
