@@ -18,7 +18,8 @@
 #include "tools/csv.h"
 #include "tools/value.h"
 
-enum { LINE_SIZE = 1024, FIELDS = 11, FIELDS_WITHOUT_LEAF = 10 };
+enum { LINE_SIZE = 1024, FIELDS = 11, FIELDS_WITHOUT_LEAF = 10, BATCH_FIRST = 16 };
+_Static_assert(COPY_BATCH_READINGS_MAX % BATCH_FIRST == 0, "doubling ends at the limit");
 
 enum field {
     FIELD_OPERATOR,
@@ -52,8 +53,9 @@ struct copy_batch {
     struct name meter_operator;
     struct name batch;
     struct timestamp start;
-    struct hash *leaves; /* COPY_BATCH_READINGS_MAX */
-    struct hash *said;   /* zero where the line says none */
+    uint32_t room; /* of each array; grows up to COPY_BATCH_READINGS_MAX */
+    struct hash *leaves;
+    struct hash *said; /* zero where the line says none */
     struct meter_reading *readings;
 };
 
@@ -276,6 +278,15 @@ static bool is_of_batch(const struct copy_batch *batch, const struct copy_line *
            name_compare(&batch->meter_operator, &line->meter_operator) == 0;
 }
 
+static void grow(struct copy_batch *batch)
+{
+    batch->room = batch->room == 0 ? BATCH_FIRST : 2 * batch->room;
+    batch->leaves = realloc(batch->leaves, batch->room * sizeof *batch->leaves);
+    batch->said = realloc(batch->said, batch->room * sizeof *batch->said);
+    batch->readings = realloc(batch->readings, batch->room * sizeof *batch->readings);
+    MUST(batch->leaves != NULL && batch->said != NULL && batch->readings != NULL);
+}
+
 static int add_line(struct reading_copy *copy, const struct copy_line *line, uint64_t number)
 {
     struct copy_batch *batch = &copy->batch;
@@ -296,6 +307,9 @@ static int add_line(struct reading_copy *copy, const struct copy_line *line, uin
                    "the line has index %" PRIu64 " where %" PRIu32 " was to come", line->index,
                    batch->count);
         return CLI_DONE;
+    }
+    if (batch->count == batch->room) {
+        grow(batch);
     }
     batch->leaves[batch->count] = line->leaf;
     batch->said[batch->count] = line->has_said;
@@ -338,10 +352,6 @@ static int read_lines(struct reading_copy *copy, FILE *in)
 int copy_verify_batches(struct copy_verdict *out, const struct copy_ledger *ledger, FILE *in)
 {
     struct reading_copy copy = {.out = out, .ledger = ledger};
-    copy.batch.leaves = calloc(COPY_BATCH_READINGS_MAX, sizeof *copy.batch.leaves);
-    copy.batch.said = calloc(COPY_BATCH_READINGS_MAX, sizeof *copy.batch.said);
-    copy.batch.readings = calloc(COPY_BATCH_READINGS_MAX, sizeof *copy.batch.readings);
-    MUST(copy.batch.leaves != NULL && copy.batch.said != NULL && copy.batch.readings != NULL);
     memset(out, 0, sizeof *out);
     int status = read_lines(&copy, in);
     free(copy.batch.leaves);
