@@ -97,6 +97,20 @@ want 0 prequalify as dso asset prequalify bat
 want 0 enrol as agg-a asset enrol bat --market west
 want 0 request as dso order request --market west --direction up --start 2025-01-15T10:00Z \
     --quantity-wh 4000 --price 0.30
+want 0 "a request that trades whole" as dso order request --market west --direction up \
+    --start 2025-01-15T12:00Z --quantity-wh 4000 --price 0.10 --indivisible
+want 0 "less of it" as dso order replace 2 --quantity-wh 2000
+want 0 "the same order" as dso --json order show 2
+has '"open_wh":"2000"'
+has '"indivisible":true'
+want 0 "dearer and divisible" as dso order replace 2 --price 0.11 --divisible
+want 1 "what was replaced" as dso order replace 2 --price 0.12
+has order_not_open
+want 0 "another order" as dso --json order show 3
+has '"price_ueur_per_kwh":"110000"'
+has '"indivisible":false'
+want 2 "both at once" as dso order replace 3 --divisible --indivisible
+want 0 "its end" as dso order cancel 3
 echo "500 500 500" >plan
 want 2 "a schedule too short" as agg-a order offer --market west --direction up \
     --start 2025-01-15T10:00Z --quantity-wh 4000 --price 0.20 --device bat --schedule plan

@@ -292,6 +292,12 @@ static void test_dry_runs(void **state)
          "{\"actions\":[{\"type\":\"token_transfer\",\"to\":\"agg-a\",\"amount_ueur\":\"1250000\"}"
          "]}\n"},
         {"order cancel 7", "{\"actions\":[{\"type\":\"order_cancel\",\"order\":\"7\"}]}\n"},
+        {"order request --market west --direction up --start 2025-01-15T10:00Z --quantity-wh 40 "
+         "--price 1 --kind fill_and_kill --min-quantity-wh 20 --indivisible",
+         "{\"actions\":[{\"type\":\"request_place\",\"market\":\"west\",\"direction\":\"up\","
+         "\"period_start_ms\":\"1736935200000\",\"quantity_wh\":\"40\","
+         "\"price_ueur_per_kwh\":\"1000000\",\"device\":\"\",\"options\":{\"kind\":"
+         "\"fill_and_kill\",\"indivisible\":true,\"rank\":0,\"min_quantity_wh\":\"20\"}}]}\n"},
         {"market suspend west",
          "{\"actions\":[{\"type\":\"market_state\",\"id\":\"west\",\"state\":\"suspended\"}]}\n"},
         {"asset prequalify bat",
