@@ -208,13 +208,17 @@ static void end_deal(struct contract_call *call, struct event_deal *ended)
 }
 
 /* Where money goes back to that others than the buyer put into an escrow: the account that the market's
- * reserve is from, or the fee pool, which the market's other buyers filled. */
+ * reserve is from, or the fee pool, which the market's other buyers filled; also if terms name an account
+ * that nobody has, whose money nobody could ever move. */
 static struct pot_id adder_of(const struct contract_call *call, const struct deal_record *deal)
 {
     struct market_create terms;
-    bool named = market_terms_read(call, &deal->market, deal->version, &terms) &&
-                 !name_is_empty(&terms.clearing.reserve_account);
-    return named ? pot_balance(&terms.clearing.reserve_account) : pot_fees();
+    if (!market_terms_read(call, &deal->market, deal->version, &terms) ||
+        name_is_empty(&terms.clearing.reserve_account)) {
+        return pot_fees();
+    }
+    struct state_key key = state_key_name(STATE_PARTICIPANT, &terms.clearing.reserve_account);
+    return contract_exists(call, &key) ? pot_balance(&terms.clearing.reserve_account) : pot_fees();
 }
 
 /* The most that the pool may gain over the fee: a rounding, or what the deal's auction put on top. */
