@@ -203,7 +203,7 @@ static void try_lumps(struct coupled_engine *engine, struct clear_arena *arena)
 }
 
 bool coupled_floor(struct coupled_draft *out, struct coupled_break *broken,
-                   const struct coupled_plan *plan, struct clear_arena *arena)
+                   const struct coupled_plan *plan, uint64_t steps, struct clear_arena *arena)
 {
     struct coupled_engine engine;
     if (!coupled_rest_is_solution(plan, broken)) {
@@ -211,6 +211,7 @@ bool coupled_floor(struct coupled_draft *out, struct coupled_break *broken,
     }
     size_t mark = arena->used;
     coupled_engine_create(&engine, plan, out, arena);
+    engine.steps = steps == 0 ? coupled_floor_steps_max : steps;
     set_room(&engine);
     trade_steps(&engine);
     coupled_engine_restart(&engine, true);

@@ -287,7 +287,7 @@ static void work(struct worker *worker)
     if (worker->plan != NULL) {
         coupled_draft_take(&worker->best, worker->problem, &worker->arena);
         coupled_draft_take(&worker->trial, worker->problem, &worker->arena);
-        if (coupled_floor(&worker->trial, &broken, worker->plan, &worker->arena)) {
+        if (coupled_floor(&worker->trial, &broken, worker->plan, 0, &worker->arena)) {
             offer_multipliers(worker);
             MUST(offer_quantities(worker));
         }

@@ -161,7 +161,7 @@ static struct timing time_one(const struct coupled_problem *problem)
         arena.used = mark;
         double start = now(CLOCK_PROCESS_CPUTIME_ID);
         coupled_draft_take(&draft, problem, &arena);
-        MUST(coupled_floor(&draft, &broken, plan, &arena));
+        MUST(coupled_floor(&draft, &broken, plan, 0, &arena));
         double middle = now(CLOCK_PROCESS_CPUTIME_ID);
         struct coupled_solution solution = coupled_draft_view(&draft);
         MUST(coupled_check(&out.claim, &broken, plan, &solution, &arena));

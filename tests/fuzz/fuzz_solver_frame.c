@@ -23,7 +23,7 @@ static void check_problem(const struct coupled_problem *problem, const uint8_t *
         struct coupled_break broken;
         coupled_draft_take(&draft, problem, &arena);
         coupled_draft_take(&sent, problem, &arena);
-        if (coupled_floor(&draft, &broken, plan, &arena)) {
+        if (coupled_floor(&draft, &broken, plan, 0, &arena)) {
             struct coupled_solution floor = coupled_draft_view(&draft);
             MUST(coupled_check(&claim, &broken, plan, &floor, &arena) ||
                  broken.rule == COUPLED_OVERFLOW);

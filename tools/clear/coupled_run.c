@@ -109,7 +109,7 @@ static bool clear_problem(struct run *run, uint32_t window_ms, struct clear_text
     }
     coupled_draft_take(&run->best, problem, run->arena);
     coupled_draft_take(&draft, problem, run->arena);
-    bool floor = coupled_floor(&draft, &broken, run->plan, run->arena);
+    bool floor = coupled_floor(&draft, &broken, run->plan, 0, run->arena);
     if (floor && !offer(run, &draft, "floor")) {
         struct coupled_solution solution = coupled_draft_view(&draft);
         MUST(!coupled_check(&run->claim, &broken, run->plan, &solution, run->arena));

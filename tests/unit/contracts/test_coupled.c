@@ -159,7 +159,7 @@ static void compare_problem(struct small_problem *small, struct test_random *ran
     struct coupled_break broken;
     struct coupled_claim claim;
     coupled_draft_take(&draft, &small->problem, &arena);
-    bool floor = coupled_floor(&draft, &broken, plan, &arena);
+    bool floor = coupled_floor(&draft, &broken, plan, 0, &arena);
     struct coupled_solution solution = coupled_draft_view(&draft);
     if (floor) {
         assert_true(any);
@@ -439,7 +439,7 @@ static void test_numbers_near_their_ends(void **state)
         struct coupled_claim claim;
         coupled_draft_take(&draft, &small.problem, &arena);
         prepared++;
-        if (!coupled_floor(&draft, &broken, plan, &arena)) {
+        if (!coupled_floor(&draft, &broken, plan, 0, &arena)) {
             continue;
         }
         for (int round = 0; round < 3; round++) {
@@ -499,7 +499,7 @@ static void test_one_place_is_a_call(void **state)
         struct coupled_claim claim;
         assert_non_null(plan);
         coupled_draft_take(&draft, &small.problem, &arena);
-        assert_true(coupled_floor(&draft, &broken, plan, &arena));
+        assert_true(coupled_floor(&draft, &broken, plan, 0, &arena));
         struct coupled_solution solution = coupled_draft_view(&draft);
         assert_true(coupled_check(&claim, &broken, plan, &solution, &arena));
         assert_true(claim.welfare == result.welfare && claim.quantity == result.quantity);
@@ -577,6 +577,40 @@ static void test_long_conversions(void **state)
     assert_true(exact > 100 && weak > 10);
 }
 
+/* However early its steps end, the floor is a solution, and its bound one. */
+static void test_floor_with_few_steps(void **state)
+{
+    (void)state;
+    struct test_random random = {51};
+    uint32_t cut = 0;
+    for (int turn = 0; turn < 1500; turn++) {
+        struct small_problem small;
+        struct small_kinds kinds = draw_kinds(&random);
+        small_problem_draw(&small, &random, &kinds);
+        const struct coupled_plan *plan = prepare(&small.problem);
+        struct coupled_break broken;
+        if (plan == NULL || !coupled_rest_is_solution(plan, &broken)) {
+            continue;
+        }
+        int128 whole = 0;
+        for (int round = 0; round < 2; round++) {
+            struct coupled_draft draft;
+            struct coupled_claim claim;
+            uint64_t steps = round == 0 ? 0 : (uint64_t)draw(&random, 1, 60);
+            size_t mark = arena.used;
+            coupled_draft_take(&draft, &small.problem, &arena);
+            assert_true(coupled_floor(&draft, &broken, plan, steps, &arena));
+            struct coupled_solution solution = coupled_draft_view(&draft);
+            assert_true(coupled_check(&claim, &broken, plan, &solution, &arena));
+            assert_true(claim.welfare >= 0);
+            cut += round == 1 && claim.welfare < whole;
+            whole = claim.welfare;
+            arena.used = mark;
+        }
+    }
+    assert_true(cut > 50);
+}
+
 static void test_hash_of_a_solution(void **state)
 {
     (void)state;
@@ -619,6 +653,7 @@ int main(void)
         cmocka_unit_test(test_numbers_near_their_ends),
         cmocka_unit_test(test_one_place_is_a_call),
         cmocka_unit_test(test_long_conversions),
+        cmocka_unit_test(test_floor_with_few_steps),
         cmocka_unit_test(test_hash_of_a_solution),
     };
     return cmocka_run_group_tests(tests, make_arena, free_arena);
