@@ -7,7 +7,8 @@
 /* Address space of one block's changes; its tree nodes get twice as much. What a block writes is
  * bounded by the limits of work, which its bytes and the state decide, so no legal block runs out:
  * at most 192 Ki writes by transactions, rolled back ones too, 640 Ki by clearings and calls (23,000
- * deals fit the events, 16 writes each; of the work that a network's figures take half is reading), 160 Ki by the end of orders that do not rest and 64 Ki by the sweep, of 250
+ * deals fit the events, 16 writes each; of the work on a network's figures half is reading), 160 Ki by
+ * the end of orders that do not rest and 64 Ki by the sweep, of 250
  * bytes with bookkeeping on average and 500 at most, but for a called reservation's of up to 2 KB, one
  * write in eight of its transaction's: under 400 MiB. Of these at most 750,000 change different keys,
  * since what ends with its block was placed in it; each takes log2(keys of the state / keys changed)
