@@ -79,6 +79,10 @@ curl -s "$node/v1/batches?limit=100" >batches.json
 is '.items | length == 16 and all(.[]; .revision == 0)' batches.json
 rm -rf net/wallets/meters/meterd && mv archive.signed net/wallets/meters/meterd
 
+mv net/wallets/meters/key.json own.key && cp net/wallets/agg-a/key.json net/wallets/meters/
+refused other_operator md commit
+mv own.key net/wallets/meters/key.json
+
 # --- serve: the inbox, and who may ask -----------------------------------------------------------
 "$bin/flexmeterd" serve --home net/wallets/meters --node "$node" --port 0 --every 200ms --keys "$dir/keys" >serve.out 2>serve.err &
 service_pid=$!

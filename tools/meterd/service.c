@@ -169,6 +169,25 @@ static int lock_posting(struct cli *cli, int *descriptor)
     return CLI_DONE;
 }
 
+/* What is posted under another's name would be looked for in vain. */
+static int check_operator(struct cli *cli, const struct meter_archive *archive)
+{
+    struct session session;
+    struct name sender;
+    char wanted[NAME_SIZE + 1], found[NAME_SIZE + 1];
+    int status = session_open(&session, cli);
+    if (status == CLI_DONE) {
+        status = session_participant(&session, &sender, NULL);
+    }
+    session_close(&session);
+    if (status == CLI_DONE && name_compare(&sender, &archive->settings.meter_operator) != 0) {
+        status = cli_fail(
+            cli, CLI_USAGE, "other_operator", "the archive is %s's, the wallet's key is %s's",
+            name_to_text(wanted, &archive->settings.meter_operator), name_to_text(found, &sender));
+    }
+    return status;
+}
+
 int service_post(struct cli *cli, struct meter_archive *archive, const struct secret_key *secret)
 {
     struct poster poster = {.cli = cli, .archive = archive};
@@ -178,6 +197,9 @@ int service_post(struct cli *cli, struct meter_archive *archive, const struct se
         cJSON_DeleteItemFromObjectCaseSensitive(cli->result, "posting_elsewhere");
         cJSON_AddBoolToObject(cli->result, "posting_elsewhere", true);
         return CLI_DONE;
+    }
+    if (status == CLI_DONE) {
+        status = check_operator(cli, archive);
     }
     if (status == CLI_DONE && secret == NULL) {
         status = session_secret_key(cli, &poster.secret, &poster.key);
