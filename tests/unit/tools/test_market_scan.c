@@ -116,7 +116,7 @@ static void plant_people(struct audit_world *world)
 }
 
 /* Three offers taken back in one transaction that places two: the first two in the order of events are
- * replacements, the third is a cancellation. */
+ * replacements, the third is a cancellation. Then one is replaced by less of itself. */
 static void plant_replacements(struct audit_world *world)
 {
     for (int i = 0; i < 3; i++)
@@ -137,6 +137,12 @@ static void plant_replacements(struct audit_world *world)
                                                        {ACTION_ORDER_CANCEL, &cancels[2]},
                                                        {ACTION_OFFER_PLACE, &offer}};
     audit_world_send_all(world, "agg-a", actions, 5);
+    audit_world_turn(world, 1000);
+    struct order_replace less = {.order = audit_market_orders(world),
+                                 .quantity = energy_of(100),
+                                 .price = offer.price,
+                                 .schedule_hash = offer.schedule_hash};
+    audit_world_send(world, "agg-a", ACTION_ORDER_REPLACE, &less);
     audit_world_turn(world, 1000);
 }
 
@@ -367,7 +373,7 @@ static void test_order_events_are_the_audits(void **state)
     for (size_t i = 0; i < ORDER_EVENT_KINDS; i++)
         assert_true(kinds[i] > 0);
     assert_int_equal(kinds[ORDER_EVENT_GRANT], 2);
-    assert_int_equal(kinds[ORDER_EVENT_REPLACE], 2);
+    assert_int_equal(kinds[ORDER_EVENT_REPLACE], 3);
     assert_int_equal(kinds[ORDER_EVENT_CANCEL], 2);
     free(rows);
 }
