@@ -350,9 +350,8 @@ static void say(struct bill *bill)
     if (cJSON_GetArraySize(json_array(cli->result, "deals")) > 0) {
         cli_say_table(
             cli, json_array(cli->result, "deals"),
-            "id role state market period_start_ms direction device contracted_wh "
-            "delivered_wh credited_wh price_ueur_per_kwh paid_ueur refunded_ueur fee_ueur "
-            "penalty_ueur");
+            "id role state period_start_ms device contracted_wh credited_wh price_ueur_per_kwh "
+            "paid_ueur refunded_ueur fee_ueur penalty_ueur");
         cli_say(cli, "\n");
     }
     cli_say_object(cli, json_object(cli->result, "totals"));

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/checked.h"
+#include "base/fatal.h"
 #include "base/json.h"
 #include "tools/cli.h"
 #include "tools/value.h"
@@ -304,7 +305,9 @@ struct table {
 static void table_columns(struct table *table, const char *columns)
 {
     table->count = 0;
-    for (const char *at = columns; *at != '\0' && table->count < TABLE_COLUMNS_MAX;) {
+    for (const char *at = columns; *at != '\0';) {
+        /* A column that silently stayed away would be taken for one that is empty. */
+        MUST(table->count < TABLE_COLUMNS_MAX);
         size_t length = strcspn(at, " ");
         snprintf(table->keys[table->count], COLUMN_NAME_SIZE, "%.*s", (int)length, at);
         char name[COLUMN_NAME_SIZE];
