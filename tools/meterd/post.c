@@ -307,7 +307,8 @@ static int resolve(struct poster *poster, const struct entry *entry)
         if (asked != CLI_DONE || fate == FATE_OPEN) {
             return asked != CLI_DONE ? asked : status;
         }
-        return settle(poster, entry, error);
+        /* Over and unknown: another transaction took its nonce, and the batches are none the worse. */
+        return settle(poster, entry, fate == FATE_KNOWN ? error : CONTRACT_OK);
     }
     return status == CLI_DONE ? settle(poster, entry, CONTRACT_OK) : status;
 }
