@@ -1,5 +1,5 @@
 /* Witnesses that have been deleted, and what stands in for them (market-rules 9, Privacy;
- * docs/spec/privacy.md 8; docs/adr/0042).
+ * docs/spec/privacy.md 8; docs/adr/0043).
  *
  * A transaction's id, its leaf and a block's roots don't cover its witness. When a deal is over, a node may
  * put a stand-in there: the transaction's receipt with its path to the header's receipt root. It says what

@@ -1,7 +1,7 @@
 /* The service manager's ear (service.h).
  *
  * The protocol is a few lines of text in a datagram and is documented as stable; libsystemd would bring
- * four more libraries into the process that holds a validator's key (docs/adr/0042).
+ * four more libraries into the process that holds a validator's key (docs/adr/0044).
  *
  * Deliberately absent: socket activation, storing descriptors, anything that is asked of the manager. */
 #include "node/service.h"
