@@ -39,41 +39,10 @@ static int run_send(struct cli *cli, void *arguments)
 {
     struct send *wanted = arguments;
     struct plan plan = {.kind = PLAN_DISPATCH, .dispatch = wanted->action};
-    struct session session;
-    char id[PLAN_ID_SIZE];
     if (timestamp_ms(plan.dispatch.deadline) == 0) {
         plan.dispatch.deadline = plan.dispatch.start;
     }
-    int status = plan_read_values(cli, &plan.values, &plan.dispatch.count, wanted->setpoints, NULL,
-                                  LIMIT_INTERVALS_PER_PERIOD);
-    if (status != CLI_DONE) {
-        return status;
-    }
-    status = session_open(&session, cli);
-    if (status == CLI_DONE) {
-        status = session_participant(&session, &plan.who, NULL);
-    }
-    if (status == CLI_DONE) {
-        status = session_trust(&session);
-    }
-    if (status == CLI_DONE) {
-        plan.chain = session.trust.genesis;
-        status = plan_next(&session, &plan.dispatch.revision, &plan);
-    }
-    session_close(&session);
-    if (status == CLI_DONE) {
-        plan_seal(&plan);
-        status = cli->dry_run ? CLI_DONE : plan_write(cli, &plan, wanted->out);
-    }
-    if (status == CLI_DONE) {
-        plan_id(id, &plan, plan.dispatch.revision);
-        cJSON_AddStringToObject(cli->result, "dispatch", id);
-        cJSON_AddStringToObject(cli->result, "file", wanted->out);
-        cli_say(cli, "dispatch %s, file %s\n", id, wanted->out);
-        status = plan_submit(cli, ACTION_DISPATCH_SEND, &plan.dispatch, wanted->out);
-    }
-    plan_release(&plan);
-    return status;
+    return plan_publish(cli, &plan, wanted->setpoints, NULL, wanted->out);
 }
 
 struct ack {

@@ -38,38 +38,7 @@ static int run_publish(struct cli *cli, void *arguments)
 {
     struct publish *wanted = arguments;
     struct plan plan = {.kind = PLAN_FORECAST, .forecast = wanted->action};
-    struct session session;
-    char id[PLAN_ID_SIZE];
-    int status = plan_read_values(cli, &plan.values, &plan.forecast.count, wanted->values,
-                                  wanted->column, FORECAST_VALUES_MAX);
-    if (status != CLI_DONE) {
-        return status;
-    }
-    status = session_open(&session, cli);
-    if (status == CLI_DONE) {
-        status = session_participant(&session, &plan.who, NULL);
-    }
-    if (status == CLI_DONE) {
-        status = session_trust(&session);
-    }
-    if (status == CLI_DONE) {
-        plan.chain = session.trust.genesis;
-        status = plan_next(&session, &plan.forecast.version, &plan);
-    }
-    session_close(&session);
-    if (status == CLI_DONE) {
-        plan_seal(&plan);
-        status = cli->dry_run ? CLI_DONE : plan_write(cli, &plan, wanted->out);
-    }
-    if (status == CLI_DONE) {
-        plan_id(id, &plan, plan.forecast.version);
-        cJSON_AddStringToObject(cli->result, "forecast", id);
-        cJSON_AddStringToObject(cli->result, "file", wanted->out);
-        cli_say(cli, "forecast %s, file %s\n", id, wanted->out);
-        status = plan_submit(cli, ACTION_FORECAST_PUBLISH, &plan.forecast, wanted->out);
-    }
-    plan_release(&plan);
-    return status;
+    return plan_publish(cli, &plan, wanted->values, wanted->column, wanted->out);
 }
 
 struct verify {

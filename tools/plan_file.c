@@ -118,8 +118,8 @@ static int values_of_text(struct cli *cli, struct energy *values, uint32_t *coun
     return status;
 }
 
-int plan_read_values(struct cli *cli, struct energy **values, uint32_t *count, const char *path,
-                     const char *column, uint32_t most)
+static int read_values(struct cli *cli, struct energy **values, uint32_t *count, const char *path,
+                       const char *column, uint32_t most)
 {
     *count = 0;
     *values = calloc(most, sizeof **values);
@@ -147,7 +147,7 @@ static void compute_hash(struct hash *out, const struct plan *plan)
     }
 }
 
-void plan_seal(struct plan *plan)
+static void seal(struct plan *plan)
 {
     randombytes_buf(plan->salt, sizeof plan->salt);
     compute_hash(plan->kind == PLAN_FORECAST ? &plan->forecast.values : &plan->dispatch.setpoints,
@@ -160,7 +160,7 @@ void plan_release(struct plan *plan)
     plan->values = NULL;
 }
 
-int plan_write(struct cli *cli, const struct plan *plan, const char *path)
+static int write_file(struct cli *cli, const struct plan *plan, const char *path)
 {
     struct plan copy = *plan;
     char hex[2 * HASH_SIZE + 1];
@@ -189,7 +189,7 @@ int plan_write(struct cli *cli, const struct plan *plan, const char *path)
     return ok ? CLI_DONE : cli_fail(cli, CLI_USAGE, "unwritable", "%s: %s", path, strerror(fault));
 }
 
-int plan_submit(struct cli *cli, uint8_t action, const void *record, const char *path)
+static int send_action(struct cli *cli, uint8_t action, const void *record, const char *path)
 {
     int status = submit_one(cli, action, record);
     if (status == CLI_REFUSED && !cli->dry_run) {
@@ -306,7 +306,7 @@ static int read_record(struct session *session, union plan_record *record, bool 
 }
 
 /* They are numbered without gaps, so the first absent one is found by halving. */
-int plan_next(struct session *session, uint32_t *number, const struct plan *plan)
+static int next_number(struct session *session, uint32_t *number, const struct plan *plan)
 {
     uint32_t low = 0;
     uint32_t high =
@@ -385,5 +385,45 @@ int plan_check(struct session *session, void *record, bool *superseded, const st
     }
     status = read_record(session, &newer, &absent, plan, number + 1);
     *superseded = !absent;
+    return status;
+}
+
+int plan_publish(struct cli *cli, struct plan *plan, const char *values, const char *column,
+                 const char *out)
+{
+    const bool forecast = plan->kind == PLAN_FORECAST;
+    uint32_t *number = forecast ? &plan->forecast.version : &plan->dispatch.revision;
+    uint32_t *count = forecast ? &plan->forecast.count : &plan->dispatch.count;
+    struct session session;
+    char id[PLAN_ID_SIZE];
+    int status = read_values(cli, &plan->values, count, values, column, count_max(plan->kind));
+    if (status != CLI_DONE) {
+        return status;
+    }
+    status = session_open(&session, cli);
+    if (status == CLI_DONE) {
+        status = session_participant(&session, &plan->who, NULL);
+    }
+    if (status == CLI_DONE) {
+        status = session_trust(&session);
+    }
+    if (status == CLI_DONE) {
+        plan->chain = session.trust.genesis;
+        status = next_number(&session, number, plan);
+    }
+    session_close(&session);
+    if (status == CLI_DONE) {
+        seal(plan);
+        status = cli->dry_run ? CLI_DONE : write_file(cli, plan, out);
+    }
+    if (status == CLI_DONE) {
+        plan_id(id, plan, *number);
+        cJSON_AddStringToObject(cli->result, words[plan->kind].kind, id);
+        cJSON_AddStringToObject(cli->result, "file", out);
+        cli_say(cli, "%s %s, file %s\n", words[plan->kind].kind, id, out);
+        status = forecast ? send_action(cli, ACTION_FORECAST_PUBLISH, &plan->forecast, out)
+                          : send_action(cli, ACTION_DISPATCH_SEND, &plan->dispatch, out);
+    }
+    plan_release(plan);
     return status;
 }

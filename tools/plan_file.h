@@ -23,16 +23,14 @@ struct plan {
     struct energy *values; /* as many as the action counts; plan_release frees */
 };
 
-/* Whole numbers of Wh: separated by blanks, commas or line ends, '#' begins a comment; or, if `column` is
- * not NULL, that column of a CSV file. The caller frees *values. */
-int plan_read_values(struct cli *cli, struct energy **values, uint32_t *count, const char *path,
-                     const char *column, uint32_t count_max);
-/* Draws a salt and puts the hash into the action. */
-void plan_seal(struct plan *plan);
-/* Never replaces a file: it may be the only one with that salt. Mode 0600. */
-int plan_write(struct cli *cli, const struct plan *plan, const char *path);
-/* Sends the action; where the ledger refuses it, the file is worth nothing and goes. */
-int plan_submit(struct cli *cli, uint8_t action, const void *record, const char *path);
+/* Makes and sends one: reads the values, takes the next version or revision, draws a salt, writes the file
+ * `out`, and sends the action with its hash. `plan` has its kind and its action's other fields; the rest is
+ * filled here, and released.
+ * Values: whole numbers of Wh, separated by blanks, commas or line ends, '#' begins a comment; or, if
+ * `column` is not NULL, that column of a CSV file. The file is never one that was there before (it may be
+ * the only one with that salt), has mode 0600, and goes where the ledger refuses its hash. */
+int plan_publish(struct cli *cli, struct plan *plan, const char *values, const char *column,
+                 const char *out);
 /* Refuses ("bad_file") a file that is of another kind, or whose hash is not that of its contents. */
 int plan_read(struct cli *cli, struct plan *out, enum plan_kind kind, const char *path);
 void plan_release(struct plan *plan);
@@ -40,8 +38,6 @@ void plan_release(struct plan *plan);
 /* The record's id: "agg/pv/1736935200000/0", "dev/1736935200000/0", of version or revision `number`. */
 enum { PLAN_ID_SIZE = 3 * (NAME_SIZE + 1) + 48 };
 void plan_id(char out[PLAN_ID_SIZE], const struct plan *plan, uint32_t number);
-/* The first number that the ledger does not have yet, proven. CLI_REFUSED ("too_many") if none is left. */
-int plan_next(struct session *session, uint32_t *number, const struct plan *plan);
 /* Reads the plan's record into `record` (forecast_record or dispatch_record) and compares it with the file:
  * CLI_REFUSED ("unknown_plan") where there is none, CLI_UNPROVEN ("not_the_plan") where it is another.
  * *superseded: there is a newer one. */
