@@ -10,7 +10,7 @@
 
 const char *const order_event_names[ORDER_EVENT_KINDS] = {"new",     "trade",  "cancel",
                                                           "replace", "expire", "grant"};
-const char *const market_fee_names[MARKET_FEE_KINDS] = {"transaction", "deal", "split"};
+const char *const market_fee_names[MARKET_FEE_KINDS] = {"transaction", "deal", "split", "clearing"};
 
 bool market_event_decode(union market_event *out, bool *broken, uint8_t type,
                          struct bytes_view record)
@@ -26,9 +26,11 @@ bool market_event_decode(union market_event *out, bool *broken, uint8_t type,
     return !*broken;
 }
 
-bool market_event_is_fee(const struct event_token_moved *moved, uint64_t *deal)
+bool market_event_is_fee(const struct event_token_moved *moved, enum market_fee_kind *kind,
+                         uint64_t *deal)
 {
     bool of_deal = moved->from.kind == POT_DEAL_ESCROW || moved->from.kind == POT_DEAL_DEPOSIT;
+    *kind = of_deal ? MARKET_FEE_DEAL : MARKET_FEE_CLEARING;
     *deal = of_deal ? moved->from.id : 0;
     return moved->to.kind == POT_FEES;
 }

@@ -19,9 +19,10 @@ extern const char *const order_event_names[ORDER_EVENT_KINDS];
 enum market_fee_kind {
     MARKET_FEE_TRANSACTION, /* paid by who signed it */
     MARKET_FEE_DEAL,        /* out of a deal's escrow or deposit: its fee, or a remainder */
-    MARKET_FEE_SPLIT        /* out of the pool to a validator's operator */
+    MARKET_FEE_SPLIT,       /* out of the pool to a validator's operator */
+    MARKET_FEE_CLEARING     /* what an auction's or a capacity clearing's payments left over */
 };
-enum { MARKET_FEE_KINDS = 3 };
+enum { MARKET_FEE_KINDS = 4 };
 extern const char *const market_fee_names[MARKET_FEE_KINDS];
 
 /* Any event that says something of orders, deals or money. */
@@ -37,8 +38,10 @@ union market_event {
 /* False if the type is another one (*out is untouched), or the record is not one of it (*broken). */
 bool market_event_decode(union market_event *out, bool *broken, uint8_t type,
                          struct bytes_view record);
-/* Does that movement add to the fee pool? *deal: out of which deal, 0 if of none. */
-bool market_event_is_fee(const struct event_token_moved *moved, uint64_t *deal);
+/* Does that movement add to the fee pool? *kind: of a deal, or of a clearing; *deal: out of which deal, 0 if
+ * of none. */
+bool market_event_is_fee(const struct event_token_moved *moved, enum market_fee_kind *kind,
+                         uint64_t *deal);
 
 /* One order that a transaction placed or cancelled. An action does each of them once at most, but for
  * orders that end as soon as they are placed: those are no change of anything that stood. */

@@ -372,8 +372,9 @@ static void take_transaction_fee(struct walk *walk, struct bytes_view envelope, 
 static void fee_rows(struct walk *walk, uint8_t type, const union market_event *event)
 {
     struct market_row row = walk->at;
-    if (type == EVENT_TOKEN_MOVED && market_event_is_fee(&event->moved, &row.deal_id)) {
-        row.kind = MARKET_FEE_DEAL;
+    enum market_fee_kind kind;
+    if (type == EVENT_TOKEN_MOVED && market_event_is_fee(&event->moved, &kind, &row.deal_id)) {
+        row.kind = (uint8_t)kind;
         row.amount = event->moved.amount;
     } else if (type == EVENT_FEES_SPLIT) {
         row.kind = MARKET_FEE_SPLIT;

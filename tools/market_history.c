@@ -303,6 +303,7 @@ static void take_event(struct walk *walk, uint8_t type, struct bytes_view bytes)
 {
     static const struct name nobody;
     union market_event record;
+    enum market_fee_kind fee_kind;
     uint64_t deal_id;
     bool broken;
     bool known = market_event_decode(&record, &broken, type, bytes);
@@ -325,8 +326,9 @@ static void take_event(struct walk *walk, uint8_t type, struct bytes_view bytes)
         struct history_deal *deal = &walk->history->deals[record.deal.id - 1];
         deal->deal = record.deal.deal;
         deal->ended = walk->at.time;
-    } else if (type == EVENT_TOKEN_MOVED && market_event_is_fee(&record.moved, &deal_id)) {
-        add_fee(walk, MARKET_FEE_DEAL, &nobody, deal_id, record.moved.amount);
+    } else if (type == EVENT_TOKEN_MOVED &&
+               market_event_is_fee(&record.moved, &fee_kind, &deal_id)) {
+        add_fee(walk, fee_kind, &nobody, deal_id, record.moved.amount);
     } else if (type == EVENT_FEES_SPLIT) {
         add_fee(walk, MARKET_FEE_SPLIT, &record.split.operator_name, 0, record.split.amount);
     }
