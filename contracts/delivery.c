@@ -402,12 +402,18 @@ static enum contract_error delivery_prove(struct contract_call *call, const void
     if (error != CONTRACT_OK) {
         return error;
     }
-    tell_measured(call, &proof, &terms);
     struct settlement_result result;
     /* Admission bounded price and quantity, and the book funded the deal for the whole of them. */
     MUST(settlement_compute(&result, &terms) == SETTLEMENT_OK);
     /* It held price x contracted, rounded: the fee pool gains a rounding and no more. */
     MUST(terms.basis == DEAL_BY_AMOUNT || money_ueur(result.remainder) <= 1);
+    /* A batch gets a revision for any reading in it. One that says the same of this deal decides no
+     * dispute: else the accused would end it with the first, and win the bond. */
+    if (proof.ended.deal.state == DEAL_DISPUTED &&
+        money_compare(result.paid, proof.ended.deal.paid) == 0) {
+        return CONTRACT_NO_NEWER_READINGS;
+    }
+    tell_measured(call, &proof, &terms);
     struct energy credited = use_up(call, &proof, &terms, &result);
     deal_set_result(&proof.ended.deal, &result, credited);
     if (duration_ms(proof.terms.times.dispute_window) == 0) {

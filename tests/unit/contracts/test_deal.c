@@ -189,6 +189,30 @@ static void test_a_correction_decides(void **state)
     done();
 }
 
+/* A batch is corrected for any reading in it. Whose own has not changed has not been heard on the dispute,
+ * and can't end it that way, with the other side's bond for a reward. */
+static void test_a_correction_of_something_else(void **state)
+{
+    static const char *const openers[] = {"dso", "alice"};
+    (void)state;
+    for (size_t i = 0; i < sizeof openers / sizeof openers[0]; i++) {
+        prove_800(with_window);
+        assert_error(CONTRACT_OK, deal_dispute(&fixture, openers[i], 1));
+        deal_wait(&fixture, FIXTURE_BLOCK_MS);
+        assert_error(CONTRACT_OK, deal_measure(&fixture, 1, 1, 500, 300, &witness));
+        assert_error(CONTRACT_NO_NEWER_READINGS, market_prove(&fixture, "alice", 1, &witness));
+        assert_error(CONTRACT_NO_NEWER_READINGS, market_prove(&fixture, "dso", 1, &witness));
+        assert_int_equal(deal_state(), DEAL_DISPUTED);
+        assert_int_equal(market_pot(&fixture, POT_DISPUTE_BOND, 1), DEAL_BOND);
+        deal_wait(&fixture, FIXTURE_BLOCK_MS);
+        assert_error(CONTRACT_OK, deal_measure(&fixture, 1, 2, 500, 299, &witness));
+        assert_error(CONTRACT_OK, market_prove(&fixture, "dso", 1, &witness));
+        assert_int_equal(deal_dispute_record(&fixture, 1).outcome, DISPUTE_CORRECTED);
+        assert_int_equal(pots_of_deal(), 0);
+        done();
+    }
+}
+
 static void test_a_dispute_lapses(void **state)
 {
     (void)state;
@@ -519,6 +543,7 @@ int main(void)
         cmocka_unit_test(test_disputes_that_are_refused),
         cmocka_unit_test(test_the_validators_decide),
         cmocka_unit_test(test_a_correction_decides),
+        cmocka_unit_test(test_a_correction_of_something_else),
         cmocka_unit_test(test_a_dispute_lapses),
         cmocka_unit_test(test_a_correction_settles_anew),
         cmocka_unit_test(test_a_correction_gives_energy_back),
