@@ -78,8 +78,9 @@ const char *access_verdict_reason(enum access_verdict verdict)
         [ACCESS_OTHER_LEDGER] = "the request is signed for another ledger",
         [ACCESS_OTHER_SERVICE] = "the request is signed for another meter operator",
         [ACCESS_STALE] = "the request's time is more than a minute from this service's clock",
-        [ACCESS_UNKNOWN_ASKER] = "the ledger has no such active participant",
-        [ACCESS_BAD_SIGNATURE] = "the request is not signed by that participant's key",
+        [ACCESS_UNKNOWN_ASKER] = "the ledger has you suspended or retired",
+        [ACCESS_BAD_SIGNATURE] =
+            "the request is not signed by the key of a participant of that name",
         [ACCESS_REPLAYED] = "this very request has been answered before",
         [ACCESS_BUSY] = "too many requests at a time; try again in a minute",
         [ACCESS_NOT_PERMITTED] = "the ledger gives you no right to these readings",
@@ -231,7 +232,8 @@ static enum access_verdict check_deal(const struct meter_registry *registry,
     if (!registry->deal(registry->context, &deal, &terms, &absent, request->deal)) {
         return ACCESS_UNAVAILABLE;
     }
-    if (absent ||
+    /* Availability is paid for without a reading, often of weeks: none of them settles it. */
+    if (absent || terms.product == PRODUCT_RESERVATION ||
         !checked_mul_i64(&length, duration_ms(terms.times.mtu),
                          (int64_t)terms.times.mtus_per_period) ||
         !timestamp_add(&end, deal.period_start, duration_of(length))) {
@@ -323,12 +325,13 @@ enum access_verdict access_check(struct meter_archive *archive,
     if (!registry->participant(registry->context, &asker, &absent, &out->asker)) {
         return ACCESS_UNAVAILABLE;
     }
-    if (absent || asker.status != STATUS_ACTIVE) {
-        return ACCESS_UNKNOWN_ASKER;
-    }
     access_request_message(&message, out);
-    if (!schnorr_verify(&out->signature, &asker.key, &message)) {
+    /* One answer for both, or anybody could ask who takes part, and who is suspended. */
+    if (absent || !schnorr_verify(&out->signature, &asker.key, &message)) {
         return ACCESS_BAD_SIGNATURE;
+    }
+    if (asker.status != STATUS_ACTIVE) {
+        return ACCESS_UNKNOWN_ASKER;
     }
     const enum access_verdict once = remember(archive, out, &message, now);
     if (once != ACCESS_GRANTED) {

@@ -63,14 +63,15 @@ static bool find_device(void *context, struct device_record *out, bool *absent,
     return registry_answers;
 }
 
-/* Deal 1: dev-000 from 11:00 to 12:00, by a schedule; deal 2: the same by its sub-meter. */
+/* Deal 1: dev-000 from 11:00 to 12:00, by a schedule; deal 2: the same by its sub-meter; deal 3: its power
+ * reserved for that hour. */
 static bool find_deal(void *context, struct deal_record *out, struct market_create *terms,
                       bool *absent, uint64_t id)
 {
     (void)context;
     memset(out, 0, sizeof *out);
     memset(terms, 0, sizeof *terms);
-    *absent = id != 1 && id != 2;
+    *absent = id < 1 || id > 3;
     out->buyer = world_name("buyer");
     out->seller = world_name("seller");
     out->device = world_name("dev-000");
@@ -78,6 +79,7 @@ static bool find_deal(void *context, struct deal_record *out, struct market_crea
     terms->times.mtu = duration_of(900000);
     terms->times.mtus_per_period = 4;
     terms->delivery.method = id == 2 ? DELIVERY_SUBMETER : DELIVERY_SCHEDULE;
+    terms->product = id == 3 ? PRODUCT_RESERVATION : PRODUCT_ENERGY;
     return registry_answers;
 }
 
@@ -189,7 +191,11 @@ static void test_rights(void **state)
         {{"buyer", "2025-01-15T11:00Z", "2025-01-15T12:00Z", 0, 0, 0, NULL}, ACCESS_NOT_PERMITTED},
         {{"buyer", "2025-01-15T10:45Z", "2025-01-15T12:00Z", 1, 0, 0, NULL}, ACCESS_NOT_PERMITTED},
         {{"buyer", "2025-01-15T11:00Z", "2025-01-15T12:15Z", 1, 0, 0, NULL}, ACCESS_NOT_PERMITTED},
+        /* Nothing of a reservation is metered, so no reading settles it. */
         {{"buyer", "2025-01-15T11:00Z", "2025-01-15T12:00Z", 3, 0, 0, NULL}, ACCESS_NOT_PERMITTED},
+        {{"seller", "2025-01-15T11:00Z", "2025-01-15T11:15Z", 3, METER_DELIVERED, 0, NULL},
+         ACCESS_NOT_PERMITTED},
+        {{"buyer", "2025-01-15T11:00Z", "2025-01-15T12:00Z", 4, 0, 0, NULL}, ACCESS_NOT_PERMITTED},
         {{"buyer", "2025-01-15T11:00Z", "2025-01-15T12:00Z", 1, METER_SUB, 0, NULL},
          ACCESS_NOT_PERMITTED},
         {{"buyer", "2025-01-15T11:00Z", "2025-01-15T12:00Z", 2, METER_SUB, 0, NULL},
@@ -201,7 +207,7 @@ static void test_rights(void **state)
         {{"dso", "2025-01-15", "2025-01-16", 0, 0, 0, NULL}, ACCESS_NOT_PERMITTED},
         {{"owner", "2025-01-15", "2025-01-16", 0, 0, 0, "dev-001"}, ACCESS_NOT_PERMITTED},
         {{"suspended", "2025-01-15", "2025-01-16", 0, 0, 0, NULL}, ACCESS_UNKNOWN_ASKER},
-        {{"stranger", "2025-01-15", "2025-01-16", 0, 0, 0, NULL}, ACCESS_UNKNOWN_ASKER},
+        {{"stranger", "2025-01-15", "2025-01-16", 0, 0, 0, NULL}, ACCESS_BAD_SIGNATURE},
         {{"owner", "2025-01-16", "2025-01-16", 0, 0, 0, NULL}, ACCESS_BAD_PERIOD},
         {{"owner", "2025-01-14", "2025-01-15", 0, 0, ACCESS_ERASE, NULL}, ACCESS_GRANTED},
         {{"owner", "2025-01-14T01:00Z", "2025-01-15", 0, 0, ACCESS_ERASE, NULL}, ACCESS_BAD_PERIOD},
@@ -240,6 +246,14 @@ static void test_forged_stale_and_replayed(void **state)
     assert_int_equal(ask(&request, false), ACCESS_REPLAYED);
     /* The same wish again, signed again, is another request. */
     assert_int_equal(ask(&request, true), ACCESS_GRANTED);
+
+    /* Who can't sign for a name does not learn what the ledger has of it. */
+    static const char *const names[] = {"owner", "suspended", "stranger"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        request = request_of(&owners);
+        request.asker = world_name(names[i]);
+        assert_int_equal(ask(&request, false), ACCESS_BAD_SIGNATURE);
+    }
 
     request = request_of(&owners);
     request.genesis.bytes[0] ^= 1;
