@@ -517,16 +517,22 @@ enum outcome {
 };
 
 /* Calls one book, whose batch is what arrived at or after height `batch_from`. Puts it off if the calls of
- * this block have done their share of work, or there is no room left for the events. */
+ * this block have done their share of work, there is no room left for the events, or its market is
+ * suspended. */
 static enum outcome call_book(struct contract_call *call, const struct book_id *book,
                               const struct market_record *market, uint64_t batch_from)
 {
     struct book_times times;
     MUST(book_times_of(&times, &market->terms, book->period_start));
+    uint64_t next = call->context->height + 1;
     if (timestamp_compare(call->context->time, times.gate) >= 0) {
         return BOOK_CALLED;
     }
-    if (contract_work(call) > LIMIT_WORK_OF_CALLS) {
+    /* Whoever stops a market means trade, also of orders that meet in the block in which it stops. */
+    if (market->state == MARKET_CLOSED) {
+        return end_immediates(call, book, &market->terms, next) ? BOOK_CALLED : BOOK_ENDING;
+    }
+    if (market->state == MARKET_SUSPENDED || contract_work(call) > LIMIT_WORK_OF_CALLS) {
         return BOOK_PUT_OFF;
     }
     struct book_scratch *scratch = ledger_book_scratch(call->ledger);
@@ -543,7 +549,6 @@ static enum outcome call_book(struct contract_call *call, const struct book_id *
     if (!done) {
         return BOOK_PUT_OFF;
     }
-    uint64_t next = call->context->height + 1;
     return end_immediates(call, book, &market->terms, next) ? BOOK_CALLED : BOOK_ENDING;
 }
 

@@ -458,14 +458,16 @@ static bool is_choosy(const struct order_record *order)
     return order->options.indivisible != 0 || energy_wh(order->options.min_quantity) > 0;
 }
 
-static bool in_an_auction(struct fixture *fixture, const struct name *market)
+/* Not in an auction, nor while the market does not trade. */
+static bool is_called(struct fixture *fixture, const struct name *market)
 {
     struct market_record record;
     struct state_key key = state_key_name(STATE_MARKET, market);
     assert_true(ledger_read(fixture->view, &key, &market_record_codec, &record));
-    return record.terms.clearing.mechanism == MECHANISM_MERIT_ORDER ||
-           record.terms.clearing.mechanism == MECHANISM_ORDERED_DEMAND ||
-           record.terms.clearing.mechanism == MECHANISM_ONE_SIDED;
+    return record.state == MARKET_OPEN &&
+           record.terms.clearing.mechanism != MECHANISM_MERIT_ORDER &&
+           record.terms.clearing.mechanism != MECHANISM_ORDERED_DEMAND &&
+           record.terms.clearing.mechanism != MECHANISM_ONE_SIDED;
 }
 
 /* Each index key names an open order that it describes; sizes of books add up; and, right after a
@@ -497,7 +499,7 @@ static void audit_books(struct fixture *fixture, size_t open, bool called)
         }
         int64_t gate = timestamp_ms(order.period_start) - MARKET_GATE_MS;
         bool is_live = called && timestamp_ms(fixture->context.time) < gate &&
-                       !in_an_auction(fixture, &order.market);
+                       is_called(fixture, &order.market);
         for (size_t i = 0; i < buy_count && is_live; i++)
             assert_true(energy_price_compare(buys[i].price, order.price) < 0 ||
                         name_compare(&buys[i].participant, &order.participant) == 0 ||

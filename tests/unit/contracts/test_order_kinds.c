@@ -507,6 +507,59 @@ static void test_replace_is_one_step(void **state)
     close_kinds();
 }
 
+/* --- a market that does not trade --------------------------------------------------------- */
+
+static void set_market(enum market_state to)
+{
+    struct market_set_state action = {.id = fixture_name("kinds"), .state = (uint8_t)to};
+    assert_error(CONTRACT_OK, fixture_act(&fixture, "operator", ACTION_MARKET_STATE, &action));
+}
+
+/* Orders that meet in the block that suspends their market wait until it is open again, those that do not
+ * rest among them; so does an order that fits once it is made smaller, which its owner may do meanwhile. */
+static void test_a_suspended_market_trades_nothing(void **state)
+{
+    (void)state;
+    open_kinds(MECHANISM_BOOK_BATCH, TRADE_PRICE_RESTING, 0);
+    place(&(struct row)LIMIT("ann", SIDE_BUY, 200, 100));
+    place(&(struct row)WHOLE("cid", SIDE_SELL, 300, 100));
+    end_block();
+    place(&(struct row)FILL_AND_KILL("ben", SIDE_SELL, 100, 90));
+    set_market(MARKET_SUSPENDED);
+    struct order_replace smaller = {.order = 2,
+                                    .quantity = energy_of(100),
+                                    .price = energy_price_of(100),
+                                    .options = {.indivisible = 1}};
+    assert_error(CONTRACT_OK, fixture_act(&fixture, "cid", ACTION_ORDER_REPLACE, &smaller));
+    end_block();
+    assert_int_equal(deals(), 0);
+    assert_int_equal(market_order(&fixture, 3).status, ORDER_OPEN);
+    end_block();
+    assert_int_equal(deals(), 0);
+    set_market(MARKET_OPEN);
+    end_block();
+    assert_int_equal(deals(), 2);
+    assert_int_equal(open_wh(1), 0);
+    close_kinds();
+}
+
+/* What was placed in the block that closes its market for good trades no more: what rests can be taken
+ * back, and the rest ends. */
+static void test_a_closed_market_trades_nothing(void **state)
+{
+    (void)state;
+    open_kinds(MECHANISM_BOOK_BATCH, TRADE_PRICE_RESTING, 0);
+    place(&(struct row)LIMIT("ann", SIDE_BUY, 200, 100));
+    place(&(struct row)FILL_AND_KILL("ben", SIDE_SELL, 100, 90));
+    set_market(MARKET_CLOSED);
+    end_block();
+    assert_int_equal(deals(), 0);
+    assert_int_equal(market_order(&fixture, 1).status, ORDER_OPEN);
+    assert_int_equal(market_order(&fixture, 2).status, ORDER_CANCELLED);
+    assert_error(CONTRACT_OK, market_cancel(&fixture, "ann", 1));
+    close_kinds();
+}
+
 /* --- bounds ------------------------------------------------------------------------------- */
 
 /* More orders that trade whole at one margin than one call takes out one by one: nobody gets a part, the
@@ -723,6 +776,8 @@ int main(void)
         cmocka_unit_test(test_too_many_to_meet),
         cmocka_unit_test(test_replace_keeps_time_or_not),
         cmocka_unit_test(test_replace_is_one_step),
+        cmocka_unit_test(test_a_suspended_market_trades_nothing),
+        cmocka_unit_test(test_a_closed_market_trades_nothing),
         cmocka_unit_test(test_many_misfits),
         cmocka_unit_test(test_immediate_orders_wait_with_their_book),
         cmocka_unit_test(test_ends_stop_at_their_work),
