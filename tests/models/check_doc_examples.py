@@ -113,6 +113,8 @@ def tests_there_are():
         names.add(path.stem)
         if path.suffix != ".sh":
             names.update(re.findall(r"\b(test_\w+)\(", path.read_text()))
+        if path.name.startswith("nemesis"):  # a scenario is a function of a cluster
+            names.update("nemesis " + name for name in re.findall(r"^def (\w+)\(c\b", path.read_text(), re.M))
     return names
 
 
@@ -124,6 +126,11 @@ def check_citations(path, names):
             if name is not None and name not in names:
                 sys.exit(f"{path.name}:{text.count(chr(10), 0, match.start()) + 1}: there is no {name}")
         count += 1
+    for match in re.finditer(r"nemesis ((?:`\w+`(?:, )?)+)", text):
+        for name in re.findall(r"`(\w+)`", match.group(1)):
+            if "nemesis " + name not in names:
+                sys.exit(f"{path.name}: there is no scenario {name}")
+            count += 1
     return count
 
 
@@ -145,7 +152,7 @@ def main():
         sys.exit(f"missing: {missing}")
     count = sum(1 for path in sorted(SPEC.glob("*.md")) for _ in check_document(path, programs))
     names = tests_there_are()
-    cited = sum(check_citations(path, names) for path in sorted(SPEC.glob("*.md")))
+    cited = sum(check_citations(path, names) for path in [*sorted(SPEC.glob("*.md")), SPEC.parent / "security.md"])
     print(f"doc examples: {count} run, and say what the programs say; {cited} tests are cited")
 
 
