@@ -202,7 +202,9 @@ static bool is_same(const struct name *a, const struct name *b)
     return !name_is_empty(a) && name_compare(a, b) == 0;
 }
 
-/* Since when the asker's ownership reaches back, as this service has seen it. */
+/* Since when the asker's ownership reaches back, as this service has seen it. An alias, which alone has
+ * derived readings, is its issuer's in name only: what is read under it is somebody's household, and the
+ * proof of a deal, which the issuer may be the buyer of. */
 static struct timestamp owner_since(struct meter_archive *archive,
                                     const struct access_request *request)
 {
@@ -212,7 +214,9 @@ static struct timestamp owner_since(struct meter_archive *archive,
     if (txn == NULL) {
         return timestamp_of(INT64_MAX);
     }
-    if (archive_device(txn, &device, &request->device, request->meter)) {
+    if (archive_device(txn, &device, &request->device, METER_DELIVERED)) {
+        since = timestamp_of(INT64_MAX);
+    } else if (archive_device(txn, &device, &request->device, request->meter)) {
         /* The registry's copy may be older than what was proven just now. */
         since =
             is_same(&device.owner, &request->asker) ? device.owner_since : timestamp_of(INT64_MAX);

@@ -48,15 +48,18 @@ static bool find_participant(void *context, struct participant_record *out, bool
     return registry_answers;
 }
 
-/* Of dev-000: owned by "owner", managed by "manager" from 10:00 to 14:00. */
+/* Of dev-000: owned by "owner", managed by "manager" from 10:00 to 14:00; of al-1, an alias that "dso" issued
+ * to the same manager for that time. */
 static bool find_device(void *context, struct device_record *out, bool *absent,
                         const struct name *name)
 {
     const struct name known = world_name("dev-000");
     (void)context;
     memset(out, 0, sizeof *out);
-    *absent = name_compare(name, &known) != 0;
-    out->owner = world_name("owner");
+    const struct name alias = world_name("al-1");
+    const bool is_alias = name_compare(name, &alias) == 0;
+    *absent = !is_alias && name_compare(name, &known) != 0;
+    out->owner = world_name(is_alias ? "dso" : "owner");
     out->manager = world_name("manager");
     out->managed_from = world_time("2025-01-15T10:00:00Z");
     out->managed_until = world_time("2025-01-15T14:00:00Z");
@@ -326,6 +329,47 @@ static void test_a_new_owner_does_not_see_the_old_ones_load(void **state)
     assert_int_equal(ask(&request, true), ACCESS_NOT_PERMITTED);
 }
 
+/* On the ledger an alias is its DSO's. The readings under it are a household's, which the DSO is told nothing
+ * of, and the proof of a deal whose buyer it may be: it can neither read nor erase them. */
+static void test_an_alias_is_not_its_issuers_to_read(void **state)
+{
+    (void)state;
+    static const struct {
+        struct wish wish;
+        enum access_verdict verdict;
+    } rows[] = {
+        {{"dso", "2025-01-15T11:00Z", "2025-01-15T12:00Z", 0, 0, 0, "al-1"}, ACCESS_NOT_PERMITTED},
+        {{"dso", "2025-01-15T11:00Z", "2025-01-15T12:00Z", 0, METER_SUB, 0, "al-1"},
+         ACCESS_NOT_PERMITTED},
+        {{"dso", "2025-01-15T11:00Z", "2025-01-15T12:00Z", 0, METER_DELIVERED, 0, "al-1"},
+         ACCESS_NOT_PERMITTED},
+        {{"dso", "2025-01-15", "2025-01-16", 0, 0, ACCESS_ERASE, "al-1"}, ACCESS_NOT_PERMITTED},
+        {{"dso", "2025-01-15", "2025-01-16", 0, METER_DELIVERED, ACCESS_ERASE, "al-1"},
+         ACCESS_NOT_PERMITTED},
+        {{"manager", "2025-01-15T11:00Z", "2025-01-15T12:00Z", 0, 0, 0, "al-1"}, ACCESS_GRANTED},
+    };
+    struct registry_report report = {0};
+    struct device_record record;
+    struct secret_key secret;
+    char problem[ARCHIVE_PROBLEM_SIZE];
+    bool absent;
+    const struct name alias = world_name("al-1");
+    assert_true(find_device(NULL, &record, &absent, &alias) && !absent);
+    meter_world_key(&secret, &record.meter_key, "al-1", METER_CERTIFIED);
+    record.connection = power_of(11000);
+    struct meter_txn *txn = meter_txn_begin(world.archive.db, true);
+    registry_take(txn, &alias, &record, true, world_time("2025-01-10"), &report);
+    assert_true(meter_txn_commit(txn, problem));
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct access_request request = request_of(&rows[i].wish);
+        const enum access_verdict verdict = ask(&request, true);
+        if (verdict != rows[i].verdict) {
+            print_error("row %zu: %d\n", i, (int)verdict);
+        }
+        assert_int_equal(verdict, rows[i].verdict);
+    }
+}
+
 /* --- over HTTP -------------------------------------------------------------------------------- */
 
 static int post(struct client *client, const char *path, const void *body, size_t size,
@@ -418,6 +462,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_rights, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_forged_stale_and_replayed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_new_owner_does_not_see_the_old_ones_load, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(test_an_alias_is_not_its_issuers_to_read, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(test_over_http, set_up, tear_down),
     };
