@@ -3,7 +3,8 @@
  * Invariants: a batch, its leaves, its place in the queue and the end of its interval's dirtiness are one
  * transaction, so a crash leaves an interval to be committed or a batch to be posted and never half of
  * it; a revision is made only of a batch whose revision before is final, so revisions reach the ledger
- * in their order. */
+ * in their order; what is due is looked at again by the transaction that seals it, since commits of
+ * several processes and ingests run beside each other. */
 #include "tools/meterd/commit.h"
 
 #include <stdio.h>
@@ -27,6 +28,13 @@ struct collect {
     struct meter_key after; /* the last key looked at */
 };
 
+static void take_reason(struct due *due, struct bytes_view value)
+{
+    MUST(value.size >= 1 && value.size <= 1 + METER_BATCH_REASON_MAX);
+    memcpy(due->reason, value.data + 1, value.size - 1);
+    due->reason[value.size - 1] = '\0';
+}
+
 static bool collect_dirty(void *context, struct bytes_view key, struct bytes_view value)
 {
     struct collect *collect = context;
@@ -35,9 +43,8 @@ static bool collect_dirty(void *context, struct bytes_view key, struct bytes_vie
     byte_reader_init(&reader, key.data, key.size);
     due->group = byte_read_u32(&reader);
     due->start = timestamp_of(byte_read_i64(&reader));
-    MUST(byte_reader_done(&reader) && value.size >= 1 && value.size <= 1 + METER_BATCH_REASON_MAX);
-    memcpy(due->reason, value.data + 1, value.size - 1);
-    due->reason[value.size - 1] = '\0';
+    MUST(byte_reader_done(&reader));
+    take_reason(due, value);
     memcpy(collect->after.bytes, key.data, key.size);
     collect->after.size = key.size;
     return collect->count < DUE_MAX;
@@ -150,6 +157,18 @@ static bool seal(struct tree *tree, const struct due *due, struct commit_report 
     return true;
 }
 
+/* Another process may have sealed it since it was found, or an ingest given it a reason that weighs more. */
+static bool is_still_dirty(struct meter_txn *txn, struct due *due)
+{
+    const struct meter_key key = archive_key_interval(due->group, due->start);
+    struct bytes_view value;
+    if (!meter_get(txn, &value, METER_TABLE_DIRTY, archive_key_view(&key))) {
+        return false;
+    }
+    take_reason(due, value);
+    return true;
+}
+
 static bool count_reading(void *context, uint32_t index, uint16_t version, struct bytes_view sealed)
 {
     uint32_t *count = context;
@@ -199,7 +218,7 @@ static bool is_due(const struct meter_archive *archive, struct meter_txn *txn,
 }
 
 static bool commit_some(struct meter_archive *archive, struct commit_report *report,
-                        const struct due *due, uint32_t count, struct timestamp now, bool all,
+                        struct due *due, uint32_t count, struct timestamp now, bool all,
                         char problem[ARCHIVE_PROBLEM_SIZE])
 {
     struct meter_txn *txn = meter_txn_begin(archive->db, true);
@@ -209,7 +228,8 @@ static bool commit_some(struct meter_archive *archive, struct commit_report *rep
     }
     for (uint32_t i = 0; i < count; i++) {
         struct tree tree = {.archive = archive, .txn = txn, .room = archive->settings.group_size};
-        if (!is_due(archive, txn, &due[i], &tree.place, now, all, report)) {
+        if (!is_still_dirty(txn, &due[i]) ||
+            !is_due(archive, txn, &due[i], &tree.place, now, all, report)) {
             continue;
         }
         tree.leaves = calloc(tree.room, sizeof *tree.leaves);

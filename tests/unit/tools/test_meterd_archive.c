@@ -8,8 +8,10 @@
 #include <cmocka.h>
 
 #include <dirent.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/files.h"
 #include "crypto/merkle.h"
@@ -365,6 +367,76 @@ static void test_revisions_and_their_end(void **state)
     meter_world_remove(&world);
 }
 
+static void *commit_aside(void *context)
+{
+    char problem[ARCHIVE_PROBLEM_SIZE];
+    assert_true(commit_due(&world.archive, context, world.now, true, problem));
+    return NULL;
+}
+
+/* Lets a commit find what is due, and changes it before the commit gets to write: `reason` weighs more than
+ * what was there, or, if NULL, another process has sealed it. */
+static void commit_while_it_changes(struct commit_report *committed, const char *reason)
+{
+    pthread_t thread;
+    char problem[ARCHIVE_PROBLEM_SIZE];
+    const struct world_fingerprint *first = &world.fingerprints[0];
+    const struct meter_key key = archive_key_interval(0, first->start);
+    struct bytes_view found;
+    struct meter_txn *txn = meter_txn_begin(world.archive.db, true);
+    assert_non_null(txn);
+    assert_true(meter_get(txn, &found, METER_TABLE_DIRTY, archive_key_view(&key)));
+    assert_int_equal(pthread_create(&thread, NULL, commit_aside, committed), 0);
+    /* Long enough for it to wait at the one writer's door. If it isn't there yet it sees what is new, and
+     * the test tells nothing. */
+    usleep(200000);
+    if (reason != NULL) {
+        archive_mark_dirty(txn, 0, first->start, DIRTY_CORRECTED, reason);
+    } else {
+        meter_delete(txn, METER_TABLE_DIRTY, archive_key_view(&key));
+    }
+    assert_true(meter_txn_commit(txn, problem));
+    assert_int_equal(pthread_join(thread, NULL), 0);
+}
+
+/* A service and a command at one home, or a commit and an ingest. */
+static void test_what_is_due_is_looked_at_again(void **state)
+{
+    (void)state;
+    struct commit_report committed;
+    struct ingest_report report;
+    meter_world_make(&world, 4, ZONE_UTC, 0, "2025-01-18T12:00:00Z");
+    make_devices(2);
+    fill_day(1, 1, "2025-01-15");
+    meter_world_post(&world, &committed);
+    assert_int_equal(committed.batches, 1);
+    for (int device = 0; device < 2; device++) {
+        FILE *out = fopen(world.file, "w");
+        meter_world_header(out);
+        meter_world_row(out, "dev-001", METER_CERTIFIED, world_time("2025-01-15"), 7 + device);
+        assert_int_equal(fclose(out), 0);
+        meter_world_ingest(&world, &report, device == 0 ? NULL : "once more");
+        assert_int_equal(report.counts[device == 0 ? INGEST_LATE : INGEST_CORRECTED], 1);
+        if (device == 0) {
+            struct batch_place place = {0, world.fingerprints[0].start, 0};
+            struct sealed_batch batch;
+            commit_while_it_changes(&committed, "meter swapped");
+            assert_int_equal(committed.corrections, 1);
+            struct meter_txn *txn = meter_txn_begin(world.archive.db, false);
+            assert_true(archive_newest_batch(txn, &batch, &place));
+            meter_txn_abort(txn);
+            assert_int_equal(place.revision, 1);
+            assert_int_equal(batch.reason_size, strlen("meter swapped"));
+            assert_memory_equal(batch.reason, "meter swapped", batch.reason_size);
+            meter_world_post(&world, &committed);
+        } else {
+            commit_while_it_changes(&committed, NULL);
+            assert_int_equal(committed.batches, 0);
+        }
+    }
+    meter_world_remove(&world);
+}
+
 static void test_an_interval_waits_for_its_grace(void **state)
 {
     (void)state;
@@ -437,6 +509,7 @@ int main(void)
         cmocka_unit_test(test_roots_against_a_slow_model),
         cmocka_unit_test(test_a_leafs_place_says_nothing),
         cmocka_unit_test(test_revisions_and_their_end),
+        cmocka_unit_test(test_what_is_due_is_looked_at_again),
         cmocka_unit_test(test_an_interval_waits_for_its_grace),
         cmocka_unit_test(test_a_flipped_bit_is_found),
     };
