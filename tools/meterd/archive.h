@@ -128,6 +128,8 @@ enum archive_result archive_open_sealed(const struct meter_archive *archive,
 enum archive_result archive_salt(const struct meter_archive *archive,
                                  uint8_t out[READING_SALT_SIZE], uint32_t index,
                                  struct timestamp start, uint32_t revision);
+/* Whether the registry has, or had, that meter. */
+bool archive_has_meter(struct meter_archive *archive, const struct name *device, uint8_t meter);
 /* Destroys the secrets of [from_day, until_day) and removes the readings. Counts the readings. False if
  * a secret could not be overwritten. */
 bool archive_erase(struct meter_archive *archive, const struct name *device, uint8_t meter,

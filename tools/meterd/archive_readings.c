@@ -235,6 +235,17 @@ static uint64_t remove_versions(struct meter_txn *txn, const struct reading_plac
     return removed > 0;
 }
 
+bool archive_has_meter(struct meter_archive *archive, const struct name *device, uint8_t meter)
+{
+    struct meter_device record;
+    struct meter_txn *txn = meter_txn_begin(archive->db, false);
+    const bool has = txn != NULL && archive_device(txn, &record, device, meter);
+    if (txn != NULL) {
+        meter_txn_abort(txn);
+    }
+    return has;
+}
+
 bool archive_erase(struct meter_archive *archive, const struct name *device, uint8_t meter,
                    int64_t from_day, int64_t until_day, uint64_t *readings,
                    char problem[ARCHIVE_PROBLEM_SIZE])

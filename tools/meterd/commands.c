@@ -423,6 +423,12 @@ static int run_erase(struct cli *cli, void *arguments)
                         "write --from and --until as days, at most %d", ACCESS_ERASE_DAYS_MAX);
     }
     int status = open_archive(cli, &archive);
+    if (status == CLI_DONE && !archive_has_meter(&archive, &wanted->device, wanted->meter)) {
+        archive_close(&archive);
+        /* Whoever mistypes a name must not go home with readings that are still there. */
+        status = cli_fail(cli, CLI_REFUSED, "unknown_device",
+                          "no such meter is in the registry; nothing was erased");
+    }
     if (status == CLI_DONE) {
         status =
             archive_erase(&archive, &wanted->device, wanted->meter, wanted->from_ms / MS_PER_DAY,

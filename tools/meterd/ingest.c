@@ -55,9 +55,21 @@ bool ingest_is_refusal(enum ingest_outcome outcome)
 void ingest_count(struct ingest_report *report, uint64_t line, enum ingest_outcome outcome)
 {
     report->counts[outcome]++;
-    if (ingest_is_refusal(outcome) && report->problem_count < INGEST_PROBLEMS_MAX) {
-        report->problems[report->problem_count++] = (struct ingest_problem){line, outcome};
+    uint32_t at = report->problem_count;
+    if (!ingest_is_refusal(outcome) ||
+        (at == INGEST_PROBLEMS_MAX && report->problems[at - 1].line <= line)) {
+        return;
     }
+    if (at < INGEST_PROBLEMS_MAX) {
+        report->problem_count++;
+    } else {
+        at--;
+    }
+    /* Rows are parsed, stored and signed in turns, but a file is mended from its top. */
+    for (; at > 0 && report->problems[at - 1].line > line; at--) {
+        report->problems[at] = report->problems[at - 1];
+    }
+    report->problems[at] = (struct ingest_problem){line, outcome};
 }
 
 /* --- columns ------------------------------------------------------------------------------- */

@@ -72,7 +72,7 @@ struct ingest_report {
     struct ingest_problem {
         uint64_t line;
         enum ingest_outcome outcome;
-    } problems[INGEST_PROBLEMS_MAX]; /* of the smallest lines of each chunk first */
+    } problems[INGEST_PROBLEMS_MAX]; /* of the smallest lines, in their order */
 };
 
 /* False with the reason if the file can't be read at all, has no such header, or the disk fails; then

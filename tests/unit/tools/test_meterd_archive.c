@@ -212,6 +212,10 @@ static void test_what_is_erased_does_not_come_back(void **state)
     fill_day(2, 4, "2025-01-15");
     const int64_t day = timestamp_ms(world_time("2025-01-15")) / MS_PER_DAY;
     const struct name name = world_name("dev-001");
+    const struct name stranger = world_name("dev-100");
+    assert_true(archive_has_meter(&world.archive, &name, METER_CERTIFIED));
+    assert_false(archive_has_meter(&world.archive, &name, METER_SUB));
+    assert_false(archive_has_meter(&world.archive, &stranger, METER_CERTIFIED));
     assert_true(
         archive_erase(&world.archive, &name, METER_CERTIFIED, day, day + 1, &erased, problem));
     assert_int_equal(erased, 4);

@@ -216,6 +216,30 @@ static void test_order_means_nothing_and_twice_is_once(void **state)
     assert_false(hash_equal(&roots[0], &roots[1]));
 }
 
+/* Parsing, signatures and storing refuse in turns; what is told follows the file, and is its top. */
+static void test_refused_rows_are_told_in_the_files_order(void **state)
+{
+    (void)state;
+    static struct ingest_report told;
+    memset(&told, 0, sizeof told);
+    for (uint64_t line = 2 * INGEST_PROBLEMS_MAX; line > 0; line -= 2) {
+        ingest_count(&told, line, INGEST_BAD_NUMBER);
+        ingest_count(&told, line, INGEST_STORED);
+    }
+    assert_int_equal(told.problem_count, INGEST_PROBLEMS_MAX);
+    for (uint64_t line = 1; line <= INGEST_PROBLEMS_MAX; line += 2) {
+        ingest_count(&told, line, INGEST_UNKNOWN_DEVICE);
+    }
+    ingest_count(&told, 5000, INGEST_ERASED);
+    assert_int_equal(told.counts[INGEST_BAD_NUMBER], INGEST_PROBLEMS_MAX);
+    assert_int_equal(told.problem_count, INGEST_PROBLEMS_MAX);
+    for (uint32_t i = 0; i < INGEST_PROBLEMS_MAX; i++) {
+        assert_int_equal(told.problems[i].line, i + 1);
+        assert_int_equal(told.problems[i].outcome,
+                         i % 2 == 0 ? INGEST_UNKNOWN_DEVICE : INGEST_BAD_NUMBER);
+    }
+}
+
 static void test_conflicts_corrections_and_late_ones(void **state)
 {
     (void)state;
@@ -528,6 +552,7 @@ int main(void)
         cmocka_unit_test(test_headers),
         cmocka_unit_test(test_order_means_nothing_and_twice_is_once),
         cmocka_unit_test(test_conflicts_corrections_and_late_ones),
+        cmocka_unit_test(test_refused_rows_are_told_in_the_files_order),
         cmocka_unit_test(test_signed_readings_of_every_kind),
         cmocka_unit_test(test_days_of_92_96_and_100_intervals),
         cmocka_unit_test(test_a_third_double_hour_needs_an_offset),
