@@ -174,6 +174,13 @@ bool api_depth_list(const struct access *access, const struct state_base *base, 
     }
 }
 
+static bool market_exists(const struct state_base *base, const struct name *market)
+{
+    struct market_record record;
+    const struct state_key key = state_key_name(STATE_MARKET, market);
+    return access_read(base, &key, &market_record_codec, &record);
+}
+
 static void answer(const struct api_request *request, struct api_reply *reply,
                    const struct name *market, int64_t from, uint64_t limit)
 {
@@ -188,6 +195,11 @@ static void answer(const struct api_request *request, struct api_reply *reply,
         store_snapshot_end(snapshot);
         api_reply_error(reply, MHD_HTTP_FORBIDDEN, "not_permitted",
                         "a market's sums are its operator's and its grid operator's");
+        return;
+    }
+    if (!market_exists(base, market)) {
+        store_snapshot_end(snapshot);
+        api_reply_error(reply, MHD_HTTP_NOT_FOUND, "not_found", "there is no such market");
         return;
     }
     cJSON *root = cJSON_CreateObject();

@@ -299,6 +299,10 @@ def check_depth(world, node, wallets):
     for role in ("dso", "agg-a"):
         if wallets[role].get(node, "/v1/depth/nowhere")[0] != 403:
             raise Failure("a market that is not there")
+    for role in ("operator", "regulator"):
+        if wallets[role].get(node, "/v1/depth/nowhere")[0] != 404:
+            raise Failure(f"a market that is not there, as {role}")
+    world.flex("market", "depth", "nowhere", home="operator", code=1)
 
 
 def check_paging(node, wallets):
