@@ -71,7 +71,8 @@ static const struct error_text texts[CONTRACT_ERROR_COUNT] = {
     [CONTRACT_MARKET_NOT_OPEN] = {"market_not_open",
                                   "The market is suspended, closed, or has not opened yet."},
     [CONTRACT_GATE_CLOSED] = {"gate_closed", "The gate of that delivery period has closed."},
-    [CONTRACT_BAD_PERIOD] = {"bad_period", "That is not a whole delivery period of this market."},
+    [CONTRACT_BAD_PERIOD] =
+        {"bad_period", "That is not a whole delivery period, or not one that this is allowed for."},
     [CONTRACT_BAD_GRANULARITY] = {"bad_granularity",
                                   "Not a multiple of the market's quantity or price step."},
     [CONTRACT_OUT_OF_RANGE] = {"out_of_range",
@@ -121,8 +122,9 @@ static const struct error_text texts[CONTRACT_ERROR_COUNT] = {
          "A participant may have 1 to 20000 orders in a book, and no negative budget."},
     [CONTRACT_BAD_TERM_DIRECTIONS] = {"bad_term_directions",
                                       "A cap is always up, a floor always down."},
-    [CONTRACT_BAD_TERM_MECHANISM] = {"bad_term_mechanism",
-                                     "This mechanism does not clear this product."},
+    [CONTRACT_BAD_TERM_MECHANISM] =
+        {"bad_term_mechanism",
+         "capacity and coupled clear capacity_allocation; the others clear everything else."},
     [CONTRACT_BAD_TERM_TIE] = {"bad_term_tie",
                                "This mechanism has no use for a tie rule; leave it at pro_rata."},
     [CONTRACT_BAD_TERM_TRADE_PRICE] =
@@ -130,7 +132,10 @@ static const struct error_text texts[CONTRACT_ERROR_COUNT] = {
     [CONTRACT_BAD_TERM_SHARING] =
         {"bad_term_sharing",
          "Only the capacity mechanism has a sharing rule; leave it at premium."},
-    [CONTRACT_BAD_TERM_PAYMENT] = {"bad_term_payment", "This mechanism cannot pay by this rule."},
+    [CONTRACT_BAD_TERM_PAYMENT] =
+        {"bad_term_payment",
+         "A book pays uniform, merit order and ordered demand by any rule, one-sided by any but "
+         "uniform."},
     [CONTRACT_BAD_TERM_RESERVE] =
         {"bad_term_reserve",
          "A VCG market names an account with a reserve, and no other market does."},

@@ -44,16 +44,16 @@ enum contract_error {
     CONTRACT_OVER_DEVICE_POWER, /* more than the device can give, with what it has sold already */
     CONTRACT_MARKET_NOT_OPEN,   /* suspended, closed, or not yet opened */
     CONTRACT_GATE_CLOSED,       /* after gate closure of that delivery period */
-    CONTRACT_BAD_PERIOD,        /* not a whole delivery period of this market */
-    CONTRACT_BAD_GRANULARITY,   /* not a multiple of the market's quantity or price step */
-    CONTRACT_OUT_OF_RANGE,      /* below the least or above the most that the market allows */
-    CONTRACT_BOOK_FULL,         /* LIMIT_OPEN_ORDERS_PER_BOOK is reached */
-    CONTRACT_ORDER_NOT_OPEN,    /* filled, cancelled or expired */
-    CONTRACT_DEAL_NOT_OPEN,     /* settled or refunded */
-    CONTRACT_TOO_EARLY,         /* before the end of delivery, or before the event it needs */
-    CONTRACT_TOO_LATE,          /* after the deadline */
-    CONTRACT_BAD_PROOF,         /* a Merkle path does not lead to the fingerprint */
-    CONTRACT_BAD_READING,       /* malformed, wrong device, interval or order */
+    CONTRACT_BAD_PERIOD, /* not a whole delivery period of this market, or outside of what it may be for */
+    CONTRACT_BAD_GRANULARITY, /* not a multiple of the market's quantity or price step */
+    CONTRACT_OUT_OF_RANGE,    /* below the least or above the most that the market allows */
+    CONTRACT_BOOK_FULL,       /* LIMIT_OPEN_ORDERS_PER_BOOK is reached */
+    CONTRACT_ORDER_NOT_OPEN,  /* filled, cancelled or expired */
+    CONTRACT_DEAL_NOT_OPEN,   /* settled or refunded */
+    CONTRACT_TOO_EARLY,       /* before the end of delivery, or before the event it needs */
+    CONTRACT_TOO_LATE,        /* after the deadline */
+    CONTRACT_BAD_PROOF,       /* a Merkle path does not lead to the fingerprint */
+    CONTRACT_BAD_READING,     /* malformed, wrong device, interval or order */
     CONTRACT_BAD_METER_SIGNATURE,
     CONTRACT_BAD_SCHEDULE,    /* the revealed schedule is not the one declared */
     CONTRACT_BAD_KEY,         /* not a key, or possession not proven */

@@ -19,6 +19,7 @@
 #include "tools/csv_write.h"
 #include "tools/market_history.h"
 #include "tools/nouns.h"
+#include "tools/value.h"
 
 void bill_open(struct bill *bill, struct cli *cli, const struct name *who, int64_t from_ms,
                int64_t until_ms)
@@ -346,7 +347,9 @@ static void say(struct bill *bill)
 {
     struct cli *cli = bill->cli;
     char who[NAME_SIZE + 1];
-    cli_say(cli, "bill of %s\n\n", name_to_text(who, &bill->who));
+    char from[VALUE_TEXT_SIZE], until[VALUE_TEXT_SIZE];
+    cli_say(cli, "bill of %s, %s to %s\n\n", name_to_text(who, &bill->who),
+            value_time_text(from, bill->from_ms), value_time_text(until, bill->until_ms));
     if (cJSON_GetArraySize(json_array(cli->result, "deals")) > 0) {
         cli_say_table(
             cli, json_array(cli->result, "deals"),

@@ -176,7 +176,7 @@ enum { POINT_IN_TIME_MS_MIN = 1000000000 };
 /* A point in time that a record leaves open is zero; nothing on a ledger happened in 1970. */
 static const char *ms_text(char text[VALUE_TEXT_SIZE], const char *key, int64_t number)
 {
-    static const char *const points[] = {"_from_ms", "_until_ms", "time_ms"};
+    static const char *const points[] = {"_from_ms", "_until_ms", "time_ms", "dispute_deadline_ms"};
     if (number > POINT_IN_TIME_MS_MIN * (int64_t)100) {
         return value_time_text(text, number);
     }
@@ -186,6 +186,13 @@ static const char *ms_text(char text[VALUE_TEXT_SIZE], const char *key, int64_t 
         }
     }
     return value_duration_text(text, number);
+}
+
+/* A hash or key that a record leaves open. */
+static bool is_zero_hash(const char *text)
+{
+    size_t length = strlen(text);
+    return length >= 64 && strspn(text, "0") == length;
 }
 
 static void scalar_text(char *out, size_t size, const char *key, const struct cJSON *value)
@@ -201,7 +208,8 @@ static void scalar_text(char *out, size_t size, const char *key, const struct cJ
     } else if (!cJSON_IsString(value)) {
         snprintf(out, size, "...");
     } else if (!int64_from_text(&number, value->valuestring)) {
-        snprintf(out, size, "%s", value->valuestring[0] != '\0' ? value->valuestring : "-");
+        const char *shown = value->valuestring;
+        snprintf(out, size, "%s", shown[0] == '\0' || is_zero_hash(shown) ? "-" : shown);
     } else if (key_ends(key, "_ueur")) {
         snprintf(out, size, "%s EUR", value_eur_text(text, number));
     } else if (key_ends(key, "_ueur_per_kwh")) {
@@ -236,15 +244,38 @@ static void key_text(char *out, size_t size, const char *key)
     }
 }
 
-static void say_node(struct cli *cli, const char *key, const struct cJSON *value, int indent);
-static void say_children(struct cli *cli, const struct cJSON *parent, int indent);
+static void say_node(struct cli *cli, const char *key, const struct cJSON *value, int indent,
+                     int width);
+
+/* Values of one record stand in one column, which also the records of a page share as far as their
+ * names let them. */
+enum { VALUE_COLUMN = 20 };
+
+static int names_width(const struct cJSON *parent, int indent)
+{
+    const struct cJSON *child;
+    int width = indent < VALUE_COLUMN ? VALUE_COLUMN - indent : 0;
+    cJSON_ArrayForEach(child, parent)
+    {
+        char name[COLUMN_NAME_SIZE];
+        const bool nested = cJSON_IsObject(child) || cJSON_IsObject(child->child);
+        if (child->string == NULL || nested) {
+            continue;
+        }
+        key_text(name, sizeof name, child->string);
+        const int length = (int)strlen(name);
+        width = length > width ? length : width;
+    }
+    return width;
+}
 
 static void say_children(struct cli *cli, const struct cJSON *parent, int indent)
 {
     const struct cJSON *child;
+    const int width = names_width(parent, indent);
     cJSON_ArrayForEach(child, parent)
     {
-        say_node(cli, child->string != NULL ? child->string : "-", child, indent);
+        say_node(cli, child->string != NULL ? child->string : "-", child, indent, width);
     }
 }
 
@@ -271,7 +302,8 @@ static void say_strings(struct cli *cli, const struct cJSON *array)
 
 /* Recursion is bounded by JSON_DEPTH_MAX: whatever is printed came through the strict reader or was
  * made by a command. */
-static void say_node(struct cli *cli, const char *key, const struct cJSON *value, int indent)
+static void say_node(struct cli *cli, const char *key, const struct cJSON *value, int indent,
+                     int width)
 {
     char name[COLUMN_NAME_SIZE];
     char text[2048];
@@ -280,14 +312,14 @@ static void say_node(struct cli *cli, const char *key, const struct cJSON *value
         cli_say(cli, "%*s%s\n", indent, "", name);
         say_records(cli, value, indent + INDENT_STEP);
     } else if (cJSON_IsArray(value) && (value->child == NULL || cJSON_IsString(value->child))) {
-        cli_say(cli, "%*s%-*s ", indent, "", 20 - indent, name);
+        cli_say(cli, "%*s%-*s ", indent, "", width, name);
         say_strings(cli, value);
     } else if (cJSON_IsArray(value) || cJSON_IsObject(value)) {
         cli_say(cli, "%*s%s\n", indent, "", name);
         say_children(cli, value, indent + INDENT_STEP);
     } else {
         scalar_text(text, sizeof text, key, value);
-        cli_say(cli, "%*s%-*s %s\n", indent, "", indent < 20 ? 20 - indent : 0, name, text);
+        cli_say(cli, "%*s%-*s %s\n", indent, "", width, name, text);
     }
 }
 

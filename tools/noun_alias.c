@@ -5,6 +5,7 @@
  *
  * One file goes from hand to hand and never onto the ledger: it is what links household and deal. */
 #include <cjson/cJSON.h>
+#include <inttypes.h>
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
@@ -235,13 +236,20 @@ static int check_new(struct session *session, const struct issue *wanted,
     }
     if (status == CLI_DONE &&
         (wanted->power_step <= 0 || power_w(opening->issue.max_power) % wanted->power_step != 0)) {
-        return refuse(cli, opening, "odd_power");
+        return cli_fail(cli, CLI_REFUSED, "odd_power",
+                        "an alias of %" PRId64 " W gives its device away: powers are multiples of "
+                        "%" PRId64 " W here; none was issued",
+                        power_w(opening->issue.max_power), wanted->power_step);
     }
     if (status == CLI_DONE) {
         status = alias_crowd(session, assets, opening, &crowd);
     }
-    return status == CLI_DONE && crowd < wanted->crowd ? refuse(cli, opening, "small_crowd")
-                                                       : status;
+    return status == CLI_DONE && crowd < wanted->crowd
+               ? cli_fail(cli, CLI_REFUSED, "small_crowd",
+                          "only %" PRIu32 " devices of that manager, zone, feeder, type and power "
+                          "could be meant, fewer than --crowd %" PRIu32 "; none was issued",
+                          crowd, wanted->crowd)
+               : status;
 }
 
 static int by_alias(const void *a, const void *b)

@@ -336,8 +336,10 @@ static const struct cli_command commands[] = {
      .summary = "activate a reservation (its buyer)",
      .teach =
          "Places a request in the market below and locks its price; the provider answers with\n"
-         "flex order offer --reservation.\n"
-         "  flex deal call --deal 7 --market west-15m --start 2025-01-07T18:00 \\\n"
+         "flex order offer --reservation. Its deals must be due before the reservation is paid, "
+         "so\n"
+         "the market below has a shorter proof deadline (bad_period else).\n"
+         "  flex deal call --deal 7 --market west-15m --start 2025-01-07T18:00Z \\\n"
          "       --quantity-wh 1000 --price 0.40",
      .options = call_options,
      .option_count = sizeof call_options / sizeof call_options[0],

@@ -181,7 +181,7 @@ static int run_set_market(struct cli *cli, void *arguments)
     market_draft_hash(&action.draft, &draft);
     hex_encode(hex, action.draft.bytes, HASH_SIZE);
     cJSON_AddStringToObject(cli->result, "draft", hex);
-    cli_say(cli, "draft %s", hex);
+    cli_say(cli, "draft %s\n", hex);
     return submit_one(cli, ACTION_GOVERNANCE_PROPOSE, &action);
 }
 

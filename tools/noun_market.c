@@ -281,7 +281,8 @@ static const struct cli_command commands[] = {
      .summary = "change some of its terms (a market operator)",
      .teach =
          "What is not named stays as it is. Which orders are let in changes at once; what deals\n"
-         "to come are worth waits for the validators' vote (flex governance set-market).\n"
+         "to come are worth waits for the validators' vote (flex governance set-market). What is\n"
+         "no option here is fixed for good. Terms as they are in force withdraw a draft.\n"
          "  flex market update west-1h --price-max 3.00\n"
          "  flex market update west-1h --dispute-window 2d",
      .options = market_terms_options,

@@ -74,15 +74,15 @@ int market_update_run(struct cli *cli, void *arguments)
     switch (market_terms_change(&market.terms, &action.terms)) {
     case MARKET_CHANGE_NONE:
         takes = "withdraws_draft";
-        cli_say(cli, "These are the terms in force: a draft is withdrawn.");
+        cli_say(cli, "These are the terms in force: a draft, if there is one, is withdrawn.\n");
         break;
     case MARKET_CHANGE_OPERATOR:
         takes = "at_once";
-        cli_say(cli, "In force at once.");
+        cli_say(cli, "In force at once.\n");
         break;
     case MARKET_CHANGE_VOTE:
         takes = "vote";
-        cli_say(cli, "A draft: the validators put it in force (flex governance set-market).");
+        cli_say(cli, "A draft: the validators put it in force (flex governance set-market).\n");
         break;
     case MARKET_CHANGE_NEVER:
         takes = "never";

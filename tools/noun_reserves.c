@@ -18,6 +18,7 @@
 #include "tools/noun_reserves.h"
 #include "tools/nouns.h"
 #include "tools/reserves.h"
+#include "tools/value.h"
 
 const struct cli_option noun_reserves_options[NOUN_RESERVES_OPTIONS] = {
     {"verify", CLI_SWITCH, offsetof(struct noun_reserves, verify),
@@ -31,7 +32,8 @@ const struct cli_option noun_reserves_options[NOUN_RESERVES_OPTIONS] = {
 
 static void say_euro(struct cli *cli, const char *label, int64_t ueur)
 {
-    cli_say(cli, "%-16s%" PRId64 ".%06" PRId64 " EUR\n", label, ueur / 1000000, ueur % 1000000);
+    char text[VALUE_TEXT_SIZE];
+    cli_say(cli, "%-16s%s EUR\n", label, value_eur_text(text, ueur));
 }
 
 static void add_record(struct cli *cli, const struct supply_record *supply, uint64_t height)

@@ -74,9 +74,12 @@ int noun_newest_snapshot(struct session *session, uint64_t *height)
         }
     }
     cJSON_Delete(answer);
-    return *height != 0 ? CLI_DONE
-                        : cli_fail(session->cli, CLI_REFUSED, "no_snapshot",
-                                   "%s has no snapshot yet", session->cli->node);
+    return *height != 0
+               ? CLI_DONE
+               : cli_fail(session->cli, CLI_REFUSED, "no_snapshot",
+                          "%s has no snapshot yet; its operator makes one with flex snapshot "
+                          "create",
+                          session->cli->node);
 }
 
 /* Gets one part into the directory, unless it is there already. */

@@ -160,11 +160,14 @@ int schedule_find(struct cli *cli, struct schedule *out, const struct hash *hash
         path = found;
     }
     struct cJSON *object = files_read_json(path, problem);
-    if (object == NULL) {
+    if (object == NULL && path == found) {
         return cli_fail(cli, CLI_USAGE, "no_schedule",
-                        "%s (the declared schedule and its salt are kept by whoever offered; "
-                        "--schedule FILE takes theirs)",
-                        problem);
+                        "%s is not there or no JSON: the declared schedule and its salt are kept "
+                        "by whoever offered; --schedule FILE takes theirs",
+                        path);
+    }
+    if (object == NULL) {
+        return cli_fail(cli, CLI_USAGE, "no_schedule", "%s", problem);
     }
     bool ok = parse_schedule(out, object);
     cJSON_Delete(object);

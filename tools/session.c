@@ -104,7 +104,8 @@ int session_load_genesis(struct cli *cli, struct genesis *out)
     char *text = files_read(path, GENESIS_TEXT_MAX, &size);
     if (text == NULL) {
         return cli_fail(cli, CLI_USAGE, "no_genesis",
-                        "%s: %s; every proof ends in the genesis file: flex account trust FILE",
+                        "%s: %s; every proof ends in the genesis file: flex account trust FILE, "
+                        "or --genesis FILE",
                         path, strerror(errno));
     }
     bool ok = genesis_from_json(out, text, size, problem);

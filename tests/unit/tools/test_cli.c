@@ -457,8 +457,12 @@ static void test_tables(void **state)
         "{\"id\":\"longer\",\"root\":\"-\",\"fee_ueur\":\"2500000\"}]");
     cli_say_table(&cli, items, "id root fee_ueur");
     cJSON_Delete(items);
-    struct cJSON *object = cJSON_Parse("{\"seconds\":0.25,\"pending_from_ms\":\"0\",\"gate_ms\":"
-                                       "\"0\",\"deals\":[{\"id\":\"1\"},{\"id\":\"2\"}]}");
+    struct cJSON *object =
+        cJSON_Parse("{\"seconds\":0.25,\"pending_from_ms\":\"0\",\"gate_ms\":"
+                    "\"0\",\"dispute_deadline_ms\":\"0\",\"deals\":[{\"id\":\"1\"},"
+                    "{\"id\":\"2\",\"correction_deadline_ms\":\"0\","
+                    "\"key\":\"00000000000000000000000000000000"
+                    "00000000000000000000000000000000\"}]}");
     cli_say_object(&cli, object);
     cJSON_Delete(object);
     assert_int_equal(fclose(out), 0);
@@ -468,11 +472,14 @@ static void test_tables(void **state)
                               "seconds              0.25\n"
                               "pending from         -\n"
                               "gate                 0s\n"
+                              "dispute deadline     -\n"
                               "deals\n"
                               "  -\n"
                               "    id               1\n"
                               "  -\n"
-                              "    id               2\n");
+                              "    id                  2\n"
+                              "    correction deadline 0s\n"
+                              "    key                 -\n");
     free(text);
 }
 
