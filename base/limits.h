@@ -100,6 +100,9 @@ static const int64_t limit_capacity_w = 1000000000000;
 /* Gate closure at most a year before delivery; proofs at most 45 days after it, and the fingerprints
  * that they lead to stay open to correction a little longer than that. */
 static const int64_t limit_gate_closure_ms = 366LL * 86400000;
+/* Delivery starts at most four years after its order: a period after next year's gate, and no order that
+ * outlives everybody, with what waits for it. */
+static const int64_t limit_period_ahead_ms = 4 * 366LL * 86400000;
 static const int64_t limit_proof_deadline_ms = 45LL * 86400000;
 static const int64_t limit_meter_batch_ms = 60LL * 86400000;
 /* The longest validity of a device's alias: one deal's delivery with its calls, and not a habit. */

@@ -2,8 +2,8 @@
  * docs/spec/auctions.md 7).
  *
  * VCG promises truth and gain, and may pay the sellers more than the buyers give. The account that the
- * market's terms name locks money for that; while an auction of the market waits to be cleared, nobody
- * takes it back.
+ * market's terms name locks money for that; while an auction that could be paid from it waits to be
+ * cleared, nobody takes it back.
  *
  * Invariants:
  * 1. A reserve holds one account's money, and the market's total names it; an empty one is nobody's.
@@ -61,13 +61,22 @@ static enum contract_error lock_more(struct contract_call *call, const struct ma
     return token_move(call, pot_balance(&call->sender), pot_market_reserve(&terms->id), amount);
 }
 
-static enum contract_error take_back(struct contract_call *call, const struct name *market,
+/* Whether bids stand whose deficit it may come to pay. Whoever could bid in a market that stays closed, or
+ * whose terms name another account, would else lock it for as long as it likes. */
+static bool is_in_use(const struct market_record *market, const struct auction_total_record *total)
+{
+    return total->pending > 0 && market->state != MARKET_CLOSED &&
+           name_compare(&total->reserve_owner, &market->terms.clearing.reserve_account) == 0;
+}
+
+static enum contract_error take_back(struct contract_call *call, const struct market_record *record,
                                      struct auction_total_record *total, struct money amount)
 {
+    const struct name *market = &record->terms.id;
     if (name_compare(&call->sender, &total->reserve_owner) != 0) {
         return CONTRACT_NOT_PERMITTED;
     }
-    if (total->pending > 0) {
+    if (is_in_use(record, total)) {
         return CONTRACT_RESERVE_IN_USE;
     }
     enum contract_error error =
@@ -97,7 +106,7 @@ static enum contract_error market_reserve_apply(struct contract_call *call, cons
     auction_total_read(call, &action->market, &total);
     enum contract_error error = money_ueur(action->amount) > 0
                                     ? lock_more(call, &market, &total, action->amount)
-                                    : take_back(call, &action->market, &total, amount);
+                                    : take_back(call, &market, &total, amount);
     if (error == CONTRACT_OK) {
         auction_total_write(call, &action->market, &total);
     }

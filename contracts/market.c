@@ -121,6 +121,7 @@ static enum contract_error check_order(const struct contract_call *call,
     int64_t start_ms = timestamp_ms(order->period_start);
     struct book_times times;
     if (start_ms < 0 || start_ms % length_ms != 0 ||
+        start_ms - timestamp_ms(call->context->time) > limit_period_ahead_ms ||
         !book_times_of(&times, terms, order->period_start)) {
         return CONTRACT_BAD_PERIOD;
     }

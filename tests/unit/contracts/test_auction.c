@@ -470,6 +470,24 @@ static void test_reserve(void **state)
                  fixture_act(&fixture, "tso", ACTION_MARKET_RESERVE, &nowhere));
 }
 
+/* A reserve waits for bids only while a deficit of theirs could be paid from it: not in a market that is
+ * closed for good, nor once the terms name somebody else. */
+static void test_a_reserve_that_is_not_in_use(void **state)
+{
+    (void)state;
+    reserve = 100000;
+    open_with(MECHANISM_MERIT_ORDER, PAYMENT_VCG);
+    place_example();
+    set_state(MARKET_SUSPENDED);
+    assert_error(CONTRACT_RESERVE_IN_USE, auction_fund_reserve(&fixture, "tso", -1));
+    set_state(MARKET_CLOSED);
+    assert_error(CONTRACT_OK, auction_fund_reserve(&fixture, "tso", -100000));
+    assert_error(CONTRACT_MARKET_NOT_OPEN, auction_fund_reserve(&fixture, "tso", 1));
+    auction_reach_gate(&fixture);
+    assert_int_equal(auction_result(&fixture, DIRECTION_UP).state, AUCTION_VOID);
+    assert_int_equal(auction_totals(&fixture).pending, 0);
+}
+
 /* --- what becomes of the deals -------------------------------------------------------------- */
 
 static void deliver(uint64_t deal, int64_t permille)
@@ -596,6 +614,7 @@ int main(void)
         cmocka_unit_test_teardown(test_late_auction, tear_down),
         cmocka_unit_test_teardown(test_estimate, tear_down),
         cmocka_unit_test_teardown(test_reserve, tear_down),
+        cmocka_unit_test_teardown(test_a_reserve_that_is_not_in_use, tear_down),
         cmocka_unit_test_teardown(test_outcomes, tear_down),
         cmocka_unit_test_teardown(test_place_in_the_block_has_no_effect, tear_down),
         cmocka_unit_test_teardown(test_right_to_trade, tear_down),

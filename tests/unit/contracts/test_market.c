@@ -247,9 +247,13 @@ static void test_request_refusals(void **state)
 static void test_period_must_be_whole(void **state)
 {
     (void)state;
+    const int64_t far = 4 * 366LL * 86400000; /* whole periods; the latest that an order is for */
     const int64_t starts[] = {FIXTURE_TIME_MS + MARKET_PERIOD_MS * 3 + MARKET_MTU_MS,
-                              FIXTURE_TIME_MS + MARKET_PERIOD_MS * 3 + 1, -MARKET_PERIOD_MS,
-                              INT64_MAX / MARKET_PERIOD_MS * MARKET_PERIOD_MS, INT64_MIN};
+                              FIXTURE_TIME_MS + MARKET_PERIOD_MS * 3 + 1,
+                              -MARKET_PERIOD_MS,
+                              FIXTURE_TIME_MS + far + MARKET_PERIOD_MS,
+                              INT64_MAX / MARKET_PERIOD_MS * MARKET_PERIOD_MS,
+                              INT64_MIN};
     for (size_t i = 0; i < sizeof starts / sizeof starts[0]; i++) {
         struct request_place request = {.market = fixture_name("flex"),
                                         .period_start = timestamp_of(starts[i]),
@@ -258,6 +262,11 @@ static void test_period_must_be_whole(void **state)
         assert_error(CONTRACT_BAD_PERIOD,
                      fixture_act(&fixture, "dso", ACTION_REQUEST_PLACE, &request));
     }
+    struct request_place last = {.market = fixture_name("flex"),
+                                 .period_start = timestamp_of(FIXTURE_TIME_MS + far),
+                                 .quantity = energy_of(100),
+                                 .price = energy_price_of(1)};
+    assert_error(CONTRACT_OK, fixture_act(&fixture, "dso", ACTION_REQUEST_PLACE, &last));
 }
 
 static void test_escrow_must_be_covered(void **state)
