@@ -164,22 +164,42 @@ static bool cheaper_before(const void *context, uint32_t a, uint32_t b)
     return bids[a].price != bids[b].price ? bids[a].price < bids[b].price : a < b;
 }
 
+static struct energy least_of(const struct auction_bid *bid)
+{
+    return energy_of(bid->whole ? bid->quantity : bid->least);
+}
+
+/* The most that any offer can sell: all that is asked for. */
+static struct energy requested(const struct auction_scratch *scratch)
+{
+    struct energy sum = energy_of(0);
+    for (uint32_t i = 0; i < scratch->count; i++) {
+        if (scratch->bids[i].buys) {
+            MUST(energy_add(&sum, sum, energy_of(scratch->bids[i].quantity)));
+        }
+    }
+    return sum;
+}
+
 /* Offers take their room in the grid in their priority: what no node could carry is not offered. An offer
- * that gets none stays among the bids with nothing to sell. */
+ * that gets none stays among the bids with nothing to sell. One that sells only more
+ * than is asked for takes no room: a cheap one that cannot trade would else keep others from trading. */
 static void admit_offers(struct contract_call *call, struct auction_scratch *scratch)
 {
+    struct energy most = requested(scratch);
     uint32_t count = 0;
     for (uint32_t i = 0; i < scratch->count; i++) {
-        if (!scratch->bids[i].buys && scratch->bids[i].place != GRID_PLACE_NONE) {
+        const struct auction_bid *bid = &scratch->bids[i];
+        if (!bid->buys && bid->place != GRID_PLACE_NONE &&
+            energy_compare(least_of(bid), most) <= 0) {
             scratch->index[count++] = i;
         }
     }
     call_sort(scratch->index, count, cheaper_before, scratch->bids);
     for (uint32_t i = 0; i < count; i++) {
         struct auction_bid *bid = &scratch->bids[scratch->index[i]];
-        struct energy least = energy_of(bid->whole ? bid->quantity : bid->least);
         bid->quantity = energy_wh(grid_admit(call, ledger_grid(call->ledger), bid->place,
-                                             energy_of(bid->open), least, &bid->limiter));
+                                             energy_of(bid->open), least_of(bid), &bid->limiter));
         bid->least = bid->quantity == 0 ? 0 : bid->least;
     }
     grid_forget(ledger_grid(call->ledger));

@@ -483,12 +483,49 @@ static void test_network(void **state)
     fixture_close(&fixture);
 }
 
+/* Whoever offers more than is asked for, whole, and so can never trade, takes no room from others. */
+static void test_an_offer_too_large_to_trade_takes_no_room(void **state)
+{
+    (void)state;
+    struct market_create terms;
+    market_open(&fixture);
+    grid_small_network(&fixture);
+    market_terms(&terms);
+    terms.clearing.mechanism = MECHANISM_ONE_SIDED;
+    terms.clearing.tie = TIE_PRO_RATA;
+    terms.clearing.payment = PAYMENT_PAY_AS_BID;
+    grid_market(&fixture, "auc", &terms);
+    grid_publish(&fixture, "trafo", AUCTION_PERIOD, 100000, 600);
+    struct offer_place whole = {.market = fixture_name("auc"),
+                                .direction = DIRECTION_UP,
+                                .period_start = market_period(AUCTION_PERIOD),
+                                .quantity = energy_of(300),
+                                .price = energy_price_of(0),
+                                .device = fixture_name("at-alice"),
+                                .options = {.indivisible = 1}};
+    assert_error(CONTRACT_OK, fixture_act(&fixture, "alice", ACTION_OFFER_PLACE, &whole));
+    assert_error(CONTRACT_OK,
+                 grid_offer(&fixture, "auc", "bob", AUCTION_PERIOD, DIRECTION_UP, 400, 200000));
+    assert_error(CONTRACT_OK,
+                 grid_request(&fixture, "auc", AUCTION_PERIOD, DIRECTION_UP, 200, 300000));
+    int64_t gate = timestamp_ms(market_period(AUCTION_PERIOD)) - MARKET_GATE_MS;
+    fixture_next_block(&fixture, gate - timestamp_ms(fixture.context.time));
+    fixture_next_block(&fixture, FIXTURE_BLOCK_MS);
+    grid_audit(&fixture);
+    market_audit(&fixture, true);
+    assert_int_equal(energy_wh(auction_result(&fixture, DIRECTION_UP).quantity), 200);
+    assert_int_equal(energy_wh(market_order(&fixture, 2).open), 200);
+    fixture_end_block(&fixture);
+    fixture_close(&fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_code_of_flexclear),
         cmocka_unit_test(test_full_auction),
         cmocka_unit_test(test_network),
+        cmocka_unit_test(test_an_offer_too_large_to_trade_takes_no_room),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
