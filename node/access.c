@@ -141,15 +141,18 @@ static bool read_device(const struct state_base *base, const struct name *name,
     return !name_is_empty(name) && access_read(base, &key, &device_record_codec, out);
 }
 
-/* What is traded with a device is its owner's, and a retailer's whose customer has it manage it. An
- * alias is no device, so nobody is told whose it is. */
+/* What is traded with a device is its owner's, and a retailer's whose customer has it manage it, of the time
+ * for which it does: what was traded under another manager was that one's business. An alias is no device,
+ * so nobody is told whose it is. */
 static bool trades_with(const struct access *access, const struct state_base *base,
-                        const struct name *name)
+                        const struct name *name, struct timestamp period_start)
 {
     struct device_record device;
     return read_device(base, name, &device) &&
            (access_is(access, &device.owner) ||
-            ((access->roles & ROLE_RETAILER) != 0 && manages(access, &device)));
+            ((access->roles & ROLE_RETAILER) != 0 && manages(access, &device) &&
+             timestamp_compare(device.managed_from, period_start) <= 0 &&
+             timestamp_compare(period_start, device.managed_until) < 0));
 }
 
 /* --- orders, deals, pots ---------------------------------------------------------------------- */
@@ -158,7 +161,8 @@ bool access_order(const struct access *access, const struct state_base *base,
                   const struct order_record *order)
 {
     return access->all || (access->roles & ROLE_MARKET_OPERATOR) != 0 ||
-           access_is(access, &order->participant) || trades_with(access, base, &order->device);
+           access_is(access, &order->participant) ||
+           trades_with(access, base, &order->device, order->period_start);
 }
 
 bool access_deal(const struct access *access, const struct state_base *base,
@@ -166,7 +170,7 @@ bool access_deal(const struct access *access, const struct state_base *base,
 {
     return access->all || (access->roles & ROLE_MARKET_OPERATOR) != 0 ||
            access_is(access, &deal->buyer) || access_is(access, &deal->seller) ||
-           trades_with(access, base, &deal->device);
+           trades_with(access, base, &deal->device, deal->period_start);
 }
 
 bool access_order_id(const struct access *access, const struct state_base *base, uint64_t id)
@@ -377,7 +381,7 @@ static bool of_allocation(const struct question *question)
     return decode(question, &allocation_record_codec, &record) &&
            (access_is(question->access, &record.participant) ||
             access_is(question->access, &record.payee) ||
-            trades_with(question->access, question->base, &record.device));
+            trades_with(question->access, question->base, &record.device, record.period_start));
 }
 
 /* What came of an auction is the market's to know; how many bids wait for it is not. */

@@ -197,11 +197,13 @@ static void put_trade(struct access_world *world)
     order.market = access_name("west");
     order.participant = access_name("agg");
     order.device = access_name("battery");
+    order.period_start = timestamp_of(1500);
     access_world_put(world, STATE_ORDER, "1", &order);
     deal.market = order.market;
     deal.buyer = access_name("dso");
     deal.seller = order.participant;
     deal.device = order.device;
+    deal.period_start = order.period_start;
     access_world_put(world, STATE_DEAL, "1", &deal);
 }
 
@@ -222,6 +224,7 @@ static void put_plans(struct access_world *world)
     allocation.market = access_name("north");
     allocation.participant = access_name("agg");
     allocation.device = access_name("battery");
+    allocation.period_start = timestamp_of(1500);
     allocation.network = access_name("grid");
     allocation.node = access_name("root");
     allocation.payee = access_name("dso2");

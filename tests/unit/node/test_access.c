@@ -193,6 +193,32 @@ static void test_management_ends(void **state)
     assert_false(access_deal_id(&access, &world.base, 1));
 }
 
+/* A retailer that takes a customer over is not told what the one before it traded, nor what the next will. */
+static void test_management_begins(void **state)
+{
+    static const struct {
+        int64_t period_start_ms;
+        bool sees;
+    } rows[] = {{999, false}, {1000, true}, {1999, true}, {2000, false}};
+    (void)state;
+    struct bytes_view value;
+    struct deal_record deal;
+    struct order_record order;
+    const struct access retailer = access_world_reader(&world, WORLD_RETAILER);
+    const struct access owner = access_world_reader(&world, WORLD_ANNA);
+    (void)access_world_find(&world, STATE_DEAL, &value);
+    assert_true(codec_decode_all(&deal_record_codec, &deal, value));
+    (void)access_world_find(&world, STATE_ORDER, &value);
+    assert_true(codec_decode_all(&order_record_codec, &order, value));
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        deal.period_start = timestamp_of(rows[i].period_start_ms);
+        order.period_start = timestamp_of(rows[i].period_start_ms);
+        assert_int_equal(access_deal(&retailer, &world.base, &deal), rows[i].sees);
+        assert_int_equal(access_order(&retailer, &world.base, &order), rows[i].sees);
+        assert_true(access_deal(&owner, &world.base, &deal));
+    }
+}
+
 /* --- events --------------------------------------------------------------------------------- */
 
 static _Alignas(16) uint8_t event_record[4096];
@@ -511,6 +537,7 @@ int main(void)
         cmocka_unit_test(test_every_kind_and_every_reader),
         cmocka_unit_test(test_absent_records),
         cmocka_unit_test(test_management_ends),
+        cmocka_unit_test(test_management_begins),
         cmocka_unit_test(test_every_event_and_every_reader),
         cmocka_unit_test(test_who_is_a_reader),
         cmocka_unit_test(test_sums_point_at_nobody),
