@@ -24,9 +24,21 @@ static const char usage[] =
     "Formats: docs/spec/clearing.md, docs/spec/coupled.md\n"
     "Exit: 0 done; 2 bad usage or input; 4 the result is not what the rules give.\n";
 
+/* What names a place may be a key of the input, and must neither break the line nor steer a terminal. */
+static void print_plain(const char *text)
+{
+    for (; *text != '\0'; text++) {
+        fputc(*text < ' ' || *text > '~' ? '?' : *text, stderr);
+    }
+}
+
 static int complain(const char *where, const char *what, int code)
 {
-    fprintf(stderr, "flexclear: %s: %s\n", where, what);
+    fputs("flexclear: ", stderr);
+    print_plain(where);
+    fputs(": ", stderr);
+    print_plain(what);
+    fputc('\n', stderr);
     return code;
 }
 
