@@ -89,13 +89,31 @@ const char *cli_fallback_told(const struct cli_command *command, const struct cl
     return told ? fallback : NULL;
 }
 
-static void help_option(FILE *out, const struct cli_command *command,
+/* What is typed, at the left of what it means. Returns its length. */
+static int option_left(char out[64], const struct cli_option *option)
+{
+    return snprintf(out, 64, "%s%s %s", option_is_word(option) ? "" : "--", option->name,
+                    option_is_word(option) ? "" : cli_type_placeholder(option->type));
+}
+
+/* One column for all options of a command, also under its longest name. */
+static int help_width(const struct cli_command *command)
+{
+    char left[64];
+    int width = 26;
+    for (size_t i = 0; i < command->option_count; i++) {
+        const int length = option_left(left, &command->options[i]);
+        width = length > width ? length : width;
+    }
+    return width;
+}
+
+static void help_option(FILE *out, int width, const struct cli_command *command,
                         const struct cli_option *option)
 {
     char left[64];
-    snprintf(left, sizeof left, "%s%s %s", option_is_word(option) ? "" : "--", option->name,
-             option_is_word(option) ? "" : cli_type_placeholder(option->type));
-    fprintf(out, "  %-26s %s", left, option->help);
+    option_left(left, option);
+    fprintf(out, "  %-*s %s", width, left, option->help);
     for (size_t i = 0; i < option->name_count; i++) {
         if (option->names[i] != NULL) {
             fprintf(out, "%s%s", i == 0 ? ": " : ", ", option->names[i]);
@@ -138,6 +156,7 @@ static void help_usage(FILE *out, const struct cli_noun *noun, const struct cli_
 void cli_help_command(FILE *out, const struct cli_noun *noun, const struct cli_command *command)
 {
     char call[CLI_CALL_SIZE];
+    const int width = help_width(command);
     fprintf(out, "%s %s: %s\n\n", cli_call(call, noun), command->verb, command->summary);
     help_usage(out, noun, command);
     if (command->teach != NULL) {
@@ -147,17 +166,17 @@ void cli_help_command(FILE *out, const struct cli_noun *noun, const struct cli_c
         fprintf(out, "\n");
     }
     for (size_t i = 0; i < command->option_count; i++) {
-        help_option(out, command, &command->options[i]);
+        help_option(out, width, command, &command->options[i]);
     }
     if (command->sends || command->action != 0) {
         fprintf(out, "\nfor every command that sends a transaction:\n");
         for (size_t i = 0; i < cli_sender_count; i++) {
-            help_option(out, NULL, &cli_sender_options[i]);
+            help_option(out, width, NULL, &cli_sender_options[i]);
         }
     }
     fprintf(out, "\neverywhere:\n");
     for (size_t i = 0; i < cli_common_count; i++) {
-        help_option(out, NULL, &cli_common_options[i]);
+        help_option(out, width, NULL, &cli_common_options[i]);
     }
 }
 

@@ -339,7 +339,7 @@ static int run_issue(struct cli *cli, void *arguments)
     }
     if (status == CLI_DONE) {
         json_add_u32(cli->result, "aliases", list.count);
-        cli_say(cli, "%u aliases\n", list.count);
+        cli_say(cli, "aliases issued: %u\n", list.count);
     }
     alias_list_release(&list);
     alias_list_release(&book);

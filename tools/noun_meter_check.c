@@ -133,6 +133,22 @@ static int ask_service(struct cli *cli, struct session *session, const struct as
     return status;
 }
 
+/* Of the interval's readings that were not handed out, and why: the service's word, which nothing proves. */
+static void add_missing(struct cli *cli, const struct client_answer *answer)
+{
+    static const char *const names[] = {"erased", "pending"};
+    char problem[JSON_PROBLEM_SIZE];
+    struct cJSON *object =
+        json_parse_strict(answer->body != NULL ? answer->body : "", answer->size, problem);
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        uint32_t count;
+        if (json_u32(&count, object, names[i])) {
+            json_add_u32(cli->result, names[i], count);
+        }
+    }
+    cJSON_Delete(object);
+}
+
 /* What was answered is kept only if all of it leads to the ledger. */
 static int keep_answer(struct cli *cli, struct session *session, const struct ask *ask,
                        const struct client_answer *answer)
@@ -152,6 +168,7 @@ static int keep_answer(struct cli *cli, struct session *session, const struct as
         return status;
     }
     json_add_u64(cli->result, "readings", verdict.readings);
+    add_missing(cli, answer);
     cJSON_AddStringToObject(cli->result, "file", ask->out);
     cJSON_AddBoolToObject(cli->result, "proof_verified", !cli->no_verify);
     noun_say_result(cli);

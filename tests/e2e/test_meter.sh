@@ -154,7 +154,7 @@ erase() { as "$1" meter erase --service "$service" --operator meters --device ba
 refused not_permitted erase agg-b
 erase agg-a >erased.json && is '.erased_readings == "8"' erased.json
 # shellcheck disable=SC2086
-ask agg-a $eleven --out gone.json >gone.txt && is '.readings == "0"' gone.txt
+ask agg-a $eleven --out gone.json >gone.txt && is '.readings == "0" and .erased == 4 and .pending == 0' gone.txt
 refused unknown_device md erase --device bat-11 --from 2025-01-15 --until 2025-01-16
 refused erased md ingest --keys keys --correction "again" first.csv
 md export --from 2025-01-15 --until 2025-01-16 --out copy.csv >/dev/null
