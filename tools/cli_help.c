@@ -239,6 +239,8 @@ static void scalar_text(char *out, size_t size, const char *key, const struct cJ
         snprintf(out, size, "%s W", value->valuestring);
     } else if (key_ends(key, "_ms")) {
         snprintf(out, size, "%s", ms_text(text, key, number));
+    } else if (strcmp(key, "cosigned_s") == 0 && number > 0 && number <= UINT32_MAX) {
+        snprintf(out, size, "%s", value_time_text(text, number * 1000));
     } else {
         snprintf(out, size, "%s", value->valuestring);
     }
@@ -247,7 +249,7 @@ static void scalar_text(char *out, size_t size, const char *key, const struct cJ
 /* The key as people read it: without its unit, which the value shows. */
 static void key_text(char *out, size_t size, const char *key)
 {
-    static const char *const suffixes[] = {"_ueur_per_kwh", "_ueur", "_wh", "_w", "_ms"};
+    static const char *const suffixes[] = {"_ueur_per_kwh", "_ueur", "_wh", "_w", "_ms", "_s"};
     size_t length = strlen(key);
     for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++) {
         if (key_ends(key, suffixes[i]) && length > strlen(suffixes[i])) {

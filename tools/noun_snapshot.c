@@ -40,6 +40,9 @@ static int run_list(struct cli *cli, void *arguments)
         const char *id = json_string(item, "id");
         cli_say(cli, "%12s  %s\n", height != NULL ? height : "?", id != NULL ? id : "?");
     }
+    if (cJSON_GetArraySize(json_array(answer, "items")) == 0) {
+        cli_say(cli, "none yet\n");
+    }
     noun_merge(cli->result, answer);
     return CLI_DONE;
 }

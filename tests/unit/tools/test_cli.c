@@ -347,8 +347,8 @@ static void test_network_publish(void **state)
         "network publish lv1 --grid-node f2 --start 2025-01-15T10:00Z --import-w 40",
         "network publish lv1 --csv /nonexistent/table.csv",
         "network publish lv1 --csv a.csv --grid-node f2",
-        "network publish lv1 --grid-node f2 --start 2025-01-15T10:00Z --import-w 1 --export-w 1 "
-        "--intervals 3073",
+        ("network publish lv1 --grid-node f2 --start 2025-01-15T10:00Z --import-w 1 --export-w 1 "
+         "--intervals 3073"),
     };
     char *out, *err;
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
