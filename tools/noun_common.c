@@ -165,7 +165,9 @@ int noun_show(struct cli *cli, const char *kind, const char *id, const char *abs
         noun_add_record(cli, info->codec, record);
     }
     if (!cli->no_verify) {
-        json_add_u64(cli->result, "height", proof.header.height);
+        /* An order, a proposal, an auction has a height of its own, and no object has one key twice. */
+        const bool taken = cJSON_GetObjectItemCaseSensitive(cli->result, "height") != NULL;
+        json_add_u64(cli->result, taken ? "proven_height" : "height", proof.header.height);
     }
     cJSON_AddBoolToObject(cli->result, "proof_verified", !cli->no_verify);
     if (status == CLI_DONE) {
