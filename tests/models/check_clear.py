@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """flexclear against the slow model, on random small problems of every mechanism: the whole result,
-key by key. Also what must hold whatever the numbers: nobody loses, VCG gives no reason to lie, the
-place in the list means nothing where the rule says so; and that --verify finds every change.
+key by key. Also what must hold whatever the numbers: nobody loses, VCG gives no reason to lie, a
+better price never trades less, the place in the list means nothing where the rule says so; and that
+--verify finds every change.
 
 check_clear.py FLEXCLEAR [COUNT] [SEED]     COUNT problems per mechanism"""
 import json
@@ -232,6 +233,30 @@ def check_truthfulness(rng):
         assert gain(lie) < gain(problem) + 1000, (liar, problem, lie)
 
 
+def check_monotonicity(rng):
+    """Who bids a better price trades no less for it, and all together no less either, but in ordered
+    demand, where it is welfare that grows. There only the buyer's bids, since a seller's steps must go
+    on rising; in one_sided the offers."""
+    sides = {"merit_order": ("buy", "sell"), "ordered_demand": ("buy",), "one_sided": ("sell",)}
+    for mechanism, sides_of in sides.items():
+        for _ in range(COUNT // 2):
+            one_sided = mechanism == "one_sided"
+            problem = draw_one_sided(rng) if one_sided else draw_auction(rng, mechanism)
+            able = [b for b in problem["bids"] if b["side"] in sides_of]
+            if not able:
+                continue
+            better = rng.choice(able)
+            before = run(problem)
+            step = rng.randint(1, 6)
+            better["price"] = str(int(better["price"]) + (step if better["side"] == "buy" else -step))
+            after = run(problem)
+            got = [next(int(a["quantity"]) for a in result["accepted"] if a["id"] == better["id"])
+                   for result in (before, after)]
+            assert got[0] <= got[1], (better, got, problem)
+            if mechanism != "ordered_demand":
+                assert int(before["quantity"]) <= int(after["quantity"]), (better, problem)
+
+
 def check_order_independence(rng):
     """With pro rata ties, money per agent and what is accepted at other prices than the marginal
     one don't depend on the place in the list."""
@@ -315,8 +340,8 @@ def check_verify(rng):
 
 def main():
     rng = random.Random(SEED)
-    for check in (check_auctions, check_others, check_truthfulness, check_order_independence,
-                  check_estimate, check_verify):
+    for check in (check_auctions, check_others, check_truthfulness, check_monotonicity,
+                  check_order_independence, check_estimate, check_verify):
         check(rng)
         print(f"clear: {check.__name__} passed ({COUNT} per mechanism, seed {SEED})", flush=True)
 
