@@ -242,7 +242,9 @@ static void single(const struct api_request *request, struct api_reply *reply,
     store_snapshot_end(snapshot);
     if (record != NULL) {
         cJSON *object = cJSON_CreateObject();
-        json_add_u64(object, "height", height);
+        /* Orders, auctions, allocations and proposals say at which height they came to be: that stays theirs. */
+        json_add_u64(object, cJSON_HasObjectItem(record, "height") ? "state_height" : "height",
+                     height);
         move_members(object, record);
         api_reply_json(reply, MHD_HTTP_OK, object);
     } else if (good && !found) {

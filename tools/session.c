@@ -482,7 +482,9 @@ static int record_from_json(struct session *session, const struct state_kind_inf
     char problem[JSON_PROBLEM_SIZE] = "";
     struct cJSON *object = json_parse_strict(answer.body, answer.size, problem);
     client_answer_release(&answer);
-    cJSON_DeleteItemFromObjectCaseSensitive(object, "height");
+    /* What the node adds to the record; a "height" beside a "state_height" is the record's own. */
+    const bool own = cJSON_GetObjectItemCaseSensitive(object, "state_height") != NULL;
+    cJSON_DeleteItemFromObjectCaseSensitive(object, own ? "state_height" : "height");
     cJSON_DeleteItemFromObjectCaseSensitive(object, "id");
     static uint8_t scratch_bytes[LIMIT_STATE_VALUE_BYTES];
     struct byte_writer scratch;

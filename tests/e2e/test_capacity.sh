@@ -94,6 +94,8 @@ jq -e '.granted_wh == "4000" and .paid_ueur == "80000" and .proof_verified' allo
     fail "the first: $(cat allocation.json)"
 [ "$(grep -o '"height"' allocation.json | wc -l)" = 1 ] || fail "a key twice: $(cat allocation.json)"
 jq -e '(.proven_height | tonumber) >= (.height | tonumber)' allocation.json >/dev/null || fail "no proven height"
+[ "$(as agg-a --no-verify order show 4 | jq -r .height)" = "$(as agg-a order show 4 | jq -r .height)" ] ||
+    fail "the order's own height, by the node's word"
 as agg-b order allocation 5 >allocation.json
 jq -e '.granted_wh == "2000" and .limited_by == "f1" and .price_ueur_per_kwh == "20000"' allocation.json >/dev/null ||
     fail "the second: $(cat allocation.json)"
