@@ -17,6 +17,10 @@ void ordered_map_destroy(struct ordered_map *map);
 void ordered_map_clear(struct ordered_map *map);
 /* Inserts or replaces. False if the arena is full (the map is unchanged). */
 bool ordered_map_put(struct ordered_map *map, struct bytes_view key, struct bytes_view value);
+/* The same, and says what the map holds as the key and held as its value before (data NULL: nothing); both
+ * stay as they are until the map is cleared, whatever else changes. */
+bool ordered_map_exchange(struct ordered_map *map, struct bytes_view key, struct bytes_view value,
+                          struct bytes_view *kept_key, struct bytes_view *before);
 /* The value, valid until the map is cleared; false if absent. */
 bool ordered_map_get(const struct ordered_map *map, struct bytes_view key,
                      struct bytes_view *value);
