@@ -1,10 +1,11 @@
 /* flexmeterd serve (service.h): requests over HTTP, and every so often the inbox, the registry, what is
  * due and what is to be posted.
  *
- *   HOME/meterd/inbox/NAME.csv, NAME.json  --ingested-->  done/
+ *   HOME/meterd/inbox/NAME.csv, NAME.json  --taken whole--> deleted: its readings are in the archive, where
+ *                                                         erasing reaches them
  *                       --refused whole or in part-->  refused/, with NAME.csv.report.json
  *
- * Invariants: a step that fails is told and taken again next time, and stops no other; a file is moved
+ * Invariants: a step that fails is told and taken again next time, and stops no other; a file goes
  * once it has been read, so a crash means reading it again, which changes nothing; a file counts once it
  * has its name, so whoever writes one writes beside it and renames. */
 #include <cjson/cJSON.h>
@@ -14,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/fatal.h"
 #include "base/files.h"
@@ -73,6 +75,13 @@ static bool move_file(const char *place, const char *name, const char *to)
            rename(from_path, to_path) == 0;
 }
 
+static bool delete_file(const char *place, const char *name)
+{
+    char path[FILES_PATH_SIZE];
+    const int size = snprintf(path, sizeof path, "%s/inbox/%s", place, name);
+    return size > 0 && size < FILES_PATH_SIZE && unlink(path) == 0;
+}
+
 static void take_file(struct cli *cli, struct meter_archive *archive, const char *place,
                       const char *name, const struct ingest_options *options)
 {
@@ -90,15 +99,15 @@ static void take_file(struct cli *cli, struct meter_archive *archive, const char
             fprintf(cli->err, "flexmeterd: %s: the report can't be written\n", name);
         }
     }
-    if (!move_file(place, name, clean ? "done" : "refused")) {
-        fprintf(cli->err, "flexmeterd: %s can't be moved: %s\n", name, strerror(errno));
+    if (clean ? !delete_file(place, name) : !move_file(place, name, "refused")) {
+        fprintf(cli->err, "flexmeterd: %s stays in the inbox: %s\n", name, strerror(errno));
     }
 }
 
 static void take_inbox(struct cli *cli, struct meter_archive *archive,
                        const struct ingest_options *options)
 {
-    static const char *const folders[] = {"inbox", "done", "refused"};
+    static const char *const folders[] = {"inbox", "refused"};
     char place[FILES_PATH_SIZE], path[FILES_PATH_SIZE];
     size_t count;
     if (!files_join(place, cli->home, "meterd")) {
