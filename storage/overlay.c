@@ -44,11 +44,10 @@ struct gap {
     bool to_end;     /* no live key above `from` at all */
 };
 
+/* Both views into the arena of the changes, whose bytes stay until a reset. */
 struct undo_entry {
-    size_t previous; /* offset of the entry before; SIZE_MAX for the first */
-    uint32_t key_size;
-    uint32_t value_size; /* tagged value; meaningless unless `had` */
-    bool had;
+    struct bytes_view key;
+    struct bytes_view before; /* tagged; data NULL: this layer said nothing */
 };
 
 struct overlay {
@@ -60,10 +59,9 @@ struct overlay {
     bool sealed;
     struct hash root;
     bool in_savepoint;
-    uint8_t *undo;
-    size_t undo_capacity;
-    size_t undo_size;
-    size_t undo_last;
+    struct undo_entry *undo;
+    size_t undo_capacity; /* entries */
+    size_t undo_count;
     struct gap gaps[GAPS_MAX];
     uint32_t gap_next;
 };
@@ -402,38 +400,21 @@ static bool view_next(struct state_view *view, struct bytes_view prefix, struct 
 
 /* --- writing --------------------------------------------------------------------------------- */
 
-/* Notes what this layer says about the key now, for a rollback. False if there is no room. */
-static bool undo_note(struct overlay *overlay, struct bytes_view key)
-{
-    struct bytes_view old = {NULL, 0};
-    struct undo_entry entry = {.previous = overlay->undo_last, .key_size = (uint32_t)key.size};
-    entry.had = ordered_map_get(overlay->changes, key, &old);
-    entry.value_size = (uint32_t)old.size;
-    const size_t need = sizeof entry + key.size + old.size;
-    if (overlay->undo_capacity - overlay->undo_size < need) {
-        return false;
-    }
-    uint8_t *at = overlay->undo + overlay->undo_size;
-    memcpy(at, &entry, sizeof entry);
-    memcpy(at + sizeof entry, key.data, key.size);
-    if (old.size > 0) {
-        memcpy(at + sizeof entry + key.size, old.data, old.size);
-    }
-    overlay->undo_last = overlay->undo_size;
-    overlay->undo_size += need;
-    return true;
-}
-
 static void write_tagged(struct overlay *overlay, struct bytes_view key, struct bytes_view tagged)
 {
     MUST(!overlay->sealed);
+    struct undo_entry undo;
     if (overlay->view.fault) {
         return;
     }
     if (key.size == 0 || key.size > LIMIT_STATE_KEY_BYTES ||
-        (overlay->in_savepoint && !undo_note(overlay, key)) ||
-        !ordered_map_put(overlay->changes, key, tagged)) {
+        (overlay->in_savepoint && overlay->undo_count == overlay->undo_capacity) ||
+        !ordered_map_exchange(overlay->changes, key, tagged, &undo.key, &undo.before)) {
         overlay->view.fault = true;
+        return;
+    }
+    if (overlay->in_savepoint) {
+        overlay->undo[overlay->undo_count++] = undo;
     }
 }
 
@@ -462,8 +443,7 @@ static void view_remove(struct state_view *view, struct bytes_view key)
 
 static void undo_forget(struct overlay *overlay)
 {
-    overlay->undo_size = 0;
-    overlay->undo_last = SIZE_MAX;
+    overlay->undo_count = 0;
     overlay->in_savepoint = false;
 }
 
@@ -485,20 +465,13 @@ static void view_rollback(struct state_view *view)
 {
     struct overlay *overlay = overlay_of(view);
     MUST(overlay->in_savepoint && !overlay->sealed);
-    size_t at = overlay->undo_last;
-    while (at != SIZE_MAX) {
-        struct undo_entry entry;
-        memcpy(&entry, overlay->undo + at, sizeof entry);
-        const uint8_t *bytes = overlay->undo + at + sizeof entry;
-        const struct bytes_view key = bytes_view_of(bytes, entry.key_size);
-        if (!entry.had) {
-            (void)ordered_map_remove(overlay->changes, key);
-        } else if (!ordered_map_put(overlay->changes, key,
-                                    bytes_view_of(bytes + entry.key_size, entry.value_size))) {
+    for (size_t i = overlay->undo_count; i-- > 0;) {
+        const struct undo_entry *entry = &overlay->undo[i];
+        if (entry->before.data == NULL) {
+            (void)ordered_map_remove(overlay->changes, entry->key);
+        } else if (!ordered_map_put(overlay->changes, entry->key, entry->before)) {
             view->fault = true;
         }
-        MUST(entry.previous == SIZE_MAX || entry.previous < at);
-        at = entry.previous;
     }
     gaps_clear(overlay);
     undo_forget(overlay);
@@ -694,8 +667,8 @@ struct overlay *overlay_create(size_t bytes_max)
     }
     overlay->view.ops = &overlay_ops;
     /* One transaction's rewrites of what its block had written before. */
-    overlay->undo_capacity = bytes_max / 4;
-    overlay->undo = malloc(overlay->undo_capacity + 1);
+    overlay->undo_capacity = bytes_max / 4 / sizeof overlay->undo[0];
+    overlay->undo = malloc((overlay->undo_capacity + 1) * sizeof overlay->undo[0]);
     overlay->changes = ordered_map_create(bytes_max);
     overlay->nodes = ordered_map_create(2 * bytes_max);
     if (overlay->undo == NULL || overlay->changes == NULL || overlay->nodes == NULL) {
