@@ -16,7 +16,12 @@
 #include "node/chain_internal.h"
 #include "tests/lib/node/chain_world.h"
 
-enum { HEAVY_TX = 30, PERIOD_HOURS = 100, ENVELOPE_BYTES = 32 * 1024 };
+enum {
+    HEAVY_TX = 30,
+    PERIOD_HOURS = 100,
+    PERIODS = 4 * 366 * 24 / PERIOD_HOURS - 1,
+    ENVELOPE_BYTES = 32 * 1024
+};
 static const int64_t period_ms = PERIOD_HOURS * MS_PER_HOUR;
 
 static struct genesis genesis;
@@ -139,7 +144,7 @@ struct heavy_tx {
     struct transaction transaction;
 };
 
-/* As many offers as fit a transaction, each for another period. */
+/* As many offers as fit a transaction, each for another period of those that are not too far ahead. */
 static void sign_heavy(struct heavy_tx *out, int64_t first_period)
 {
     struct offer_place offers[LIMIT_ACTIONS_PER_TX];
@@ -154,11 +159,11 @@ static void sign_heavy(struct heavy_tx *out, int64_t first_period)
     draft.fee_limit = money_of(1000000);
     draft.action_count = LIMIT_ACTIONS_PER_TX;
     for (int64_t i = 0; i < LIMIT_ACTIONS_PER_TX; i++) {
-        offers[i] =
-            (struct offer_place){.market = world_name("long"),
-                                 .period_start = timestamp_of((now + first_period + i) * period_ms),
-                                 .quantity = energy_of(PERIOD_HOURS),
-                                 .device = world_name("dev")};
+        offers[i] = (struct offer_place){
+            .market = world_name("long"),
+            .period_start = timestamp_of((now + (first_period + i) % PERIODS) * period_ms),
+            .quantity = energy_of(PERIOD_HOURS),
+            .device = world_name("dev")};
         draft.actions[i].type = ACTION_OFFER_PLACE;
         draft.actions[i].record = &offers[i];
     }
