@@ -375,7 +375,9 @@ static void test_void(void **state)
                                      timestamp_ms(fixture.context.time));
     fixture_next_block(&fixture, 1);
     assert_int_equal(auction_result(&fixture, DIRECTION_UP).state, AUCTION_VOID);
-    assert_int_equal(market_order(&fixture, 3).status, ORDER_EXPIRED);
+    for (uint64_t i = 1; i <= 3; i++)
+        assert_int_equal(market_order(&fixture, i).status, ORDER_EXPIRED);
+    assert_int_equal(market_counters(&fixture).deals, 0);
 }
 
 /* Two auctions whose values take more work than a block has for auctions: the second is a block late, its
