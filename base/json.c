@@ -20,8 +20,9 @@
 #include "base/fatal.h"
 #include "base/utf8.h"
 
-/* 2^53 - 1: the largest integer that every JSON reader in the world agrees on. */
-static const uint64_t json_integer_max = 9007199254740991;
+/* Every integer of fifteen digits: below 2^53, so that all readers of the world agree on it, and as many as
+ * cJSON prints digit by digit; a larger one it may round to a power of ten. */
+static const uint64_t json_integer_max = 999999999999999;
 
 enum { NUMBER_TEXT_SIZE = 32 };
 
@@ -190,7 +191,7 @@ static bool scan_number(struct json_scanner *scanner)
     for (; is_digit(scan_peek(scanner)); scanner->at++) {
         value = value * 10 + (uint64_t)(scan_peek(scanner) - '0');
         if (value > json_integer_max) {
-            return scan_fail(scanner, start, "number over 2^53-1; amounts are strings");
+            return scan_fail(scanner, start, "number over 999999999999999; amounts are strings");
         }
     }
     if (scanner->at == first) {

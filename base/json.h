@@ -1,7 +1,7 @@
 /* The one strict JSON reader in front of cJSON (docs/adr/0006): RFC 8259 and nothing more.
  *
  * Refuses: a byte order mark, bad UTF-8, raw control characters, the escape of NUL, numbers that
- * are not canonical integers of at most 2^53-1 in size (there is no floating point anywhere in
+ * are not canonical integers of at most fifteen digits (there is no floating point anywhere in
  * this project), equal keys in one object, depth over JSON_DEPTH_MAX, size over JSON_SIZE_MAX,
  * trailing bytes. */
 #ifndef FLEX_BASE_JSON_H
