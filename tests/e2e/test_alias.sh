@@ -3,27 +3,13 @@
 # and by baseline without a reading of the device on the ledger, computed again by a regulator, audited; and
 # what an audit says of a device that was sold under its own name, too. Usage: test_alias.sh BUILD
 set -euo pipefail
-bin=$(cd "$1/bin" && pwd)
-dir=$(mktemp -d /tmp/flex-e2e-alias-XXXXXX)
-flex() { "$bin/flex" "$@"; }
-finish() {
-    if [ "$1" -ne 0 ]; then tail -n 5 "$dir"/net/nodes/*/*.log 2>/dev/null || true; fi
-    flex devnet stop --dir "$dir/net" >/dev/null 2>&1 || true
-    rm -rf "$dir"
-}
-trap 'finish $?' EXIT
-fail() { echo "FAILED: $*"; exit 1; }
-cd "$dir"
+# shellcheck source=tests/e2e/lib.sh
+. "$(dirname "$0")/lib.sh"
+e2e_begin alias "$1"
 
-flex devnet start --dir net --simulated-time 2025-01-15T08:00:00Z --json >start.json
-node=$(jq -r '.nodes[0].api' start.json)
-as() { flex --home "net/wallets/$1" --node "$node" --json "${@:2}"; }
-# refused CODE WHO ARGUMENTS...
-refused() { as "${@:2}" >refused.json 2>/dev/null && fail "not refused: ${*:2}"; jq -e --arg c "$1" '.error.code == $c' refused.json >/dev/null || fail "$1: $(cat refused.json)"; }
+devnet --simulated-time 2025-01-15T08:00:00Z
 
-for who in dso agg-a agg-b operator meters; do
-    as treasurer token mint --to $who --amount 10 --reference "receipt $who" >/dev/null
-done
+mint 10 dso agg-a agg-b operator meters
 as operator market create west --zone west --opens 2025-01-01 --closes 2026-01-01 --price-max 2 >/dev/null
 as operator market create base --zone west --opens 2025-01-01 --closes 2026-01-01 --price-max 2 \
     --method baseline --baseline-days 10 --baseline-highest 5 --baseline-adjustment-permille 200 \

@@ -3,38 +3,19 @@
 # gate, the result as the wallet proves it, as flexclear computes it and as a proof file shows it, a
 # delivery in part, and an export whose offline audit clears the auctions again. Usage: test_auction.sh BUILD
 set -euo pipefail
-bin=$(cd "$1/bin" && pwd)
-dir=$(mktemp -d /tmp/flex-e2e-auction-XXXXXX)
-flex() { "$bin/flex" "$@"; }
-finish() {
-    if [ "$1" -ne 0 ]; then tail -n 5 "$dir"/net/nodes/*/*.log 2>/dev/null || true; fi
-    flex devnet stop --dir "$dir/net" >/dev/null 2>&1 || true
-    rm -rf "$dir"
-}
-trap 'finish $?' EXIT
-fail() { echo "FAILED: $*"; exit 1; }
-cd "$dir"
+# shellcheck source=tests/e2e/lib.sh
+. "$(dirname "$0")/lib.sh"
+e2e_begin auction "$1"
 
-flex devnet start --dir net --simulated-time 2025-01-15T08:00:00Z --json >start.json
-node=$(jq -r '.nodes[0].api' start.json)
-as() { flex --home "net/wallets/$1" --node "$node" --json "${@:2}"; }
-# refused CODE WHO ARGUMENTS...
-refused() { as "${@:2}" >refused.json 2>/dev/null && fail "not refused: ${*:2}"; grep -q "\"$1\"" refused.json || fail "$1: $(cat refused.json)"; }
+devnet --simulated-time 2025-01-15T08:00:00Z
 
-for who in dso agg-a agg-b operator meters; do
-    as treasurer token mint --to $who --amount 10 --reference "receipt $who" >/dev/null
-done
+mint 10 dso agg-a agg-b operator meters
 as operator market create auc --zone west --opens 2025-01-01 --closes 2026-01-01 --price-max 2 \
     --mechanism merit_order --payment vcg --reserve-account operator --reserve 1 \
     --quantity-step-wh 4 --quantity-min-wh 4 --proof-deadline 4d >/dev/null
 echo "500 500 500 500" >plan
-for who in a b; do
-    flex meter new-key --out bat-$who.meter --json >meter.json
-    as agg-$who asset register bat-$who --type storage --max-power-w 10000 --connection-w 11000 \
-        --grid-node n1 --feeder f1 --zone west --meter-key "$(jq -r .public_key meter.json)" >/dev/null
-    as dso asset prequalify bat-$who >/dev/null
-    as agg-$who asset enrol bat-$who --market auc >/dev/null
-done
+battery agg-a bat-a auc
+battery agg-b bat-b auc
 
 # --- the reserve and the bids -------------------------------------------------------------------
 refused not_permitted dso market reserve auc 0.5

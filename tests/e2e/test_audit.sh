@@ -3,12 +3,9 @@
 # go by, catches up by itself to the same state, and exports a history that verifies; the regulator's
 # queries answer from that. Usage: test_audit.sh BUILD
 set -uo pipefail
-bin=$(cd "$1/bin" && pwd)
-dir=$(mktemp -d /tmp/flex-e2e-audit-XXXXXX)
-failed=0
-flex() { "$bin/flex" "$@"; }
-trap 'flex devnet stop --dir "$dir/net" >/dev/null 2>&1; rm -rf "$dir"' EXIT
-cd "$dir" || exit 1
+# shellcheck source=tests/e2e/lib.sh
+. "$(dirname "$0")/lib.sh"
+e2e_begin audit "$1"
 wrong() { echo "FAILED: $*"; failed=1; }
 must() { # what, command...
     local what=$1

@@ -3,26 +3,12 @@
 # capacity market cleared at its gate with proven allocations and the money at the DSO, and less published
 # than was sold. Usage: test_capacity.sh BUILD
 set -euo pipefail
-bin=$(cd "$1/bin" && pwd)
-dir=$(mktemp -d /tmp/flex-e2e-capacity-XXXXXX)
-flex() { "$bin/flex" "$@"; }
-finish() {
-    if [ "$1" -ne 0 ]; then tail -n 5 "$dir"/net/nodes/*/*.log 2>/dev/null || true; fi
-    flex devnet stop --dir "$dir/net" >/dev/null 2>&1 || true
-    rm -rf "$dir"
-}
-trap 'finish $?' EXIT
-fail() { echo "FAILED: $*"; exit 1; }
-cd "$dir"
+# shellcheck source=tests/e2e/lib.sh
+. "$(dirname "$0")/lib.sh"
+e2e_begin capacity "$1"
 
-flex devnet start --dir net --simulated-time 2025-01-15T08:00:00Z --json >start.json
-node=$(jq -r '.nodes[0].api' start.json)
-as() { flex --home "net/wallets/$1" --node "$node" --json "${@:2}"; }
-# refused CODE WHO ARGUMENTS...
-refused() { as "${@:2}" >refused.json 2>/dev/null && fail "not refused: ${*:2}"; grep -q "\"$1\"" refused.json || fail "$1: $(cat refused.json)"; }
-for who in dso agg-a agg-b operator; do
-    as treasurer token mint --to $who --amount 10 --reference "receipt $who" >/dev/null
-done
+devnet --simulated-time 2025-01-15T08:00:00Z
+mint 10 dso agg-a agg-b operator
 
 # --- a network ----------------------------------------------------------------------------------
 as dso network create lv1 >/dev/null

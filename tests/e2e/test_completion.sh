@@ -2,15 +2,14 @@
 # Completion in bash, zsh and fish, each in the shell itself: nouns, verbs, options, values, files.
 # Usage: test_completion.sh BUILD
 set -euo pipefail
-here=$(cd "$(dirname "$0")/../.." && pwd)/tools/completion
-PATH=$(cd "$1/bin" && pwd):$PATH
+# shellcheck source=tests/e2e/lib.sh
+. "$(dirname "$0")/lib.sh"
+e2e_begin completion "$1"
+here=$root/tools/completion
+PATH=$bin:$PATH
 export PATH here
-dir=$(mktemp -d /tmp/flex-e2e-completion-XXXXXX)
-trap 'rm -rf "$dir"' EXIT
-cd "$dir"
 touch genesis-one.json
 mkdir genesis-dir
-fail() { echo "FAILED: $*"; exit 1; }
 same() { [ "$2" = "$3" ] || fail "$1: '$2' is not '$3'"; }
 
 # in_bash WORDS...: the last is the one being typed, taken apart at "=" as bash does.

@@ -3,30 +3,16 @@
 # the dispute window of the new terms, a dispute decided by the validators, a reservation that is called
 # and answered, and the provider's record. Usage: test_deal.sh BUILD
 set -euo pipefail
-bin=$(cd "$1/bin" && pwd)
-dir=$(mktemp -d /tmp/flex-e2e-deal-XXXXXX)
-flex() { "$bin/flex" "$@"; }
-finish() {
-    if [ "$1" -ne 0 ]; then tail -n 5 "$dir"/net/nodes/*/*.log 2>/dev/null || true; fi
-    flex devnet stop --dir "$dir/net" >/dev/null 2>&1 || true
-    rm -rf "$dir"
-}
-trap 'finish $?' EXIT
-fail() { echo "FAILED: $*"; exit 1; }
-cd "$dir"
+# shellcheck source=tests/e2e/lib.sh
+. "$(dirname "$0")/lib.sh"
+e2e_begin deal "$1"
 
-flex devnet start --dir net --simulated-time 2025-01-15T08:00:00Z --json >start.json
-node=$(jq -r '.nodes[0].api' start.json)
-as() { flex --home "net/wallets/$1" --node "$node" --json "${@:2}"; }
-# refused CODE WHO ARGUMENTS...
-refused() { as "${@:2}" >refused.json 2>/dev/null && fail "not refused: ${*:2}"; grep -q "\"$1\"" refused.json || fail "$1: $(cat refused.json)"; }
+devnet --simulated-time 2025-01-15T08:00:00Z
 # vote PROPOSAL: with the proposer's own, three of four.
 vote() { for who in agg-a agg-b; do as $who governance vote "$1" yes >/dev/null || fail "vote of $who"; done; }
 last_proposal() { as dso governance list | jq -r '[.items[].id | tonumber] | max'; }
 
-for who in dso agg-a agg-b operator meters; do
-    as treasurer token mint --to $who --amount 10 --reference "receipt $who" >/dev/null
-done
+mint 10 dso agg-a agg-b operator meters
 as operator market create long --zone west --opens 2025-01-01 --closes 2026-01-01 --price-max 2 \
     --product reservation --activation-lead 2h --must-offer yes --proof-deadline 4d >/dev/null
 as operator market create west --zone west --opens 2025-01-01 --closes 2026-01-01 --price-max 2 \
@@ -50,11 +36,7 @@ as dso market show west | jq -e '.terms.times.dispute_window_ms == "86400000" an
     fail "the terms: $(as dso market show west)"
 
 # --- a reservation and its call ----------------------------------------------------------------
-flex meter new-key --out bat.meter --json >meter.json
-as agg-a asset register bat --type storage --max-power-w 10000 --connection-w 11000 --grid-node n1 \
-    --feeder f1 --zone west --meter-key "$(jq -r .public_key meter.json)" >/dev/null
-as dso asset prequalify bat >/dev/null
-for market in long west; do as agg-a asset enrol bat --market $market >/dev/null; done
+battery agg-a bat long west
 at="--direction up --start 2025-01-15T11:00Z --quantity-wh 4000"
 # shellcheck disable=SC2086
 as agg-a order offer --market long $at --price 0.01 --device bat >/dev/null

@@ -3,19 +3,11 @@
 # and one that was away through all of it comes back. Payments go on, and wallet, proof file and export
 # still verify from the first genesis file alone. Usage: test_epochs.sh BUILD
 set -euo pipefail
-bin=$(cd "$1/bin" && pwd)
-dir=$(mktemp -d /tmp/flex-e2e-epochs-XXXXXX)
-flex() { "$bin/flex" "$@"; }
-finish() {
-    if [ "$1" -ne 0 ]; then tail -n 15 "$dir"/net/nodes/*/*.log 2>/dev/null || true; fi
-    flex devnet stop --dir "$dir/net" >/dev/null 2>&1 || true
-    rm -rf "$dir"
-}
-trap 'finish $?' EXIT
-fail() { echo "FAILED: $*"; exit 1; }
-cd "$dir"
+# shellcheck source=tests/e2e/lib.sh
+. "$(dirname "$0")/lib.sh"
+e2e_begin epochs "$1"
 
-flex devnet start --dir net --audit 2 --simulated-time 2025-01-15T08:00:00Z --json >start.json
+devnet --audit 2 --simulated-time 2025-01-15T08:00:00Z
 api() { jq -r --arg n "$1" '.nodes[] | select(.name == $n) | .api' start.json; }
 status() { curl -s --max-time 5 "$(api "$1")/v1/status"; }
 # until SECONDS NODE FILTER: the node's status satisfies it.
@@ -41,9 +33,7 @@ done
 first=dso
 as() { flex --home "net/wallets/$1" --node "$(api $first)" --json "${@:2}"; }
 key_of() { status "$1" | jq -r .key; }
-for who in dso agg-a agg-b operator meters; do
-    as treasurer token mint --to $who --amount 100 --reference "$who" >/dev/null
-done
+mint 100 dso agg-a agg-b operator meters
 as dso token transfer --to agg-a --amount 1 >/dev/null || fail "a payment before"
 
 # propose WHO ARGUMENTS...: prints the proposal's number; then everybody named votes yes.

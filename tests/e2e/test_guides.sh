@@ -3,18 +3,13 @@
 # shell that stops at the first command that fails. Only the devnet's directory is another one. Blocks
 # marked text or json are not typed. Usage: test_guides.sh BUILD
 set -uo pipefail
-bin=$(cd "$1/bin" && pwd)
-root=$PWD
-dir=$(mktemp -d /tmp/flex-e2e-guides-XXXXXX)
+# shellcheck source=tests/e2e/lib.sh
+. "$(dirname "$0")/lib.sh"
+e2e_begin guides "$1"
 PATH=$bin:$PATH
 export HOME=$dir/home
 mkdir "$HOME"
-finish() {
-    flex devnet stop --dir "$dir/dev" >/dev/null 2>&1
-    rm -rf "$dir"
-}
-trap finish EXIT
-cd "$dir" || exit 1
+at_end() { flex devnet stop --dir "$dir/dev" >/dev/null 2>&1; }
 
 blocks() { # FILE
     awk '/^```/ { if (inside) inside = 0; else inside = ($0 == "```sh"); next } inside' "$1" |
@@ -35,11 +30,11 @@ if ! bash -x typed >out 2>err; then
     tail -n 12 err
     exit 1
 fi
-want() { # WHAT FILE
+holds() { # WHAT FILE
     grep -qF -- "$1" "$2" || { echo "FAILED: no '$1' in $2"; tail -n 20 "$2"; exit 1; }
 }
-want "state                settled" out
-want "received             1.00 EUR" out
-want '"ok":true' out
+holds "state                settled" out
+holds "received             1.00 EUR" out
+holds '"ok":true' out
 [ "$(wc -l <january/deals.csv)" -eq 2 ] || { echo "FAILED: january/deals.csv has not one deal"; exit 1; }
 echo "passed: $commands commands of two guides work as written"

@@ -3,33 +3,21 @@
 # dies in between, readings asked for by those who may and those who may not, a late one and a corrected
 # one, copies verified, trades settled against meters, days erased. Usage: test_meter.sh BUILD
 set -euo pipefail
-bin=$(cd "$1/bin" && pwd)
-crash=$(cd "$1/tests/e2e" && pwd)/meterd_crash
-dir=$(mktemp -d /tmp/flex-e2e-meter-XXXXXX)
+# shellcheck source=tests/e2e/lib.sh
+. "$(dirname "$0")/lib.sh"
+e2e_begin meter "$1"
+crash=$build/tests/e2e/meterd_crash
 service_pid=""
-flex() { "$bin/flex" "$@"; }
-finish() {
-    if [ "$1" -ne 0 ]; then tail -n 5 "$dir"/net/nodes/*/*.log "$dir"/serve.* 2>/dev/null || true; fi
+at_end() {
     [ -z "$service_pid" ] || kill -9 "$service_pid" 2>/dev/null || true
-    flex devnet stop --dir "$dir/net" >/dev/null 2>&1 || true
-    rm -rf "$dir"
 }
-trap 'finish $?' EXIT
-fail() { echo "FAILED: $*"; exit 1; }
-cd "$dir"
 
-flex devnet start --dir net --simulated-time 2025-01-15T08:00:00Z --json >start.json
-node=$(jq -r '.nodes[0].api' start.json)
-as() { flex --home "net/wallets/$1" --node "$node" --json "${@:2}"; }
+devnet --simulated-time 2025-01-15T08:00:00Z
 md() { "$bin/flexmeterd" "$1" --home net/wallets/meters --node "$node" --json "${@:2}"; }
-# refused CODE COMMAND...
-refused() { "${@:2}" >refused.json 2>/dev/null && fail "not refused: ${*:2}"; grep -q "\"$1\"" refused.json || fail "$1: $(cat refused.json)"; }
 is() { jq -e "$1" "$2" >/dev/null || fail "$1: $(cat "$2")"; }
 nonce() { curl -s "$node/v1/accounts/meters" | jq -r .nonce; }
 
-for who in dso agg-a agg-b operator meters; do
-    as treasurer token mint --to $who --amount 10 --reference "receipt $who" >/dev/null
-done
+mint 10 dso agg-a agg-b operator meters
 as operator market create west --zone west --opens 2025-01-01 --closes 2026-01-01 --price-max 2 \
     --proof-deadline 4d >/dev/null
 mkdir keys
@@ -50,7 +38,7 @@ as dso order request --market west $at >/dev/null
 
 # --- a file with faults, and a crash at each point ----------------------------------------------
 md init --prefix west --zone cet --grace 30m >/dev/null
-refused archive md init
+refused_by archive md init
 md registry >registry.json && is '.meters == "2"' registry.json
 flex devnet time --dir net --set 2025-01-15T13:01:00Z >/dev/null
 sleep 1.5 # The next block carries the new time.
@@ -58,7 +46,7 @@ hour() { # START-OF-HOUR WH DEVICE...: four quarter hours each
     for quarter in 00 15 30 45; do for device in "${@:3}"; do echo "$device,2025-01-15T$1:$quarter:00Z,$2"; done; done
 }
 { echo device,start,net_wh; hour 11 -1000 bat-1 bat-2; echo "bat-9,2025-01-15T11:00:00Z,1"; } >first.csv
-refused unknown_device md ingest --keys keys first.csv
+refused_by unknown_device md ingest --keys keys first.csv
 is '.files[0].stored == "8" and .files[0].refused[0].line == "10"' refused.json
 before=$(nonce)
 for point in signed kept sent settled; do
@@ -80,7 +68,7 @@ is '.items | length == 16 and all(.[]; .revision == 0)' batches.json
 rm -rf net/wallets/meters/meterd && mv archive.signed net/wallets/meters/meterd
 
 mv net/wallets/meters/key.json own.key && cp net/wallets/agg-a/key.json net/wallets/meters/
-refused other_operator md commit
+refused_by other_operator md commit
 mv own.key net/wallets/meters/key.json
 
 # --- serve: the inbox, and who may ask -----------------------------------------------------------
@@ -95,12 +83,12 @@ ask agg-a $eleven --out own.json >fetched.json && is '.readings == "4" and .proo
 # shellcheck disable=SC2086
 ask dso $eleven --deal 1 --out deal.json >fetched.json && is '.readings == "4"' fetched.json
 # shellcheck disable=SC2086
-refused not_permitted ask dso $eleven --out no.json
-refused not_permitted ask dso --from 2025-01-15T10:45Z --until 2025-01-15T12:00Z --deal 1 --out no.json
+refused_by not_permitted ask dso $eleven --out no.json
+refused_by not_permitted ask dso --from 2025-01-15T10:45Z --until 2025-01-15T12:00Z --deal 1 --out no.json
 # shellcheck disable=SC2086
-refused not_permitted ask agg-b $eleven --deal 1 --out no.json
+refused_by not_permitted ask agg-b $eleven --deal 1 --out no.json
 # shellcheck disable=SC2086
-refused other_service as agg-a meter fetch --service "$service" --operator others --device bat-1 $eleven --out no.json
+refused_by other_service as agg-a meter fetch --service "$service" --operator others --device bat-1 $eleven --out no.json
 [ ! -e no.json ] || fail "something was kept"
 # shellcheck disable=SC2086
 ask regulator $eleven --out all.json >/dev/null || fail "the regulator"
@@ -118,7 +106,7 @@ wait_for '.batches_final == "8"'
 md ingest --keys keys late.csv >late.json && is '.files[0].late == "4"' late.json
 wait_for '.batches_final == "12" and .uncommitted_intervals == "0"'
 { echo device,start,net_wh; echo "bat-1,2025-01-15T12:00:00Z,-200"; } >wrong.csv
-refused reading_conflict md ingest --keys keys wrong.csv
+refused_by reading_conflict md ingest --keys keys wrong.csv
 md ingest --keys keys --correction "meter swapped" wrong.csv >/dev/null
 wait_for '.batches_final == "13" and .uncommitted_intervals == "0"'
 ask agg-a --from 2025-01-15T12:00Z --until 2025-01-15T13:00Z --out twelve.json >/dev/null
@@ -129,17 +117,17 @@ kill -9 "$service_pid"; wait "$service_pid" 2>/dev/null || true; service_pid=""
 md export --from 2025-01-15 --until 2025-01-16 --out copy.csv >exported.json && is '.readings == "16"' exported.json
 as dso meter verify copy.csv >verified.json && is '.as_fingerprinted and .readings == "16"' verified.json
 sed '7s/,-[0-9]*,/,-1001,/' copy.csv >forged.csv
-refused wrong_reading as dso meter verify forged.csv && is '.line == "7"' refused.json
+refused_by wrong_reading as dso meter verify forged.csv && is '.line == "7"' refused.json
 as dso meter verify own.json twelve.json >verified.json && is '.readings == "8"' verified.json
 printf 'device,start,net_kwh\nbat-1,2025-01-15T11:15:00Z,-1\nbat-1,2025-01-15T11:30:00Z,-1.001\n' >plain.csv
-refused wrong_reading as dso meter verify plain.csv --readings own.json && is '.line == "3"' refused.json
+refused_by wrong_reading as dso meter verify plain.csv --readings own.json && is '.line == "3"' refused.json
 
 # --- the deal is proven with what was fetched; trades are verified and settled ------------------------
 as agg-a deal prove --deal 1 --readings own.json | jq -e '.deal.credited_wh == "4000"' >/dev/null || fail "proven"
 flex --node "$node" deal trades --csv >trades.csv 2>/dev/null
 as dso deal verify trades.csv >verified.json && is '.as_fingerprinted and .trades == "1"' verified.json
 sed 's/,4000,/,4001,/' trades.csv >forged.csv
-refused wrong_trade as dso deal verify forged.csv && is '.line == "2"' refused.json
+refused_by wrong_trade as dso deal verify forged.csv && is '.line == "2"' refused.json
 as dso deal list >deals.json && as dso deal verify deals.json >/dev/null || fail "a list as JSON"
 as dso meter settle --trades trades.csv --price 0.10 own.json >settled.json
 is '[.items[] | select(.participant == "agg-a") | .difference_wh] == ["0","0","0","0"]' settled.json
@@ -151,12 +139,12 @@ service_pid=$!
 for _ in $(seq 100); do grep -q listening serve.out && break; sleep 0.1; done
 service=http://127.0.0.1:$(sed -n 's/.*port \([0-9]*\)$/\1/p' serve.out)
 erase() { as "$1" meter erase --service "$service" --operator meters --device bat-1 --from 2025-01-15 --until 2025-01-16; }
-refused not_permitted erase agg-b
+refused_by not_permitted erase agg-b
 erase agg-a >erased.json && is '.erased_readings == "8"' erased.json
 # shellcheck disable=SC2086
 ask agg-a $eleven --out gone.json >gone.txt && is '.readings == "0" and .erased == 4 and .pending == 0' gone.txt
-refused unknown_device md erase --device bat-11 --from 2025-01-15 --until 2025-01-16
-refused erased md ingest --keys keys --correction "again" first.csv
+refused_by unknown_device md erase --device bat-11 --from 2025-01-15 --until 2025-01-16
+refused_by erased md ingest --keys keys --correction "again" first.csv
 md export --from 2025-01-15 --until 2025-01-16 --out copy.csv >/dev/null
 as dso meter verify copy.csv >verified.json && is '.as_fingerprinted and .erased == "8"' verified.json
 kill "$service_pid"; wait "$service_pid" || fail "a clean stop"; service_pid=""

@@ -3,19 +3,11 @@
 # has nobody to catch up with, shows true proofs of a state that is over, and is refused. A wallet that
 # has seen nothing can't know. Usage: test_stale.sh BUILD
 set -euo pipefail
-bin=$(cd "$1/bin" && pwd)
-dir=$(mktemp -d /tmp/flex-e2e-stale-XXXXXX)
-flex() { "$bin/flex" "$@"; }
-finish() {
-    if [ "$1" -ne 0 ]; then tail -n 15 "$dir"/net/nodes/*/*.log "$dir/said" 2>/dev/null || true; fi
-    flex devnet stop --dir "$dir/net" >/dev/null 2>&1 || true
-    rm -rf "$dir"
-}
-trap 'finish $?' EXIT
-fail() { echo "FAILED: $*"; exit 1; }
-cd "$dir"
+# shellcheck source=tests/e2e/lib.sh
+. "$(dirname "$0")/lib.sh"
+e2e_begin stale "$1"
 
-flex devnet start --dir net --json >start.json
+devnet
 api() { jq -r --arg n "$1" '.nodes[] | select(.name == $n) | .api' start.json; }
 as() { flex --home "net/wallets/$1" --node "$(api "$2")" --json "${@:3}"; }
 as treasurer dso token mint --to dso --amount 10 --reference one >/dev/null
