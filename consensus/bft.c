@@ -40,8 +40,9 @@ struct bft *bft_create(void *memory, const struct bft_config *config)
         return NULL;
     int self = -1;
     if (!config->observer) {
-        struct public_key key;
-        ed25519_public_key(&key, &config->seed);
+        struct public_key key = config->key;
+        if (config->sign == NULL)
+            ed25519_public_key(&key, &config->seed);
         self = validator_set_index(&config->set, &key);
         if (self < 0)
             return NULL;
@@ -53,6 +54,7 @@ struct bft *bft_create(void *memory, const struct bft_config *config)
     core->count = config->set.count;
     core->quorum = validator_set_quorum(&config->set);
     core->self = self;
+    core->signer_away = config->sign != NULL;
     core->stride = bft_slot_stride(core->count);
     core->ring = (uint8_t *)memory + bft_head_size();
     core->proof_headers = core->ring + (size_t)LIMIT_VIEW_WINDOW * core->stride;
@@ -260,6 +262,10 @@ static void bft_dispatch(struct bft *core, const struct bft_input *input)
         break;
     case BFT_INPUT_PERSISTED:
         tally_own_persisted(core);
+        break;
+    case BFT_INPUT_SIGNER: /* [C-SIGNER] */
+        core->signer_away = core->config.sign != NULL && !input->available;
+        core->dirty = true;
         break;
     }
 }

@@ -1,7 +1,8 @@
 /* The BFT core's face: Simplex as a pure step function (consensus.md; docs/spec/consensus.md).
  *
  * bft_step(core, input, effects): no sockets, files, clock, threads, allocation or randomness from
- * outside; every input carries the time. What it wants done comes back as a bounded list in a fixed
+ * outside; every input carries the time. The one thing that it asks for in mid-step is a signature,
+ * of the seed or of config.sign. What it wants done comes back as a bounded list in a fixed
  * order: PERSIST effects first, then SEND and requests. The shell
  *
  *   1. may step several inputs in one turn, collecting effects;
@@ -48,11 +49,24 @@ struct bft_timing {
     uint32_t backoff_permille;  /* a: growth per view without finality, 1300 = 1.3 */
 };
 
+/* Where the validator's key is in another process (docs/spec/signer.md), that process signs. */
+enum bft_sign_result {
+    BFT_SIGNED,
+    BFT_SIGN_REFUSED, /* for ever: what was signed before excludes this vote */
+    BFT_SIGN_AWAY     /* no answer: no votes until BFT_INPUT_SIGNER says that there is one again */
+};
+/* Fills vote->signature with one that verifies, and answers the same vote with the same result. */
+typedef enum bft_sign_result (*bft_sign_fn)(void *context, struct vote *vote);
+
 struct bft_config {
     struct hash genesis;
     struct validator_set set;
     uint64_t epoch;
-    struct secret_key seed; /* Ed25519 seed of this validator; ignored for observers */
+    struct secret_key
+        seed;         /* Ed25519 seed of this validator; ignored for observers and with sign */
+    bft_sign_fn sign; /* NULL: the seed signs; else `key` is this validator's */
+    void *sign_context;
+    struct public_key key;
     bool observer;
     struct bft_timing timing;
     /* Picks fetch peers, and marks this life's questions for the own highest vote: another value at
@@ -85,7 +99,8 @@ enum bft_input_kind {
     BFT_INPUT_BUILT,         /* answer to BUILD: view; header (signed by nobody yet), or failed */
     BFT_INPUT_EXECUTED,      /* answer to EXECUTE: block id, verdict */
     BFT_INPUT_COMMITTED,     /* answer to DECIDE: height is synced in the chain database */
-    BFT_INPUT_PERSISTED      /* the turn's journal records are synced */
+    BFT_INPUT_PERSISTED,     /* the turn's journal records are synced */
+    BFT_INPUT_SIGNER         /* available: does config.sign answer? At first it is taken not to */
 };
 
 enum bft_verdict {
@@ -113,6 +128,7 @@ struct bft_input {
     uint64_t view;
     uint64_t height;
     bool pending;
+    bool available;
     bool failed;
     enum bft_verdict verdict;
 };

@@ -107,6 +107,7 @@ struct bft_slot {
     bool invalid;      /* the proposal can never be notarized (R6) */
     bool build_failed; /* own (R6) */
     bool certified;    /* R5 */
+    uint8_t barred;    /* kinds that the signer refuses, by bit */
     bool pinned;       /* pinned_id is notarized, finalized, or an ancestor of such a block */
     struct hash pinned_id;
     uint64_t path_next;                 /* the next view on the way up to the final block */
@@ -180,7 +181,8 @@ struct bft {
     bool unsynced; /* own votes between these views wait for PERSISTED */
     uint64_t unsynced_low;
     uint64_t unsynced_high;
-    bool uncounted; /* own durable votes between these views are not in the tally yet */
+    bool signer_away; /* config.sign has not answered, or not yet */
+    bool uncounted;   /* own durable votes between these views are not in the tally yet */
     uint64_t uncounted_low;
     uint64_t uncounted_high;
     const char *refusal;

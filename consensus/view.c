@@ -19,7 +19,7 @@
 bool view_may_vote(const struct bft *core)
 {
     return core->self >= 0 && core->started && core->trusted && core->refusal == NULL &&
-           !core->ended;
+           !core->ended && !core->signer_away;
 }
 
 /* --- timeouts (consensus.md 6) ---------------------------------------------------------------- */
@@ -88,8 +88,38 @@ static uint64_t view_standstill_interval_ms(const struct bft *core)
 
 /* --- votes ------------------------------------------------------------------------------------ */
 
-/* Journals an own vote and says it once it is journaled; a leader's N goes with its proposal. */
-static void view_cast(struct bft *core, struct bft_slot *slot, uint8_t kind, const struct hash *id,
+static bool view_is_barred(const struct bft_slot *slot, enum vote_kind kind)
+{
+    return (slot->barred >> kind & 1) != 0;
+}
+
+/* False if there is no signature for this vote, now or ever. */
+static bool view_sign(struct bft *core, struct bft_slot *slot, struct vote *vote)
+{
+    if (core->config.sign == NULL) {
+        struct hash message;
+        vote_message(&message, &core->config.genesis, vote->kind, vote->epoch, vote->view,
+                     &vote->block_id);
+        core->signing.sign(&vote->signature, &core->config.seed, &message);
+        return true;
+    }
+    switch (core->config.sign(core->config.sign_context, vote)) {
+    case BFT_SIGNED:
+        return true;
+    case BFT_SIGN_REFUSED: /* [C-SIGNER.REFUSED] */
+        slot->barred |= (uint8_t)(1U << vote->kind);
+        break;
+    case BFT_SIGN_AWAY: /* [C-SIGNER] */
+        core->signer_away = true;
+        break;
+    }
+    core->dirty = true;
+    return false;
+}
+
+/* Journals an own vote and says it once it is journaled; a leader's N goes with its proposal. False if
+ * the signer has not signed it. */
+static bool view_cast(struct bft *core, struct bft_slot *slot, uint8_t kind, const struct hash *id,
                       bool send)
 {
     MUST(view_may_vote(core) && slot->own[kind] == BFT_OWN_NONE);
@@ -105,9 +135,8 @@ static void view_cast(struct bft *core, struct bft_slot *slot, uint8_t kind, con
                         .view = slot->view,
                         .block_id = *id,
                         .signer = (uint8_t)core->self};
-    struct hash message;
-    vote_message(&message, &core->config.genesis, kind, vote.epoch, vote.view, id);
-    core->signing.sign(&vote.signature, &core->config.seed, &message);
+    if (!view_sign(core, slot, &vote))
+        return false;
     slot->own[kind] = BFT_OWN_UNSYNCED;
     slot->own_ballot[kind] = (struct bft_ballot){.block_id = *id, .signature = vote.signature};
     core->unsynced_low = core->unsynced ? view_earlier(core->unsynced_low, vote.view) : vote.view;
@@ -118,6 +147,7 @@ static void view_cast(struct bft *core, struct bft_slot *slot, uint8_t kind, con
     bft_emit(core, BFT_PERSIST_VOTE, BFT_PEER_NONE)->vote = vote; /* [C-WRITE] */
     if (send)
         bft_emit(core, BFT_SEND_VOTE, BFT_PEER_ALL)->vote = vote;
+    return true;
 }
 
 static void view_own_vote(const struct bft *core, const struct bft_slot *slot, uint8_t kind,
@@ -273,8 +303,10 @@ void view_on_built(struct bft *core, const struct bft_input *input)
     slot->proposal_id = id;
     slot->proposal_ms = core->now_ms;
     view_journal_block(core, block);
-    view_cast(core, slot, VOTE_NOTARIZE, &id, false); /* [C-PROPOSE] */
-    view_send_proposal(core, slot, block);
+    if (view_cast(core, slot, VOTE_NOTARIZE, &id, false)) /* [C-PROPOSE] */
+        view_send_proposal(core, slot, block);
+    else
+        slot->build_failed = true; /* [C-NULLIFY.BUILD] */
 }
 
 /* --- receiving and notarizing (R3, R4) -------------------------------------------------------- */
@@ -398,7 +430,8 @@ static void view_notarize(struct bft *core, struct bft_slot *slot)
 {
     /* [C-NOTARIZE] */
     if (!view_may_vote(core) || !slot->has_proposal || slot->equivocal || slot->invalid ||
-        slot->own[VOTE_NOTARIZE] != BFT_OWN_NONE || slot->own[VOTE_NULLIFY] != BFT_OWN_NONE)
+        slot->own[VOTE_NOTARIZE] != BFT_OWN_NONE || slot->own[VOTE_NULLIFY] != BFT_OWN_NONE ||
+        view_is_barred(slot, VOTE_NOTARIZE) || slot->build_failed)
         return;
     struct bft_block *block = bft_chain_find(core, slot->view, &slot->proposal_id);
     if (block == NULL)
@@ -414,7 +447,7 @@ static void view_notarize(struct bft *core, struct bft_slot *slot)
         return;
     }
     view_journal_block(core, block);
-    view_cast(core, slot, VOTE_NOTARIZE, &block->id, true);
+    (void)view_cast(core, slot, VOTE_NOTARIZE, &block->id, true);
 }
 
 /* --- nullifying and finalizing (R6, R7) ------------------------------------------------------- */
@@ -441,7 +474,8 @@ static uint64_t view_nullify_ms(const struct bft *core)
 {
     struct bft_slot *slot = bft_slot_find(core, core->view);
     if (slot == NULL || !view_may_vote(core) || slot->own[VOTE_NULLIFY] != BFT_OWN_NONE ||
-        slot->own[VOTE_FINALIZE] != BFT_OWN_NONE || slot->certified)
+        slot->own[VOTE_FINALIZE] != BFT_OWN_NONE || slot->certified ||
+        view_is_barred(slot, VOTE_NULLIFY))
         return UINT64_MAX; /* [C-NULLIFY] */
     uint32_t leader = validator_set_leader(&core->config.set, core->config.epoch, core->view);
     if (slot->invalid || slot->build_failed || (slot->seen[VOTE_NULLIFY] >> leader & 1) != 0)
@@ -462,7 +496,7 @@ static void view_finalize(struct bft *core)
     for (uint64_t view = core->final_view + 1; view <= core->view + 1; view++) {
         struct bft_slot *slot = bft_slot_find(core, view);
         if (slot == NULL || !slot->certified || slot->equivocal ||
-            slot->own[VOTE_FINALIZE] != BFT_OWN_NONE)
+            slot->own[VOTE_FINALIZE] != BFT_OWN_NONE || view_is_barred(slot, VOTE_FINALIZE))
             continue;
         if (slot->own[VOTE_NULLIFY] != BFT_OWN_NONE &&
             (core->mutants & BFT_MUTANT_FINALIZE_AFTER_NULLIFY) == 0)
@@ -471,7 +505,10 @@ static void view_finalize(struct bft *core)
             core->more = true;
             return;
         }
-        view_cast(core, slot, VOTE_FINALIZE, &slot->certificates[VOTE_NOTARIZE].block_id, true);
+        if (!view_cast(core, slot, VOTE_FINALIZE, &slot->certificates[VOTE_NOTARIZE].block_id,
+                       true) &&
+            core->signer_away)
+            return;
     }
 }
 
@@ -537,7 +574,7 @@ void view_timers(struct bft *core)
         view_build(core); /* [C-PROPOSE.WHEN] */
     if (core->now_ms >= view_nullify_ms(core)) {
         static const struct hash no_block;
-        view_cast(core, bft_slot_find(core, core->view), VOTE_NULLIFY, &no_block, true);
+        (void)view_cast(core, bft_slot_find(core, core->view), VOTE_NULLIFY, &no_block, true);
     }
     if (core->now_ms >= view_retry_ms(core))
         view_retry(core);
