@@ -19,6 +19,7 @@ static const uint64_t snapshot_blocks_default = 10000;
 static const uint64_t keep_blocks_default = 10000;
 _Static_assert(NODE_KEEP_DAYS_MIN > 60, "limit_meter_batch_ms and limit_proof_deadline_ms in days");
 static const uint64_t map_bytes_max_default = (uint64_t)1 << 40;
+static const char listen_api_default[] = "127.0.0.1:8400";
 static const uint64_t map_bytes_min = (uint64_t)256 << 10;
 
 static const char *const log_level_texts[] = {"trace", "debug", "info", "unusual", "broken"};
@@ -59,6 +60,8 @@ void node_config_init(struct node_config *config, const char *home)
     config->snapshot_blocks = snapshot_blocks_default;
     config->keep_blocks = keep_blocks_default;
     config->witness_days = NODE_WITNESS_DAYS_DEFAULT;
+    snprintf(config->listen_api, sizeof config->listen_api, "%s", listen_api_default);
+    node_config_api_init(&config->api);
 }
 
 bool node_config_path(char out[NODE_PATH_MAX], const struct node_config *config, const char *name)
@@ -270,15 +273,19 @@ const char *node_read_access_name(enum node_read_access access)
     return access == NODE_READ_OPEN ? "open" : "role";
 }
 
+bool node_host_is_loopback(const char *host)
+{
+    return strcmp(host, "localhost") == 0 || strcmp(host, "::1") == 0 ||
+           (strncmp(host, "127.", 4) == 0 && strspn(host, "0123456789.") == strlen(host));
+}
+
 bool node_config_reads_by_role(const struct node_config *config)
 {
     char host[NODE_ADDRESS_MAX];
     uint16_t port = 0;
     if (config->read_access != NODE_READ_UNSAID)
         return config->read_access == NODE_READ_ROLE;
-    return !node_address_split(config->listen_api, host, &port) ||
-           !(strcmp(host, "localhost") == 0 || strcmp(host, "::1") == 0 ||
-             (strncmp(host, "127.", 4) == 0 && strspn(host, "0123456789.") == strlen(host)));
+    return !node_address_split(config->listen_api, host, &port) || !node_host_is_loopback(host);
 }
 
 static bool take_name(const cJSON *item, const char *key, struct name *out)
@@ -336,7 +343,8 @@ static bool parse_root(struct node_config *config, const cJSON *root,
                                         "map_bytes",  "map_bytes_max", "map_bytes_step",
                                         "workers",    "sync",          "snapshot_blocks",
                                         "keep_days",  "keep_blocks",   "read_access",
-                                        "read_zones", "witness_days",  NULL};
+                                        "read_zones", "witness_days",  "api",
+                                        NULL};
     if (!cJSON_IsObject(root))
         return refuse(problem, "must be one JSON object");
     const char *unknown = json_unknown_key(root, known);
@@ -354,12 +362,13 @@ static bool parse_root(struct node_config *config, const cJSON *root,
         return refuse(problem, "\"name\" must be 1 to %d of a-z 0-9 - _ .", NAME_SIZE);
     return take_text(root, "genesis", false, config->genesis, sizeof config->genesis, problem) &&
            take_address(root, "listen_p2p", true, true, config->listen_p2p, problem) &&
-           take_address(root, "listen_api", true, false, config->listen_api, problem) &&
+           take_address(root, "listen_api", false, false, config->listen_api, problem) &&
            take_text(root, "clock_offset_file", false, config->clock_offset_file,
                      sizeof config->clock_offset_file, problem) &&
            parse_peers(config, root, problem) && parse_tls(config, root, problem) &&
            parse_log(config, root, problem) && parse_numbers(config, root, problem) &&
-           parse_retention(config, root, problem) && parse_access(config, root, problem);
+           parse_retention(config, root, problem) && parse_access(config, root, problem) &&
+           node_config_api_parse(&config->api, root, problem);
 }
 
 bool node_config_parse(struct node_config *config, const char *home, const char *text, size_t size,
@@ -454,6 +463,7 @@ static cJSON *config_to_json(const struct node_config *config)
         add_read_zones(cJSON_AddArrayToObject(root, "read_zones"), config);
     if (config->witness_days != NODE_WITNESS_DAYS_DEFAULT && config->role != NODE_AUDIT)
         cJSON_AddNumberToObject(root, "witness_days", config->witness_days);
+    node_config_api_add(root, &config->api);
     return root;
 }
 

@@ -9,6 +9,8 @@
 #include "node/keys.h"
 #include "p2p/p2p.h"
 
+struct cJSON;
+
 enum {
     NODE_PATH_MAX = 256,           /* p2p's own limit on file names */
     NODE_ADDRESS_MAX = 96,         /* likewise on addresses */
@@ -26,6 +28,33 @@ enum {
 /* Who is told what over HTTP (docs/adr/0038): everybody everything, or each role what is its own. */
 enum node_read_access { NODE_READ_UNSAID, NODE_READ_OPEN, NODE_READ_ROLE };
 enum { NODE_READ_ZONES_MAX = 64 };
+
+enum {
+    NODE_API_ORIGINS_MAX = 16,
+    NODE_API_HOST_MAX = 128, /* of a host's or an origin's name, with its NUL */
+    NODE_API_RATE_MAX = 1000000,
+    NODE_API_ADDRESS_RATE_DEFAULT = 200,
+    NODE_API_ADDRESS_BURST_DEFAULT = 2000,
+    /* A key may have 64 transactions wait for a block, so more a second is of no use to it. */
+    NODE_API_KEY_RATE_DEFAULT = 1000,
+    NODE_API_KEY_BURST_DEFAULT = 10000
+};
+
+/* Who may ask the API how often, over TLS or not, from which web pages (docs/adr/0055). */
+struct node_config_api {
+    char certificate[NODE_PATH_MAX]; /* empty: plain HTTP */
+    char key[NODE_PATH_MAX];
+    bool tls13_only;
+    uint32_t origin_count; /* web pages that may read answers; none by default */
+    char origins[NODE_API_ORIGINS_MAX][NODE_API_HOST_MAX];
+    uint32_t host_count; /* names that the API answers to, beside addresses and localhost */
+    char hosts[NODE_API_ORIGINS_MAX][NODE_API_HOST_MAX];
+    uint32_t address_rate; /* requests a second; 0: unlimited */
+    uint32_t address_burst;
+    bool limit_loopback; /* this machine's addresses, too */
+    uint32_t key_rate;
+    uint32_t key_burst;
+};
 
 enum node_role { NODE_VALIDATOR, NODE_AUDIT };
 const char *node_role_name(enum node_role role);
@@ -63,7 +92,10 @@ struct node_config {
         struct name zone;
     } read_zones[NODE_READ_ZONES_MAX];
     uint32_t witness_days; /* revealed readings go so long after their deal is over */
+    struct node_config_api api;
 };
+/* "127.…", "::1" or "localhost": nobody but this machine gets there. */
+bool node_host_is_loopback(const char *host);
 const char *node_read_access_name(enum node_read_access access);
 /* Whether reads are given by role. Where nothing is said: unless the API listens on this machine alone. */
 bool node_config_reads_by_role(const struct node_config *config);
@@ -82,6 +114,12 @@ bool node_config_save(const struct node_config *config, char problem[NODE_PROBLE
 bool node_config_path(char out[NODE_PATH_MAX], const struct node_config *config, const char *name);
 /* "HOST:PORT" in its parts; the host may be in [brackets]. */
 bool node_address_split(const char *address, char host[NODE_ADDRESS_MAX], uint16_t *port);
+/* config_api.c: the "api" object, all of it or what is there; defaults beforehand. Adds nothing if all is
+ * as by default. */
+void node_config_api_init(struct node_config_api *api);
+bool node_config_api_parse(struct node_config_api *api, const struct cJSON *root,
+                           char problem[NODE_PROBLEM_SIZE]);
+void node_config_api_add(struct cJSON *root, const struct node_config_api *api);
 /* A name, for logs and C strings. */
 const char *node_config_name(char out[NAME_SIZE + 1], const struct node_config *config);
 

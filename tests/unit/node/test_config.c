@@ -216,6 +216,86 @@ static void every_fault_is_named(void **state)
     }
 }
 
+static void faults_of_the_api_are_named(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *api;
+        const char *named; /* NULL: good */
+    } rows[] = {
+        {"{}", NULL},
+        {"[]", "api"},
+        {"{\"port\":1}", "port"},
+        {"{\"certificate\":\"c.pem\",\"key\":\"k.pem\",\"tls_min\":\"1.3\"}", NULL},
+        {"{\"certificate\":\"c.pem\"}", "together"},
+        {"{\"key\":\"k.pem\"}", "together"},
+        {"{\"certificate\":\"\",\"key\":\"k.pem\"}", "api.certificate"},
+        {"{\"certificate\":\"c\",\"key\":\"k\",\"tls_min\":\"1.1\"}", "tls_min"},
+        {"{\"tls_min\":\"1.3\"}", "certificate"},
+        {"{\"origins\":[\"https://a.example\",\"http://localhost:3000\"]}", NULL},
+        {"{\"origins\":\"https://a.example\"}", "origins"},
+        {"{\"origins\":[\"*\"]}", "origins[0]"},
+        {"{\"origins\":[\"https://a.example/\"]}", "origins[0]"},
+        {"{\"origins\":[\"https://A.example\"]}", "origins[0]"},
+        {"{\"origins\":[\"https://a.example\",\"ftp://a.example\"]}", "origins[1]"},
+        {"{\"origins\":[\"https://\"]}", "origins[0]"},
+        {"{\"origins\":[\"https://a:0\"]}", "origins[0]"},
+        {"{\"origins\":[\"https://a:65536\"]}", "origins[0]"},
+        {"{\"origins\":[\"null\"]}", "origins[0]"},
+        {"{\"origins\":[1]}", "origins[0]"},
+        {"{\"hosts\":[\"api.example\"]}", NULL},
+        {"{\"hosts\":[\"api.example:1\"]}", "hosts[0]"},
+        {"{\"hosts\":[\"\"]}", "hosts[0]"},
+        {"{\"hosts\":[\"1\",\"2\",\"3\",\"4\",\"5\",\"6\",\"7\",\"8\",\"9\",\"10\",\"11\","
+         "\"12\",\"13\",\"14\",\"15\",\"16\",\"17\"]}",
+         "16"},
+        {"{\"address_rate\":0,\"key_rate\":0}", NULL},
+        {"{\"address_rate\":-1}", "address_rate"},
+        {"{\"address_rate\":\"5\"}", "address_rate"},
+        {"{\"address_burst\":0}", "address_burst"},
+        {"{\"key_rate\":1000001}", "key_rate"},
+        {"{\"key_burst\":0}", "key_burst"},
+        {"{\"limit_loopback\":1}", "limit_loopback"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        static struct node_config config, again;
+        char text[1024];
+        char problem[NODE_PROBLEM_SIZE];
+        memset(&config, 0, sizeof config);
+        memset(&again, 0, sizeof again);
+        snprintf(text, sizeof text, "{" NEEDED ",\"api\":%s}", rows[i].api);
+        bool good = parse(&config, text, problem);
+        if (good != (rows[i].named == NULL))
+            fail_msg("row %zu: %s", i, problem);
+        if (!good && strstr(problem, rows[i].named) == NULL)
+            fail_msg("row %zu: \"%s\" does not name \"%s\"", i, problem, rows[i].named);
+        if (good) {
+            assert_true(node_config_save(&config, problem));
+            assert_true(node_config_load(&again, directory, problem));
+            assert_memory_equal(&config, &again, sizeof config);
+        }
+    }
+}
+
+static void a_node_listens_on_loopback_unless_told_otherwise(void **state)
+{
+    (void)state;
+    static const char *const roles[] = {"validator", "audit"};
+    for (int i = 0; i < 2; i++) {
+        struct node_config config;
+        char text[128];
+        char problem[NODE_PROBLEM_SIZE];
+        snprintf(text, sizeof text, "{\"role\":\"%s\",\"name\":\"n\",\"listen_p2p\":\"\"}",
+                 roles[i]);
+        assert_true(parse(&config, text, problem));
+        assert_string_equal(config.listen_api, "127.0.0.1:8400");
+        assert_false(node_config_reads_by_role(&config));
+        assert_string_equal(config.api.certificate, "");
+        assert_int_equal(config.api.origin_count, 0);
+        assert_false(config.api.limit_loopback);
+    }
+}
+
 static void what_is_saved_is_loaded(void **state)
 {
     (void)state;
@@ -342,6 +422,8 @@ int main(void)
         cmocka_unit_test(reads_are_open_on_loopback_alone),
         cmocka_unit_test(faults_of_read_access_are_named),
         cmocka_unit_test(every_fault_is_named),
+        cmocka_unit_test(faults_of_the_api_are_named),
+        cmocka_unit_test(a_node_listens_on_loopback_unless_told_otherwise),
         cmocka_unit_test(what_is_saved_is_loaded),
         cmocka_unit_test(keys_are_kept_to_their_owner),
         cmocka_unit_test(a_simulated_clock_follows_its_file),
