@@ -4,7 +4,6 @@
  * All orders of one block are one batch: nobody trades until the block ends, and then every touched
  * book has one call over what rests and what is new, so that the place inside a block is worth nothing.
  *
- * Invariants:
  * Not every order takes any part: some trade whole or not at all, some ask for a first fill that is large
  * enough. Where the call gives such an order too little, it sits the call out, the last in priority first,
  * and the rest is called again. Who sat out, for that or because it crosses an order of its owner's, has a
@@ -581,37 +580,69 @@ static bool read_market(const struct contract_call *call, const struct book_id *
     return book_read(call, &key, &market_record_codec, market);
 }
 
-/* Books that earlier blocks have left something of, each with the batch that it had then. */
-static void call_late(struct contract_call *call)
+static uint32_t load_late(struct contract_call *call, struct book_scratch *scratch)
 {
     struct state_key prefix = state_key_single(STATE_BOOK_LATE);
     struct state_key at = {.size = 0};
     struct bytes_view value;
-    for (uint32_t i = 0; i < LEDGER_BOOKS_PER_BLOCK_MAX; i++) {
-        struct book_late_record late;
-        struct market_record market;
-        if (!contract_next(call, book_key_view(&prefix), book_key_view(&at), &at, &value) ||
-            !book_read(call, &at, &book_late_record_codec, &late)) {
-            return;
+    uint32_t count = 0;
+    while (count < LEDGER_BOOKS_PER_BLOCK_MAX &&
+           contract_next(call, book_key_view(&prefix), book_key_view(&at), &at, &value)) {
+        struct late_book *book = &scratch->late[count];
+        if (!book_read(call, &at, &book_late_record_codec, &book->late)) {
+            break;
         }
-        struct book_id book = book_of_key(&at);
+        book->key = at;
+        scratch->late_order[count] = count;
+        count++;
+    }
+    return count;
+}
+
+static bool late_before(const void *context, uint32_t a, uint32_t b)
+{
+    const struct late_book *late = context;
+    return late[a].late.since != late[b].late.since ? late[a].late.since < late[b].late.since
+                                                    : a < b;
+}
+
+/* Books that earlier blocks have left something of, each with the batch that it had then. The one that has
+ * waited longest is first, or books with low keys, touched in every block, could put it off for ever.
+ * Returns how many there were. */
+static uint32_t call_late(struct contract_call *call)
+{
+    struct book_scratch *scratch = ledger_book_scratch(call->ledger);
+    const uint32_t count = load_late(call, scratch);
+    call_sort(scratch->late_order, count, late_before, scratch->late);
+    for (uint32_t i = 0; i < count; i++) {
+        const struct late_book *at = &scratch->late[scratch->late_order[i]];
+        const struct book_id book = book_of_key(&at->key);
+        struct market_record market;
         if (read_market(call, &book, &market) &&
-            end_immediates(call, &book, &market.terms, late.ended)) {
-            call_and_remember(call, &book, &market, late.since);
+            end_immediates(call, &book, &market.terms, at->late.ended)) {
+            call_and_remember(call, &book, &market, at->late.since);
         }
     }
+    return count;
 }
 
 void book_call_touched(struct contract_call *call)
 {
     struct market_record market;
-    ledger_book_scratch(call->ledger)->work_of_ends = 0;
-    call_late(call);
-    uint32_t count = ledger_touched_count(call->ledger);
+    struct book_scratch *scratch = ledger_book_scratch(call->ledger);
+    scratch->work_of_ends = 0;
+    const uint32_t late_count = call_late(call);
+    const uint32_t count = ledger_touched_count(call->ledger);
+    uint32_t at = 0;
     for (uint32_t i = 0; i < count; i++) {
-        struct book_id book = book_of_key(ledger_touched_book(call->ledger, i));
-        struct state_key key = book_key(STATE_BOOK_LATE, &book);
-        if (!contract_exists(call, &key) && read_market(call, &book, &market)) {
+        const struct book_id book = book_of_key(ledger_touched_book(call->ledger, i));
+        const struct state_key key = book_key(STATE_BOOK_LATE, &book);
+        /* Both lists are sorted by key. Who was late has had its turn, with what is new in it. */
+        while (at < late_count && state_key_compare(&scratch->late[at].key, &key) < 0) {
+            at++;
+        }
+        bool was_late = at < late_count && state_key_compare(&scratch->late[at].key, &key) == 0;
+        if (!was_late && !contract_exists(call, &key) && read_market(call, &book, &market)) {
             call_and_remember(call, &book, &market, call->context->height);
         }
     }

@@ -85,8 +85,16 @@ struct book_side {
     uint32_t priority[BOOK_ENTRIES_MAX];
 };
 
+/* A book that earlier blocks have left something of. */
+struct late_book {
+    struct state_key key;
+    struct book_late_record late;
+};
+
 struct book_scratch {
     uint64_t work_of_ends; /* in this block, of orders that do not outlive their call */
+    struct late_book late[LEDGER_BOOKS_PER_BLOCK_MAX]; /* in the order of their keys */
+    uint32_t late_order[LEDGER_BOOKS_PER_BLOCK_MAX];   /* the longest late first */
     uint32_t count;
     struct book_entry entries[BOOK_ENTRIES_MAX];
     struct book_side sides[2];

@@ -60,22 +60,13 @@ bool ledger_genesis(struct state_view *view, const struct genesis *genesis)
 
 /* --- touched books -------------------------------------------------------------------------- */
 
-static int key_compare(const struct state_key *a, const struct state_key *b)
-{
-    size_t shorter = a->size < b->size ? a->size : b->size;
-    int order = memcmp(a->bytes, b->bytes, shorter);
-    if (order != 0)
-        return order;
-    return (a->size > b->size) - (a->size < b->size);
-}
-
 bool ledger_touch_book(struct ledger *ledger, const struct state_key *book_prefix)
 {
     uint32_t low = 0;
     uint32_t high = ledger->touched_count;
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
-        int order = key_compare(&ledger->touched[ledger->touched_order[middle]], book_prefix);
+        int order = state_key_compare(&ledger->touched[ledger->touched_order[middle]], book_prefix);
         if (order == 0)
             return true;
         if (order < 0)

@@ -646,6 +646,8 @@ struct state_key {
     uint8_t bytes[LIMIT_STATE_KEY_BYTES];
     size_t size;
 };
+/* The order in which the state is walked. */
+int state_key_compare(const struct state_key *a, const struct state_key *b);
 struct state_key state_key_single(enum state_kind kind);
 struct state_key state_key_name(enum state_kind kind, const struct name *name);
 struct state_key state_key_u64(enum state_kind kind, uint64_t id);

@@ -545,6 +545,13 @@ static void key_end(struct state_key *key, const struct byte_writer *writer)
     key->size = writer->size;
 }
 
+int state_key_compare(const struct state_key *a, const struct state_key *b)
+{
+    const size_t shorter = a->size < b->size ? a->size : b->size;
+    const int order = memcmp(a->bytes, b->bytes, shorter);
+    return order != 0 ? order : (a->size > b->size) - (a->size < b->size);
+}
+
 struct state_key state_key_single(enum state_kind kind)
 {
     struct state_key key;

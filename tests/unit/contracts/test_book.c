@@ -377,6 +377,35 @@ static void test_a_book_is_put_off_for_work(void **state)
     assert_int_equal(deals(), 1);
 }
 
+/* Of two books that are late, the one that has waited longer comes first, wherever its key stands. */
+static void test_the_longest_late_book_is_first(void **state)
+{
+    (void)state;
+    struct contract_call call = {
+        .ledger = fixture.ledger, .view = fixture.view, .context = &fixture.context};
+    for (int period = 4; period <= 6; period++) {
+        offer("alice", period, 120, 200000);
+        request("dso", period, 60, 200000);
+        struct state_key key = book_record_key(STATE_BOOK_LATE, period);
+        struct book_late_record late = {.since = fixture.context.height - (period == 5)};
+        ledger_write(fixture.view, &key, &book_late_record_codec, &late);
+    }
+    byte_writer_init(&fixture.ledger->events, fixture.ledger->block_events,
+                     sizeof fixture.ledger->block_events);
+    /* Enough to find the three late books; the first call, which makes a deal, takes more than what is left. */
+    fixture.ledger->work = LIMIT_WORK_OF_CALLS - 8;
+    book_call_touched(&call);
+    assert_int_equal(deals(), 1);
+    for (int period = 4; period <= 6; period++) {
+        struct state_key key = book_record_key(STATE_BOOK_LATE, period);
+        assert_int_equal(contract_exists(&call, &key), period != 5);
+    }
+    fixture_leave_block(&fixture);
+    fixture_begin_block(&fixture, FIXTURE_BLOCK_MS);
+    end_block();
+    assert_int_equal(deals(), 3);
+}
+
 /* Nothing trades after gate closure, even if the sweep has not come to the orders yet. */
 static void test_no_call_after_gate_closure(void **state)
 {
@@ -571,6 +600,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_full_book_takes_no_more, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_book_put_off_keeps_its_batch, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_book_is_put_off_for_work, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_the_longest_late_book_is_first, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_no_call_after_gate_closure, set_up, tear_down),
         cmocka_unit_test(test_room_for_events),
         cmocka_unit_test(test_random_days),
