@@ -1,6 +1,7 @@
 /* flex key: the wallet's own key.
  *
- * Invariants: a key is never overwritten, never printed, and stays unencrypted only if its owner
+ * Invariants: a key is never overwritten and never printed; the words that it is made from are shown once, by
+ * the command that draws them, after the key file is on disk; a key stays unencrypted only if its owner
  * said so in as many words. */
 #include <cjson/cJSON.h>
 #include <errno.h>
@@ -8,21 +9,43 @@
 
 #include "base/files.h"
 #include "contracts/module.h"
+#include "tools/mnemonic.h"
 #include "tools/nouns.h"
 #include "tools/wallet.h"
 
 struct key_new {
     bool no_passphrase;
     int64_t passphrase_fd;
+    bool mnemonic;       /* of new: draw words */
+    uint16_t words;      /* how many */
+    int64_t mnemonic_fd; /* of restore: where the words come from */
 };
 
+static const char no_passphrase_help[] =
+    "keep the secret unencrypted: for demonstrations and unattended agents";
+static const char passphrase_fd_help[] =
+    "read the passphrase from this file descriptor instead of the terminal";
+
 static const struct cli_option key_new_options[] = {
-    {"no-passphrase", CLI_SWITCH, offsetof(struct key_new, no_passphrase),
-     "keep the secret unencrypted: for demonstrations and unattended agents", CLI_OPTIONAL, NULL,
-     NULL, 0},
-    {"passphrase-fd", CLI_I64, offsetof(struct key_new, passphrase_fd),
-     "read the passphrase from this file descriptor instead of the terminal", CLI_OPTIONAL, "-1",
-     NULL, 0},
+    {"no-passphrase", CLI_SWITCH, offsetof(struct key_new, no_passphrase), no_passphrase_help,
+     CLI_OPTIONAL, NULL, NULL, 0},
+    {"passphrase-fd", CLI_I64, offsetof(struct key_new, passphrase_fd), passphrase_fd_help,
+     CLI_OPTIONAL, "-1", NULL, 0},
+    {"mnemonic", CLI_SWITCH, offsetof(struct key_new, mnemonic),
+     "make the key from words (BIP39) and show them, once: with them key restore makes it again",
+     CLI_OPTIONAL, NULL, NULL, 0},
+    {"words", CLI_U16, offsetof(struct key_new, words), "how many of them: 12, 15, 18, 21 or 24",
+     CLI_OPTIONAL, "24", NULL, 0},
+};
+
+static const struct cli_option key_restore_options[] = {
+    {"no-passphrase", CLI_SWITCH, offsetof(struct key_new, no_passphrase), no_passphrase_help,
+     CLI_OPTIONAL, NULL, NULL, 0},
+    {"passphrase-fd", CLI_I64, offsetof(struct key_new, passphrase_fd), passphrase_fd_help,
+     CLI_OPTIONAL, "-1", NULL, 0},
+    {"mnemonic-fd", CLI_I64, offsetof(struct key_new, mnemonic_fd),
+     "read the words, one line, from this file descriptor instead of the terminal", CLI_OPTIONAL,
+     "-1", NULL, 0},
 };
 
 static void add_public_key(struct cli *cli, const struct public_key *key)
@@ -32,37 +55,30 @@ static void add_public_key(struct cli *cli, const struct public_key *key)
     cJSON_AddStringToObject(cli->result, "public_key", hex);
 }
 
-static enum wallet_result create(const char *path, const char *passphrase)
+/* The file's path, and that nothing is there yet. */
+static int prepare_file(struct cli *cli, char path[FILES_PATH_SIZE])
 {
-    struct secret_key secret;
-    struct public_key key;
-    do {
-        secret_key_random(&secret);
-    } while (!schnorr_public_key(&key, &secret));
-    enum wallet_result result = wallet_create(path, &secret, passphrase, wallet_cost_default());
-    secret_key_wipe(&secret);
-    return result;
-}
-
-static int run_new(struct cli *cli, void *arguments)
-{
-    const struct key_new *wanted = arguments;
-    char path[FILES_PATH_SIZE];
-    char problem[160];
-    char passphrase[WALLET_PASSPHRASE_MAX + 1] = "";
-    if (!session_key_path(cli, path, sizeof path) || !files_make_directory(cli->home)) {
+    if (!session_key_path(cli, path, FILES_PATH_SIZE) || !files_make_directory(cli->home)) {
         return cli_fail(cli, CLI_USAGE, "bad_path", "%s: %s", cli->home, strerror(errno));
     }
-    if (files_exists(path)) {
-        return cli_fail(cli, CLI_USAGE, "key_exists", "%s: %s", path,
-                        wallet_result_text(WALLET_EXISTS));
-    }
+    return !files_exists(path) ? CLI_DONE
+                               : cli_fail(cli, CLI_USAGE, "key_exists", "%s: %s", path,
+                                          wallet_result_text(WALLET_EXISTS));
+}
+
+/* Asks for the passphrase, writes the file, says what became of it. */
+static int keep_secret(struct cli *cli, const char *path, const struct key_new *wanted,
+                       const struct secret_key *secret)
+{
+    char problem[160];
+    char passphrase[WALLET_PASSPHRASE_MAX + 1] = "";
     if (!wanted->no_passphrase &&
         !wallet_read_passphrase(passphrase, (int)wanted->passphrase_fd, true, problem)) {
         return cli_fail(cli, CLI_USAGE, "passphrase_missing",
                         "%s (or say --no-passphrase and keep the file safe yourself)", problem);
     }
-    enum wallet_result result = create(path, wanted->no_passphrase ? NULL : passphrase);
+    enum wallet_result result = wallet_create(
+        path, secret, wanted->no_passphrase ? NULL : passphrase, wallet_cost_default());
     wallet_wipe(passphrase, sizeof passphrase);
     if (result != WALLET_OK) {
         return cli_fail(cli, CLI_USAGE, "key_not_made", "%s: %s", path, wallet_result_text(result));
@@ -76,6 +92,154 @@ static int run_new(struct cli *cli, void *arguments)
         noun_say_result(cli);
     }
     return status;
+}
+
+/* Numbered, in columns of six, as people copy them to paper. */
+static void say_words(struct cli *cli, const char *phrase)
+{
+    if (cli->json) {
+        cJSON_AddStringToObject(cli->result, "mnemonic", phrase);
+        return;
+    }
+    cli_say(
+        cli,
+        "\nThe words of this key. Whoever has them has the key; write them down, on paper, now:\n");
+    unsigned place = 0;
+    for (const char *at = phrase; *at != '\0';) {
+        const size_t length = strcspn(at, " ");
+        cli_say(cli, "%s%4u %-*.*s", place % 6 == 0 ? "\n" : "", place + 1, MNEMONIC_WORD_MAX,
+                (int)length, at);
+        place++;
+        at += length + (at[length] == ' ');
+    }
+    cli_say(cli, "\n\nThey are never shown again. flex key restore makes the key from them.\n");
+}
+
+static int run_new(struct cli *cli, void *arguments)
+{
+    const struct key_new *wanted = arguments;
+    const size_t entropy_size = mnemonic_entropy_size(wanted->words);
+    uint8_t entropy[MNEMONIC_ENTROPY_MAX];
+    char path[FILES_PATH_SIZE], phrase[MNEMONIC_TEXT_SIZE] = "";
+    struct secret_key secret;
+    struct public_key key;
+    if (entropy_size == 0) {
+        return cli_fail(cli, CLI_USAGE, "bad_value", "--words: 12, 15, 18, 21 or 24");
+    }
+    int status = prepare_file(cli, path);
+    if (status != CLI_DONE) {
+        return status;
+    }
+    if (wanted->mnemonic) {
+        random_bytes(entropy, entropy_size);
+        mnemonic_from_entropy(phrase, entropy, entropy_size);
+        mnemonic_secret(&secret, phrase);
+    } else {
+        do {
+            secret_key_random(&secret);
+        } while (!schnorr_public_key(&key, &secret));
+    }
+    status = keep_secret(cli, path, wanted, &secret);
+    if (status == CLI_DONE && wanted->mnemonic) {
+        say_words(cli, phrase);
+    }
+    secret_key_wipe(&secret);
+    wallet_wipe(entropy, sizeof entropy);
+    wallet_wipe(phrase, sizeof phrase);
+    return status;
+}
+
+static int run_restore(struct cli *cli, void *arguments)
+{
+    const struct key_new *wanted = arguments;
+    char path[FILES_PATH_SIZE], problem[MNEMONIC_PROBLEM_SIZE];
+    char typed[WALLET_PASSPHRASE_MAX + 1] = "", phrase[MNEMONIC_TEXT_SIZE];
+    struct secret_key secret;
+    int status = prepare_file(cli, path);
+    if (status != CLI_DONE) {
+        return status;
+    }
+    if (!wallet_read_words(typed, (int)wanted->mnemonic_fd, problem)) {
+        status = cli_fail(cli, CLI_USAGE, "mnemonic_missing", "%s", problem);
+    } else if (!mnemonic_parse(phrase, typed, problem)) {
+        status = cli_fail(cli, CLI_USAGE, "bad_mnemonic", "%s", problem);
+    } else {
+        mnemonic_secret(&secret, phrase);
+        status = keep_secret(cli, path, wanted, &secret);
+        secret_key_wipe(&secret);
+    }
+    wallet_wipe(typed, sizeof typed);
+    wallet_wipe(phrase, sizeof phrase);
+    wallet_wipe(problem, sizeof problem);
+    return status;
+}
+
+/* --- watching ------------------------------------------------------------------------------- */
+
+struct key_watch {
+    const char *whom;
+};
+
+static const struct cli_option key_watch_options[] = {
+    {"KEY|PARTICIPANT", CLI_TEXT, offsetof(struct key_watch, whom),
+     "a public key, 64 hex digits, or the name of a participant, whose key the ledger then proves",
+     CLI_POSITIONAL, NULL, NULL, 0},
+};
+
+/* The key of a participant, as the ledger has it now. */
+static int key_of_participant(struct cli *cli, struct public_key *out, const char *text)
+{
+    static const struct public_key none;
+    struct participant_record record;
+    struct name name;
+    if (!name_from_text(&name, text, strlen(text))) {
+        return cli_fail(cli, CLI_USAGE, "bad_value",
+                        "'%s' is neither a public key of 64 lower-case hex digits nor a name",
+                        text);
+    }
+    int status = noun_fetch(cli, "participant", text, &record, "unknown_participant",
+                            "there is no such participant");
+    if (status == CLI_DONE && public_key_equal(&record.key, &none)) {
+        status = cli_fail(cli, CLI_REFUSED, "unknown_participant", "%s has no key any more", text);
+    }
+    *out = record.key;
+    return status;
+}
+
+static int run_watch(struct cli *cli, void *arguments)
+{
+    const struct key_watch *wanted = arguments;
+    char path[FILES_PATH_SIZE];
+    struct public_key key;
+    if (!session_key_path(cli, path, sizeof path) || !files_make_directory(cli->home)) {
+        return cli_fail(cli, CLI_USAGE, "bad_path", "%s: %s", cli->home, strerror(errno));
+    }
+    if (!hex_decode(key.bytes, PUBLIC_KEY_SIZE, wanted->whom)) {
+        int status = key_of_participant(cli, &key, wanted->whom);
+        if (status != CLI_DONE) {
+            return status;
+        }
+    }
+    switch (wallet_watch(path, &key)) {
+    case WALLET_OK:
+        break;
+    case WALLET_MALFORMED:
+        return cli_fail(cli, CLI_USAGE, "bad_key", "that is no public key of the curve");
+    case WALLET_EXISTS:
+        return cli_fail(cli, CLI_USAGE, "key_exists", "%s: %s", path,
+                        wallet_result_text(WALLET_EXISTS));
+    case WALLET_ABSENT:
+    case WALLET_NEEDS_PASSPHRASE:
+    case WALLET_WRONG_PASSPHRASE:
+    case WALLET_WATCHES:
+    case WALLET_FAULT:
+        return cli_fail(cli, CLI_USAGE, "key_not_made", "%s: %s", path, strerror(errno));
+    }
+    add_public_key(cli, &key);
+    cJSON_AddStringToObject(cli->result, "file", path);
+    cJSON_AddBoolToObject(cli->result, "watch_only", true);
+    noun_say_result(cli);
+    return CLI_DONE;
 }
 
 static int run_show(struct cli *cli, void *arguments)
@@ -136,12 +300,34 @@ static const struct cli_command key_commands[] = {
      .summary = "make a key in HOME/key.json",
      .teach =
          "The passphrase is asked for on the terminal, or read from --passphrase-fd. Losing it\n"
-         "loses the key: a market operator can then only retire the participant.\n"
-         "  flex --home ~/agg-a key new",
+         "and the words loses the key: a market operator can then only retire the participant.\n"
+         "  flex --home ~/agg-a key new --mnemonic\n"
+         "  flex --home ~/agent key new --no-passphrase",
      .options = key_new_options,
      .option_count = sizeof key_new_options / sizeof key_new_options[0],
      .arguments_size = sizeof(struct key_new),
      .run = run_new},
+    {.verb = "restore",
+     .summary = "make the key again from its words",
+     .teach = "A word may be shortened to its first four letters. Nothing is written unless the\n"
+              "checksum in the last word fits.\n"
+              "  flex --home ~/agg-a key restore\n"
+              "  flex --home ~/agg-a key restore --mnemonic-fd 3 3< words",
+     .options = key_restore_options,
+     .option_count = sizeof key_restore_options / sizeof key_restore_options[0],
+     .arguments_size = sizeof(struct key_new),
+     .run = run_restore},
+    {.verb = "watch",
+     .summary = "keep a public key only: the wallet reads everything and signs nothing",
+     .teach = "For a screen in a control room, or an accountant. What has to be signed is refused\n"
+              "(watch_only). After the owner's key has changed, watch again.\n"
+              "  flex --home ~/screen account trust genesis.json\n"
+              "  flex --home ~/screen key watch agg-a\n"
+              "  flex --home ~/screen account show",
+     .options = key_watch_options,
+     .option_count = sizeof key_watch_options / sizeof key_watch_options[0],
+     .arguments_size = sizeof(struct key_watch),
+     .run = run_watch},
     {.verb = "show", .summary = "print the public key", .run = run_show},
     {.verb = "sign-proof",
      .summary = "prove possession of this key, for participant rotate-key",

@@ -57,7 +57,7 @@ static bool sign_reads(void *context, const struct hash *genesis, struct secret_
     struct wallet_file file;
     char path[FILES_PATH_SIZE];
     if (!session_key_path(cli, path, sizeof path) || wallet_peek(&file, path) != WALLET_OK ||
-        session_trust(session) != CLI_DONE) {
+        file.watches || session_trust(session) != CLI_DONE) {
         return false;
     }
     if (!hash_equal(genesis, &session->trust.genesis)) {
@@ -535,6 +535,7 @@ static int key_failure(struct cli *cli, enum wallet_result result, const char *p
         [WALLET_EXISTS] = "key_exists",
         [WALLET_NEEDS_PASSPHRASE] = "passphrase_missing",
         [WALLET_WRONG_PASSPHRASE] = "passphrase_wrong",
+        [WALLET_WATCHES] = "watch_only",
         [WALLET_MALFORMED] = "key_malformed",
         [WALLET_FAULT] = "key_unreadable",
     };
@@ -570,6 +571,9 @@ int session_secret_key(struct cli *cli, struct secret_key *secret, struct public
         return CLI_DONE;
     }
     enum wallet_result result = wallet_peek(&file, path);
+    if (result == WALLET_OK && file.watches) {
+        result = WALLET_WATCHES;
+    }
     if (result != WALLET_OK) {
         return key_failure(cli, result, path);
     }

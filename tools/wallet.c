@@ -3,8 +3,9 @@
  *   {"format":"flexkey/1","public_key":HEX,"secret":HEX}                               unencrypted
  *   {"format":"flexkey/1","public_key":HEX,"kdf":"argon2id13","operations":"3",
  *    "memory_bytes":"268435456","salt":HEX,"check":HEX,"nonce":HEX,"box":HEX}          encrypted
+ *   {"format":"flexwatch/1","public_key":HEX}                                           watch only
  *
- * Invariants: an existing file is never replaced; a secret stays in memory that is wiped on every
+ * Invariants: a file with a secret is never replaced; a secret stays in memory that is wiped on every
  * way out; a file whose public key does not belong to its secret is refused, so nobody can make an
  * owner sign under, or be paid to, a key that is not theirs. */
 #include "tools/wallet.h"
@@ -35,6 +36,7 @@ static const uint64_t MEMORY_BYTES_MAX = 2147483648u;
 struct key_box {
     struct public_key public_key;
     bool encrypted;
+    bool watches;
     struct secret_key secret; /* unencrypted only */
     struct wallet_cost cost;
     uint8_t salt[SALT_SIZE];
@@ -62,6 +64,8 @@ const char *wallet_result_text(enum wallet_result result)
         return "the key is encrypted and needs its passphrase";
     case WALLET_WRONG_PASSPHRASE:
         return "the passphrase is wrong";
+    case WALLET_WATCHES:
+        return "this wallet only watches: it has no secret, so nothing can be signed with it";
     case WALLET_MALFORMED:
         return "the key file is damaged or is none";
     case WALLET_FAULT:
@@ -109,13 +113,15 @@ static void wipe_secret_string(struct cJSON *object)
     }
 }
 
-static enum wallet_result write_box(const char *path, const struct key_box *box)
+static enum wallet_result write_box(const char *path, const struct key_box *box, bool replace)
 {
     struct cJSON *object = cJSON_CreateObject();
     MUST(object != NULL);
-    cJSON_AddStringToObject(object, "format", "flexkey/1");
+    cJSON_AddStringToObject(object, "format", box->watches ? "flexwatch/1" : "flexkey/1");
     add_hex(object, "public_key", box->public_key.bytes, PUBLIC_KEY_SIZE);
-    if (box->encrypted) {
+    if (box->watches) {
+        /* That is all. */
+    } else if (box->encrypted) {
         cJSON_AddStringToObject(object, "kdf", "argon2id13");
         json_add_u64(object, "operations", box->cost.operations);
         json_add_u64(object, "memory_bytes", box->cost.memory_bytes);
@@ -131,7 +137,8 @@ static enum wallet_result write_box(const char *path, const struct key_box *box)
     MUST(ok);
     size_t size = strlen(text);
     text[size] = '\n';
-    ok = files_create(path, text, size + 1, 0600);
+    ok = replace ? files_write(path, text, size + 1, 0600)
+                 : files_create(path, text, size + 1, 0600);
     int fault = errno;
     sodium_memzero(text, sizeof text);
     wipe_secret_string(object);
@@ -162,7 +169,7 @@ enum wallet_result wallet_create(const char *path, const struct secret_key *secr
                                                    box.nonce, key);
         sodium_memzero(key, sizeof key);
     }
-    enum wallet_result result = write_box(path, &box);
+    enum wallet_result result = write_box(path, &box, false);
     sodium_memzero(&box, sizeof box);
     return result;
 }
@@ -176,13 +183,19 @@ static bool read_hex(const struct cJSON *object, const char *name, uint8_t *out,
 static bool parse_box(struct key_box *out, const struct cJSON *object)
 {
     static const char *const plain_keys[] = {"format", "public_key", "secret", NULL};
+    static const char *const watch_keys[] = {"format", "public_key", NULL};
     static const char *const sealed_keys[] = {"format",       "public_key", "kdf",   "operations",
                                               "box",          "salt",       "nonce", "check",
                                               "memory_bytes", NULL};
     const char *format = json_string(object, "format");
-    if (format == NULL || strcmp(format, "flexkey/1") != 0 ||
+    out->watches = format != NULL && strcmp(format, "flexwatch/1") == 0;
+    if (format == NULL || (!out->watches && strcmp(format, "flexkey/1") != 0) ||
         !read_hex(object, "public_key", out->public_key.bytes, PUBLIC_KEY_SIZE)) {
         return false;
+    }
+    if (out->watches) {
+        return json_unknown_key(object, watch_keys) == NULL &&
+               schnorr_key_is_valid(&out->public_key);
     }
     const char *kdf = json_string(object, "kdf");
     out->encrypted = kdf != NULL;
@@ -231,6 +244,7 @@ enum wallet_result wallet_peek(struct wallet_file *out, const char *path)
     enum wallet_result result = read_box(&box, path);
     out->public_key = box.public_key;
     out->encrypted = box.encrypted;
+    out->watches = box.watches;
     sodium_memzero(&box, sizeof box);
     return result;
 }
@@ -238,6 +252,9 @@ enum wallet_result wallet_peek(struct wallet_file *out, const char *path)
 static enum wallet_result open_box(struct secret_key *secret, const struct key_box *box,
                                    const char *passphrase)
 {
+    if (box->watches) {
+        return WALLET_WATCHES;
+    }
     if (!box->encrypted) {
         *secret = box->secret;
         return WALLET_OK;
@@ -284,6 +301,18 @@ enum wallet_result wallet_open(struct secret_key *secret, struct public_key *key
     return result;
 }
 
+enum wallet_result wallet_watch(const char *path, const struct public_key *key)
+{
+    struct key_box old, box = {.public_key = *key, .watches = true};
+    if (!schnorr_key_is_valid(key)) {
+        return WALLET_MALFORMED;
+    }
+    enum wallet_result result = read_box(&old, path);
+    const bool replace = result == WALLET_OK && old.watches;
+    sodium_memzero(&old, sizeof old);
+    return result == WALLET_ABSENT || replace ? write_box(path, &box, replace) : WALLET_EXISTS;
+}
+
 /* --- passphrases -------------------------------------------------------------------------- */
 
 /* Up to a newline or the end; false if it is empty, too long or holds a NUL. */
@@ -324,18 +353,50 @@ static bool ask_terminal(char *out, int terminal, const char *prompt)
     return write(terminal, "\n", 1) >= 0 && ok;
 }
 
+/* From a descriptor that is not -1. */
+static bool read_given(char *out, int descriptor, const char *what, char problem[160])
+{
+    if (!read_line(out, descriptor)) {
+        snprintf(problem, 160, "no %s on file descriptor %d", what, descriptor);
+        return false;
+    }
+    return true;
+}
+
+/* -1 without a terminal. */
+static int open_terminal(const char *option, char problem[160])
+{
+    int terminal = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
+    if (terminal < 0) {
+        snprintf(problem, 160, "there is no terminal to ask on; use %s", option);
+    }
+    return terminal;
+}
+
+bool wallet_read_words(char *out, int descriptor, char problem[160])
+{
+    if (descriptor >= 0) {
+        return read_given(out, descriptor, "words", problem);
+    }
+    int terminal = open_terminal("--mnemonic-fd", problem);
+    if (terminal < 0) {
+        return false;
+    }
+    bool ok = ask_terminal(out, terminal, "The words, in one line (they are not shown): ");
+    close(terminal);
+    if (!ok) {
+        snprintf(problem, 160, "nothing was typed, or far too much");
+    }
+    return ok;
+}
+
 bool wallet_read_passphrase(char *out, int descriptor, bool confirm, char problem[160])
 {
     if (descriptor >= 0) {
-        if (!read_line(out, descriptor)) {
-            snprintf(problem, 160, "no passphrase on file descriptor %d", descriptor);
-            return false;
-        }
-        return true;
+        return read_given(out, descriptor, "passphrase", problem);
     }
-    int terminal = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
+    int terminal = open_terminal("--passphrase-fd", problem);
     if (terminal < 0) {
-        snprintf(problem, 160, "there is no terminal to ask on; use --passphrase-fd");
         return false;
     }
     char again[WALLET_PASSPHRASE_MAX + 1];

@@ -1,4 +1,5 @@
-/* The key store of a wallet: one BIP340 secret in HOME/key.json, mode 0600.
+/* The key store of a wallet: one BIP340 secret in HOME/key.json, mode 0600; or of one that only watches, a
+ * public key whose secret is elsewhere.
  *
  * Encrypted with XChaCha20-Poly1305 under a key that Argon2id makes from a passphrase. That cipher
  * does not commit to its key (two keys could open one box), so a second value derived from the same
@@ -25,6 +26,7 @@ enum wallet_result {
     WALLET_EXISTS,           /* there is one already, and it is never overwritten */
     WALLET_NEEDS_PASSPHRASE, /* the file is encrypted and no passphrase was given */
     WALLET_WRONG_PASSPHRASE,
+    WALLET_WATCHES,   /* it has a public key and no secret */
     WALLET_MALFORMED, /* not a key file, or one that somebody has changed */
     WALLET_FAULT      /* errno says what the system refused, or memory ran out */
 };
@@ -33,11 +35,14 @@ const char *wallet_result_text(enum wallet_result result);
 struct wallet_file {
     struct public_key public_key;
     bool encrypted;
+    bool watches; /* there is no secret */
 };
 
 /* Makes a file with this secret. `passphrase` NULL: unencrypted. */
 enum wallet_result wallet_create(const char *path, const struct secret_key *secret,
                                  const char *passphrase, struct wallet_cost cost);
+/* Makes a file that watches this key. Replaces one that watches another, never one with a secret. */
+enum wallet_result wallet_watch(const char *path, const struct public_key *key);
 /* What can be read without a passphrase. */
 enum wallet_result wallet_peek(struct wallet_file *out, const char *path);
 /* The secret is the caller's to wipe. `passphrase` may be NULL for an unencrypted file. */
@@ -48,6 +53,9 @@ enum wallet_result wallet_open(struct secret_key *secret, struct public_key *key
  * echo if it is -1; asks twice with `confirm`. False with the reason in `problem`. `out` holds
  * WALLET_PASSPHRASE_MAX + 1 bytes and is the caller's to wipe. */
 bool wallet_read_passphrase(char *out, int descriptor, bool confirm, char problem[160]);
+/* The same for the words of a backup (tools/mnemonic.h), never asked twice. `out` holds
+ * WALLET_PASSPHRASE_MAX + 1 bytes. */
+bool wallet_read_words(char *out, int descriptor, char problem[160]);
 void wallet_wipe(void *data, size_t size);
 
 #endif

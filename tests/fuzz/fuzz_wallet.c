@@ -19,6 +19,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     MUST(wallet_result_text(opened)[0] != '\0');
     if (peeked != WALLET_OK)
         MUST(opened == WALLET_MALFORMED);
+    else if (file.watches)
+        MUST(opened == WALLET_WATCHES && schnorr_key_is_valid(&file.public_key));
     else if (file.encrypted)
         MUST(opened == WALLET_NEEDS_PASSPHRASE);
     else

@@ -406,6 +406,15 @@ static void words(void)
         (void)snprintf(name, sizeof name, "value%zu", i);
         text("value", name, &prefix, 1, values[i]);
     }
+    static const char *const phrases[] = {
+        "legal winner thank year wave sausage worth useful legal winner thank yellow",
+        "ABAN aban aban aban aban aban aban aban aban aban aban abou",
+        "zoo zoo zoo zoo zoo zoo zoo zoo zoo zoo zoo zoo zoo zoo zoo zoo zoo zoo zoo zoo zoo zoo "
+        "zoo vote"};
+    for (size_t i = 0; i < 3; i++) {
+        (void)snprintf(name, sizeof name, "phrase%zu", i);
+        text("mnemonic", name, "", 0, phrases[i]);
+    }
 }
 
 /* Scripts of fuzz_bft that reach its rules: answers to the roll-back question, a proposal, its
