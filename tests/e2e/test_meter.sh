@@ -72,7 +72,9 @@ refused_by other_operator md commit
 mv own.key net/wallets/meters/key.json
 
 # --- serve: the inbox, and who may ask -----------------------------------------------------------
-"$bin/flexmeterd" serve --home net/wallets/meters --node "$node" --port 0 --every 200ms --keys "$dir/keys" >serve.out 2>serve.err &
+faults=$dir/faults.control
+head -c 512 /dev/zero >"$faults"
+FAULTS_CONTROL=$faults LD_PRELOAD=$build/tests/e2e/faults.so "$bin/flexmeterd" serve --home net/wallets/meters --node "$node" --port 0 --every 200ms --keys "$dir/keys" >serve.out 2>serve.err &
 service_pid=$!
 for _ in $(seq 100); do grep -q listening serve.out && break; sleep 0.1; done
 service=http://127.0.0.1:$(sed -n 's/.*port \([0-9]*\)$/\1/p' serve.out)
@@ -94,9 +96,16 @@ refused_by other_service as agg-a meter fetch --service "$service" --operator ot
 ask regulator $eleven --out all.json >/dev/null || fail "the regulator"
 
 # --- a late reading and a correction, through the inbox ------------------------------------------
+# The archive takes nothing meanwhile (word 11 of the control page, MAP_FULL_COMMITS: so many commits fail).
+full() { printf "$1" | dd of="$faults" bs=8 seek=11 conv=notrunc status=none; }
+full '\377\377\0\0\0\0\0\0'
 { echo device,start,net_wh; hour 12 -250 bat-1; } >net/wallets/meters/meterd/inbox/.twelve
 mv net/wallets/meters/meterd/inbox/.twelve net/wallets/meters/meterd/inbox/twelve.csv
 wait_for() { for _ in $(seq 150); do md status >status.json 2>/dev/null; jq -e "$1" status.json >/dev/null && return; sleep 0.2; done; fail "$1: $(cat status.json)"; }
+for _ in $(seq 150); do grep -q 'twelve.csv stays in the inbox' serve.err && break; sleep 0.1; done
+grep -q 'database is full' serve.err || fail "nothing is said of the full archive: $(cat serve.err)"
+[ -e net/wallets/meters/meterd/inbox/twelve.csv ] || fail "a good file was moved away for a full archive"
+full '\0\0\0\0\0\0\0\0'
 wait_for '.readings == "12"'
 for _ in $(seq 50); do [ -e net/wallets/meters/meterd/inbox/twelve.csv ] || break; sleep 0.1; done
 [ -z "$(find net/wallets/meters/meterd -name 'twelve*')" ] || fail "a file that was taken whole is still there"
@@ -134,7 +143,9 @@ is '[.items[] | select(.participant == "agg-a") | .difference_wh] == ["0","0","0
 is '[.items[] | select(.participant == "dso") | .complete] | any | not' settled.json
 
 # --- erased: the fingerprint stays and proves nothing ----------------------------------------------------
-"$bin/flexmeterd" serve --home net/wallets/meters --node "$node" --port 0 --every 1h >serve.out 2>serve.err &
+faults=$dir/faults.control
+head -c 512 /dev/zero >"$faults"
+FAULTS_CONTROL=$faults LD_PRELOAD=$build/tests/e2e/faults.so "$bin/flexmeterd" serve --home net/wallets/meters --node "$node" --port 0 --every 1h >serve.out 2>serve.err &
 service_pid=$!
 for _ in $(seq 100); do grep -q listening serve.out && break; sleep 0.1; done
 service=http://127.0.0.1:$(sed -n 's/.*port \([0-9]*\)$/\1/p' serve.out)

@@ -183,14 +183,14 @@ static int run_ingest(struct cli *cli, void *arguments)
     if (wanted->now_ms == 0) {
         status = service_ledger_time(cli, &options.now);
     }
-    uint64_t refused = 0;
+    struct ingest_sum sum = {0};
     for (size_t i = 0; i < cli->word_count && status == CLI_DONE; i++) {
-        status = service_ingest(cli, &archive, cli->words[i], &options, &refused);
+        status = service_ingest(cli, &archive, cli->words[i], &options, &sum);
     }
     archive_close(&archive);
-    if (status == CLI_DONE && refused > 0) {
-        status =
-            cli_fail(cli, CLI_REFUSED, "rows_refused", "%" PRIu64 " rows were refused", refused);
+    if (status == CLI_DONE && sum.refused > 0) {
+        status = cli_fail(cli, CLI_REFUSED, "rows_refused", "%" PRIu64 " rows were refused",
+                          sum.refused);
     }
     return status;
 }

@@ -323,6 +323,7 @@ bool ingest_flush(struct ingest_file *file)
     }
     const bool ok = file->row_count == 0 || ingest_store(file->archive, file->rows, file->row_count,
                                                          file->options, file->problem);
+    file->report->archive_fault = !ok;
     for (uint32_t i = 0; ok && i < file->row_count; i++) {
         ingest_count(file->report, file->rows[i].line, file->rows[i].outcome);
     }

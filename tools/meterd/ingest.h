@@ -65,6 +65,7 @@ struct ingest_options {
 };
 
 struct ingest_report {
+    bool archive_fault; /* it ended because the archive or its disk failed; the file may be good */
     uint64_t rows;
     uint64_t rolled_over; /* registers that began again at zero */
     uint64_t counts[INGEST_OUTCOME_COUNT];

@@ -37,6 +37,7 @@ bool ingest_signed(struct meter_archive *archive, struct ingest_report *report,
         struct meter_txn *txn = meter_txn_begin(archive->db, false);
         if (txn == NULL) {
             snprintf(problem, ARCHIVE_PROBLEM_SIZE, "too many readers");
+            report->archive_fault = true;
             ok = false;
             break;
         }
@@ -48,6 +49,7 @@ bool ingest_signed(struct meter_archive *archive, struct ingest_report *report,
         }
         meter_txn_abort(txn);
         ok = ingest_store(archive, rows, size, options, problem);
+        report->archive_fault = !ok;
         for (uint32_t i = 0; i < size && ok; i++) {
             report->rows++;
             ingest_count(report, rows[i].line, rows[i].outcome);

@@ -4,6 +4,7 @@
  *   HOME/meterd/inbox/NAME.csv, NAME.json  --taken whole--> deleted: its readings are in the archive, where
  *                                                         erasing reaches them
  *                       --refused whole or in part-->  refused/, with NAME.csv.report.json
+ *                       --the archive or its disk fails-->  where it is, until that is mended
  *
  * Invariants: a step that fails is told and taken again next time, and stops no other; a file goes
  * once it has been read, so a crash means reading it again, which changes nothing; a file counts once it
@@ -86,13 +87,17 @@ static void take_file(struct cli *cli, struct meter_archive *archive, const char
                       const char *name, const struct ingest_options *options)
 {
     char path[FILES_PATH_SIZE];
-    uint64_t refused = 0;
+    struct ingest_sum sum = {0};
     const int length = snprintf(path, sizeof path, "%s/inbox/%s", place, name);
     if (length < 0 || length >= FILES_PATH_SIZE) {
         return;
     }
-    const bool read = service_ingest(cli, archive, path, options, &refused) == CLI_DONE;
-    const bool clean = read && refused == 0;
+    const bool read = service_ingest(cli, archive, path, options, &sum) == CLI_DONE;
+    const bool clean = read && sum.refused == 0;
+    if (sum.archive_fault) {
+        fprintf(cli->err, "flexmeterd: %s stays in the inbox and is taken again\n", name);
+        return;
+    }
     if (!clean) {
         const int size = snprintf(path, sizeof path, "%s/refused/%s.report.json", place, name);
         if (size < 0 || size >= FILES_PATH_SIZE || !files_write_json(path, cli->result, 0600)) {

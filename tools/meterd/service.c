@@ -96,14 +96,18 @@ static int ingest_any(struct cli *cli, struct meter_archive *archive, struct ing
     } else {
         ok = ingest_file(archive, report, path, options, problem);
     }
-    return ok ? status : cli_fail(cli, CLI_USAGE, "bad_file", "%s", problem);
+    return ok ? status
+              : cli_fail(cli, CLI_USAGE, report->archive_fault ? "archive" : "bad_file", "%s",
+                         problem);
 }
 
 int service_ingest(struct cli *cli, struct meter_archive *archive, const char *path,
-                   const struct ingest_options *options, uint64_t *refused)
+                   const struct ingest_options *options, struct ingest_sum *sum)
 {
     static struct ingest_report report;
+    report.archive_fault = false;
     int status = ingest_any(cli, archive, &report, path, options);
+    sum->archive_fault = report.archive_fault;
     if (status != CLI_DONE) {
         return status;
     }
@@ -121,7 +125,7 @@ int service_ingest(struct cli *cli, struct meter_archive *archive, const char *p
             json_add_u64(file, ingest_outcome_names[i], report.counts[i]);
             cli_say(cli, "  %-20s %" PRIu64 "\n", ingest_outcome_names[i], report.counts[i]);
         }
-        *refused += ingest_is_refusal((enum ingest_outcome)i) ? report.counts[i] : 0;
+        sum->refused += ingest_is_refusal((enum ingest_outcome)i) ? report.counts[i] : 0;
     }
     struct cJSON *problems = cJSON_AddArrayToObject(file, "refused");
     for (uint32_t i = 0; i < report.problem_count; i++) {

@@ -19,9 +19,14 @@ struct service_options {
 /* The node's time, which may be simulated. */
 int service_ledger_time(struct cli *cli, struct timestamp *out);
 int service_registry(struct cli *cli, struct meter_archive *archive);
-/* Tells each refused row; *refused counts them up. */
+struct ingest_sum {
+    uint64_t refused;   /* rows of all files so far */
+    bool archive_fault; /* the last file failed for the archive's or the disk's sake */
+};
+
+/* Tells each refused row, and counts them up. */
 int service_ingest(struct cli *cli, struct meter_archive *archive, const char *path,
-                   const struct ingest_options *options, uint64_t *refused);
+                   const struct ingest_options *options, struct ingest_sum *sum);
 int service_commit(struct cli *cli, struct meter_archive *archive, struct timestamp now, bool all);
 /* With the wallet's key, opened for this once, or with `secret` where that is not NULL. One process at a
  * time; another that posts is CLI_DONE with "posting_elsewhere" in the result. */
