@@ -24,8 +24,8 @@ const char *const device_type_names[5] = {"storage", "generation", "load", "ev",
 const char *const order_kind_names[ORDER_KIND_COUNT] = {"limit", "all_or_none", "fill_and_kill"};
 const char *const direction_names[2] = {"up", "down"};
 const char *const proposal_kind_names[PROPOSAL_KIND_COUNT] = {
-    "add_validator", "remove_validator", "replace_validator",
-    "set_fees",      "set_market",       "decide_dispute"};
+    "add_validator",  "remove_validator", "replace_validator", "set_fees", "set_market",
+    "decide_dispute", "upgrade"};
 const char *const market_state_names[3] = {"open", "suspended", "closed"};
 
 static const struct codec_field participant_register_record_fields[] = {
@@ -517,6 +517,7 @@ static const struct codec_field governance_propose_record_fields[] = {
     {.name = "credited_wh",
      .offset = offsetof(struct governance_propose, credited),
      .type = CODEC_I64},
+    {.name = "rules", .offset = offsetof(struct governance_propose, rules), .type = CODEC_U32},
 };
 const struct codec_record governance_propose_record = {
     .name = "governance_propose",

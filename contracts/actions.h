@@ -320,9 +320,10 @@ enum proposal_kind {
     PROPOSAL_REPLACE_VALIDATOR = 2, /* old_key, new_key, operator, proof; also a key's rotation */
     PROPOSAL_SET_FEES = 3,          /* the three fees */
     PROPOSAL_SET_MARKET = 4,        /* market, draft, height */
-    PROPOSAL_DECIDE_DISPUTE = 5     /* deal, credited */
+    PROPOSAL_DECIDE_DISPUTE = 5,    /* deal, credited */
+    PROPOSAL_UPGRADE = 6            /* rules, height (contracts/rules.h) */
 };
-enum { PROPOSAL_KIND_COUNT = 6 };
+enum { PROPOSAL_KIND_COUNT = 7 };
 extern const char *const proposal_kind_names[PROPOSAL_KIND_COUNT];
 /* By an operator of a validator, who thereby votes for it. What the kind does not use is zero. */
 struct governance_propose {
@@ -340,6 +341,7 @@ struct governance_propose {
     uint64_t height;   /* from that block on */
     uint64_t deal;     /* a disputed one */
     struct energy credited; /* what is credited of all of it */
+    uint32_t rules;         /* a version of the ledger's rules */
 };
 /* By an operator, for all validators that it operates; a later vote replaces the earlier one. */
 struct governance_vote {

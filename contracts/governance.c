@@ -1,4 +1,4 @@
-/* Governance: who validates, what transactions cost, and evidence against validators
+/* Governance: who validates, what transactions cost, whose rules hold, and evidence against validators
  * (docs/adr/0014-epochs.md; consensus.md 10, 11).
  *
  *            propose            n - f approvals
@@ -25,6 +25,7 @@
 #include "contracts/genesis.h"
 #include "contracts/market.h"
 #include "contracts/module.h"
+#include "contracts/rules.h"
 
 enum { EVIDENCE_MAX = 64 };
 #define PROPOSAL_LIFETIME_MS INT64_C(604800000)
@@ -157,10 +158,12 @@ static bool is_canonical(const struct governance_propose *terms)
     bool proven = memcmp(terms->proof.bytes, no_proof.bytes, SIGNATURE_SIZE) != 0;
     bool fees = money_ueur(terms->fee_per_tx) != 0 || money_ueur(terms->fee_per_action) != 0 ||
                 money_ueur(terms->fee_per_deal) != 0;
-    bool market =
-        !name_is_empty(&terms->market) || !hash_is_zero(&terms->draft) || terms->height != 0;
+    bool market = !name_is_empty(&terms->market) || !hash_is_zero(&terms->draft);
     bool dispute = terms->deal != 0;
+    bool upgrade = terms->rules != 0;
     if (market != (terms->kind == PROPOSAL_SET_MARKET) ||
+        upgrade != (terms->kind == PROPOSAL_UPGRADE) ||
+        (!market && !upgrade && terms->height != 0) ||
         dispute != (terms->kind == PROPOSAL_DECIDE_DISPUTE) ||
         (!dispute && energy_wh(terms->credited) != 0))
         return false;
@@ -176,6 +179,7 @@ static bool is_canonical(const struct governance_propose *terms)
     case PROPOSAL_SET_MARKET:
         return !leaves && !comes && !named && !proven && !fees && !name_is_empty(&terms->market);
     case PROPOSAL_DECIDE_DISPUTE:
+    case PROPOSAL_UPGRADE:
         return !leaves && !comes && !named && !proven && !fees;
     }
     return false;
@@ -198,6 +202,33 @@ static enum contract_error check_newcomer(const struct contract_call *call,
                                  &terms->new_key);
     return ed25519_verify(&terms->proof, &terms->new_key, &message) ? CONTRACT_OK
                                                                     : CONTRACT_BAD_KEY;
+}
+
+/* Which versions this program has does not come into it: programs of different age must agree. The
+ * version in force takes back the one that waits. */
+static enum contract_error check_upgrade(const struct contract_call *call,
+                                         const struct governance_propose *terms)
+{
+    struct governance_record governance;
+    const uint64_t height = call->context->height;
+    read_governance(call, &governance);
+    const uint32_t in_force = ledger_rules_of(&governance, height);
+    const bool pending = governance.next_rules != 0 && governance.rules_height > height;
+    bool good = terms->rules > in_force && terms->rules <= LEDGER_RULES_LIMIT &&
+                terms->height > height && terms->height - height >= LEDGER_RULES_NOTICE_BLOCKS;
+    if (terms->rules == in_force)
+        good = pending && terms->height == 0;
+    return good ? CONTRACT_OK : CONTRACT_BAD_PARAMETER;
+}
+
+static void schedule_upgrade(const struct contract_call *call, struct governance_record *governance,
+                             const struct governance_propose *terms)
+{
+    const uint32_t in_force = ledger_rules_of(governance, call->context->height);
+    const bool takes_back = terms->rules == in_force;
+    governance->rules = in_force;
+    governance->next_rules = takes_back ? 0 : terms->rules;
+    governance->rules_height = takes_back ? 0 : terms->height;
 }
 
 /* What `params` would be; an error if the proposal can't take effect as things stand. */
@@ -224,6 +255,8 @@ static enum contract_error work_out(const struct contract_call *call,
         set_insert(params, &terms->new_key, &terms->operator_name);
     if (terms->kind == PROPOSAL_SET_MARKET)
         return market_draft_check(call, &terms->market, &terms->draft, terms->height);
+    if (terms->kind == PROPOSAL_UPGRADE)
+        return check_upgrade(call, terms);
     if (terms->kind == PROPOSAL_DECIDE_DISPUTE)
         return dispute_decision_check(call, terms->deal, terms->credited);
     if (terms->kind == PROPOSAL_SET_FEES) {
@@ -331,6 +364,9 @@ static void take_effect(struct contract_call *call, struct governance_record *go
         return;
     case PROPOSAL_DECIDE_DISPUTE:
         dispute_decide(call, terms->deal, terms->credited);
+        return;
+    case PROPOSAL_UPGRADE:
+        schedule_upgrade(call, governance, terms);
         return;
     }
 }

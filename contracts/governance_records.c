@@ -32,6 +32,13 @@ static const struct codec_field governance_record_codec_fields[] = {
      .limit = LIMIT_VALIDATORS,
      .count_offset = offsetof(struct governance_record, open_count),
      .record = &governance_open_record},
+    {.name = "rules", .offset = offsetof(struct governance_record, rules), .type = CODEC_U32},
+    {.name = "next_rules",
+     .offset = offsetof(struct governance_record, next_rules),
+     .type = CODEC_U32},
+    {.name = "rules_height",
+     .offset = offsetof(struct governance_record, rules_height),
+     .type = CODEC_U64},
 };
 const struct codec_record governance_record_codec = {
     .name = "governance",

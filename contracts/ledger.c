@@ -21,27 +21,36 @@
 #include "contracts/capacity.h"
 #include "contracts/deal.h"
 #include "contracts/ledger_internal.h"
+#include "contracts/rules.h"
 
-static const struct contract_module *const modules[] = {
-    &membership_module, &assets_module,     &token_module,       &market_module, &delivery_module,
-    &digest_module,     &governance_module, &reservation_module, &alias_module,  &forecast_module,
-    &dispatch_module,   &network_module,    &auction_module,
-};
-enum { MODULE_COUNT = sizeof modules / sizeof modules[0] };
+/* The methods of each version that this program has, so that an action costs a look-up and no search. */
+static void fill_methods(struct ledger *ledger)
+{
+    MUST(ledger_rules_count > 0 && ledger_rules_count <= LEDGER_RULES_KEPT_MAX);
+    for (uint32_t v = 0; v < ledger_rules_count; v++) {
+        const struct ledger_rules *rules = &ledger_rules_table[v];
+        struct ledger_methods *methods = &ledger->methods[v];
+        for (size_t m = 0; m < rules->module_count; m++) {
+            for (size_t i = 0; i < rules->modules[m]->method_count; i++) {
+                const struct contract_method_entry *entry = &rules->modules[m]->methods[i];
+                MUST(action_codec(entry->type) != NULL);
+                MUST(methods->of[entry->type] == NULL);
+                methods->of[entry->type] = entry->apply;
+            }
+        }
+        for (size_t i = 0; i < rules->change_count; i++) {
+            MUST(action_codec(rules->changes[i].type) != NULL);
+            methods->of[rules->changes[i].type] = rules->changes[i].apply;
+        }
+    }
+}
 
 struct ledger *ledger_create(void)
 {
     struct ledger *ledger = calloc(1, sizeof *ledger);
     if (ledger == NULL)
         return NULL;
-    for (size_t m = 0; m < MODULE_COUNT; m++) {
-        for (size_t i = 0; i < modules[m]->method_count; i++) {
-            const struct contract_method_entry *entry = &modules[m]->methods[i];
-            MUST(action_codec(entry->type) != NULL);
-            MUST(ledger->methods[entry->type] == NULL);
-            ledger->methods[entry->type] = entry->apply;
-        }
-    }
+    fill_methods(ledger);
     ledger->book_scratch = book_scratch_create();
     ledger->grid = grid_create();
     ledger->auction_scratch = auction_scratch_create();
@@ -314,9 +323,12 @@ struct admission {
 
 /* The order of the checks is part of the rules: it decides which error a sender sees. */
 static enum contract_error check(struct state_view *view, const struct block_context *context,
-                                 const struct params_record *params,
+                                 const struct params_record *params, uint32_t rules,
                                  const struct transaction *transaction, struct admission *out)
 {
+    /* The newest version has all actions that decode. */
+    if (rules < ledger_rules_count && !ledger_rules_have_actions(rules, transaction))
+        return CONTRACT_TX_MALFORMED;
     if (!hash_equal(&transaction->genesis, &context->genesis))
         return CONTRACT_TX_WRONG_CHAIN;
     if (!ledger_participant_by_key(view, &transaction->sender, &out->sender, &out->participant))
@@ -349,7 +361,9 @@ enum contract_error ledger_transaction_check(struct state_view *view,
         MUST(view->fault);
         return CONTRACT_TX_UNKNOWN_KEY;
     }
-    return check(view, context, &params, transaction, &admission);
+    const uint32_t rules =
+        ledger_rules_count == 1 ? LEDGER_RULES_FIRST : ledger_rules_at(view, context->height);
+    return check(view, context, &params, rules, transaction, &admission);
 }
 
 /* --- running a block ------------------------------------------------------------------------ */
@@ -366,6 +380,8 @@ void ledger_block_begin(struct ledger *ledger, struct state_view *view,
     ledger->touched_count = 0;
     memset(ledger->held_change, 0, sizeof ledger->held_change);
     MUST(read_params(view, &ledger->params) || view->fault);
+    ledger->rules = ledger_rules_at(view, context->height);
+    MUST(ledger_rules_is_known(ledger->rules)); /* the caller asked first (rules.h) */
 }
 
 /* Before the savepoint: this stays when the actions fail. */
@@ -390,7 +406,7 @@ static enum contract_error run_actions(struct contract_call *call)
     struct bytes_view bytes;
     while (transaction_next_action(call->transaction, &cursor, &type, &bytes)) {
         MUST(codec_decode_all(action_codec(type), &record, bytes));
-        contract_method method = ledger->methods[type];
+        contract_method method = ledger->methods[ledger->rules - 1].of[type];
         MUST(method != NULL);
         enum contract_error error = method(call, &record);
         if (error != CONTRACT_OK) {
@@ -417,7 +433,7 @@ enum contract_error ledger_transaction_apply(struct ledger *ledger,
     struct state_view *view = ledger->view;
     struct admission admission;
     enum contract_error error =
-        check(view, &ledger->context, &ledger->params, transaction, &admission);
+        check(view, &ledger->context, &ledger->params, ledger->rules, transaction, &admission);
     if (error != CONTRACT_OK)
         return error;
     struct contract_call call = {
@@ -470,9 +486,10 @@ void ledger_block_end(struct ledger *ledger, struct receipt *receipt)
     ledger->work = 0;
     if (!ledger->view->fault) {
         ledger_count_transactions(&call, ledger->transactions);
-        for (size_t m = 0; m < MODULE_COUNT; m++)
-            if (modules[m]->block_end != NULL)
-                modules[m]->block_end(&call);
+        const struct ledger_rules *rules = &ledger_rules_table[ledger->rules - 1];
+        for (size_t m = 0; m < rules->module_count; m++)
+            if (rules->modules[m]->block_end != NULL)
+                rules->modules[m]->block_end(&call);
         ledger_split_fees(&call);
         ledger_write_held(&call);
     }

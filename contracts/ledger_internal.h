@@ -3,6 +3,7 @@
 #define FLEX_CONTRACTS_LEDGER_INTERNAL_H
 
 #include "contracts/module.h"
+#include "contracts/rules.h"
 
 /* contracts/ledger_recall.c: records of this block that were read or written before. */
 enum { RECALL_ENTRIES = 2048 };
@@ -35,8 +36,14 @@ void recall_forget_all(struct recall *recall);
 void recall_begin_transaction(struct recall *recall);
 void recall_rolled_back(struct recall *recall);
 
+/* What a version of the rules does for each action. */
+struct ledger_methods {
+    contract_method of[ACTION_TYPE_LIMIT];
+};
+
 struct ledger {
-    contract_method methods[ACTION_TYPE_LIMIT];
+    struct ledger_methods methods[LEDGER_RULES_KEPT_MAX]; /* by version, from the first */
+    uint32_t rules;                                       /* of the running block */
     struct state_view *view;
     struct block_context context;
     struct params_record params; /* as the block found them */

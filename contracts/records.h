@@ -455,6 +455,10 @@ struct governance_record {
     struct governance_open {
         uint64_t id;
     } open[LIMIT_VALIDATORS]; /* one per operator */
+    /* Versions of the rules (rules.h, which reads them). Zero: the first, and none. */
+    uint32_t rules;      /* in force below rules_height */
+    uint32_t next_rules; /* in force from rules_height on */
+    uint64_t rules_height;
 };
 
 enum proposal_status {

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "contracts/rules.h"
 #include "node/api_internal.h"
 #include "node/version.h"
 
@@ -48,6 +49,11 @@ void api_read_status(const struct api_request *request, struct api_reply *reply)
     json_add_u64(root, "transactions", status.transactions);
     json_add_u64(root, "first_block", status.first_block);
     json_add_u64(root, "snapshot_height", status.snapshot_height);
+    cJSON_AddNumberToObject(root, "rules", status.rules);
+    if (status.next_rules != 0) {
+        cJSON_AddNumberToObject(root, "next_rules", status.next_rules);
+        json_add_u64(root, "rules_height", status.rules_height);
+    }
     cJSON_AddBoolToObject(root, "voting", status.voting);
     if (status.refusal[0] != '\0')
         cJSON_AddStringToObject(root, "refusal", status.refusal);
@@ -140,6 +146,12 @@ static size_t gauges(struct metric_line *lines, struct node *node)
          status.first_block},
         {"snapshot_height", "gauge", "Height of the newest snapshot; 0: none",
          status.snapshot_height},
+        {"rules", "gauge", "Version of the ledger's rules that the next block is under",
+         status.rules},
+        {"rules_next", "gauge", "Version that is voted in for a later height; 0: none",
+         status.next_rules},
+        {"rules_next_height", "gauge", "Height from which it holds", status.rules_height},
+        {"rules_known", "gauge", "Newest version that this program has", ledger_rules_count},
         {"log_broken_lines", "counter", "Log lines of level broken", log_broken_count()},
     };
     memcpy(lines, values, sizeof values);

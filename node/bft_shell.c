@@ -447,6 +447,8 @@ static void perform_execute(struct shell *shell, const struct shell_request *req
     bool known = chain_has_body(chain, &request->block_id) ||
                  hash_equal(&request->block_id, &chain_tip(chain)->block_id);
     input.verdict = known ? chain_execute(chain, &request->block_id) : BFT_VERDICT_INVALID;
+    if (chain_rules_missing(chain) != 0)
+        return; /* no verdict: this program can't have one */
     shell_feed(shell, &input);
 }
 
@@ -511,7 +513,10 @@ static void perform_decide(struct shell *shell, const struct shell_request *requ
     struct hash id;
     block_header_id(&id, &request->header);
     MUST(chain_has_body(node->chain, &id)); /* kept until it is decided (consensus/bft.h) */
-    if (chain_execute(node->chain, &id) != BFT_VERDICT_VALID) {
+    const enum bft_verdict verdict = chain_execute(node->chain, &id);
+    if (chain_rules_missing(node->chain) != 0)
+        return;
+    if (verdict != BFT_VERDICT_VALID) {
         halt_on_contradiction(shell, request);
         return;
     }
@@ -543,7 +548,7 @@ static bool refuse_waiting_build(struct shell *shell)
 /* Performs the oldest request. False if there is none or it has to wait. */
 static bool perform_next(struct shell *shell)
 {
-    if (shell->request_count == 0)
+    if (shell->request_count == 0 || chain_rules_missing(shell->node->chain) != 0)
         return false;
     if (shell->store_full && node_clock_monotonic_ms() < shell->retry_at_ms)
         return refuse_waiting_build(shell);

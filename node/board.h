@@ -22,6 +22,9 @@ struct node_status {
     uint32_t validators;
     uint64_t final_view; /* of the highest finalization known */
     uint64_t decided_height;
+    uint32_t rules;      /* version of the next block's (contracts/rules.h) */
+    uint32_t next_rules; /* voted in for rules_height; 0: none waits */
+    uint64_t rules_height;
     bool voting;
     char refusal[BOARD_TEXT_SIZE]; /* why it doesn't vote; empty if it does or is an audit node */
     uint32_t peers_up;             /* all links */

@@ -22,6 +22,7 @@ static bool changes_the_set(enum proposal_kind kind)
     case PROPOSAL_SET_FEES:
     case PROPOSAL_SET_MARKET:
     case PROPOSAL_DECIDE_DISPUTE:
+    case PROPOSAL_UPGRADE:
         return false;
     }
     return false;

@@ -25,6 +25,7 @@
 #include "base/fatal.h"
 #include "base/log.h"
 #include "contracts/body.h"
+#include "contracts/rules.h"
 #include "contracts/witness.h"
 #include "node/chain_internal.h"
 
@@ -324,6 +325,72 @@ static bool refresh_committed(struct chain *chain)
            hash_equal(&root, &chain_tip(chain)->state_root);
 }
 
+/* At the commit that voted it in, and at every start before its height. */
+static void tell_rules(const struct chain *chain, uint32_t waiting, uint64_t height)
+{
+    if (waiting == 0 && chain->rules < chain->rules_waiting) {
+        log_line(LOG_INFO, "the upgrade to rules %u is taken back", chain->rules_waiting);
+    } else if (waiting > chain->rules_last) {
+        log_line(
+            LOG_UNUSUAL,
+            "rules %u hold from block %llu on, this program has those up to %u -> it will stop in "
+            "front of that block; install a newer flexd before",
+            waiting, (unsigned long long)height, chain->rules_last);
+    } else if (waiting != 0) {
+        log_line(LOG_INFO, "rules %u hold from block %llu on, this program has them", waiting,
+                 (unsigned long long)height);
+    } else {
+        log_line(LOG_INFO, "rules %u hold from the next block on", chain->rules);
+    }
+}
+
+/* Reads the versions that are voted in; can the next block be executed here? */
+static void note_rules(struct chain *chain)
+{
+    const uint64_t next = chain_tip(chain)->height + 1;
+    const struct state_key key = state_key_single(STATE_GOVERNANCE);
+    struct state_view *view = overlay_view(chain->committed);
+    struct governance_record governance;
+    if (!ledger_read(view, &key, &governance_record_codec, &governance)) {
+        memset(&governance, 0, sizeof governance);
+    }
+    if (view->fault) {
+        fatal_environment("the state cannot be read");
+    }
+    const bool waits = governance.next_rules != 0 && governance.rules_height > next;
+    const uint32_t waiting = waits ? governance.next_rules : 0;
+    const uint64_t height = waits ? governance.rules_height : 0;
+    chain->rules = ledger_rules_of(&governance, next);
+    if (waiting != chain->rules_waiting || height != chain->rules_height) {
+        tell_rules(chain, waiting, height);
+    }
+    chain->rules_waiting = waiting;
+    chain->rules_height = height;
+    if (chain->rules > chain->rules_last) {
+        chain->rules_missing = chain->rules;
+    }
+}
+
+void chain_next_rules(const struct chain *chain, uint32_t *in_force, uint32_t *waiting,
+                      uint64_t *height)
+{
+    *in_force = chain->rules;
+    *waiting = chain->rules_waiting;
+    *height = chain->rules_height;
+}
+
+uint32_t chain_rules_missing(const struct chain *chain)
+{
+    return chain->rules_missing;
+}
+
+void chain_limit_rules(struct chain *chain, uint32_t last)
+{
+    MUST(last >= LEDGER_RULES_FIRST && last <= ledger_rules_count);
+    chain->rules_last = last;
+    note_rules(chain);
+}
+
 /* Views rise along a chain and begin anew with an epoch, so no block of that view or an earlier one
  * can follow `final` any more. Height and parent are what the block's maker says, and prove nothing
  * while the parent isn't here. */
@@ -377,6 +444,7 @@ static void after_commit(struct chain *chain, uint32_t index)
     if (!refresh_committed(chain)) {
         fatal_environment("the committed state's root is not the one that was committed");
     }
+    note_rules(chain);
 }
 
 /* Encoded as finality_decode reads it, with the next set if the block ends its epoch; valid until the
@@ -580,6 +648,7 @@ struct chain *chain_open(const struct genesis *genesis, const struct chain_backe
         return NULL;
     }
     chain->backend = *backend;
+    chain->rules_last = ledger_rules_count;
     bool good = allocate(chain);
     if (!good) {
         (void)snprintf(problem, 160, "out of memory");
@@ -597,6 +666,7 @@ struct chain *chain_open(const struct genesis *genesis, const struct chain_backe
         chain_close(chain);
         return NULL;
     }
+    note_rules(chain);
     return chain;
 }
 

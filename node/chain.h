@@ -66,6 +66,15 @@ bool chain_body(const struct chain *chain, const struct hash *block_id, struct b
  * stands beside the final chain, for the core asks for parents first. The process stops if the state cannot be read, or if value is not
  * conserved. */
 enum bft_verdict chain_execute(struct chain *chain, const struct hash *block_id);
+/* The version of the rules that the next block is under and this program lacks; 0 if it has it. Set by a
+ * commit, a start, or a block that is not final: from then on nothing more is executed, built or
+ * voted, and the node has to stop until a program comes that knows the version. */
+uint32_t chain_rules_missing(const struct chain *chain);
+/* The version that the next block is under, and the one that is voted in for a later height (0: none). */
+void chain_next_rules(const struct chain *chain, uint32_t *in_force, uint32_t *waiting,
+                      uint64_t *height);
+/* For simulations and tests: a program that has the versions up to `last` only. */
+void chain_limit_rules(struct chain *chain, uint32_t last);
 /* Builds a block from the mempool on the given parent and fills the header; its body and overlay are
  * cached. False if it can't. */
 bool chain_build(struct chain *chain, struct mempool *mempool, struct block_header *header,

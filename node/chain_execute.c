@@ -19,6 +19,7 @@
 #include "base/fatal.h"
 #include "base/log.h"
 #include "contracts/body.h"
+#include "contracts/rules.h"
 #include "node/chain_internal.h"
 
 struct run {
@@ -216,6 +217,19 @@ static const char *run_body(struct run *run, struct bytes_view body)
                                                                   : NULL;
 }
 
+/* Whether this program has the rules of the block that follows this parent. If not, that is no verdict on
+ * the block: the node stops in front of it (chain_rules_missing). */
+static bool has_rules(struct chain *chain, const struct chain_parent *parent)
+{
+    struct overlay *state = parent->overlay != NULL ? parent->overlay : chain->committed;
+    const uint32_t version = ledger_rules_at(overlay_view(state), parent->height + 1);
+    stop_on_fault(overlay_view(state));
+    if (version <= chain->rules_last)
+        return true;
+    chain->rules_missing = version;
+    return false;
+}
+
 /* Runs a block whose parent is ready. */
 static void execute_one(struct chain *chain, struct cached_block *block,
                         const struct chain_parent *parent)
@@ -269,6 +283,9 @@ enum bft_verdict chain_execute(struct chain *chain, const struct hash *block_id)
                 break;
             }
             lowest = above;
+        }
+        if (lowest->state == CACHED_UNKNOWN && !has_rules(chain, &parent)) {
+            return BFT_VERDICT_INVALID;
         }
         if (lowest->state == CACHED_UNKNOWN) {
             execute_one(chain, lowest, &parent);
@@ -332,7 +349,8 @@ bool chain_build(struct chain *chain, struct mempool *mempool, struct block_head
         return false;
     }
     if (!chain_find_parent(chain, parent_id, &parent) || parent.view != parent_view ||
-        parent.epoch != epoch || !timestamp_add(&least, parent.time, duration_of(1))) {
+        parent.epoch != epoch || !timestamp_add(&least, parent.time, duration_of(1)) ||
+        !has_rules(chain, &parent)) {
         return false;
     }
     memset(header, 0, sizeof *header);

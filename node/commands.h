@@ -8,7 +8,8 @@ enum {
     FLEXD_FAILED = 1,       /* refused or failed; the reason is on stderr */
     FLEXD_BAD_USAGE = 2,    /* usage, configuration, genesis or key file */
     FLEXD_ALREADY_RUNS = 3, /* another process runs this home */
-    FLEXD_DAMAGED = 4       /* data or journal is not what it was when it was written */
+    FLEXD_DAMAGED = 4,      /* data or journal is not what it was when it was written */
+    FLEXD_NEW_RULES = 5     /* the next block is under rules that this program lacks */
 };
 
 int flexd_init(int count, char **arguments);

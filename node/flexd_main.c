@@ -14,6 +14,7 @@
 
 #include "base/fatal.h"
 #include "base/log.h"
+#include "contracts/rules.h"
 #include "node/commands.h"
 #include "node/node.h"
 #include "node/options.h"
@@ -43,7 +44,8 @@ static const char usage[] =
     "anew\n"
     "\n"
     "Exit codes: 0 done, 1 refused or failed, 2 bad usage or configuration, 3 this home runs "
-    "already,\n4 its data is damaged.\n"
+    "already,\n4 its data is damaged, 5 the chain goes on under newer rules than this program "
+    "has.\n"
     "docs/spec/config.md describes the files.\n";
 
 /* The loop turns once a second at least; where it waits on purpose, for room on a disk, it is not stuck.
@@ -99,6 +101,8 @@ int flexd_start(int count, char **arguments)
         }
     }
     service_stopping(&service);
+    if (node->loop_ended && node->rules_missing != 0)
+        code = node_refuse_rules(node, node->rules_missing);
     node_stop(node);
     if (code == NODE_STOPPED)
         code = FLEXD_DONE;
@@ -135,7 +139,7 @@ int main(int count, char **arguments)
         return FLEXD_DONE;
     }
     if (strcmp(arguments[1], "--version") == 0) {
-        printf("flexd %s\n", FLEX_VERSION);
+        printf("flexd %s, rules %u\n", FLEX_VERSION, ledger_rules_count);
         return FLEXD_DONE;
     }
     if (!crypto_init()) {

@@ -119,6 +119,7 @@ static void write_board(struct loop_state *loop, bool stopping)
     status.validators = node->set.count;
     status.final_view = view.final_view;
     status.decided_height = view.final_height;
+    chain_next_rules(node->chain, &status.rules, &status.next_rules, &status.rules_height);
     status.voting = view.voting;
     if (view.refusal != NULL)
         snprintf(status.refusal, sizeof status.refusal, "%s", view.refusal);
@@ -180,7 +181,7 @@ void *node_loop_main(void *context)
     shell_settle(node->shell);
     write_board(&loop, false);
     while (!inbox_is_stopping(&node->inbox) && !shell_has_failed(node->shell) &&
-           !loop.prune_failed) {
+           !loop.prune_failed && chain_rules_missing(node->chain) == 0) {
         uint64_t deadline = earliest(bft_deadline_ms(node->core), loop.housekeeping_at_ms);
         deadline = earliest(deadline, shell_retry_at_ms(node->shell));
         atomic_store(&node->loop_turn_ms, node_clock_monotonic_ms());
@@ -194,6 +195,7 @@ void *node_loop_main(void *context)
             housekeeping(&loop);
     }
     write_board(&loop, true);
+    node->rules_missing = chain_rules_missing(node->chain);
     /* Stopped while it waited for room is no failure. */
     node->failed =
         (shell_has_failed(node->shell) && !atomic_load(&node->journal_full)) || loop.prune_failed;

@@ -91,6 +91,8 @@ struct node {
     _Atomic bool journal_full;
     /* Set by the loop when a fault of the environment ends it; read after it has been joined. */
     bool failed;
+    /* Of the next block, which this program can't execute; 0: it can. Read as `failed` is. */
+    uint32_t rules_missing;
 };
 
 static inline bool node_is_validator(const struct node *node)
@@ -106,6 +108,8 @@ void node_stop(struct node *node);
 /* Opens the log, anew after it has been moved away. False, and the one that was open stays, if that
  * fails; the reason is logged. */
 bool node_log_open(struct node *node);
+/* Says on standard error and in the log that the next block needs rules that this program lacks. */
+int node_refuse_rules(const struct node *node, uint32_t version);
 
 /* epoch.c: set, core, journal and peer tables of the epoch that the committed state is in; replays the
  * journal into the core. False with the reason. node_epoch_close undoes it, also half of it. */

@@ -20,6 +20,7 @@
 
 #include "base/fatal.h"
 #include "base/log.h"
+#include "contracts/rules.h"
 #include "node/api.h"
 #include "node/check.h"
 #include "node/commands.h"
@@ -115,6 +116,23 @@ static int open_store(struct node *node)
     return FLEXD_DONE;
 }
 
+int node_refuse_rules(const struct node *node, uint32_t version)
+{
+    const unsigned long long height = store_tip(node->store)->height;
+    log_line(LOG_UNUSUAL,
+             "block %llu is under rules %u, this program has those up to %u -> stopped", height + 1,
+             version, ledger_rules_count);
+    fprintf(stderr,
+            "flexd: the chain goes on under rules %u from block %llu, as its validators have "
+            "voted, and this "
+            "program (flexd %s) has those up to %u.\n"
+            "Nothing is lost: the home is at block %llu. Install a flexd that has rules %u and "
+            "start it; "
+            "docs/operator.md, \"Upgrading\".\n",
+            version, height + 1, FLEX_VERSION, ledger_rules_count, height, version);
+    return FLEXD_NEW_RULES;
+}
+
 static int open_chain(struct node *node)
 {
     char problem[160] = "";
@@ -126,6 +144,8 @@ static int open_chain(struct node *node)
         return refuse_damaged(node, damage.first);
     if (node->chain == NULL)
         return refuse(FLEXD_FAILED, "chain", problem);
+    if (chain_rules_missing(node->chain) != 0)
+        return node_refuse_rules(node, chain_rules_missing(node->chain));
     /* An audit node takes no transaction from anybody, so it has nowhere to put one. */
     if (node->config.role == NODE_AUDIT)
         return FLEXD_DONE;

@@ -194,6 +194,19 @@ coverage-run:
 	@tests/sim/run_seeds.sh $(SIM) $(COUNT)
 	@tests/coverage.py $(BUILD)
 
+# Programs with a second version of the rules, which changes one of them (contracts/rules.h).
+PREVIEW := $(BUILD)/obj/tests/lib/preview/rules_preview.o
+PREVIEW_PROGRAMS := $(BUILD)/tests/preview/flexd $(BUILD)/tests/preview/flex $(BUILD)/tests/preview/flexsim
+$(BUILD)/tests/unit/node/test_chain_rules: $(BUILD)/obj/tests/unit/node/test_chain_rules.o $(PREVIEW) $(TESTLIB_node) $(TEST_LIB_OBJECTS) $(LINK_node)
+	@mkdir -p $(@D)
+	@$(CC) $(LDFLAGS_ALL) -o $@ $^ -lcmocka $(EXT_node)
+$(BUILD)/tests/preview/flexd: $(BUILD)/obj/node/flexd_main.o $(PREVIEW) $(LINK_node)
+	@mkdir -p $(@D)
+	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(EXT_node)
+$(BUILD)/tests/preview/%: $(BUILD)/obj/tools/%_main.o $(PREVIEW) $(LINK_tools)
+	@mkdir -p $(@D)
+	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(EXT_tools)
+
 # What the end-to-end tests put beside and under the programs.
 E2E_HELPERS := $(BUILD)/tests/e2e/faults.so $(BUILD)/tests/e2e/journal_votes $(BUILD)/tests/e2e/spoil_state $(BUILD)/tests/e2e/hostile $(BUILD)/tests/e2e/hold_reader $(BUILD)/tests/e2e/meterd_crash
 $(BUILD)/tests/e2e/faults.so: tests/e2e/helpers/faults.c
@@ -206,7 +219,7 @@ $(BUILD)/tests/e2e/%: $(BUILD)/obj/tests/e2e/helpers/%.o $(LINK_node)
 	@mkdir -p $(@D)
 	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(EXT_node)
 
-e2e: all library $(E2E_HELPERS) ## real processes: clusters, kill -9, bad input over the wire
+e2e: all library $(E2E_HELPERS) $(PREVIEW_PROGRAMS) ## real processes: clusters, kill -9, bad input over the wire
 	@tests/run_e2e.sh $(BUILD)
 
 .PHONY: snapshots

@@ -209,7 +209,13 @@ static bool take_block(struct audit *audit, const struct audit_block *block)
     MUST(chain_add_checked_body(audit->chain, &header, block->body));
     note_gone(audit, block);
     audit->executing = &header;
-    if (chain_execute(audit->chain, &id) != BFT_VERDICT_VALID) {
+    const enum bft_verdict verdict = chain_execute(audit->chain, &id);
+    if (chain_rules_missing(audit->chain) != 0) {
+        return fail(
+            audit, height,
+            "the block is under newer rules than this program has: verify with a newer flex");
+    }
+    if (verdict != BFT_VERDICT_VALID) {
         return fail(audit, height, "executing the block does not lead to the header's roots");
     }
     struct finality finality;

@@ -8,6 +8,7 @@
 
 #include "base/json.h"
 #include "contracts/market.h"
+#include "contracts/rules.h"
 #include "node/keys.h"
 #include "tools/nouns.h"
 
@@ -185,6 +186,38 @@ static int run_set_market(struct cli *cli, void *arguments)
     return submit_one(cli, ACTION_GOVERNANCE_PROPOSE, &action);
 }
 
+struct upgrade {
+    uint64_t rules;
+    uint64_t height;
+    bool cancel;
+};
+
+static const struct cli_option upgrade_options[] = {
+    {"rules", CLI_U64, offsetof(struct upgrade, rules),
+     "the version (flexd --version shows a program's)", CLI_REQUIRED, NULL, NULL, 0},
+    {"height", CLI_U64, offsetof(struct upgrade, height), "in force from that block on",
+     CLI_OPTIONAL, NULL, NULL, 0},
+    {"cancel", CLI_SWITCH, offsetof(struct upgrade, cancel),
+     "take back the upgrade that waits; --rules is then the version in force", CLI_OPTIONAL, NULL,
+     NULL, 0},
+};
+
+static int run_upgrade(struct cli *cli, void *arguments)
+{
+    const struct upgrade *wanted = arguments;
+    struct governance_propose action;
+    if (wanted->cancel == (wanted->height != 0) || wanted->rules == 0 ||
+        wanted->rules > LEDGER_RULES_LIMIT) {
+        return cli_fail(cli, CLI_USAGE, "bad_usage",
+                        "either --height H, or --cancel; --rules from 1 on");
+    }
+    memset(&action, 0, sizeof action);
+    action.kind = PROPOSAL_UPGRADE;
+    action.rules = (uint32_t)wanted->rules;
+    action.height = wanted->height;
+    return submit_one(cli, ACTION_GOVERNANCE_PROPOSE, &action);
+}
+
 struct decide {
     uint64_t deal;
     int64_t credited_wh;
@@ -343,6 +376,15 @@ static const struct cli_command commands[] = {
      .arguments_size = sizeof(struct set_market),
      .sends = true,
      .run = run_set_market},
+    {.verb = "upgrade",
+     .summary = "propose another version of the ledger's rules (an operator of a validator)",
+     .teach = "  flex governance upgrade --rules 2 --height 120000\n"
+              "  flex governance upgrade --rules 1 --cancel",
+     .options = upgrade_options,
+     .option_count = sizeof upgrade_options / sizeof upgrade_options[0],
+     .arguments_size = sizeof(struct upgrade),
+     .sends = true,
+     .run = run_upgrade},
     {.verb = "decide",
      .summary = "propose how a dispute ends (an operator of a validator)",
      .teach = "  flex deal show 7; flex proof get dispute 7\n"

@@ -59,7 +59,7 @@ static void test_every_action_has_a_method(void **state)
     (void)state;
     for (unsigned type = 0; type < ACTION_TYPE_LIMIT; type++)
         assert_int_equal(action_codec((uint8_t)type) != NULL,
-                         fixture.ledger->methods[type] != NULL);
+                         fixture.ledger->methods[0].of[type] != NULL);
 }
 
 /* --- all or nothing ------------------------------------------------------------------------- */
@@ -206,7 +206,7 @@ static void test_a_transaction_with_too_many_events_fails(void **state)
 {
     (void)state;
     struct delivery_prove action = {.deal = 1};
-    fixture.ledger->methods[ACTION_DELIVERY_PROVE] = spam;
+    fixture.ledger->methods[0].of[ACTION_DELIVERY_PROVE] = spam;
     int64_t before = fixture_balance(&fixture, "alice");
     assert_status(CONTRACT_TOO_MANY_EVENTS,
                   fixture_act(&fixture, "alice", ACTION_DELIVERY_PROVE, &action));
@@ -241,7 +241,7 @@ static void test_a_transaction_with_too_much_work_fails(void **state)
     (void)state;
     struct delivery_prove action = {.deal = LIMIT_WORK_PER_TX};
     struct state_key key = state_key_u64(STATE_BOOK, 77);
-    fixture.ledger->methods[ACTION_DELIVERY_PROVE] = toil;
+    fixture.ledger->methods[0].of[ACTION_DELIVERY_PROVE] = toil;
     assert_status(CONTRACT_OK, fixture_act(&fixture, "alice", ACTION_DELIVERY_PROVE, &action));
     struct bytes_view value;
     assert_true(fixture.view->ops->get(fixture.view, bytes_view_of(key.bytes, key.size), &value));
@@ -262,7 +262,7 @@ static void test_a_failed_transaction_touches_no_book(void **state)
     struct delivery_prove good = {.deal = 20};
     struct delivery_prove bad = {.deal = 13};
     struct transaction_draft draft;
-    fixture.ledger->methods[ACTION_DELIVERY_PROVE] = touch_and_fail;
+    fixture.ledger->methods[0].of[ACTION_DELIVERY_PROVE] = touch_and_fail;
     assert_status(CONTRACT_OK, fixture_act(&fixture, "alice", ACTION_DELIVERY_PROVE, &good));
     good.deal = 4;
     fixture_draft(&fixture, &draft, "alice");
