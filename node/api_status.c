@@ -189,6 +189,8 @@ static size_t counters(struct metric_line *lines, const struct node_metrics *m)
         {"frames_received", "counter", "Frames from peers, transactions apart",
          metric_read(&m->frames_received)},
         {"frames_sent", "counter", "Frames queued for peers", metric_read(&m->frames_sent)},
+        {"frame_bytes_sent", "counter", "Bytes of frames queued for peers, before TLS",
+         metric_read(&m->frame_bytes_sent)},
         {"frames_dropped", "counter", "Frames not queued: peer down or its queue full",
          metric_read(&m->frames_dropped)},
         {"strikes", "counter", "Links dropped for breaking the protocol", metric_read(&m->strikes)},

@@ -151,7 +151,7 @@ struct bft_input shell_input_from(const struct node *node, enum bft_input_kind k
 void node_send(struct node *node, uint32_t peer, enum p2p_class class, struct bytes_view frame)
 {
     bool sent = p2p_send(node->p2p, peer, class, frame);
-    metric_add(sent ? &node->metrics.frames_sent : &node->metrics.frames_dropped, 1);
+    metric_add_frame(&node->metrics, sent, frame.size);
 }
 
 /* --- collecting effects ------------------------------------------------------------------- */

@@ -3,11 +3,14 @@
 #define FLEX_NODE_METRICS_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct node_metrics {
     _Atomic uint64_t frames_received;
     _Atomic uint64_t frames_sent;
+    _Atomic uint64_t frame_bytes_sent; /* of those, before TLS */
     _Atomic uint64_t
         frames_dropped; /* the peer's queue was full, its budget spent, or it was down */
     _Atomic uint64_t strikes;
@@ -35,6 +38,14 @@ struct node_metrics {
 static inline void metric_add(_Atomic uint64_t *counter, uint64_t amount)
 {
     atomic_fetch_add_explicit(counter, amount, memory_order_relaxed);
+}
+
+/* A frame for a peer that was queued, or was not. */
+static inline void metric_add_frame(struct node_metrics *metrics, bool sent, size_t bytes)
+{
+    metric_add(sent ? &metrics->frames_sent : &metrics->frames_dropped, 1);
+    if (sent)
+        metric_add(&metrics->frame_bytes_sent, bytes);
 }
 
 static inline uint64_t metric_read(const _Atomic uint64_t *counter)

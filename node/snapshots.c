@@ -310,7 +310,7 @@ static bool send_part(struct snapshots *snapshots, uint32_t peer, const struct s
     const bool sent =
         p2p_send(node->p2p, peer, part->answer == SNAPSHOT_HERE ? P2P_SYNC : P2P_TRANSACTION,
                  bytes_view_of(writer.data, writer.size));
-    metric_add(sent ? &node->metrics.frames_sent : &node->metrics.frames_dropped, 1);
+    metric_add_frame(&node->metrics, sent, writer.size);
     return sent;
 }
 

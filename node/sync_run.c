@@ -120,7 +120,7 @@ static void net_send(void *context, uint32_t peer, struct bytes_view frame)
 {
     struct node *node = context;
     const bool sent = p2p_send(node->p2p, peer, P2P_SYNC, frame);
-    metric_add(sent ? &node->metrics.frames_sent : &node->metrics.frames_dropped, 1);
+    metric_add_frame(&node->metrics, sent, frame.size);
 }
 
 static void net_strike(void *context, uint32_t peer, const char *why)

@@ -26,16 +26,27 @@ enum {
     OPEN_DIRECTORIES = 8
 };
 
-const char *const bench_mode_names[BENCH_MODE_COUNT] = {"single", "batch"};
+/* Of a million meters; docs/performance.md, "Meters on the ledger". */
+static const double SHARE_MOST = 0.1;
+
+const char *const bench_mode_names[BENCH_MODE_COUNT] = {"single", "batch", "meter"};
 
 static const char usage[] =
-    "usage: flexbench [--validators 4] [--seconds 20] [--mode single|batch] [--rate R]\n"
-    "                 [--accounts 100000] [--orders 10000] [--wallets 1000] [--keep DIR] [--json]\n"
+    "usage: flexbench [--validators 4] [--seconds 20] [--mode single|batch|meter] [--rate R]\n"
+    "                 [--accounts 100000] [--orders 10000] [--wallets 1000] [--meters 1000000]\n"
+    "                 [--devices 1000] [--quarters 1] [--samples 100] [--series FILE]\n"
+    "                 [--keep DIR] [--json]\n"
     "\n"
     "Starts that many flexd processes on loopback with their default durability, fills their "
     "state,\n"
     "and posts signed transactions for that many seconds: R a second, or as many as go in. Each\n"
     "counts once its receipt is proven against the genesis. batch: 100 orders in one transaction.\n"
+    "meter: a meter operator with --meters meters, --devices of them on the ledger, plays "
+    "--quarters\n"
+    "quarter hours: every reading is verified and fingerprinted, and of each quarter hour "
+    "--samples\n"
+    "readings are proven; the share of the machine is that of 15 minutes.\n"
+    "--series writes rate, latency, memory and disk every five seconds as CSV.\n"
     "--keep leaves the cluster's files in DIR. The whole takes some two minutes more than the "
     "load.\n";
 
@@ -60,6 +71,10 @@ static const struct setting settings[] = {
     {"--accounts", offsetof(struct bench_options, accounts), 2, 10000000},
     {"--orders", offsetof(struct bench_options, orders), 0, 1000000},
     {"--wallets", offsetof(struct bench_options, wallets), 2, BENCH_WALLETS_MAX},
+    {"--meters", offsetof(struct bench_options, meters), 1, BENCH_METERS_MAX},
+    {"--devices", offsetof(struct bench_options, devices), 1, BENCH_METERS_MAX},
+    {"--quarters", offsetof(struct bench_options, quarters), 1, BENCH_QUARTERS_MAX},
+    {"--samples", offsetof(struct bench_options, samples), 1, 100000},
 };
 
 static bool parse_setting(struct bench_options *options, const char *option, const char *value,
@@ -102,6 +117,8 @@ static int parse(struct bench_options *options, int count, char **arguments)
             good = parse_mode(options, value);
         else if (strcmp(arguments[i], "--keep") == 0)
             options->keep = value;
+        else if (strcmp(arguments[i], "--series") == 0)
+            options->series = value;
         else if (!parse_setting(options, arguments[i], value, &good))
             return bad_usage("unknown option", arguments[i]);
         if (i + 1 == count || !good)
@@ -110,63 +127,16 @@ static int parse(struct bench_options *options, int count, char **arguments)
     }
     if (options->wallets > options->accounts || options->wallets % 2 != 0)
         return bad_usage("--wallets", "an even number, at most that of --accounts");
+    if (options->devices > options->meters)
+        return bad_usage("--devices", "more than --meters");
     return CLI_DONE;
 }
 
-/* --- figures ------------------------------------------------------------------------------------ */
-
-struct figures {
-    double verify_us;
-    double transactions_s;
-    double actions_s;
-    double bound_s;
-    double p50_ms;
-    double p99_ms;
-    double bytes_per_transaction;
-    uint32_t proofs;
-};
-
-static int compare_u64(const void *left, const void *right)
-{
-    uint64_t a = *(const uint64_t *)left;
-    uint64_t b = *(const uint64_t *)right;
-    return (a > b) - (a < b);
-}
-
-static bool counts(const struct bench_transaction *item, const struct bench_run *run)
-{
-    return item->final_ns != 0 && item->status == CONTRACT_OK &&
-           item->final_ns >= run->count_from_ns && item->final_ns < run->count_until_ns;
-}
-
-static bool fill_rates(struct figures *out, const struct bench_list *list,
-                       const struct bench_run *run)
-{
-    const double seconds = (double)(run->count_until_ns - run->count_from_ns) * 1e-9;
-    uint64_t *times = calloc(list->count + 1, sizeof times[0]);
-    uint32_t found = 0;
-    uint64_t actions = 0;
-    if (times == NULL)
-        return false;
-    for (uint32_t i = 0; i < list->count; i++) {
-        const struct bench_transaction *item = &list->items[i];
-        if (!counts(item, run))
-            continue;
-        times[found++] = item->final_ns - item->posted_ns;
-        actions += item->actions;
-    }
-    qsort(times, found, sizeof times[0], compare_u64);
-    out->transactions_s = found / seconds;
-    out->actions_s = (double)actions / seconds;
-    out->p50_ms = found > 0 ? (double)times[found / 2] * 1e-6 : 0;
-    out->p99_ms = found > 0 ? (double)times[found - 1 - found / 100] * 1e-6 : 0;
-    free(times);
-    return true;
-}
+/* --- a load ------------------------------------------------------------------------------------- */
 
 /* Proof files of some of the transactions, as a wallet asks for them. */
 static int check_proofs(struct bench_world *world, const struct bench_list *list,
-                        struct figures *out)
+                        struct bench_figures *out)
 {
     struct bench_http http;
     int status = CLI_DONE;
@@ -198,117 +168,99 @@ static int check_proofs(struct bench_world *world, const struct bench_list *list
     return status;
 }
 
-/* --- report ------------------------------------------------------------------------------------- */
+/* --- the whole ---------------------------------------------------------------------------------- */
 
-static void add_fixed(struct cJSON *object, const char *key, double value, int digits)
+/* What one validator spends on the whole load, and for each transaction. */
+static void fill_costs(struct bench_figures *out, const struct bench_options *options,
+                       const struct bench_sample *before, const struct bench_sample *after,
+                       const struct bench_run *run)
 {
-    char text[64];
-    snprintf(text, sizeof text, "%.*f", digits, value);
-    cJSON_AddRawToObject(object, key, text);
-}
-
-static void print_json(const struct bench_options *options, const struct figures *figures,
-                       const struct bench_run *run, long cores)
-{
-    struct cJSON *object = cJSON_CreateObject();
-    cJSON_AddStringToObject(object, "mode", bench_mode_names[options->mode]);
-    json_add_u32(object, "validators", options->validators);
-    json_add_u32(object, "cores", (uint32_t)cores);
-    add_fixed(object, "tx_per_s", figures->transactions_s, 1);
-    add_fixed(object, "actions_per_s", figures->actions_s, 1);
-    struct cJSON *latency = cJSON_AddObjectToObject(object, "latency_ms");
-    add_fixed(latency, "p50", figures->p50_ms, 2);
-    add_fixed(latency, "p99", figures->p99_ms, 2);
-    add_fixed(object, "verify_us", figures->verify_us, 2);
-    add_fixed(object, "signature_bound_tx_per_s", figures->bound_s, 1);
-    add_fixed(object, "ratio", figures->transactions_s / figures->bound_s, 4);
-    add_fixed(object, "anon_mb_max", (double)run->anon_kb_max / 1024, 1);
-    add_fixed(object, "mapped_mb_max", (double)run->mapped_kb_max / 1024, 1);
-    add_fixed(object, "ledger_bytes_per_tx", figures->bytes_per_transaction, 1);
-    json_add_u32(object, "ok", run->final_ok);
-    json_add_u32(object, "failed", run->final_failed);
-    json_add_u32(object, "refused", run->refused);
-    json_add_u32(object, "unfinished", run->unfinished);
-    json_add_u32(object, "proofs_checked", figures->proofs);
-    char *text = cJSON_PrintUnformatted(object);
-    if (text != NULL)
-        puts(text);
-    cJSON_free(text);
-    cJSON_Delete(object);
-}
-
-static void print_text(const struct bench_options *options, const struct figures *figures,
-                       const struct bench_run *run, long cores)
-{
-    printf("%s, %u validators, %ld processors\n", bench_mode_names[options->mode],
-           options->validators, cores);
-    printf("  transactions a second   %10.0f\n", figures->transactions_s);
-    printf("  actions a second        %10.0f\n", figures->actions_s);
-    printf("  latency p50, p99        %10.1f %.1f ms\n", figures->p50_ms, figures->p99_ms);
-    printf("  one signature           %10.1f us -> bound %.0f a second, ratio %.3f\n",
-           figures->verify_us, figures->bound_s, figures->transactions_s / figures->bound_s);
-    printf("  memory of a validator   %10.1f MB anonymous, %.1f MB mapped\n",
-           (double)run->anon_kb_max / 1024, (double)run->mapped_kb_max / 1024);
-    printf("  disk                    %10.0f bytes a transaction\n",
-           figures->bytes_per_transaction);
-    printf("  carried out %u, failed %u, refused %u, unfinished %u; %u proofs checked\n",
-           run->final_ok, run->final_failed, run->refused, run->unfinished, figures->proofs);
-}
-
-/* CPU time under load, by thread name, as shares of one processor. */
-static void print_stages(FILE *out, const struct bench_stages *before,
-                         const struct bench_stages *after, double seconds)
-{
-    fprintf(out, "CPU by thread, all validators together, in percent of one processor:\n");
-    for (uint32_t i = 0; i < after->count; i++) {
-        double spent = after->stages[i].seconds;
-        for (uint32_t j = 0; j < before->count; j++)
-            if (strcmp(before->stages[j].name, after->stages[i].name) == 0)
-                spent -= before->stages[j].seconds;
-        fprintf(out, "  %-16s %6.1f\n", after->stages[i].name, 100 * spent / seconds);
+    const double seconds = (double)(run->until_ns - run->from_ns) * 1e-9;
+    const double flexbench =
+        bench_stage_s(&after->threads, "flexbench") - bench_stage_s(&before->threads, "flexbench");
+    const double each =
+        (after->processes_s - before->processes_s - flexbench) / options->validators;
+    out->validator_cpu = each / seconds;
+    if (run->final_ok > 0) {
+        out->validator_us = each * 1e6 / run->final_ok;
+        out->sent_per_transaction =
+            (after->sent_bytes - before->sent_bytes) / options->validators / run->final_ok;
     }
 }
-
-/* --- the whole ---------------------------------------------------------------------------------- */
 
 static int measure(struct bench_world *world, struct bench_list *list)
 {
     const struct bench_options *options = world->options;
-    struct figures figures = {0};
-    struct bench_stages before;
-    struct bench_stages after;
+    struct bench_figures figures = {0};
+    struct bench_sample before;
+    struct bench_sample after;
     struct bench_run run;
-    const long cores = sysconf(_SC_NPROCESSORS_ONLN);
     figures.verify_us = bench_verify_us(list, VERIFIED);
-    figures.bound_s = (double)cores * 1e6 / (options->validators * figures.verify_us);
-    bench_sample_stages(world, &before);
+    bench_sample_take(world, &before);
     const int64_t disk = bench_sample_disk(world);
     fprintf(stderr, "flexbench: %u s of load\n", options->seconds);
     int status = bench_run(world, list, options->seconds, options->rate, &run);
-    bench_sample_stages(world, &after);
+    bench_sample_take(world, &after);
     if (status != CLI_DONE)
         return status;
     if (run.refused > 0)
         fprintf(stderr, "flexbench: the first refusal: %s\n", run.refusal);
     if (run.final_ok > 0)
         figures.bytes_per_transaction = (double)(bench_sample_disk(world) - disk) / run.final_ok;
-    if (!fill_rates(&figures, list, &run))
+    fill_costs(&figures, options, &before, &after, &run);
+    if (!bench_report_rates(&figures, list, &run))
         return cli_fail(world->cli, CLI_USAGE, "out_of_memory", "out of memory");
     status = check_proofs(world, list, &figures);
     if (status != CLI_DONE)
         return status;
-    print_stages(stderr, &before, &after, (double)(run.until_ns - run.from_ns) * 1e-9);
-    if (options->json)
-        print_json(options, &figures, &run, cores);
-    else
-        print_text(options, &figures, &run, cores);
+    bench_report_stages(stderr, &before, &after, (double)(run.until_ns - run.from_ns) * 1e-9);
+    bench_report_load(options, &figures, &run);
     return run.unfinished == 0 && run.final_ok > 0 ? CLI_DONE : CLI_REFUSED;
+}
+
+static int run_load(struct bench_world *world)
+{
+    const struct bench_options *options = world->options;
+    struct bench_list list = {0};
+    uint64_t rate = options->rate != 0 ? options->rate : RATE_GUESS;
+    if (options->mode == BENCH_BATCH && options->rate == 0)
+        rate /= 10;
+    uint64_t count = rate * options->seconds;
+    count = count < BENCH_TRANSACTIONS_MAX ? count : BENCH_TRANSACTIONS_MAX;
+    fprintf(stderr, "flexbench: signing %llu transactions\n", (unsigned long long)count);
+    int status = bench_world_sign(world, &list, (uint32_t)count);
+    if (status == CLI_DONE)
+        status = measure(world, &list);
+    bench_list_close(&list);
+    return status;
+}
+
+/* A million meters are not under a tenth of the machine: measured, but not as it should be. */
+static int run_meters(struct bench_world *world)
+{
+    struct bench_meter meter;
+    struct bench_list
+        list; /* of which only the signatures are verified, on a machine that is idle */
+    struct bench_sample before;
+    struct bench_sample after;
+    bench_sample_take(world, &before);
+    const uint64_t began = bench_now_ns();
+    int status = bench_meter_run(world, &meter);
+    if (status != CLI_DONE)
+        return status;
+    bench_sample_take(world, &after);
+    bench_report_stages(stderr, &before, &after, (double)(bench_now_ns() - began) * 1e-9);
+    status = bench_world_sign(world, &list, VERIFIED);
+    if (status != CLI_DONE)
+        return status;
+    bench_report_meter(world->options, &meter, bench_verify_us(&list, VERIFIED));
+    bench_list_close(&list);
+    return meter.share < SHARE_MOST ? CLI_DONE : CLI_REFUSED;
 }
 
 static int run_in(const struct bench_options *options, struct cli *cli, const char *directory)
 {
     static struct bench_world world;
-    struct bench_list list = {0};
     fprintf(stderr, "flexbench: starting %u validators in %s\n", options->validators, directory);
     int status = bench_world_open(&world, options, cli, directory);
     if (status == CLI_DONE) {
@@ -316,18 +268,8 @@ static int run_in(const struct bench_options *options, struct cli *cli, const ch
                 options->orders);
         status = bench_world_fill(&world);
     }
-    if (status == CLI_DONE) {
-        uint64_t rate = options->rate != 0 ? options->rate : RATE_GUESS;
-        if (options->mode == BENCH_BATCH && options->rate == 0)
-            rate /= 10;
-        uint64_t count = rate * options->seconds;
-        count = count < BENCH_TRANSACTIONS_MAX ? count : BENCH_TRANSACTIONS_MAX;
-        fprintf(stderr, "flexbench: signing %llu transactions\n", (unsigned long long)count);
-        status = bench_world_sign(&world, &list, (uint32_t)count);
-    }
     if (status == CLI_DONE)
-        status = measure(&world, &list);
-    bench_list_close(&list);
+        status = options->mode == BENCH_METER ? run_meters(&world) : run_load(&world);
     bench_world_close(&world);
     return status;
 }
@@ -342,8 +284,15 @@ static int remove_entry(const char *path, const struct stat *info, int kind, str
 
 int main(int argument_count, char **arguments)
 {
-    struct bench_options options = {
-        .validators = 4, .seconds = 20, .accounts = 100000, .orders = 10000, .wallets = 1000};
+    struct bench_options options = {.validators = 4,
+                                    .seconds = 20,
+                                    .accounts = 100000,
+                                    .orders = 10000,
+                                    .wallets = 1000,
+                                    .meters = 1000000,
+                                    .devices = 1000,
+                                    .quarters = 1,
+                                    .samples = 100};
     char made[] = "/tmp/flexbench-XXXXXX";
     static struct cli cli;
     if (argument_count == 2 && strcmp(arguments[1], "--help") == 0)

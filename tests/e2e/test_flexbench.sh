@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# flexbench against real processes, small: both modes trade, nothing is lost or refused, sampled proofs
+# flexbench against real processes, small: all modes work, nothing is lost or refused, sampled proofs
 # verify, its JSON has the keys that scripts read, it leaves nothing behind, and bad usage is told.
 # What it measures is not judged here. Usage: test_flexbench.sh BUILD
 set -euo pipefail
@@ -20,6 +20,18 @@ for mode in single batch; do
 done
 jq -e '.actions_per_s > 50 * .tx_per_s' "$dir/batch" >/dev/null || fail "batch: $(cat "$dir/batch")"
 
+# Every reading of every meter is on the ledger, and the sample is proven.
+"$bin/flexbench" --accounts 300 --wallets 100 --orders 100 --mode meter --meters 3000 --devices 200 --quarters 2 \
+    --samples 40 --json >"$dir/meter" 2>"$dir/log" || fail "meter: exit $?"
+jq -e '.mode == "meter" and .readings == "6000" and .fingerprints == "6" and .transactions == "2" and .proofs_checked == "80"
+    and .proof_bytes > 300 and .cpu_s.ingest > 0 and .cpu_s.validators >= 0 and .machine_share > 0 and .verify_us > 0
+    and .latency_ms.p99 >= .latency_ms.p50 and .anon_mb_max > 0' "$dir/meter" >/dev/null || fail "meter: $(cat "$dir/meter")"
+
+# What the stages' table says sums to what the processes used, but for what the kernel rounds.
+awk '/= together/ && !sum { sum = $3 } /as counted/ { whole = $4 }
+    END { exit !(sum > 0 && whole > 0 && sum - whole < 0.1 * whole + 5 && whole - sum < 0.1 * whole + 5) }' "$dir/log" ||
+    fail "the stages do not sum to the whole: $(cat "$dir/log")"
+
 # Interrupted: the cluster goes down with it.
 "$bin/flexbench" "${small[@]}" --seconds 60 --rate 10 --keep "$dir/kept" >"$dir/out" 2>"$dir/log" &
 bench=$!
@@ -31,7 +43,7 @@ for pid in "$dir"/kept/nodes/*/devnet.pid; do
     ! kill -0 "$(cat "$pid")" 2>/dev/null || fail "$pid is still running"
 done
 
-for wrong in "--seconds 0" "--mode none" "--wallets 3" "--rate -1" "--validators 3" "--what 1" "--seconds"; do
+for wrong in "--seconds 0" "--mode none" "--wallets 3" "--rate -1" "--validators 3" "--what 1" "--seconds" "--meters 10 --devices 11"; do
     status=0
     # shellcheck disable=SC2086
     "$bin/flexbench" $wrong >"$dir/out" 2>"$dir/log" || status=$?

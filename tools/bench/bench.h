@@ -13,7 +13,7 @@
 #include "tools/devnet.h"
 #include "verify/trust.h"
 
-enum bench_mode { BENCH_SINGLE = 0, BENCH_BATCH = 1, BENCH_MODE_COUNT = 2 };
+enum bench_mode { BENCH_SINGLE = 0, BENCH_BATCH = 1, BENCH_METER = 2, BENCH_MODE_COUNT = 3 };
 extern const char *const bench_mode_names[BENCH_MODE_COUNT];
 
 enum {
@@ -21,18 +21,26 @@ enum {
     BENCH_BATCH_ORDERS = 100,                  /* in one transaction of batch mode */
     BENCH_WALLETS_MAX = 20000,
     BENCH_SECONDS_MAX = 24 * 3600,
-    BENCH_TRANSACTIONS_MAX = 8 * 1000 * 1000
+    BENCH_TRANSACTIONS_MAX = 8 * 1000 * 1000,
+    BENCH_METERS_MAX = 4 * 1000 * 1000,
+    BENCH_QUARTERS_MAX = 96,
+    BENCH_QUARTER_MS = 15 * 60 * 1000
 };
 
 struct bench_options {
     uint32_t validators;
     uint32_t seconds;
     enum bench_mode mode;
-    uint32_t rate;     /* transactions a second; 0: as many as go in */
-    uint32_t accounts; /* of the state before the load */
-    uint32_t orders;   /* open ones, of the state before the load */
-    uint32_t wallets;  /* that sign the load */
-    const char *keep;  /* where the cluster's files stay; NULL: nowhere */
+    uint32_t rate;      /* transactions a second; 0: as many as go in */
+    uint32_t accounts;  /* of the state before the load */
+    uint32_t orders;    /* open ones, of the state before the load */
+    uint32_t wallets;   /* that sign the load */
+    uint32_t meters;    /* of meter mode: whose readings are fingerprinted */
+    uint32_t devices;   /* of these, how many are on the ledger; samples are taken from them */
+    uint32_t quarters;  /* quarter hours that are played */
+    uint32_t samples;   /* proofs made and checked for each of them */
+    const char *series; /* file for what happened over time; NULL: none */
+    const char *keep;   /* where the cluster's files stay; NULL: nowhere */
     bool json;
 };
 
@@ -105,6 +113,37 @@ int bench_world_fill(struct bench_world *world);
 int bench_world_sign(struct bench_world *world, struct bench_list *out, uint32_t count);
 void bench_world_close(struct bench_world *world);
 
+/* Puts devices of the first seller on the ledger; `name` says what the n-th is called, `keys` has
+ * their meters' keys. */
+int bench_world_devices(struct bench_world *world, uint32_t count, struct name (*name)(uint32_t),
+                        const struct public_key *keys);
+
+/* --- meter.c: a meter operator's quarter hours, with the code of flexmeterd. */
+struct bench_meter {
+    uint64_t readings;
+    uint64_t fingerprints; /* proven to be on the ledger */
+    uint64_t transactions;
+    uint64_t transaction_bytes;
+    uint64_t proofs;      /* sampled readings that were found to be the ledger's */
+    uint64_t proof_bytes; /* of all of them */
+    /* CPU seconds of all quarter hours together; making and signing the files is not among them. */
+    double ingest_s;
+    double fingerprint_s;
+    double post_s;
+    double prove_s;
+    double validators_s; /* all of them, meanwhile */
+    double idle_share;   /* of one processor, all validators together, when nothing happens */
+    double quarter_s;    /* the longest of them, by the clock */
+    double posting_s;    /* all posting, by the clock */
+    double p50_ms;       /* of a transaction: from its signed bytes to its proven receipt */
+    double p99_ms;
+    double share; /* of the machine over the quarter hours, idling included */
+    int64_t anon_kb_max;
+    int64_t mapped_kb_max;
+    int64_t disk_bytes; /* that a validator's files grew by */
+};
+int bench_meter_run(struct bench_world *world, struct bench_meter *out);
+
 /* --- run.c */
 struct bench_run {
     uint64_t from_ns;       /* first transaction handed over */
@@ -130,6 +169,14 @@ uint64_t bench_now_ns(void);
 /* Ends a run soon; for signal handlers. */
 void bench_interrupt(int signal);
 
+/* --- series.c: NULL if the file cannot be written. */
+struct bench_series;
+struct bench_series *bench_series_open(struct bench_world *world, const struct bench_list *list,
+                                       const char *path);
+/* Writes a line if it is time for one. */
+void bench_series_step(struct bench_series *series, uint64_t now);
+void bench_series_close(struct bench_series *series);
+
 /* --- post.c: a thread that hands over. */
 struct bench_poster;
 struct bench_poster *bench_post_begin(struct bench_world *world, struct bench_list *list,
@@ -154,10 +201,12 @@ void bench_watch_close(struct bench_watch *watch);
 /* --- sample.c */
 /* Memory of the validators: the largest of each. */
 void bench_sample_memory(const struct bench_world *world, int64_t *anon_kb, int64_t *mapped_kb);
+/* Open descriptors of the validator that has most. */
+uint32_t bench_sample_descriptors(const struct bench_world *world);
 /* Bytes that the first validator's files take on disk. */
 int64_t bench_sample_disk(const struct bench_world *world);
-/* CPU time of the validators' threads by name, and of this process. */
-enum { BENCH_STAGES_MAX = 32, BENCH_STAGE_NAME = 16 };
+/* CPU time. */
+enum { BENCH_STAGES_MAX = 48, BENCH_STAGE_NAME = 24 };
 struct bench_stages {
     uint32_t count;
     struct bench_stage {
@@ -165,9 +214,47 @@ struct bench_stages {
         double seconds;
     } stages[BENCH_STAGES_MAX];
 };
-void bench_sample_stages(const struct bench_world *world, struct bench_stages *out);
+struct bench_sample {
+    struct bench_stages threads; /* of the validators, by name, and flexbench */
+    struct bench_stages stages;  /* that the validators count: flexd_stage_us{stage=} */
+    double processes_s;          /* the same processes as a whole */
+    double busy_s;               /* all processors of the machine, by the kernel's count */
+    double idle_s;
+    double
+        sent_bytes; /* by the validators over their links (flexd_frame_bytes_sent); 0: not counted */
+};
+/* 0: there is none. */
+double bench_stage_s(const struct bench_stages *stages, const char *name);
+void bench_sample_take(const struct bench_world *world, struct bench_sample *out);
+/* CPU time of the validators' processes, whatever their threads. */
+double bench_sample_validators_s(const struct bench_world *world);
 /* Thread CPU time per signature, over distinct ones, in us. */
 double bench_verify_us(const struct bench_list *list, uint32_t count);
+
+/* --- report.c */
+struct bench_figures {
+    double verify_us;
+    double transactions_s;
+    double actions_s;
+    double p50_ms;
+    double p99_ms;
+    double bytes_per_transaction;
+    double validator_cpu;        /* of one validator, as share of a processor */
+    double validator_us;         /* of its CPU time, for each transaction */
+    double sent_per_transaction; /* bytes that one validator sends to others */
+    uint32_t proofs;
+};
+/* Rates and latencies of what became final within the counted time. False: no memory. */
+bool bench_report_rates(struct bench_figures *out, const struct bench_list *list,
+                        const struct bench_run *run);
+/* What the machine could do if it did nothing but verify each signature on each validator. */
+double bench_bound_s(const struct bench_options *options, double verify_us);
+void bench_report_load(const struct bench_options *options, const struct bench_figures *figures,
+                       const struct bench_run *run);
+void bench_report_meter(const struct bench_options *options, const struct bench_meter *meter,
+                        double verify_us);
+void bench_report_stages(FILE *out, const struct bench_sample *before,
+                         const struct bench_sample *after, double seconds);
 
 /* --- http.c: one connection, kept alive; blocking unless said otherwise. */
 struct bench_http {

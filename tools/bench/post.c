@@ -156,6 +156,14 @@ static bool all_handed_over(const struct bench_poster *poster, uint64_t now)
     return true;
 }
 
+static bool open_link(struct bench_poster *poster, struct link *link)
+{
+    struct epoll_event event = {.events = EPOLLIN, .data = {.ptr = link}};
+    const uint16_t port = poster->world->devnet.nodes[link->lane].api_port;
+    return bench_http_open(&link->http, port, ANSWER_ROOM, false) &&
+           epoll_ctl(poster->poll, EPOLL_CTL_ADD, link->http.descriptor, &event) == 0;
+}
+
 static bool step(struct bench_poster *poster)
 {
     struct epoll_event events[LINKS_MAX];
@@ -163,8 +171,13 @@ static bool step(struct bench_poster *poster)
     uint64_t now = bench_now_ns();
     for (int i = 0; i < count; i++) {
         struct link *link = events[i].data.ptr;
-        if (link->carries == NULL)
-            return false; /* closed on us */
+        if (link->carries == NULL) {
+            /* The API closes what is idle for long; what it had to say has been said. */
+            bench_http_close(&link->http);
+            if (!open_link(poster, link))
+                return false;
+            continue;
+        }
         if (link->written < link->carries->size ? !write_on(link) : !take_answer(poster, link, now))
             return false;
     }
@@ -212,13 +225,9 @@ static bool open_links(struct bench_poster *poster)
     for (uint32_t lane = 0; lane < poster->world->options->validators; lane++) {
         for (uint32_t i = 0; i < LINKS_PER_VALIDATOR; i++) {
             struct link *link = &poster->links[poster->link_count];
-            struct epoll_event event = {.events = EPOLLIN, .data = {.ptr = link}};
             link->lane = lane;
-            if (!bench_http_open(&link->http, poster->world->devnet.nodes[lane].api_port,
-                                 ANSWER_ROOM, false))
-                return false;
-            poster->link_count++;
-            if (epoll_ctl(poster->poll, EPOLL_CTL_ADD, link->http.descriptor, &event) != 0)
+            poster->link_count++; /* to be closed, even if it is not whole */
+            if (!open_link(poster, link))
                 return false;
         }
     }

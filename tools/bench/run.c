@@ -23,6 +23,7 @@ struct progress {
     uint32_t final;
     uint64_t last_ns; /* when something last became final */
     uint64_t memory_ns;
+    struct bench_series *series; /* NULL: nobody asks */
 };
 
 static void count(const struct bench_list *list, struct bench_run *out)
@@ -65,6 +66,8 @@ static bool step(struct bench_world *world, struct bench_list *list, struct benc
         bench_post_final(poster, at->final);
     }
     watch_memory(world, out, at, now);
+    if (at->series != NULL)
+        bench_series_step(at->series, now);
     if (interrupted != 0) {
         snprintf(out->problem, sizeof out->problem, "interrupted");
         return false;
@@ -89,13 +92,21 @@ int bench_run(struct bench_world *world, struct bench_list *list, uint32_t secon
               struct bench_run *out)
 {
     struct progress at = {.last_ns = bench_now_ns()};
+    const char *series = world->options->series;
     memset(out, 0, sizeof *out);
+    if (series != NULL && seconds != 0) {
+        at.series = bench_series_open(world, list, series);
+        if (at.series == NULL)
+            return cli_fail(world->cli, CLI_USAGE, "unwritable", "%s is not written", series);
+    }
     struct bench_watch *watch = bench_watch_open(world);
     struct bench_poster *poster =
         watch != NULL ? bench_post_begin(world, list, seconds, rate) : NULL;
     if (poster == NULL) {
         if (watch != NULL)
             bench_watch_close(watch);
+        if (at.series != NULL)
+            bench_series_close(at.series);
         return cli_fail(world->cli, CLI_NO_NODE, "no_node", "a validator takes no connections");
     }
     while (step(world, list, poster, watch, out, &at))
@@ -103,6 +114,8 @@ int bench_run(struct bench_world *world, struct bench_list *list, uint32_t secon
     bench_post_stop(poster);
     bench_post_end(poster, out);
     bench_watch_close(watch);
+    if (at.series != NULL)
+        bench_series_close(at.series);
     out->until_ns = seconds != 0 ? out->from_ns + seconds * 1000000000ULL : at.last_ns;
     out->count_from_ns = out->from_ns + (out->until_ns - out->from_ns) / 10;
     out->count_until_ns = out->until_ns;

@@ -11,7 +11,7 @@
 #include "base/fatal.h"
 #include "tools/bench/bench.h"
 
-enum { PATH_SIZE = 512, DEPTH_MAX = 8 };
+enum { PATH_SIZE = 512, DEPTH_MAX = 8, METRICS_ROOM = 1024 * 1024 };
 
 /* --- memory ------------------------------------------------------------------------------------- */
 
@@ -48,6 +48,24 @@ void bench_sample_memory(const struct bench_world *world, int64_t *anon_kb, int6
         *anon_kb = anon > *anon_kb ? anon : *anon_kb;
         *mapped_kb = mapped > *mapped_kb ? mapped : *mapped_kb;
     }
+}
+
+uint32_t bench_sample_descriptors(const struct bench_world *world)
+{
+    uint32_t most = 0;
+    for (uint32_t i = 0; i < world->options->validators; i++) {
+        char path[PATH_SIZE];
+        uint32_t count = 0;
+        snprintf(path, sizeof path, "/proc/%d/fd",
+                 (int)devnet_pid(&world->devnet, &world->devnet.nodes[i]));
+        DIR *opened = opendir(path);
+        while (opened != NULL && readdir(opened) != NULL)
+            count++;
+        if (opened != NULL)
+            closedir(opened);
+        most = count > most ? count : most;
+    }
+    return most;
 }
 
 /* --- disk --------------------------------------------------------------------------------------- */
@@ -134,14 +152,85 @@ static void add_process(struct bench_stages *out, pid_t pid)
     closedir(opened);
 }
 
-void bench_sample_stages(const struct bench_world *world, struct bench_stages *out)
+double bench_sample_validators_s(const struct bench_world *world)
+{
+    double sum = 0;
+    for (uint32_t i = 0; i < world->options->validators; i++) {
+        char path[PATH_SIZE];
+        char text[1024];
+        struct bench_stages one = {0};
+        snprintf(path, sizeof path, "/proc/%d/stat",
+                 (int)devnet_pid(&world->devnet, &world->devnet.nodes[i]));
+        if (read_small(text, sizeof text, path))
+            add_thread(&one, text);
+        sum += one.count > 0 ? one.stages[0].seconds : 0;
+    }
+    return sum;
+}
+
+/* The first line of /proc/stat: user nice system idle iowait irq softirq steal, in ticks. */
+static void sample_machine(struct bench_sample *out)
+{
+    char text[1024];
+    unsigned long long ticks[8] = {0};
+    const double tick = (double)sysconf(_SC_CLK_TCK);
+    if (!read_small(text, sizeof text, "/proc/stat") ||
+        sscanf(text, "cpu %llu %llu %llu %llu %llu %llu %llu %llu", &ticks[0], &ticks[1], &ticks[2],
+               &ticks[3], &ticks[4], &ticks[5], &ticks[6], &ticks[7]) != 8)
+        return;
+    out->busy_s = (double)(ticks[0] + ticks[1] + ticks[2] + ticks[5] + ticks[6] + ticks[7]) / tick;
+    out->idle_s = (double)(ticks[3] + ticks[4]) / tick;
+}
+
+/* One line of /metrics. */
+static void take_metric(struct bench_sample *out, const char *line)
+{
+    static const char stage[] = "flexd_stage_us{stage=\"";
+    static const char sent[] = "flexd_frame_bytes_sent ";
+    char name[BENCH_STAGE_NAME] = "";
+    if (strncmp(line, stage, sizeof stage - 1) == 0) {
+        const char *from = line + sizeof stage - 1;
+        const size_t length = strcspn(from, "\"\n");
+        const char *value = strchr(from, '}');
+        if (length < sizeof name && value != NULL) {
+            memcpy(name, from, length);
+            add_stage(&out->stages, name, (double)strtoull(value + 1, NULL, 10) * 1e-6);
+        }
+    } else if (strncmp(line, sent, sizeof sent - 1) == 0) {
+        out->sent_bytes += (double)strtoull(line + sizeof sent - 1, NULL, 10);
+    }
+}
+
+static void sample_metrics(const struct bench_world *world, struct bench_sample *out)
+{
+    for (uint32_t i = 0; i < world->options->validators; i++) {
+        struct bench_http http;
+        if (!bench_http_open(&http, world->devnet.nodes[i].api_port, METRICS_ROOM, true))
+            continue;
+        if (bench_http_get(&http, "/metrics") == 200 && http.body + http.length < http.room) {
+            http.bytes[http.body + http.length] = '\0';
+            for (const char *line = (const char *)http.bytes + http.body; line != NULL;) {
+                take_metric(out, line);
+                line = strchr(line, '\n');
+                line = line != NULL ? line + 1 : NULL;
+            }
+        }
+        bench_http_close(&http);
+    }
+}
+
+void bench_sample_take(const struct bench_world *world, struct bench_sample *out)
 {
     struct timespec own;
     memset(out, 0, sizeof *out);
+    sample_metrics(world, out);
     for (uint32_t i = 0; i < world->options->validators; i++)
-        add_process(out, devnet_pid(&world->devnet, &world->devnet.nodes[i]));
+        add_process(&out->threads, devnet_pid(&world->devnet, &world->devnet.nodes[i]));
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &own);
-    add_stage(out, "flexbench", (double)own.tv_sec + (double)own.tv_nsec * 1e-9);
+    const double flexbench = (double)own.tv_sec + (double)own.tv_nsec * 1e-9;
+    add_stage(&out->threads, "flexbench", flexbench);
+    out->processes_s = bench_sample_validators_s(world) + flexbench;
+    sample_machine(out);
 }
 
 /* --- signatures --------------------------------------------------------------------------------- */

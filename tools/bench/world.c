@@ -24,6 +24,7 @@ enum {
     BUY_UEUR = 250000,
     SELL_UEUR = 200000,
     REST_UEUR = 100000,
+    METER_CONNECTION_W = 11000,
     SETUP_WINDOW = 48, /* one sender's nonces may run 64 ahead */
     REQUEST_BYTES = 512,
     ACTION_BYTES = 160
@@ -159,12 +160,12 @@ static void mint(struct bench_world *world, struct bench_list *list, const struc
 static int fund_founders(struct bench_world *world)
 {
     struct bench_list list;
-    const struct name names[] = {world->market_operator.id, world->dso.id};
-    int status = open_setup(world, &list, 1, 2);
+    const struct name names[] = {world->market_operator.id, world->dso.id, name_of("meters")};
+    int status = open_setup(world, &list, 1, 3);
     if (status != CLI_DONE)
         return status;
-    mint(world, &list, names, 2, INT64_C(1000000000000));
-    return settle(world, &list, "funding the operator");
+    mint(world, &list, names, 3, INT64_C(1000000000000));
+    return settle(world, &list, "funding the operators");
 }
 
 /* Everybody with an account: first the wallets of the load, then those that only have money. */
@@ -281,6 +282,32 @@ static int make_devices(struct bench_world *world)
             status = settle(world, &list, "registering devices");
     }
     return status;
+}
+
+int bench_world_devices(struct bench_world *world, uint32_t count, struct name (*name)(uint32_t),
+                        const struct public_key *keys)
+{
+    static struct device_register entries[LIMIT_ACTIONS_PER_TX];
+    static struct transaction_draft_action actions[LIMIT_ACTIONS_PER_TX];
+    struct bench_wallet *owner = &world->wallets[1];
+    struct bench_list list;
+    int status = open_setup(world, &list, transactions_for(count, LIMIT_ACTIONS_PER_TX), 2 * count);
+    for (uint32_t at = 0; status == CLI_DONE && at < count; at += LIMIT_ACTIONS_PER_TX) {
+        uint32_t some = count - at < LIMIT_ACTIONS_PER_TX ? count - at : LIMIT_ACTIONS_PER_TX;
+        for (uint32_t i = 0; i < some; i++) {
+            entries[i] = (struct device_register){.id = name(at + i),
+                                                  .type = DEVICE_STORAGE,
+                                                  .max_power = power_of(5000),
+                                                  .connection = power_of(METER_CONNECTION_W),
+                                                  .node = name_of("n1"),
+                                                  .feeder = name_of("f1"),
+                                                  .zone = name_of("z1"),
+                                                  .meter_key = keys[at + i]};
+            actions[i] = (struct transaction_draft_action){ACTION_DEVICE_REGISTER, &entries[i]};
+        }
+        bench_list_add(&list, world, owner, 0, actions, some);
+    }
+    return status == CLI_DONE ? settle(world, &list, "registering metered devices") : status;
 }
 
 static struct timestamp period(const struct bench_world *world, uint32_t number)

@@ -30,7 +30,8 @@ struct poster {
     struct secret_key secret;
     struct public_key key;
     struct post_report report;
-    /* For tests: called at each point where a crash could come, with its name; NULL in the service. */
+    /* Called at each point where a crash could come, with its name: tests crash there, flexbench looks at
+     * the clock. NULL in the service. */
     void (*crash_point)(const char *where);
 };
 
