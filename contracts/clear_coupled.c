@@ -498,13 +498,28 @@ static bool set_before(const void *context, uint32_t a, uint32_t b)
     return x != y ? x < y : a < b;
 }
 
+/* A sum whose bids stand in no other rule of several bids, where lumps leave less than prices can
+ * say. Alone, its search can only better the bound: at worst it ends with what prices say. */
+static bool sum_is_searched(const struct coupled_plan *plan, const struct coupled_link *link)
+{
+    bool lumps = false, alone = link->type == COUPLED_SUM;
+    for (uint32_t at = 0; at < link->count && alone; at++) {
+        uint32_t bid = plan->problem->members[link->first + at];
+        alone = plan->sequence_of[bid] == COUPLED_NONE &&
+                plan->links.start[bid + 1] - plan->links.start[bid] == 1;
+        lumps = lumps || coupled_least(&plan->problem->bids[bid]) > 1;
+    }
+    return alone && lumps && link->count <= COUPLED_SUM_SEARCHED_MAX;
+}
+
 static uint32_t *plan_groups(struct coupled_plan *plan, bool sums, struct clear_arena *arena)
 {
     const struct coupled_problem *problem = plan->problem;
     uint32_t *group = groups_create(problem->bid_count, arena);
     for (uint32_t i = 0; i < problem->link_count; i++) {
         const struct coupled_link *link = &problem->links[i];
-        for (uint32_t at = 1; at < link->count && (sums || link->type != COUPLED_SUM); at++) {
+        bool joins = sums || link->type != COUPLED_SUM || plan->sum_searched[i];
+        for (uint32_t at = 1; at < link->count && joins; at++) {
             group_join(group, problem->members[link->first], problem->members[link->first + at]);
         }
     }
@@ -522,7 +537,8 @@ static uint32_t *plan_groups(struct coupled_plan *plan, bool sums, struct clear_
 static bool has_logic(const struct coupled_plan *plan, uint32_t bid)
 {
     for (uint32_t at = plan->links.start[bid]; at < plan->links.start[bid + 1]; at++) {
-        if (plan->problem->links[plan->links.list[at]].type != COUPLED_SUM) {
+        uint32_t link = plan->links.list[at];
+        if (plan->problem->links[link].type != COUPLED_SUM || plan->sum_searched[link]) {
             return true;
         }
     }
@@ -535,6 +551,10 @@ static void plan_sets(struct coupled_plan *plan, struct clear_arena *arena)
     uint32_t *size = clear_take(arena, count, sizeof *size);
     uint32_t *step = clear_take(arena, count, sizeof *step);
     uint32_t members = 0;
+    plan->sum_searched = clear_take(arena, plan->problem->link_count, sizeof *plan->sum_searched);
+    for (uint32_t i = 0; i < plan->problem->link_count; i++) {
+        plan->sum_searched[i] = sum_is_searched(plan, &plan->problem->links[i]);
+    }
     plan->unit_of = plan_groups(plan, true, arena);
     plan->set_of = plan_groups(plan, false, arena);
     plan->set_bid = clear_take(arena, count, sizeof *plan->set_bid);

@@ -8,6 +8,9 @@
 #define COUPLED_NONE UINT32_MAX
 /* Classes of bids in one tree of conversions. */
 enum { COUPLED_TREE_CLASSES_MAX = 16 };
+/* A sum over at most so many bids, some of them in lumps, is searched beside being priced: 2^16
+ * patterns fit the steps of a set. */
+enum { COUPLED_SUM_SEARCHED_MAX = 16 };
 
 /* A list of numbers per item: those of item i are list[start[i]] up to list[start[i + 1]]. */
 struct coupled_lists {
@@ -15,7 +18,8 @@ struct coupled_lists {
     uint32_t *list;
 };
 
-/* Bids whose rules can't be kept apart: a component of links (all but sums) and of buyers' steps. */
+/* Bids whose rules can't be kept apart: a component of links (of sums, only those that are searched)
+ * and of buyers' steps. */
 struct coupled_set {
     uint32_t first; /* in set_bid */
     uint32_t count;
@@ -41,9 +45,10 @@ struct coupled_plan {
     uint32_t *driver_of; /* per bid: the class at the root of its tree of conversions */
     uint32_t set_count;
     struct coupled_set *sets;
-    uint32_t *set_bid; /* of one set: by step, driver, time */
-    uint32_t set_most; /* bids of the largest set */
-    uint32_t *set_of;  /* per bid, or COUPLED_NONE */
+    uint32_t *set_bid;  /* of one set: by step, driver, time */
+    uint32_t set_most;  /* bids of the largest set */
+    uint32_t *set_of;   /* per bid, or COUPLED_NONE */
+    bool *sum_searched; /* per link: a sum that makes its bids a set */
     uint32_t
         *unit_of; /* per bid: the first bid of its set with sums counted in; who is made whole */
     struct coupled_lists links;    /* per bid */

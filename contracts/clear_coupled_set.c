@@ -10,7 +10,10 @@
  * with its bound, and the set is marked as relaxed. 2. Taking nothing is always allowed, so the
  * answer is 0 or more. 3. Counters of links and steps are back at rest after each set.
  *
- * Deliberately absent: sums, which are priced by their multipliers instead. */
+ * Sums are priced by their multipliers. One over a few bids in lumps that stand in nothing else is
+ * searched as well: a branch ends when no quantities of its pattern keep the sum.
+ *
+ * Deliberately absent: a search over larger sums, which would join a whole portfolio. */
 #include <string.h>
 
 #include "base/fatal.h"
@@ -39,6 +42,10 @@ struct link_state {
     uint32_t seen;
     uint32_t on;
     bool first_on;
+    /* A sum that is searched: the least and the most of what is on, and of what is yet to be seen. */
+    int64_t low;
+    int64_t high;
+    int64_t room;
 };
 struct step_state {
     int64_t last_on;    /* the latest step with a quantity, or -1 */
@@ -78,6 +85,13 @@ struct coupled_search *coupled_search_create(const struct coupled_plan *plan,
     search->next = clear_take(arena, most, sizeof *search->next);
     for (uint32_t i = 0; i < plan->sequence_count; i++) {
         search->steps[i] = (struct step_state){-1, INT64_MAX};
+    }
+    for (uint32_t i = 0; i < plan->problem->link_count; i++) {
+        const struct coupled_link *link = &plan->problem->links[i];
+        for (uint32_t at = 0; at < link->count && plan->sum_searched[i]; at++) {
+            const uint32_t *members = plan->problem->members + link->first;
+            search->links[i].room += plan->problem->bids[members[at]].quantity;
+        }
     }
     return search;
 }
@@ -339,7 +353,24 @@ static void list_drivers(struct coupled_search *search, const struct coupled_set
     search->overflow = search->overflow || rest.overflow || rest.value > SET_VALUE_MAX;
 }
 
-static bool link_can_hold(const struct coupled_link *link, const struct link_state *state)
+static bool sum_can_hold(const struct coupled_link *link, const struct link_state *state)
+{
+    bool under = state->low <= link->quantity;
+    bool over = state->high + state->room >= link->quantity;
+    switch (link->op) {
+    case COUPLED_AT_MOST:
+        return under;
+    case COUPLED_AT_LEAST:
+        return over;
+    case COUPLED_EQUAL:
+        return under && over;
+    }
+    MUST(false);
+    return false;
+}
+
+static bool link_can_hold(const struct coupled_link *link, const struct link_state *state,
+                          bool searched)
 {
     switch (link->type) {
     case COUPLED_AND:
@@ -349,12 +380,21 @@ static bool link_can_hold(const struct coupled_link *link, const struct link_sta
     case COUPLED_XOR:
         return state->on <= 1;
     case COUPLED_SUM:
+        return !searched || sum_can_hold(link, state);
     case COUPLED_BLOCK:
     case COUPLED_CONVERT:
         return true;
     }
     MUST(false);
     return false;
+}
+
+static void move_sum(struct link_state *state, const struct coupled_plan *plan, uint32_t bid,
+                     bool on, int64_t turn)
+{
+    state->low += on ? turn * plan->least[bid] : 0;
+    state->high += on ? turn * plan->most[bid] : 0;
+    state->room -= turn * plan->problem->bids[bid].quantity;
 }
 
 /* Puts one driver at a quantity, or takes it back (`turn` 1 or -1 in the counters). */
@@ -374,6 +414,9 @@ static void move_driver(struct coupled_search *search, const struct driver *driv
             state->on += quantity > 0 ? turn : 0;
             if (quantity > 0 && plan->problem->members[link->first] == bid) {
                 state->first_on = turn == 1;
+            }
+            if (plan->sum_searched[plan->links.list[k]]) {
+                move_sum(state, plan, bid, quantity > 0, turn == 1 ? 1 : -1);
             }
         }
         if (plan->sequence_of[bid] == COUPLED_NONE) {
@@ -402,7 +445,8 @@ static bool driver_fits(const struct coupled_search *search, const struct driver
         uint32_t bid = plan->set_bid[at];
         for (uint32_t k = plan->links.start[bid]; k < plan->links.start[bid + 1]; k++) {
             uint32_t link = plan->links.list[k];
-            if (!link_can_hold(&plan->problem->links[link], &search->links[link])) {
+            if (!link_can_hold(&plan->problem->links[link], &search->links[link],
+                               plan->sum_searched[link])) {
                 return false;
             }
         }

@@ -117,3 +117,10 @@ void rounding_keep_links(struct coupled_draft *draft, const struct coupled_plan 
         }
     }
 }
+
+void rounding_drop_fractions(struct coupled_draft *draft, const struct coupled_problem *problem)
+{
+    for (uint32_t i = 0; i < problem->bid_count; i++) {
+        draft->accepted[i] = lower(problem, i, draft->accepted[i]);
+    }
+}

@@ -9,4 +9,7 @@
  * the others, blocks and conversions that don't fit. Flows, sums and rows are not looked at. */
 void rounding_keep_links(struct coupled_draft *draft, const struct coupled_plan *plan);
 
+/* Takes what is under its bid's minimum, or a part of what is indivisible, to nothing. */
+void rounding_drop_fractions(struct coupled_draft *draft, const struct coupled_problem *problem);
+
 #endif

@@ -15,9 +15,14 @@
 #include "base/fatal.h"
 #include "solver/frame.h"
 #include "solver/model.h"
+#include "solver/relax.h"
 #include "solver/rounding.h"
 
-enum { WORKER_TIGHTENINGS = 3 };
+enum {
+    WORKER_TIGHTENINGS = 3,
+    WORKER_RELAXATIONS = 12, /* around what the last one found */
+    WORKER_FRUITLESS = 3     /* so many in a row that better nothing are enough */
+};
 
 struct worker {
     int output;
@@ -33,6 +38,7 @@ struct worker {
     int128 welfare;
     int128 bound;
     struct model *model;
+    struct relax *relax;
     uint8_t *frame;
     size_t frame_size;
 };
@@ -114,6 +120,15 @@ static void copy(int64_t *to, const int64_t *from, size_t count)
     memcpy(to, from, count * sizeof *to);
 }
 
+static void copy_multipliers(struct coupled_draft *to, const struct coupled_draft *from,
+                             const struct coupled_problem *problem)
+{
+    to->den = from->den;
+    copy(to->node, from->node, (size_t)problem->slot_count * problem->place_count);
+    copy(to->row, from->row, (size_t)problem->slot_count * problem->row_count);
+    copy(to->sum, from->sum, problem->link_count);
+}
+
 /* Takes the trial's quantities if they keep all rules and are worth more. */
 static bool offer_quantities(struct worker *worker)
 {
@@ -142,11 +157,7 @@ static void offer_multipliers(struct worker *worker)
     const struct coupled_problem *problem = worker->problem;
     if (coupled_check_bound(&claim, &broken, worker->plan, &solution, &worker->arena) &&
         (!worker->has_bound || claim.bound < worker->bound)) {
-        worker->best.den = worker->trial.den;
-        copy(worker->best.node, worker->trial.node,
-             (size_t)problem->slot_count * problem->place_count);
-        copy(worker->best.row, worker->trial.row, (size_t)problem->slot_count * problem->row_count);
-        copy(worker->best.sum, worker->trial.sum, problem->link_count);
+        copy_multipliers(&worker->best, &worker->trial, problem);
         worker->bound = claim.bound;
         worker->has_bound = true;
         send_best(worker);
@@ -165,26 +176,52 @@ static void offer_prices(struct worker *worker)
     }
 }
 
-/* Rounds what the model has at hand to whole numbers and betters it. False if nothing came of it. */
+/* Makes the trial's quantities keep the rules, betters and offers them. False if nothing came of
+ * it. */
+static bool offer_mended(struct worker *worker)
+{
+    bool good = offer_quantities(worker);
+    if (!good) {
+        rounding_keep_links(&worker->trial, worker->plan);
+    }
+    if (!good && coupled_repair(&worker->trial, worker->plan, &worker->arena)) {
+        good = offer_quantities(worker);
+    }
+    if (good) {
+        coupled_polish(&worker->trial, worker->plan, &worker->arena);
+        MUST(offer_quantities(worker));
+    }
+    return good;
+}
+
+/* Rounds what the model has at hand to whole numbers. False if nothing came of it. */
 static bool offer_rounded(struct worker *worker)
 {
     bool any = false;
     for (int down = 0; down < 2; down++) {
         model_quantities(worker->model, &worker->trial, down == 1);
-        bool good = offer_quantities(worker);
-        if (!good) {
-            rounding_keep_links(&worker->trial, worker->plan);
-        }
-        if (!good && coupled_repair(&worker->trial, worker->plan, &worker->arena)) {
-            good = offer_quantities(worker);
-        }
-        if (good) {
-            coupled_polish(&worker->trial, worker->plan, &worker->arena);
-            MUST(offer_quantities(worker));
-        }
-        any = any || good;
+        any = offer_mended(worker) || any;
     }
     return any;
+}
+
+/* Relaxations by the network method, each around the multipliers that the one before it found. */
+static void relax_around(struct worker *worker)
+{
+    const struct coupled_problem *problem = worker->problem;
+    copy_multipliers(&worker->trial, &worker->best, problem);
+    int fruitless = 0;
+    for (int round = 0; round < WORKER_RELAXATIONS && fruitless < WORKER_FRUITLESS; round++) {
+        int128 welfare = worker->welfare, bound = worker->bound;
+        if (finished(worker) || !relax_solve(worker->relax, &worker->trial)) {
+            return;
+        }
+        offer_multipliers(worker);
+        rounding_drop_fractions(&worker->trial, problem);
+        (void)offer_mended(worker);
+        bool better = worker->welfare > welfare || worker->bound < bound;
+        fruitless = better ? 0 : fruitless + 1;
+    }
 }
 
 static bool on_better(void *context)
@@ -246,6 +283,9 @@ static enum frame_end solve(struct worker *worker)
     }
     model_refine(worker->model);
     offer_prices(worker);
+    if (worker->relax != NULL && worker->has_bound) {
+        relax_around(worker);
+    }
     for (int whole = 0; whole < 2 && !finished(worker); whole++) {
         if (model_relax(worker->model, time_left(worker)) != MODEL_OPTIMAL) {
             break;
@@ -291,6 +331,10 @@ static void work(struct worker *worker)
             offer_multipliers(worker);
             MUST(offer_quantities(worker));
         }
+        worker->relax = finished(worker) ? NULL : relax_create(worker->problem, worker->plan);
+        if (worker->relax != NULL && worker->has_bound) {
+            relax_around(worker);
+        }
         worker->model = finished(worker) ? NULL : model_create(worker->problem, worker->plan);
         if (worker->model != NULL) {
             end = solve(worker);
@@ -325,6 +369,7 @@ int worker_run(int input, int output)
     }
     bool deaf = worker.deaf;
     model_free(worker.model);
+    relax_free(worker.relax);
     free(worker.arena.bytes);
     free(worker.frame);
     free(tables);

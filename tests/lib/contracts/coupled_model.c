@@ -161,7 +161,7 @@ static bool link_is_kept(const struct coupled_problem *problem, const struct cou
     return true;
 }
 
-static bool hold(const struct coupled_problem *problem, const int64_t *accepted, bool sums)
+bool model_rules_hold(const struct coupled_problem *problem, const int64_t *accepted)
 {
     for (uint32_t i = 0; i < problem->bid_count; i++) {
         const struct coupled_bid *bid = &problem->bids[i];
@@ -181,17 +181,11 @@ static bool hold(const struct coupled_problem *problem, const int64_t *accepted,
         }
     }
     for (uint32_t i = 0; i < problem->link_count; i++) {
-        if ((sums || problem->links[i].type != COUPLED_SUM) &&
-            !link_is_kept(problem, &problem->links[i], accepted)) {
+        if (!link_is_kept(problem, &problem->links[i], accepted)) {
             return false;
         }
     }
     return true;
-}
-
-bool model_rules_hold(const struct coupled_problem *problem, const int64_t *accepted)
-{
-    return hold(problem, accepted, true);
 }
 
 static int64_t injection(const struct coupled_problem *problem, const int64_t *accepted,
@@ -329,10 +323,11 @@ bool model_solve(const struct coupled_problem *problem, int128 *welfare, int64_t
 }
 
 int128 model_set_best(const struct coupled_problem *problem, const uint32_t *set, uint32_t count,
-                      const int128 *reduced)
+                      const int128 *reduced, bool sums)
 {
     int64_t quantity[MODEL_BIDS] = {0};
     struct coupled_problem own = *problem;
+    struct coupled_link links[MODEL_LINKS];
     struct coupled_bid bids[MODEL_BIDS];
     int128 best = 0;
     memcpy(bids, problem->bids, problem->bid_count * sizeof *bids);
@@ -345,12 +340,23 @@ int128 model_set_best(const struct coupled_problem *problem, const uint32_t *set
         bids[i].min_quantity = inside ? bids[i].min_quantity : 0;
     }
     own.bids = bids;
+    own.links = links;
+    own.link_count = 0;
+    for (uint32_t i = 0; i < problem->link_count; i++) {
+        bool inside = false;
+        for (uint32_t k = 0; k < count; k++) {
+            inside = inside || set[k] == problem->members[problem->links[i].first];
+        }
+        if (inside && (sums || problem->links[i].type != COUPLED_SUM)) {
+            links[own.link_count++] = problem->links[i];
+        }
+    }
     do {
         int128 worth = 0;
         for (uint32_t i = 0; i < problem->bid_count; i++) {
             worth += reduced[i] * quantity[i];
         }
-        if (worth > best && hold(&own, quantity, false)) {
+        if (worth > best && model_rules_hold(&own, quantity)) {
             best = worth;
         }
     } while (next_quantities(&own, quantity));

@@ -55,9 +55,9 @@ int128 model_welfare(const struct coupled_problem *problem, const int64_t *accep
  * quantities do. */
 bool model_solve(const struct coupled_problem *problem, int128 *welfare, int64_t *accepted,
                  int64_t *flow);
-/* The most that reduced x quantity can be over a set of bids, under all rules but sums and the
- * network; other bids rest. */
+/* The most that reduced x quantity can be over a set of bids, under all rules but the network's and,
+ * without `sums`, sums; other bids rest. 0 if it would be less. */
 int128 model_set_best(const struct coupled_problem *problem, const uint32_t *set, uint32_t count,
-                      const int128 *reduced);
+                      const int128 *reduced, bool sums);
 
 #endif

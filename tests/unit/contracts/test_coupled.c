@@ -219,6 +219,7 @@ static void test_sets_against_brute_force(void **state)
         struct small_problem small;
         struct small_kinds kinds = draw_kinds(&random);
         kinds.links = true;
+        kinds.sums = false;
         small_problem_draw(&small, &random, &kinds);
         const struct coupled_plan *plan = prepare(&small.problem);
         if (plan == NULL) {
@@ -237,7 +238,7 @@ static void test_sets_against_brute_force(void **state)
             assert_true(coupled_set_best(&best, &relaxed, search, set, reduced, &steps));
             assert_false(relaxed);
             assert_true(best == model_set_best(&small.problem, plan->set_bid + set->first,
-                                               set->count, reduced));
+                                               set->count, reduced, false));
             /* With next to no steps it is still a bound, and says so if it is weaker. */
             int128 weak;
             steps = (uint64_t)draw(&random, 0, 12);
@@ -247,6 +248,55 @@ static void test_sets_against_brute_force(void **state)
         }
     }
     assert_true(sets > 2000);
+}
+
+/* A sum over lumps that stand in nothing else makes a set: exact where all of it is indivisible,
+ * else between what the sum allows and what prices alone allow. */
+static void test_sums_of_lumps_are_searched(void **state)
+{
+    (void)state;
+    struct test_random random = {8};
+    uint32_t sets = 0, exact = 0, tighter = 0;
+    for (int turn = 0; turn < 12000; turn++) {
+        struct small_problem small;
+        struct small_kinds kinds = draw_kinds(&random);
+        kinds.sums = kinds.lumps = true;
+        kinds.links = turn % 3 == 0;
+        small_problem_draw(&small, &random, &kinds);
+        const struct coupled_plan *plan = prepare(&small.problem);
+        int128 reduced[MODEL_BIDS];
+        for (uint32_t i = 0; i < small.problem.bid_count; i++) {
+            reduced[i] = draw(&random, -9, 9);
+        }
+        struct coupled_search *search = plan == NULL ? NULL : coupled_search_create(plan, &arena);
+        for (uint32_t i = 0; plan != NULL && i < plan->set_count; i++) {
+            const struct coupled_set *set = &plan->sets[i];
+            const uint32_t *bids = plan->set_bid + set->first;
+            uint64_t steps = coupled_check_steps_max;
+            bool relaxed, lumps = true, searched = false;
+            int128 best;
+            assert_true(coupled_set_best(&best, &relaxed, search, set, reduced, &steps));
+            for (uint32_t k = 0; k < set->count; k++) {
+                lumps =
+                    lumps && coupled_least(&small.bids[bids[k]]) == small.bids[bids[k]].quantity;
+                for (uint32_t at = plan->links.start[bids[k]]; at < plan->links.start[bids[k] + 1];
+                     at++) {
+                    searched = searched || plan->sum_searched[plan->links.list[at]];
+                }
+            }
+            if (!searched) {
+                continue;
+            }
+            int128 with = model_set_best(&small.problem, bids, set->count, reduced, true);
+            int128 without = model_set_best(&small.problem, bids, set->count, reduced, false);
+            assert_true(with <= best && best <= without && !relaxed);
+            assert_true(!lumps || best == with);
+            sets++;
+            exact += lumps;
+            tighter += best < without;
+        }
+    }
+    assert_true(sets > 1000 && exact > 100 && tighter > 100);
 }
 
 /* Nobody loses, and every neur is somewhere, at any prices, whatever the quantities. */
@@ -648,6 +698,7 @@ int main(void)
         cmocka_unit_test(test_bound_and_floor_against_brute_force),
         cmocka_unit_test(test_divisible_bids_leave_no_gap),
         cmocka_unit_test(test_sets_against_brute_force),
+        cmocka_unit_test(test_sums_of_lumps_are_searched),
         cmocka_unit_test(test_settlement),
         cmocka_unit_test(test_multipliers_that_are_none),
         cmocka_unit_test(test_numbers_near_their_ends),
