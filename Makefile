@@ -123,9 +123,10 @@ install: all install-library ## install programs, libflexverify and guides under
 	install -m 644 docs/monitoring/* $(DESTDIR)$(PREFIX)/share/doc/flexledger/docs/monitoring/
 
 .PHONY: man
-man: $(BUILD)/bin/flex $(BUILD)/bin/flexmeterd ## write docs/man/flex.1 and flexmeterd.1 anew from the command tables
+man: $(BUILD)/bin/flex $(BUILD)/bin/flexmeterd $(BUILD)/bin/flexsignd ## write docs/man/flex.1, flexmeterd.1 and flexsignd.1 anew from the command tables
 	$(BUILD)/bin/flex help --man > docs/man/flex.1
 	$(BUILD)/bin/flexmeterd help --man > docs/man/flexmeterd.1
+	$(BUILD)/bin/flexsignd help --man > docs/man/flexsignd.1
 
 help: ## list the targets
 	@grep -hE '^[a-z][a-z-]*:.*##' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'

@@ -152,6 +152,8 @@ static size_t gauges(struct metric_line *lines, struct node *node)
          status.next_rules},
         {"rules_next_height", "gauge", "Height from which it holds", status.rules_height},
         {"rules_known", "gauge", "Newest version that this program has", ledger_rules_count},
+        {"signer_up", "gauge", "1 if the signer answers, or the key needs none",
+         node->signer == NULL || signer_is_up(node->signer)},
         {"log_broken_lines", "counter", "Log lines of level broken", log_broken_count()},
     };
     memcpy(lines, values, sizeof values);
@@ -201,6 +203,13 @@ static size_t counters(struct metric_line *lines, const struct node_metrics *m)
         {"http_requests", "counter", "HTTP requests", metric_read(&m->http_requests)},
         {"snapshots_made", "counter", "Snapshots made by this process",
          metric_read(&m->snapshots_made)},
+        {"signer_votes", "counter", "Votes that the signer signed", metric_read(&m->signer_votes)},
+        {"signer_wait_us", "counter", "Microseconds that votes waited for the signer",
+         metric_read(&m->signer_wait_us)},
+        {"signer_refusals", "counter", "Votes that the signer refused",
+         metric_read(&m->signer_refusals)},
+        {"signer_losses", "counter", "Times that the signer stopped answering",
+         metric_read(&m->signer_losses)},
     };
     memcpy(lines, values, sizeof values);
     return sizeof values / sizeof values[0];

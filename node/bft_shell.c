@@ -393,6 +393,16 @@ void shell_feed(struct shell *shell, struct bft_input *input)
         collect(shell, &shell->effects.items[i]);
 }
 
+void shell_feed_signer(struct shell *shell)
+{
+    struct node *node = shell->node;
+    if (node->signer == NULL)
+        return;
+    struct bft_input input = shell_input(BFT_INPUT_SIGNER);
+    input.available = signer_is_up(node->signer);
+    shell_feed(shell, &input);
+}
+
 /* --- performing --------------------------------------------------------------------------- */
 
 static void flush_outbox(struct shell *shell)
@@ -589,6 +599,7 @@ static void begin_epoch(struct shell *shell)
              node->set.count, node_is_validator(node) ? "is one of them" : "follows");
     struct bft_input start = shell_input(BFT_INPUT_START);
     shell_feed(shell, &start);
+    shell_feed_signer(shell);
     for (uint32_t peer = 0; peer < node->config.peer_count; peer++) {
         if (!p2p_peer_is_up(node->p2p, peer))
             continue;

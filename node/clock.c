@@ -31,6 +31,13 @@ void node_clock_close(struct node_clock *clock)
     MUST(pthread_mutex_destroy(&clock->lock) == 0);
 }
 
+uint64_t node_clock_monotonic_us(void)
+{
+    struct timespec now;
+    MUST(clock_gettime(CLOCK_MONOTONIC, &now) == 0);
+    return (uint64_t)now.tv_sec * 1000000u + (uint64_t)now.tv_nsec / 1000u;
+}
+
 uint64_t node_clock_monotonic_ms(void)
 {
     struct timespec now;

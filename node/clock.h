@@ -25,6 +25,7 @@ void node_clock_open(struct node_clock *clock, const char *offset_file);
 void node_clock_close(struct node_clock *clock);
 /* Milliseconds since some moment in the past; never goes back. */
 uint64_t node_clock_monotonic_ms(void);
+uint64_t node_clock_monotonic_us(void);
 struct timestamp node_clock_wall(struct node_clock *clock);
 
 #endif

@@ -328,15 +328,10 @@ static int open_home(const char *command, struct node_config *config, struct pub
                      const struct flexd_options *options)
 {
     char problem[NODE_PROBLEM_SIZE];
-    char path[NODE_PATH_MAX];
     struct secret_key seed;
-    if (!node_config_load(config, options->home, problem))
+    if (!node_config_load(config, options->home, problem) ||
+        !node_config_key(key, &seed, config, problem))
         return bad(options, command, problem);
-    if (!node_config_path(path, config, "node.key"))
-        return bad(options, command, "the home's name is too long");
-    if (!node_key_load(path, &seed, problem))
-        return bad(options, command, problem);
-    ed25519_public_key(key, &seed);
     secret_key_wipe(&seed);
     return FLEXD_DONE;
 }

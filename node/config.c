@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "node/signer_client.h"
 
 static const uint64_t map_bytes_default = (uint64_t)64 << 30;
 static const uint64_t snapshot_blocks_default = 10000;
@@ -334,16 +335,51 @@ static bool parse_access(struct node_config *config, const cJSON *root,
     return parse_read_zones(config, root, problem);
 }
 
+static bool parse_signer(struct node_config *config, const cJSON *root,
+                         char problem[NODE_PROBLEM_SIZE])
+{
+    static const char *const known[] = {"socket", "key", NULL};
+    if (!has(root, "signer"))
+        return true;
+    const cJSON *signer = json_object(root, "signer");
+    if (signer == NULL)
+        return refuse(problem, "\"signer\" must be an object");
+    const char *unknown = json_unknown_key(signer, known);
+    if (unknown != NULL)
+        return refuse(problem, "unknown key \"%.64s\" in \"signer\"", unknown);
+    const char *key = json_string(signer, "key");
+    if (key == NULL || !hex_decode(config->signer_key.bytes, PUBLIC_KEY_SIZE, key))
+        return refuse(problem, "signer.key must be 64 lower-case hex digits");
+    return take_text(signer, "socket", true, config->signer_socket, SIGNER_PATH_MAX + 1, problem) &&
+           (config->signer_socket[0] == '/' ||
+            refuse(problem, "signer.socket must be an absolute path"));
+}
+
 static bool parse_root(struct node_config *config, const cJSON *root,
                        char problem[NODE_PROBLEM_SIZE])
 {
-    static const char *const known[] = {"role",       "name",          "genesis",
-                                        "listen_p2p", "listen_api",    "peers",
-                                        "tls",        "log",           "clock_offset_file",
-                                        "map_bytes",  "map_bytes_max", "map_bytes_step",
-                                        "workers",    "sync",          "snapshot_blocks",
-                                        "keep_days",  "keep_blocks",   "read_access",
-                                        "read_zones", "witness_days",  "api",
+    static const char *const known[] = {"role",
+                                        "name",
+                                        "genesis",
+                                        "listen_p2p",
+                                        "listen_api",
+                                        "peers",
+                                        "tls",
+                                        "log",
+                                        "clock_offset_file",
+                                        "map_bytes",
+                                        "map_bytes_max",
+                                        "map_bytes_step",
+                                        "workers",
+                                        "sync",
+                                        "snapshot_blocks",
+                                        "keep_days",
+                                        "keep_blocks",
+                                        "read_access",
+                                        "read_zones",
+                                        "witness_days",
+                                        "api",
+                                        "signer",
                                         NULL};
     if (!cJSON_IsObject(root))
         return refuse(problem, "must be one JSON object");
@@ -368,7 +404,8 @@ static bool parse_root(struct node_config *config, const cJSON *root,
            parse_peers(config, root, problem) && parse_tls(config, root, problem) &&
            parse_log(config, root, problem) && parse_numbers(config, root, problem) &&
            parse_retention(config, root, problem) && parse_access(config, root, problem) &&
-           node_config_api_parse(&config->api, root, problem);
+           node_config_api_parse(&config->api, root, problem) &&
+           parse_signer(config, root, problem);
 }
 
 bool node_config_parse(struct node_config *config, const char *home, const char *text, size_t size,
@@ -398,6 +435,23 @@ bool node_config_load(struct node_config *config, const char *home, char problem
     bool good = node_config_parse(config, home, text, size, fault);
     free(text);
     return good || refuse(problem, "%.90s: %.150s", path, fault);
+}
+
+bool node_config_key(struct public_key *key, struct secret_key *seed,
+                     const struct node_config *config, char problem[NODE_PROBLEM_SIZE])
+{
+    char path[NODE_PATH_MAX];
+    if (config->signer_socket[0] != '\0') {
+        memset(seed, 0, sizeof *seed);
+        *key = config->signer_key;
+        return true;
+    }
+    if (!node_config_path(path, config, "node.key"))
+        return refuse(problem, "the home's name is too long");
+    if (!node_key_load(path, seed, problem))
+        return false;
+    ed25519_public_key(key, seed);
+    return true;
 }
 
 static void add_read_zones(cJSON *list, const struct node_config *config)
@@ -464,6 +518,13 @@ static cJSON *config_to_json(const struct node_config *config)
     if (config->witness_days != NODE_WITNESS_DAYS_DEFAULT && config->role != NODE_AUDIT)
         cJSON_AddNumberToObject(root, "witness_days", config->witness_days);
     node_config_api_add(root, &config->api);
+    if (config->signer_socket[0] != '\0') {
+        char key[2 * PUBLIC_KEY_SIZE + 1];
+        cJSON *signer = cJSON_AddObjectToObject(root, "signer");
+        hex_encode(key, config->signer_key.bytes, PUBLIC_KEY_SIZE);
+        cJSON_AddStringToObject(signer, "socket", config->signer_socket);
+        cJSON_AddStringToObject(signer, "key", key);
+    }
     return root;
 }
 

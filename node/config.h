@@ -93,6 +93,10 @@ struct node_config {
     } read_zones[NODE_READ_ZONES_MAX];
     uint32_t witness_days; /* revealed readings go so long after their deal is over */
     struct node_config_api api;
+    /* The socket of the process that has the node's key (docs/spec/signer.md), and that key; empty: the
+     * key is in HOME/node.key. */
+    char signer_socket[NODE_PATH_MAX];
+    struct public_key signer_key;
 };
 /* "127.…", "::1" or "localhost": nobody but this machine gets there. */
 bool node_host_is_loopback(const char *host);
@@ -110,6 +114,10 @@ bool node_config_load(struct node_config *config, const char *home,
                       char problem[NODE_PROBLEM_SIZE]);
 /* Writes HOME/flexd.json beside itself, syncs, renames. */
 bool node_config_save(const struct node_config *config, char problem[NODE_PROBLEM_SIZE]);
+/* The node's public key: of the signer if there is one, else of HOME/node.key, whose seed is the caller's
+ * to wipe (zero with a signer). */
+bool node_config_key(struct public_key *key, struct secret_key *seed,
+                     const struct node_config *config, char problem[NODE_PROBLEM_SIZE]);
 /* `name` under HOME, or itself if absolute. False if it does not fit. */
 bool node_config_path(char out[NODE_PATH_MAX], const struct node_config *config, const char *name);
 /* "HOST:PORT" in its parts; the host may be in [brackets]. */

@@ -367,5 +367,10 @@ void node_intake(struct node *node, struct node_event *event)
         event->call->done(event->call);
         event->call = NULL;
         break;
+    case NODE_EVENT_SIGNER:
+        inbox_signer(&node->inbox);
+        if (!shell_has_failed(node->shell))
+            shell_feed_signer(node->shell);
+        break;
     }
 }

@@ -123,6 +123,8 @@ static void write_board(struct loop_state *loop, bool stopping)
     status.voting = view.voting;
     if (view.refusal != NULL)
         snprintf(status.refusal, sizeof status.refusal, "%s", view.refusal);
+    else if (node->signer != NULL && node_is_validator(node) && !signer_is_up(node->signer))
+        snprintf(status.refusal, sizeof status.refusal, "%s", "the signer does not answer");
     if (node->mempool != NULL) {
         status.pending_transactions = (uint32_t)mempool_count(node->mempool);
         status.pending_bytes = mempool_bytes(node->mempool);
@@ -178,6 +180,7 @@ void *node_loop_main(void *context)
     struct loop_state loop = {.node = node, .pending_changed = true};
     struct bft_input start = shell_input(BFT_INPUT_START);
     shell_feed(node->shell, &start);
+    shell_feed_signer(node->shell);
     shell_settle(node->shell);
     write_board(&loop, false);
     while (!inbox_is_stopping(&node->inbox) && !shell_has_failed(node->shell) &&

@@ -33,6 +33,10 @@ struct node_metrics {
     _Atomic uint64_t store_full;
     _Atomic uint64_t http_requests;
     _Atomic uint64_t snapshots_made;
+    _Atomic uint64_t signer_votes;
+    _Atomic uint64_t signer_wait_us; /* all votes' waiting for the signer, added up */
+    _Atomic uint64_t signer_refusals;
+    _Atomic uint64_t signer_losses; /* times that it stopped answering */
 };
 
 static inline void metric_add(_Atomic uint64_t *counter, uint64_t amount)

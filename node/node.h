@@ -22,6 +22,7 @@
 #include "node/metrics.h"
 #include "node/retention.h"
 #include "node/serve_budget.h"
+#include "node/signer_client.h"
 #include "node/sync_run.h"
 #include "node/verify_cache.h"
 #include "node/workers.h"
@@ -48,8 +49,9 @@ struct node {
     char *genesis_text; /* genesis.json as it stands in the home */
     size_t genesis_text_size;
     struct validator_set set;
-    struct secret_key seed;
+    struct secret_key seed; /* zero where a signer has it */
     struct public_key key;
+    struct signer *signer; /* NULL: the seed is here */
     uint64_t epoch;
     /* In the set; NODE_NO_VALIDATOR: this node follows. These three change with the epoch; other
      * threads use them for a hint alone (gossip, readiness). */

@@ -17,6 +17,8 @@ void shell_feed(struct shell *shell, struct bft_input *input);
 struct bft_input shell_input(enum bft_input_kind kind);
 /* An input of that kind from configured peer `peer`. */
 struct bft_input shell_input_from(const struct node *node, enum bft_input_kind kind, int peer);
+/* Tells the core whether the signer answers, if there is one. */
+void shell_feed_signer(struct shell *shell);
 void shell_settle(struct shell *shell);
 /* The last commit failed for want of room and is to be tried again. */
 bool shell_store_is_full(const struct shell *shell);

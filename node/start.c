@@ -42,9 +42,8 @@ static int load_files(struct node *node, const char *home)
     if (!node_config_load(&node->config, home, problem))
         return refuse(FLEXD_BAD_USAGE, "", problem);
     const struct node_config *config = &node->config;
-    if (!node_config_path(path, config, "node.key") || !node_key_load(path, &node->seed, problem))
+    if (!node_config_key(&node->key, &node->seed, config, problem))
         return refuse(FLEXD_BAD_USAGE, "", problem);
-    ed25519_public_key(&node->key, &node->seed);
     node->genesis = calloc(1, sizeof *node->genesis);
     if (node->genesis == NULL)
         return refuse(FLEXD_FAILED, "", "out of memory");
@@ -177,6 +176,9 @@ static int start_links(struct node *node)
         return refuse(FLEXD_FAILED, "", "out of memory");
     memcpy(links->listen, config->listen_p2p, sizeof links->listen);
     links->seed = node->seed;
+    links->key = node->key;
+    links->sign = node->signer != NULL ? signer_sign_link : NULL;
+    links->sign_context = node->signer;
     links->genesis = node->genesis_hash;
     links->peer_count = config->peer_count;
     memcpy(links->peers, config->peers, sizeof links->peers);
@@ -248,6 +250,27 @@ static int open_history(struct node *node)
         return refuse(FLEXD_FAILED, "history log below the floor", store_result_text(result));
     node_history_set_floor(&node->history, &below);
     return FLEXD_DONE;
+}
+
+static void note_signer(void *context)
+{
+    struct node *node = context;
+    inbox_push_signer(&node->inbox);
+}
+
+static int open_signer(struct node *node)
+{
+    struct signer_config config = {.socket = node->config.signer_socket,
+                                   .genesis = node->genesis_hash,
+                                   .key = node->key,
+                                   .metrics = &node->metrics,
+                                   .changed = note_signer,
+                                   .context = node};
+    if (config.socket[0] == '\0')
+        return FLEXD_DONE;
+    node->signer = signer_open(&config);
+    return node->signer != NULL ? FLEXD_DONE
+                                : refuse(FLEXD_FAILED, "signer", "out of memory or threads");
 }
 
 /* From here on frames are the loop's. */
@@ -333,6 +356,8 @@ int node_start(struct node *node, const char *home)
     if (code == FLEXD_DONE && !write_pid(node))
         code = FLEXD_FAILED;
     if (code == FLEXD_DONE)
+        code = open_signer(node); /* links are its to sign for */
+    if (code == FLEXD_DONE)
         code = fetch_state(node);
     if (code == FLEXD_DONE)
         code = open_history(node);
@@ -373,6 +398,8 @@ void node_stop(struct node *node)
         snapshots_stop(node->snapshots);
     if (node->p2p != NULL)
         p2p_stop(node->p2p);
+    if (node->signer != NULL)
+        signer_close(node->signer);
     sync_inbox_close(&node->sync_inbox);
     if (node->workers != NULL)
         workers_stop(node->workers);

@@ -223,8 +223,10 @@ static bool start_keeper(struct p2p *p2p, char problem[PROBLEM_SIZE])
 struct p2p *p2p_start(const struct p2p_config *config, p2p_handler handler, void *context,
                       char problem[PROBLEM_SIZE])
 {
-    struct public_key own;
-    ed25519_public_key(&own, &config->seed);
+    struct public_key own = config->key;
+    if (config->sign == NULL) {
+        ed25519_public_key(&own, &config->seed);
+    }
     if (!check_config(config, &own, problem)) {
         return NULL;
     }

@@ -26,12 +26,22 @@ struct p2p_peer_config {
     char address[96];      /* host:port to dial; empty: it dials us */
 };
 
+/* Signs the proof of a link (p2p/handshake.h) where the node's key is in another process; called from p2p's
+ * own thread. False: there is no signature now, and the link ends. */
+struct handshake_hello;
+typedef bool (*p2p_sign_fn)(void *context, struct signature *out,
+                            const struct handshake_hello *ours,
+                            const struct handshake_hello *theirs);
+
 struct p2p_config {
     char listen[96];   /* host:port; port 0 picks one; empty: don't listen */
     char ca_file[256]; /* PEM: the consortium's CA */
     char certificate_file[256];
     char key_file[256];
-    struct secret_key seed; /* this node's Ed25519 seed */
+    struct secret_key seed; /* this node's Ed25519 seed; not used with `sign` */
+    p2p_sign_fn sign;       /* NULL: the seed signs; else `key` is the node's */
+    void *sign_context;
+    struct public_key key;
     struct hash genesis;
     uint32_t peer_count;
     struct p2p_peer_config peers[P2P_PEERS_MAX];

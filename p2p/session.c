@@ -169,11 +169,21 @@ static void stage_hello(struct p2p *p2p, struct link *link, const struct public_
     link_stage(link, bytes, sizeof(bytes));
 }
 
-static void stage_auth(struct p2p *p2p, struct link *link)
+/* False, and the link has ended, if there is no signature. */
+static bool stage_auth(struct p2p *p2p, struct link *link, int64_t now_ms)
 {
     uint8_t bytes[HANDSHAKE_AUTH_SIZE];
-    handshake_auth_make(bytes, &p2p->config.seed, &link->ours, &link->theirs);
+    struct signature signature;
+    if (p2p->config.sign == NULL) {
+        handshake_auth_make(bytes, &p2p->config.seed, &link->ours, &link->theirs);
+    } else if (p2p->config.sign(p2p->config.sign_context, &signature, &link->ours, &link->theirs)) {
+        memcpy(bytes, signature.bytes, sizeof(bytes));
+    } else {
+        session_end(p2p, link, now_ms, "the signer does not answer");
+        return false;
+    }
     link_stage(link, bytes, sizeof(bytes));
+    return true;
 }
 
 static uint32_t find_peer(const struct p2p *p2p, const struct public_key *key)
@@ -198,8 +208,9 @@ static void hear_hello(struct p2p *p2p, struct link *link, struct bytes_view byt
         return;
     }
     if (link->role == HANDSHAKE_DIALLER) {
-        stage_auth(p2p, link);
-        link->phase = LINK_AUTH;
+        if (stage_auth(p2p, link, now_ms)) {
+            link->phase = LINK_AUTH;
+        }
         return;
     }
     link->peer = find_peer(p2p, &link->theirs.key);
@@ -224,8 +235,8 @@ static void hear_auth(struct p2p *p2p, struct link *link, struct bytes_view byte
         session_end(p2p, link, now_ms, "a second link to the same peer");
         return;
     }
-    if (link->role == HANDSHAKE_LISTENER) {
-        stage_auth(p2p, link);
+    if (link->role == HANDSHAKE_LISTENER && !stage_auth(p2p, link, now_ms)) {
+        return;
     }
     go_live(p2p, link, now_ms);
 }

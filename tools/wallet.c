@@ -33,7 +33,12 @@ enum {
 };
 static const uint64_t MEMORY_BYTES_MAX = 2147483648u;
 
+/* Whose key it is: a participant's (BIP340) or a node's (Ed25519). */
+enum key_kind { KEY_PARTICIPANT, KEY_NODE, KEY_KIND_COUNT };
+static const char *const key_formats[KEY_KIND_COUNT] = {"flexkey/1", "flexnodekey/1"};
+
 struct key_box {
+    enum key_kind kind;
     struct public_key public_key;
     bool encrypted;
     bool watches;
@@ -117,7 +122,8 @@ static enum wallet_result write_box(const char *path, const struct key_box *box,
 {
     struct cJSON *object = cJSON_CreateObject();
     MUST(object != NULL);
-    cJSON_AddStringToObject(object, "format", box->watches ? "flexwatch/1" : "flexkey/1");
+    cJSON_AddStringToObject(object, "format",
+                            box->watches ? "flexwatch/1" : key_formats[box->kind]);
     add_hex(object, "public_key", box->public_key.bytes, PUBLIC_KEY_SIZE);
     if (box->watches) {
         /* That is all. */
@@ -147,11 +153,22 @@ static enum wallet_result write_box(const char *path, const struct key_box *box,
     return ok ? WALLET_OK : fault == EEXIST ? WALLET_EXISTS : WALLET_FAULT;
 }
 
-enum wallet_result wallet_create(const char *path, const struct secret_key *secret,
-                                 const char *passphrase, struct wallet_cost cost)
+static bool public_key_of(struct public_key *out, enum key_kind kind,
+                          const struct secret_key *secret)
 {
-    struct key_box box = {.encrypted = passphrase != NULL, .cost = cost};
-    if (!schnorr_public_key(&box.public_key, secret)) {
+    if (kind == KEY_PARTICIPANT) {
+        return schnorr_public_key(out, secret);
+    }
+    ed25519_public_key(out, secret);
+    return true;
+}
+
+static enum wallet_result create(const char *path, enum key_kind kind,
+                                 const struct secret_key *secret, const char *passphrase,
+                                 struct wallet_cost cost)
+{
+    struct key_box box = {.kind = kind, .encrypted = passphrase != NULL, .cost = cost};
+    if (!public_key_of(&box.public_key, kind, secret)) {
         return WALLET_MALFORMED;
     }
     if (passphrase == NULL) {
@@ -174,6 +191,19 @@ enum wallet_result wallet_create(const char *path, const struct secret_key *secr
     return result;
 }
 
+enum wallet_result wallet_create(const char *path, const struct secret_key *secret,
+                                 const char *passphrase, struct wallet_cost cost)
+{
+    return create(path, KEY_PARTICIPANT, secret, passphrase, cost);
+}
+
+enum wallet_result wallet_create_node_key(const char *path, const struct secret_key *seed,
+                                          const char *passphrase, struct wallet_cost cost)
+{
+    return passphrase == NULL ? WALLET_NEEDS_PASSPHRASE
+                              : create(path, KEY_NODE, seed, passphrase, cost);
+}
+
 static bool read_hex(const struct cJSON *object, const char *name, uint8_t *out, size_t size)
 {
     const char *text = json_string(object, name);
@@ -188,8 +218,9 @@ static bool parse_box(struct key_box *out, const struct cJSON *object)
                                               "box",          "salt",       "nonce", "check",
                                               "memory_bytes", NULL};
     const char *format = json_string(object, "format");
-    out->watches = format != NULL && strcmp(format, "flexwatch/1") == 0;
-    if (format == NULL || (!out->watches && strcmp(format, "flexkey/1") != 0) ||
+    out->watches =
+        out->kind == KEY_PARTICIPANT && format != NULL && strcmp(format, "flexwatch/1") == 0;
+    if (format == NULL || (!out->watches && strcmp(format, key_formats[out->kind]) != 0) ||
         !read_hex(object, "public_key", out->public_key.bytes, PUBLIC_KEY_SIZE)) {
         return false;
     }
@@ -218,9 +249,10 @@ static bool parse_box(struct key_box *out, const struct cJSON *object)
            read_hex(object, "box", out->box, sizeof out->box);
 }
 
-static enum wallet_result read_box(struct key_box *out, const char *path)
+static enum wallet_result read_box(struct key_box *out, enum key_kind kind, const char *path)
 {
     memset(out, 0, sizeof *out);
+    out->kind = kind;
     if (!files_exists(path)) {
         return WALLET_ABSENT;
     }
@@ -241,10 +273,22 @@ static enum wallet_result read_box(struct key_box *out, const char *path)
 enum wallet_result wallet_peek(struct wallet_file *out, const char *path)
 {
     struct key_box box;
-    enum wallet_result result = read_box(&box, path);
+    enum wallet_result result = read_box(&box, KEY_PARTICIPANT, path);
     out->public_key = box.public_key;
     out->encrypted = box.encrypted;
     out->watches = box.watches;
+    sodium_memzero(&box, sizeof box);
+    return result;
+}
+
+enum wallet_result wallet_peek_node_key(struct public_key *key, const char *path)
+{
+    struct key_box box;
+    enum wallet_result result = read_box(&box, KEY_NODE, path);
+    if (result == WALLET_OK && !box.encrypted) {
+        result = WALLET_MALFORMED;
+    }
+    *key = box.public_key;
     sodium_memzero(&box, sizeof box);
     return result;
 }
@@ -281,17 +325,20 @@ static enum wallet_result open_box(struct secret_key *secret, const struct key_b
     return result;
 }
 
-enum wallet_result wallet_open(struct secret_key *secret, struct public_key *key, const char *path,
-                               const char *passphrase)
+static enum wallet_result open_kind(struct secret_key *secret, struct public_key *key,
+                                    enum key_kind kind, const char *path, const char *passphrase)
 {
     struct key_box box;
-    enum wallet_result result = read_box(&box, path);
+    enum wallet_result result = read_box(&box, kind, path);
+    if (result == WALLET_OK && kind == KEY_NODE && !box.encrypted) {
+        result = WALLET_MALFORMED;
+    }
     if (result == WALLET_OK) {
         result = open_box(secret, &box, passphrase);
     }
     if (result == WALLET_OK) {
         struct public_key own;
-        if (!schnorr_public_key(&own, secret) || !public_key_equal(&own, &box.public_key)) {
+        if (!public_key_of(&own, kind, secret) || !public_key_equal(&own, &box.public_key)) {
             result = WALLET_MALFORMED;
             secret_key_wipe(secret);
         }
@@ -307,10 +354,22 @@ enum wallet_result wallet_watch(const char *path, const struct public_key *key)
     if (!schnorr_key_is_valid(key)) {
         return WALLET_MALFORMED;
     }
-    enum wallet_result result = read_box(&old, path);
+    enum wallet_result result = read_box(&old, KEY_PARTICIPANT, path);
     const bool replace = result == WALLET_OK && old.watches;
     sodium_memzero(&old, sizeof old);
     return result == WALLET_ABSENT || replace ? write_box(path, &box, replace) : WALLET_EXISTS;
+}
+
+enum wallet_result wallet_open(struct secret_key *secret, struct public_key *key, const char *path,
+                               const char *passphrase)
+{
+    return open_kind(secret, key, KEY_PARTICIPANT, path, passphrase);
+}
+
+enum wallet_result wallet_open_node_key(struct secret_key *seed, struct public_key *key,
+                                        const char *path, const char *passphrase)
+{
+    return open_kind(seed, key, KEY_NODE, path, passphrase);
 }
 
 /* --- passphrases -------------------------------------------------------------------------- */

@@ -49,6 +49,14 @@ enum wallet_result wallet_peek(struct wallet_file *out, const char *path);
 enum wallet_result wallet_open(struct secret_key *secret, struct public_key *key, const char *path,
                                const char *passphrase);
 
+/* The same store for a node's Ed25519 seed (docs/spec/signer.md 5): a format of its own, so that neither
+ * kind of key is ever taken for the other. Always encrypted. */
+enum wallet_result wallet_create_node_key(const char *path, const struct secret_key *seed,
+                                          const char *passphrase, struct wallet_cost cost);
+enum wallet_result wallet_peek_node_key(struct public_key *key, const char *path);
+enum wallet_result wallet_open_node_key(struct secret_key *seed, struct public_key *key,
+                                        const char *path, const char *passphrase);
+
 /* Reads a passphrase from `descriptor` (up to a newline or the end), or from the terminal without
  * echo if it is -1; asks twice with `confirm`. False with the reason in `problem`. `out` holds
  * WALLET_PASSPHRASE_MAX + 1 bytes and is the caller's to wipe. */

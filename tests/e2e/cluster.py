@@ -244,6 +244,8 @@ class Cluster:
         # What a node may say to a good transfer: it is in the chain, or the node lags.
         self.refusals_expected = {"tx_nonce_used", "tx_nonce_gap"}
         self.mounts = []
+        self.processes = []  # of other kinds, which end with the cluster
+        self.signers = []  # homes of signers: what they signed counts as votes, too
         self.log_bytes_max = LOG_BYTES_MAX
 
     def __enter__(self):
@@ -262,6 +264,9 @@ class Cluster:
             node.signal(signal.SIGKILL)
             if node.process is not None:
                 node.process.wait()
+        for process in self.processes:
+            process.kill()
+            process.wait()
         self.network.stop()
         for mount in self.mounts:
             subprocess.run(["umount", mount], check=False)
@@ -499,13 +504,16 @@ class Cluster:
         """O3: no honest key signed two votes that exclude each other, in any journal of any node."""
         order = sorted(self.keys)
         votes = {}
-        for node in self.nodes:
-            copy = self.dir / f"{node.name}-journal"
-            shutil.copytree(node.home / "journal", copy)
-            done = subprocess.run([self.helpers / "journal_votes", copy, self.chain_hex],
+        journals = [path for node in self.nodes for path in node.home.iterdir()
+                    if re.fullmatch(r"journal(-\d+)?", path.name)]
+        for path in journals + [path for home in self.signers for path in home.glob("votes/epoch-*")]:
+            epoch = path.name.partition("-")[2] or "0"
+            copy = self.dir / "-".join((path.parent.parent.name, path.parent.name, path.name))
+            shutil.copytree(path, copy)
+            done = subprocess.run([self.helpers / "journal_votes", copy, self.chain_hex, epoch],
                                   capture_output=True, text=True, check=False)
             if done.returncode != 0:
-                raise Failure(f"journal_votes {node.name}: {done.stderr}")
+                raise Failure(f"journal_votes {path}: {done.stderr}")
             for line in done.stdout.splitlines():
                 _, kind, epoch, view, block, signer = line.split()
                 if order[int(signer)] not in self.dishonest:

@@ -34,6 +34,7 @@ from nemesis_base import (SCENARIOS, NotHere, dies_of_fault, newest_segment, obs
                           refuses_to_vote, scenario, settle)
 import nemesis_clocks
 import nemesis_disks
+import nemesis_keys
 import nemesis_links
 
 # --- crashes ---------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-/* journal_votes DIRECTORY GENESIS-HASH: every vote that a vote journal knows of, one a line, for the
+/* journal_votes DIRECTORY GENESIS-HASH [EPOCH]: every vote that a vote journal knows of, one a line, for the
  * oracle that no honest key signs two votes that exclude each other:
  *
  *     WHOSE KIND EPOCH VIEW BLOCK SIGNER     WHOSE: own, peer, or cert for a signer of a certificate
@@ -42,11 +42,9 @@ int main(int argc, char **argv)
 {
     struct journal *journal = NULL;
     char problem[160] = "";
-    if (argc != 3) {
-        return 2;
-    }
-    struct journal_config config = {.directory = argv[1]};
-    if (!hex_decode(config.genesis.bytes, HASH_SIZE, argv[2])) {
+    struct journal_config config = {.directory = argc > 1 ? argv[1] : ""};
+    if (argc < 3 || argc > 4 || (argc == 4 && !uint64_from_text(&config.epoch, argv[3])) ||
+        !hex_decode(config.genesis.bytes, HASH_SIZE, argv[2])) {
         return 2;
     }
     log_open(stderr, "journal_votes", LOG_BROKEN, false);

@@ -16,6 +16,7 @@
 #include "tools/cli.h"
 #include "tools/meterd/commands.h"
 #include "tools/nouns.h"
+#include "tools/signd/commands.h"
 
 enum { PAGE_BYTES_MAX = 1 << 18 };
 
@@ -76,6 +77,21 @@ static void test_kept_copy_is_what_flexmeterd_prints(void **state)
     meterd_man_page(out);
     assert_int_equal(fclose(out), 0);
     char *kept = read_text("docs/man/flexmeterd.1");
+    assert_string_equal(kept, printed); /* `make man` writes it anew */
+    free(kept);
+    free(printed);
+}
+
+static void test_kept_copy_is_what_flexsignd_prints(void **state)
+{
+    (void)state;
+    char *printed = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&printed, &size);
+    assert_non_null(out);
+    signd_man_page(out);
+    assert_int_equal(fclose(out), 0);
+    char *kept = read_text("docs/man/flexsignd.1");
     assert_string_equal(kept, printed); /* `make man` writes it anew */
     free(kept);
     free(printed);
@@ -182,6 +198,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_kept_copy_is_what_flex_prints),
         cmocka_unit_test(test_kept_copy_is_what_flexmeterd_prints),
+        cmocka_unit_test(test_kept_copy_is_what_flexsignd_prints),
         cmocka_unit_test(test_every_noun_verb_and_option_stands_in_it),
         cmocka_unit_test(test_flexd_page_names_what_usage_names),
         cmocka_unit_test(test_pages_of_the_smaller_programs),
