@@ -75,7 +75,7 @@ EXT_verify := $(EXT_crypto)
 EXT_storage := -llmdb $(EXT_crypto)
 EXT_p2p := -lnng -lmbedtls -lmbedx509 -lmbedcrypto -lpthread $(EXT_crypto)
 EXT_solver := -lglpk -lm $(EXT_crypto)
-EXT_node := -lmicrohttpd $(EXT_p2p) -llmdb
+EXT_node := -lmicrohttpd -lgnutls $(EXT_p2p) -llmdb
 EXT_tools := -lcurl $(EXT_node) -lm
 
 $(foreach m,$(MODULES),$(eval $(call unit_rules,$(m))))

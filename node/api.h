@@ -16,6 +16,11 @@ struct node;
 struct api *api_start(struct node *node, char problem[NODE_PROBLEM_SIZE]);
 /* The port that is listened on. */
 uint16_t api_port(const struct api *api);
+/* Reads the TLS files again, if there are any; the log says what came of it. Connections stay. */
+void api_reload(struct api *api);
+/* One transaction of that key, which is a participant's, may be taken now; else in *retry_seconds. True if
+ * `api` is NULL. Any thread. */
+bool api_key_may(struct api *api, const struct public_key *key, uint32_t *retry_seconds);
 /* No new connections; those that wait for events are ended. Any thread. */
 void api_quiesce(struct api *api);
 /* After every call that the API has given out has been answered: closes and frees. */

@@ -144,6 +144,11 @@ static bool admit_signed(struct api_request *request, struct api_reply *reply, c
     if (!resolve(request, reply, &signed_by.key) ||
         !refuse_guard(request, reply, read_guard_take(request->gate->guard, &signed_by, now)))
         return false;
+    /* Behind the guard: what somebody plays again costs its signer nothing. */
+    if (!api_limits_take_reader(request->api->limits, &signed_by.key, reply)) {
+        metric_add(&request->node->metrics.http_limited, 1);
+        return false;
+    }
     if (access_may_use(&request->access, request->route->access))
         return true;
     api_reply_error(reply, MHD_HTTP_FORBIDDEN, "not_permitted",

@@ -47,13 +47,13 @@ static cJSON *block_json(const struct api_request *request, const struct state_b
     cJSON *root = cJSON_CreateObject();
     json_add_u64(root, "height", header.height);
     api_add_hash(root, "id", &id);
-    cJSON_AddItemToObject(root, "header", codec_to_json(&block_header_record, &header));
+    api_put_item(root, "header", codec_to_json(&block_header_record, &header));
     api_scope_block(cJSON_AddArrayToObject(root, "transactions"), NULL, &request->access, base,
                     block);
     api_add_filtered(request, root);
     if (block->certificate.size > 0 && finality_decode(&finality, block->certificate))
-        cJSON_AddItemToObject(root, "certificate",
-                              codec_to_json(&certificate_record, &finality.certificate));
+        api_put_item(root, "certificate",
+                     codec_to_json(&certificate_record, &finality.certificate));
     else
         cJSON_AddNullToObject(root, "certificate");
     return root;
@@ -215,7 +215,7 @@ void api_read_receipts(const struct api_request *request, struct api_reply *repl
     if (result == STORE_OK) {
         const size_t size =
             3 * sizeof(uint32_t) + block.header.size + block.certificate.size + block.receipts.size;
-        bytes = malloc(size);
+        bytes = api_allocate(size);
         byte_writer_init(&writer, (uint8_t *)bytes, bytes != NULL ? size : 0);
         byte_write_sized(&writer, block.header.data, block.header.size);
         byte_write_sized(&writer, block.certificate.data, block.certificate.size);
@@ -266,7 +266,7 @@ void api_read_export(const struct api_request *request, struct api_reply *reply)
         api_reply_pruned(reply, first);
         return;
     }
-    char *bytes = malloc(API_EXPORT_BYTES_MAX);
+    char *bytes = api_allocate(API_EXPORT_BYTES_MAX);
     struct byte_writer writer;
     bool good = bytes != NULL;
     if (good)

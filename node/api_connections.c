@@ -7,12 +7,14 @@
  *
  * If there is none, the one goes that has been reading its answer for longest, over API_ANSWER_MS.
  *
+ * Without any crowd, too, a connection ends that sends a request byte by byte for API_REQUEST_MS, or takes
+ * its answer so for API_ANSWER_MS_MAX.
+ *
  * Invariants: a request that waits for its answer, and a stream, is never ended from here; a
  * socket is shut down only while its entry is in use, which is until libmicrohttpd has said that
  * the connection is closed, so its number cannot be another's by then.
  *
- * Deliberately absent: limits per address. Behind the reverse proxy of the operator guide all
- * clients have one. */
+ * Deliberately absent: limits per address, which api_rules.c has. */
 #include <stdlib.h>
 #include <sys/socket.h>
 
@@ -25,21 +27,25 @@ struct api_connection {
     bool served; /* a complete request is being answered */
     int socket;
     uint64_t since;       /* order of becoming idle */
+    uint64_t since_ms;    /* monotonic: waits for a whole request since then */
     uint64_t answered_ms; /* the answer is on its way since then; 0: it isn't */
 };
 
 struct api_connections {
+    struct node_metrics *metrics;
     pthread_mutex_t lock;
     uint32_t count;
     uint64_t clock; /* counts changes; enough to tell older from younger */
     struct api_connection entries[API_CONNECTIONS_MAX];
 };
 
-struct api_connections *api_connections_create(void)
+struct api_connections *api_connections_create(struct node_metrics *metrics)
 {
     struct api_connections *all = calloc(1, sizeof *all);
-    if (all != NULL)
-        MUST(pthread_mutex_init(&all->lock, NULL) == 0);
+    if (all == NULL)
+        return NULL;
+    all->metrics = metrics;
+    MUST(pthread_mutex_init(&all->lock, NULL) == 0);
     return all;
 }
 
@@ -64,6 +70,14 @@ static struct api_connection *slowest_reader(struct api_connections *all)
 }
 
 /* Its thread of libmicrohttpd sees the end of the stream and closes it. */
+static void end(struct api_connections *all, struct api_connection *entry)
+{
+    entry->served = true; /* ended once is enough */
+    entry->answered_ms = 0;
+    (void)shutdown(entry->socket, SHUT_RDWR);
+    metric_add(&all->metrics->http_ended, 1);
+}
+
 static void end_oldest(struct api_connections *all)
 {
     struct api_connection *oldest = NULL;
@@ -76,9 +90,7 @@ static void end_oldest(struct api_connections *all)
         oldest = slowest_reader(all);
     if (oldest == NULL)
         return;
-    oldest->served = true; /* ended once is enough */
-    oldest->answered_ms = 0;
-    (void)shutdown(oldest->socket, SHUT_RDWR);
+    end(all, oldest);
     log_line(LOG_DEBUG, "http: crowded -> the oldest connection without a whole request ended");
 }
 
@@ -91,8 +103,10 @@ static void enter(struct api_connections *all, struct MHD_Connection *connection
         end_oldest(all);
     for (uint32_t i = 0; i < API_CONNECTIONS_MAX; i++) {
         if (!all->entries[i].used) {
-            all->entries[i] = (struct api_connection){
-                .used = true, .socket = info->connect_fd, .since = ++all->clock};
+            all->entries[i] = (struct api_connection){.used = true,
+                                                      .socket = info->connect_fd,
+                                                      .since = ++all->clock,
+                                                      .since_ms = node_clock_monotonic_ms()};
             all->count++;
             *place = &all->entries[i];
             return;
@@ -123,6 +137,21 @@ void api_connections_notify(void *context, struct MHD_Connection *connection, vo
     MUST(pthread_mutex_unlock(&all->lock) == 0);
 }
 
+void api_connections_housekeeping(struct api_connections *all)
+{
+    const uint64_t now_ms = node_clock_monotonic_ms();
+    MUST(pthread_mutex_lock(&all->lock) == 0);
+    for (uint32_t i = 0; i < API_CONNECTIONS_MAX; i++) {
+        struct api_connection *entry = &all->entries[i];
+        const bool dawdles = !entry->served && now_ms - entry->since_ms > API_REQUEST_MS;
+        const bool reads_on =
+            entry->answered_ms != 0 && now_ms - entry->answered_ms > API_ANSWER_MS_MAX;
+        if (entry->used && (dawdles || reads_on))
+            end(all, entry);
+    }
+    MUST(pthread_mutex_unlock(&all->lock) == 0);
+}
+
 static struct api_connection *entry_of(struct MHD_Connection *connection)
 {
     const union MHD_ConnectionInfo *info =
@@ -139,6 +168,7 @@ void api_connections_mark(struct api_connections *all, struct MHD_Connection *co
     MUST(pthread_mutex_lock(&all->lock) == 0);
     entry->served = served;
     entry->since = ++all->clock;
+    entry->since_ms = node_clock_monotonic_ms();
     entry->answered_ms = 0;
     MUST(pthread_mutex_unlock(&all->lock) == 0);
 }

@@ -169,7 +169,7 @@ bool api_depth_list(const struct access *access, const struct state_base *base, 
         if (item != NULL) {
             periods += periods == 0 || *next != told;
             told = *next;
-            cJSON_AddItemToArray(items, item);
+            (void)api_add_item(items, item);
         }
     }
 }

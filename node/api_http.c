@@ -1,7 +1,9 @@
-/* The API on libmicrohttpd: connections, bodies, dispatch (docs/spec/api.md; docs/adr on HTTP).
+/* The API on libmicrohttpd: requests, bodies, dispatch (docs/spec/api.md; docs/adr/0004).
  *
- *   first call    route found, method and query checked; a refusal is answered at once
- *   body calls    collected, up to the largest envelope; the rest is read and thrown away
+ *   first call    limits and rules kept (api_rules.c), route found, method and query checked; a refusal is
+ *                 answered at once
+ *   body calls    collected, up to the largest envelope; the rest is read and thrown away, up to
+ *                 API_BODY_READ_MAX
  *   last call     READ and STREAM are answered; SUBMIT and LOOKUP hand a call to workers or loop
  *                 and suspend the connection
  *   resumed       the call's answer is sent
@@ -10,11 +12,9 @@
  * resumes it; after api_quiesce no new call goes out, so when the inbox has answered those that are
  * left, no connection is suspended and the daemon can stop.
  *
- * Deliberately absent: TLS, chunked uploads larger than a transaction. A reverse proxy does the first
- * where the API leaves the machine (operator guide); who may read what is api_access.c's. */
-#include <arpa/inet.h>
+ * Deliberately absent: bodies larger than a transaction. Life and TLS are api_listen.c's, who may read what
+ * is api_access.c's. */
 #include <cjson/cJSON.h>
-#include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,17 +22,6 @@
 #include "base/fatal.h"
 #include "base/log.h"
 #include "node/api_internal.h"
-
-struct api {
-    struct node *node;
-    struct MHD_Daemon *daemon;
-    struct api_streams *streams;
-    struct api_connections *connections;
-    struct api_gate *gate;
-    struct api_budget budget;
-    pthread_mutex_t lock; /* held while a call is handed out */
-    bool stopping;
-};
 
 enum exchange_phase { EXCHANGE_NEW, EXCHANGE_BODY, EXCHANGE_SUSPENDED };
 
@@ -45,79 +34,11 @@ struct exchange {
     char method[READ_REQUEST_METHOD_MAX + 2];
     struct node_call call;
     bool oversized;
-    size_t charged; /* to the budget, for the answer */
+    size_t charged;   /* to the budget, for the answer */
+    size_t body_seen; /* of which body_size are kept */
     size_t body_size;
     uint8_t *body; /* API_BODY_BYTES_MAX, only for POST */
 };
-
-/* --- replies ------------------------------------------------------------------------------ */
-
-void api_reply_bytes(struct api_reply *reply, const char *content_type, char *body, size_t size)
-{
-    reply->status = MHD_HTTP_OK;
-    reply->content_type = content_type;
-    reply->body = body;
-    reply->size = size;
-}
-
-void api_reply_json(struct api_reply *reply, unsigned status, cJSON *object)
-{
-    char *text = object != NULL ? cJSON_PrintUnformatted(object) : NULL;
-    cJSON_Delete(object);
-    reply->status = text != NULL ? status : MHD_HTTP_INTERNAL_SERVER_ERROR;
-    reply->content_type = "application/json";
-    reply->body = text;
-    reply->size = text != NULL ? strlen(text) : 0;
-}
-
-void api_reply_error(struct api_reply *reply, unsigned status, const char *code, const char *reason)
-{
-    cJSON *root = cJSON_CreateObject();
-    cJSON *error = cJSON_AddObjectToObject(root, "error");
-    cJSON_AddStringToObject(error, "code", code);
-    cJSON_AddStringToObject(error, "reason", reason);
-    api_reply_json(reply, status, root);
-}
-
-void api_reply_not_found(struct api_reply *reply, const char *what)
-{
-    api_reply_error(reply, MHD_HTTP_NOT_FOUND, "not_found", what);
-}
-
-uint64_t api_first_body(struct node *node)
-{
-    struct store_snapshot *snapshot = store_snapshot_begin(node->store);
-    if (snapshot == NULL)
-        return 1;
-    const uint64_t first = store_snapshot_floor(snapshot).bodies;
-    store_snapshot_end(snapshot);
-    return first;
-}
-
-void api_reply_pruned(struct api_reply *reply, uint64_t first)
-{
-    char reason[160];
-    (void)snprintf(reason, sizeof reason,
-                   "this node has blocks from %llu on only; ask an audit node, which keeps all, or "
-                   "begin at %llu",
-                   (unsigned long long)first, (unsigned long long)first);
-    api_reply_error(reply, MHD_HTTP_GONE, "pruned", reason);
-}
-
-void api_add_hex(cJSON *object, const char *key, const void *bytes, size_t size)
-{
-    char *text = malloc(2 * size + 1);
-    if (text == NULL)
-        return;
-    hex_encode(text, bytes, size);
-    cJSON_AddStringToObject(object, key, text);
-    free(text);
-}
-
-void api_add_hash(cJSON *object, const char *key, const struct hash *hash)
-{
-    api_add_hex(object, key, hash->bytes, HASH_SIZE);
-}
 
 const char *api_query(const struct api_request *request, const char *name)
 {
@@ -145,25 +66,37 @@ struct store_snapshot *api_snapshot(const struct api_request *request, struct ap
     return snapshot;
 }
 
-bool api_budget_take(struct api_budget *budget, size_t size, size_t *charged)
+void api_add_cors(const struct api_request *request, struct MHD_Response *response)
 {
-    *charged = 0;
-    if (size <= API_ANSWER_BYTES_SMALL)
-        return true;
-    if (size > API_ANSWERS_BYTES_MAX)
-        return false;
-    *charged = size;
-    if (atomic_fetch_add(&budget->bytes, size) <= API_ANSWERS_BYTES_MAX - size)
-        return true;
-    api_budget_give(budget, *charged);
-    *charged = 0;
-    return false;
+    if (request->node->config.api.origin_count > 0)
+        (void)MHD_add_response_header(response, MHD_HTTP_HEADER_VARY, MHD_HTTP_HEADER_ORIGIN);
+    if (request->origin == NULL)
+        return;
+    (void)MHD_add_response_header(response, "Access-Control-Allow-Origin", request->origin);
+    (void)MHD_add_response_header(response, "Access-Control-Expose-Headers",
+                                  "WWW-Authenticate, Retry-After");
 }
 
-void api_budget_give(struct api_budget *budget, size_t charged)
+/* Those that few answers have. */
+static void add_headers(const struct api_request *request, const struct api_reply *reply,
+                        struct MHD_Response *response)
 {
-    size_t before = atomic_fetch_sub(&budget->bytes, charged);
-    MUST(before >= charged);
+    char seconds[16];
+    api_add_cors(request, response);
+    if (reply->allow != NULL)
+        (void)MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, reply->allow);
+    if (reply->retry_seconds > 0) {
+        (void)snprintf(seconds, sizeof seconds, "%u", reply->retry_seconds);
+        (void)MHD_add_response_header(response, MHD_HTTP_HEADER_RETRY_AFTER, seconds);
+    }
+    if (reply->ends)
+        (void)MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
+    if (reply->methods != NULL) {
+        (void)MHD_add_response_header(response, "Access-Control-Allow-Methods", reply->methods);
+        (void)MHD_add_response_header(response, "Access-Control-Allow-Headers",
+                                      "Authorization, Content-Type, Last-Event-ID");
+        (void)MHD_add_response_header(response, "Access-Control-Max-Age", "600");
+    }
 }
 
 static enum MHD_Result queue(struct exchange *exchange, struct api_reply *reply)
@@ -196,8 +129,7 @@ static enum MHD_Result queue(struct exchange *exchange, struct api_reply *reply)
     (void)MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
     if (reply->challenge[0] != '\0')
         (void)MHD_add_response_header(response, MHD_HTTP_HEADER_WWW_AUTHENTICATE, reply->challenge);
-    if (reply->allow != NULL)
-        (void)MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, reply->allow);
+    add_headers(&exchange->request, reply, response);
     enum MHD_Result result = MHD_queue_response(connection, reply->status, response);
     MHD_destroy_response(response);
     api_connections_answered(exchange->api->connections, connection);
@@ -318,7 +250,9 @@ static unsigned status_of(enum contract_error error)
 static void answer_submit(const struct exchange *exchange, struct api_reply *reply)
 {
     const struct node_call *call = &exchange->call;
-    if (call->unavailable) {
+    if (call->limited) {
+        api_reply_limited(reply, call->retry_seconds);
+    } else if (call->unavailable) {
         api_reply_error(reply, MHD_HTTP_SERVICE_UNAVAILABLE, "not_accepting",
                         "the node takes no transactions now; /ready says why");
     } else if (call->overloaded) {
@@ -379,6 +313,7 @@ static enum MHD_Result start_stream(struct exchange *exchange)
                         "too many event streams at once; try again");
         return queue(exchange, &reply);
     }
+    api_add_cors(&exchange->request, response);
     (void)MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, "text/event-stream");
     (void)MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
     enum MHD_Result result = MHD_queue_response(connection, MHD_HTTP_OK, response);
@@ -391,6 +326,7 @@ static enum MHD_Result serve(struct exchange *exchange)
 {
     struct api_reply reply = {0};
     struct api_request *request = &exchange->request;
+    api_reply_begin();
     /* A body that nobody keeps is signed by nobody. */
     if (exchange->oversized && request->route->action != API_SUBMIT) {
         api_reply_error(&reply, MHD_HTTP_BAD_REQUEST, "bad_request", "this path takes no body");
@@ -430,29 +366,52 @@ static enum MHD_Result serve(struct exchange *exchange)
 
 /* Called with the request line as it came, before libmicrohttpd takes it to pieces: what is signed. What
  * it returns is *state of the first call. */
-static void *note_target(void *context, const char *target, struct MHD_Connection *connection)
+void *api_note_target(void *context, const char *target, struct MHD_Connection *connection)
 {
     struct exchange *exchange = calloc(1, sizeof *exchange);
     if (exchange == NULL)
         return NULL;
     exchange->api = context;
+    exchange->request.api = exchange->api;
     exchange->request.node = exchange->api->node;
     exchange->request.gate = exchange->api->gate;
     exchange->request.connection = connection;
     exchange->request.target = exchange->target;
+    exchange->request.method = exchange->method;
     (void)snprintf(exchange->target, sizeof exchange->target, "%s", target);
     return exchange;
 }
 
-static enum MHD_Result begin(struct exchange *exchange, const char *url, const char *method)
+/* What a browser wants to know before it sends a page's request. */
+static void answer_preflight(const struct api_request *request, struct api_reply *reply)
+{
+    reply->methods = node_is_validator(request->node) ? "GET, HEAD, POST" : "GET, HEAD";
+    api_reply_bytes(reply, "text/plain", api_allocate(1), 0);
+    reply->status = MHD_HTTP_NO_CONTENT;
+}
+
+static enum MHD_Result begin(struct exchange *exchange, const char *url, const char *method,
+                             const char *version)
 {
     struct api_reply reply = {0};
+    struct api_request *request = &exchange->request;
     exchange->phase = EXCHANGE_BODY;
+    api_reply_begin();
     (void)snprintf(exchange->method, sizeof exchange->method, "%s", method);
     metric_add(&exchange->api->node->metrics.http_requests, 1);
+    if (!api_limits_take_address(exchange->api->limits, request, &reply)) {
+        metric_add(&exchange->api->node->metrics.http_limited, 1);
+        return queue(exchange, &reply);
+    }
+    if (!api_rules_check(request, &reply, version))
+        return queue(exchange, &reply);
+    if (api_rules_is_preflight(request)) {
+        answer_preflight(request, &reply);
+        return queue(exchange, &reply);
+    }
     if (!route_request(exchange, &reply, url, method))
         return queue(exchange, &reply);
-    if (exchange->request.route->action == API_SUBMIT) {
+    if (request->route->action == API_SUBMIT) {
         exchange->body = malloc(API_BODY_BYTES_MAX);
         if (exchange->body == NULL)
             return MHD_NO;
@@ -460,19 +419,21 @@ static enum MHD_Result begin(struct exchange *exchange, const char *url, const c
     return MHD_YES;
 }
 
-static enum MHD_Result handle(void *context, struct MHD_Connection *connection, const char *url,
-                              const char *method, const char *version, const char *data,
-                              size_t *size, void **state)
+enum MHD_Result api_handle(void *context, struct MHD_Connection *connection, const char *url,
+                           const char *method, const char *version, const char *data, size_t *size,
+                           void **state)
 {
-    (void)version;
     (void)context;
     struct exchange *exchange = *state;
     if (exchange == NULL)
         return MHD_NO; /* no memory for it */
     if (exchange->phase == EXCHANGE_NEW)
-        return begin(exchange, url, method);
+        return begin(exchange, url, method, version);
     if (*size > 0) {
-        /* What is too long is read to its end, so that the sender gets its answer. */
+        /* What is too long is read on for a while, so that the sender gets its answer. */
+        exchange->body_seen += *size;
+        if (exchange->body_seen > API_BODY_READ_MAX)
+            return MHD_NO;
         if (exchange->body != NULL && *size <= API_BODY_BYTES_MAX - exchange->body_size) {
             memcpy(exchange->body + exchange->body_size, data, *size);
             exchange->body_size += *size;
@@ -487,6 +448,7 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *connection, 
         return serve(exchange);
     }
     struct api_reply reply = {0};
+    api_reply_begin();
     if (exchange->request.route->action == API_SUBMIT)
         answer_submit(exchange, &reply);
     else
@@ -494,8 +456,8 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *connection, 
     return queue(exchange, &reply);
 }
 
-static void completed(void *context, struct MHD_Connection *connection, void **state,
-                      enum MHD_RequestTerminationCode code)
+void api_completed(void *context, struct MHD_Connection *connection, void **state,
+                   enum MHD_RequestTerminationCode code)
 {
     struct api *api = context;
     (void)code;
@@ -507,139 +469,4 @@ static void completed(void *context, struct MHD_Connection *connection, void **s
     free(exchange->body);
     free(exchange);
     *state = NULL;
-}
-
-__attribute__((format(printf, 2, 0))) static void log_daemon(void *context, const char *format,
-                                                             va_list arguments)
-{
-    char text[256];
-    (void)context;
-    vsnprintf(text, sizeof text, format, arguments);
-    text[strcspn(text, "\n")] = '\0';
-    log_line(LOG_DEBUG, "http: %s", text);
-}
-
-/* --- life --------------------------------------------------------------------------------- */
-
-static struct addrinfo *resolve(const char *address, char problem[NODE_PROBLEM_SIZE])
-{
-    char host[NODE_ADDRESS_MAX];
-    char service[8];
-    uint16_t port = 0;
-    struct addrinfo hints = {.ai_family = AF_UNSPEC,
-                             .ai_socktype = SOCK_STREAM,
-                             .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
-    struct addrinfo *found = NULL;
-    MUST(node_address_split(address, host, &port)); /* the configuration has been checked */
-    snprintf(service, sizeof service, "%u", (unsigned)port);
-    int status = getaddrinfo(host, service, &hints, &found);
-    if (status != 0)
-        snprintf(problem, NODE_PROBLEM_SIZE, "%s: %s", address, gai_strerror(status));
-    return status == 0 ? found : NULL;
-}
-
-static bool start_daemon(struct api *api, char problem[NODE_PROBLEM_SIZE])
-{
-    const char *address = api->node->config.listen_api;
-    struct addrinfo *where = resolve(address, problem);
-    if (where == NULL)
-        return false;
-    unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
-    if (where->ai_family == AF_INET6)
-        flags |= MHD_USE_IPv6;
-    api->daemon = MHD_start_daemon(
-        flags, 0, NULL, NULL, handle, api, MHD_OPTION_EXTERNAL_LOGGER, log_daemon, NULL,
-        MHD_OPTION_SOCK_ADDR, where->ai_addr, MHD_OPTION_URI_LOG_CALLBACK, note_target, api,
-        MHD_OPTION_NOTIFY_COMPLETED, completed, api, MHD_OPTION_NOTIFY_CONNECTION,
-        api_connections_notify, api->connections, MHD_OPTION_CONNECTION_LIMIT,
-        (unsigned)API_CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)API_TIMEOUT_SECONDS,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)API_CONNECTION_BYTES,
-        MHD_OPTION_THREAD_POOL_SIZE, (unsigned)API_THREADS, MHD_OPTION_STRICT_FOR_CLIENT, 1,
-        MHD_OPTION_END);
-    freeaddrinfo(where);
-    if (api->daemon == NULL)
-        snprintf(problem, NODE_PROBLEM_SIZE, "cannot listen on %s (is the port in use?)", address);
-    return api->daemon != NULL;
-}
-
-static void free_api(struct api *api)
-{
-    if (api == NULL)
-        return;
-    if (api->streams != NULL)
-        api_streams_destroy(api->streams);
-    if (api->connections != NULL)
-        api_connections_destroy(api->connections);
-    api_gate_destroy(api->gate);
-    free(api);
-}
-
-/* An API that others reach and that tells them everything is nothing to find out later. */
-static void say_access(const struct node_config *config)
-{
-    struct node_config unsaid = *config;
-    unsaid.read_access = NODE_READ_UNSAID;
-    const bool by_role = node_config_reads_by_role(config);
-    if (!by_role && node_config_reads_by_role(&unsaid))
-        log_line(LOG_UNUSUAL, "api: %s tells everything to everybody (\"read_access\": \"open\")",
-                 config->listen_api);
-    else
-        log_line(LOG_INFO, "api: reads are %s", by_role ? "given by role" : "open");
-}
-
-struct api *api_start(struct node *node, char problem[NODE_PROBLEM_SIZE])
-{
-    struct api *api = calloc(1, sizeof *api);
-    if (api != NULL) {
-        api->streams = api_streams_create(node, &api->budget);
-        api->connections = api_connections_create();
-        api->gate = api_gate_create(node);
-    }
-    if (api == NULL || api->streams == NULL || api->connections == NULL || api->gate == NULL) {
-        snprintf(problem, NODE_PROBLEM_SIZE, "out of memory");
-        free_api(api);
-        return NULL;
-    }
-    api->node = node;
-    MUST(pthread_mutex_init(&api->lock, NULL) == 0);
-    say_access(&node->config);
-    if (!start_daemon(api, problem)) {
-        MUST(pthread_mutex_destroy(&api->lock) == 0);
-        free_api(api);
-        return NULL;
-    }
-    return api;
-}
-
-uint16_t api_port(const struct api *api)
-{
-    const union MHD_DaemonInfo *info = MHD_get_daemon_info(api->daemon, MHD_DAEMON_INFO_BIND_PORT);
-    return info != NULL ? info->port : 0;
-}
-
-void api_quiesce(struct api *api)
-{
-    MUST(pthread_mutex_lock(&api->lock) == 0);
-    api->stopping = true;
-    MUST(pthread_mutex_unlock(&api->lock) == 0);
-    api_streams_end(api->streams);
-}
-
-void api_stop(struct api *api)
-{
-    MHD_stop_daemon(api->daemon);
-    MUST(pthread_mutex_destroy(&api->lock) == 0);
-    free_api(api);
-}
-
-void api_block_committed(struct api *api, uint64_t height)
-{
-    if (api != NULL)
-        api_streams_publish(api->streams, height);
-}
-
-void api_housekeeping(struct api *api)
-{
-    if (api != NULL)
-        api_streams_housekeeping(api->streams);
 }

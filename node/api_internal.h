@@ -22,6 +22,16 @@ enum {
     /* An envelope: sized body, signature, sized witness. */
     API_BODY_BYTES_MAX = LIMIT_TX_BYTES + LIMIT_WITNESS_BYTES + 256,
     API_PATH_BYTES_MAX = 256,
+    API_HEADERS_MAX = 64,
+    /* Of a body that is too long so much is read, so that its sender gets an answer. */
+    API_BODY_READ_MAX = 4 * 1024 * 1024,
+    /* A request that is not complete by then is not coming: longer than API_TIMEOUT_SECONDS, which says
+     * how long a connection may be silent. */
+    API_REQUEST_MS = 60000,
+    /* An answer of 4 MiB over 56 kbit/s takes ten minutes. */
+    API_ANSWER_MS_MAX = 600000,
+    /* Connections that wait to be accepted, where the kernel allows so many. */
+    API_BACKLOG = 1024,
     API_ARGUMENTS_MAX = 2,
     API_QUERIES_MAX = 7,
     API_LIST_DEFAULT = 100,
@@ -63,19 +73,42 @@ struct api_reply {
     const char *content_type;
     char *body; /* malloc'ed */
     size_t size;
-    const char *allow;                      /* for 405 */
+    const char *allow;      /* for 405 */
+    const char *methods;    /* for a browser that asks before it asks; NULL else */
+    uint32_t retry_seconds; /* for 429; 0 else */
+    bool ends;              /* the connection: where its next request begins is in doubt */
     char challenge[READ_REQUEST_TEXT_SIZE]; /* for 401; empty else */
 };
 
 struct api_gate;
+struct api_limits;
+struct api_tls;
+struct api_streams;
+struct api_connections;
+
+struct api {
+    struct node *node;
+    struct MHD_Daemon *daemon;
+    struct api_streams *streams;
+    struct api_connections *connections;
+    struct api_gate *gate;
+    struct api_limits *limits;
+    struct api_tls *tls; /* NULL: plain HTTP */
+    struct api_budget budget;
+    pthread_mutex_t lock; /* held while a call is handed out */
+    bool stopping;
+};
 
 struct api_request {
+    struct api *api;
     struct node *node;
     const struct api_route *route;
     /* What stands in the place of the path's {names}, in their order; NULL if absent. */
     const char *arguments[API_ARGUMENTS_MAX];
     struct MHD_Connection *connection;
-    const char *target;   /* as it stands in the request line */
+    const char *target; /* as it stands in the request line */
+    const char *method;
+    const char *origin;   /* of the web page that asks, if its scripts may read; NULL else */
     struct access access; /* who asks; set before the route is served */
     struct api_gate *gate;
 };
@@ -103,7 +136,17 @@ const struct api_route *api_route_find(const char *method, char *path,
                                        const char *arguments[API_ARGUMENTS_MAX],
                                        const char **allow);
 
-/* Takes the object over. */
+/* --- api_reply.c */
+/* Before the daemon's threads run: from then on cJSON's failures to allocate are noticed. */
+void api_reply_watch_memory(void);
+/* An answer begins: of which no part has lacked memory as yet. */
+void api_reply_begin(void);
+/* Zeroed; if it is NULL, the answer that is being made will say so. */
+void *api_allocate(size_t size);
+/* Takes the item over; NULL if it found no place, and the answer will say so. */
+struct cJSON *api_add_item(struct cJSON *array, struct cJSON *item);
+void api_put_item(struct cJSON *object, const char *key, struct cJSON *item);
+/* Takes the object over. What an allocation is missing of is not sent: it is a 500 then. */
 void api_reply_json(struct api_reply *reply, unsigned status, struct cJSON *object);
 void api_reply_error(struct api_reply *reply, unsigned status, const char *code,
                      const char *reason);
@@ -114,6 +157,55 @@ void api_reply_pruned(struct api_reply *reply, uint64_t first);
 uint64_t api_first_body(struct node *node);
 /* Takes malloc'ed bytes over. */
 void api_reply_bytes(struct api_reply *reply, const char *content_type, char *body, size_t size);
+
+/* --- api_rules.c: what a request must keep before its route is looked for (docs/spec/api.md, "Limits"). */
+struct api_limits;
+struct api_limits *api_limits_create(const struct node_config_api *config);
+void api_limits_destroy(struct api_limits *limits);
+/* libmicrohttpd's MHD_AcceptPolicyCallback; `context` is the limits. */
+enum MHD_Result api_limits_accept(void *context, const struct sockaddr *address,
+                                  socklen_t address_size);
+/* One request of the connection's address, or of a key; false with the reply filled. */
+bool api_limits_take_address(struct api_limits *limits, const struct api_request *request,
+                             struct api_reply *reply);
+bool api_limits_take_reader(struct api_limits *limits, const struct public_key *key,
+                            struct api_reply *reply);
+bool api_limits_take_key(struct api_limits *limits, const struct public_key *key,
+                         uint32_t *retry_seconds);
+void api_reply_limited(struct api_reply *reply, uint32_t retry_seconds);
+/* Request line and headers; sets request->origin. False with the reply filled. */
+bool api_rules_check(struct api_request *request, struct api_reply *reply, const char *version);
+/* True if a web page asks whether it may ask: answered with that alone. */
+bool api_rules_is_preflight(const struct api_request *request);
+/* The text of a request line between method and version. */
+bool api_target_is_clean(const char *target);
+/* "NAME", "ADDRESS" or "[ADDRESS]", with or without ":PORT": is it one of the names, an address or
+ * localhost? `any`: any name will do. */
+enum api_host { API_HOST_GOOD, API_HOST_MALFORMED, API_HOST_ANOTHERS };
+enum api_host api_host_of(const char *text, const struct node_config_api *config, bool any);
+
+/* --- api_tls.c: certificate and key, which may change while connections stand. */
+struct api_tls;
+/* NULL with the reason: unreadable, not a pair. */
+struct api_tls *api_tls_create(const struct node_config *config, char problem[NODE_PROBLEM_SIZE]);
+void api_tls_destroy(struct api_tls *tls);
+/* Reads the files again; false, and the old ones stay, with the reason. Any thread. */
+bool api_tls_reload(struct api_tls *tls, const struct node_config *config,
+                    char problem[NODE_PROBLEM_SIZE]);
+/* What versions and ciphers are spoken, in GnuTLS's words. */
+const char *api_tls_priorities(const struct node_config_api *config);
+/* The daemon's certificate callback takes no context: there is one API in a process. */
+void *api_tls_callback(struct api_tls *tls);
+
+/* --- api_http.c: libmicrohttpd's callbacks; `context` is the api. */
+enum MHD_Result api_handle(void *context, struct MHD_Connection *connection, const char *url,
+                           const char *method, const char *version, const char *data, size_t *size,
+                           void **state);
+void api_completed(void *context, struct MHD_Connection *connection, void **state,
+                   enum MHD_RequestTerminationCode code);
+void *api_note_target(void *context, const char *target, struct MHD_Connection *connection);
+/* What every answer to a web page says. */
+void api_add_cors(const struct api_request *request, struct MHD_Response *response);
 
 /* A query parameter; NULL if absent. */
 const char *api_query(const struct api_request *request, const char *name);
@@ -237,13 +329,15 @@ void api_streams_end(struct api_streams *streams);
 
 /* api_connections.c: who is connected. `notify` is libmicrohttpd's MHD_NotifyConnectionCallback. */
 struct api_connections;
-struct api_connections *api_connections_create(void);
+struct api_connections *api_connections_create(struct node_metrics *metrics);
 void api_connections_destroy(struct api_connections *all);
 void api_connections_notify(void *context, struct MHD_Connection *connection, void **place,
                             enum MHD_ConnectionNotificationCode code);
 /* Its answer is on its way from now on; how long the reader takes is its own affair while there is
  * room for others. */
 void api_connections_answered(struct api_connections *all, struct MHD_Connection *connection);
+/* Ends those whose request, or the reading of whose answer, takes too long. */
+void api_connections_housekeeping(struct api_connections *all);
 /* served: the connection's request is complete and must be answered; false: it has been. */
 void api_connections_mark(struct api_connections *all, struct MHD_Connection *connection,
                           bool served);

@@ -247,7 +247,7 @@ static char *make_note(const struct node *node, struct store_snapshot *snapshot,
         return NULL;
     /* At worst the window's headers stand between the block and its certificate. */
     size_t capacity = making.size + (size_t)(LIMIT_VIEW_WINDOW + 1) * 2 * BLOCK_HEADER_SIZE;
-    uint8_t *bytes = capacity <= NOTE_BYTES_MAX ? malloc(capacity) : NULL;
+    uint8_t *bytes = capacity <= NOTE_BYTES_MAX ? api_allocate(capacity) : NULL;
     if (bytes == NULL)
         return NULL;
     byte_writer_init(&making.writer, bytes, capacity);

@@ -133,8 +133,7 @@ static cJSON *row_json(void *context, const struct market_row *row)
 {
     static const struct hash none;
     const struct page *page = context;
-    cJSON *object = cJSON_CreateObject();
-    cJSON_AddItemToArray(page->items, object);
+    cJSON *object = api_add_item(page->items, cJSON_CreateObject());
     json_add_u64(object, "height", row->height);
     json_add_i64(object, "time_ms", timestamp_ms(row->time));
     json_add_u32(object, "position", row->position);

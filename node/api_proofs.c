@@ -37,7 +37,7 @@ static void add_header(cJSON *list, const uint8_t *bytes)
 {
     char hex[2 * BLOCK_HEADER_SIZE + 1];
     hex_encode(hex, bytes, BLOCK_HEADER_SIZE);
-    cJSON_AddItemToArray(list, cJSON_CreateString(hex));
+    (void)api_add_item(list, cJSON_CreateString(hex));
 }
 
 /* The stored certificate, and the headers that lead to its block behind those in `descendants`. */
@@ -84,7 +84,7 @@ bool api_each_boundary(struct store_snapshot *snapshot, uint64_t epoch, api_boun
 {
     if (epoch == 0)
         return true;
-    struct boundaries *boundaries = calloc(1, sizeof *boundaries);
+    struct boundaries *boundaries = api_allocate(sizeof *boundaries);
     bool good =
         boundaries != NULL && boundaries_find(boundaries, snapshot) && boundaries->count >= epoch;
     for (uint32_t i = 0; good && i < epoch; i++) {
@@ -105,8 +105,7 @@ static bool add_epoch(void *context, const struct store_block *block,
     struct byte_writer writer;
     byte_writer_init(&writer, set, sizeof set);
     codec_encode(&validator_set_record, &finality->next_set, &writer);
-    cJSON *entry = cJSON_CreateObject();
-    cJSON_AddItemToArray(context, entry);
+    cJSON *entry = api_add_item(context, cJSON_CreateObject());
     api_add_hex(entry, "header", block->header.data, block->header.size);
     api_add_hex(entry, "set", set, writer.size);
     return add_finality(entry, NULL, block->certificate);
@@ -204,7 +203,7 @@ static cJSON *record_proof(struct store_snapshot *snapshot, const char *kind, co
 {
     uint8_t bytes[PROOF_BYTES_MAX];
     struct byte_writer writer;
-    struct state_proof *proof = calloc(1, sizeof *proof);
+    struct state_proof *proof = api_allocate(sizeof *proof);
     cJSON *root = NULL;
     if (proof != NULL && state_prove(snapshot, key, proof)) {
         byte_writer_init(&writer, bytes, sizeof bytes);
@@ -280,7 +279,7 @@ static struct hash *receipt_leaves(struct bytes_view receipts, uint32_t *count)
     struct receipt receipt;
     if (!api_receipt_at(receipts, 0, &receipt, count))
         return NULL;
-    struct hash *leaves = malloc((size_t)*count * sizeof leaves[0]);
+    struct hash *leaves = api_allocate((size_t)*count * sizeof leaves[0]);
     struct byte_reader reader;
     byte_reader_init(&reader, receipts.data, receipts.size);
     (void)byte_read_u32(&reader);
@@ -315,7 +314,7 @@ static cJSON *receipt_proof(const struct store_block *block, const char *kind, c
         merkle_prove(&proof, leaves, count, index);
         if (merkle_verify(&proof, &leaves[index], index, count, &header.receipt_root)) {
             const size_t room = receipt.events.size + 256;
-            uint8_t *bytes = room <= PROVEN_RECEIPT_BYTES_MAX ? malloc(room) : NULL;
+            uint8_t *bytes = room <= PROVEN_RECEIPT_BYTES_MAX ? api_allocate(room) : NULL;
             struct byte_writer writer;
             if (bytes != NULL) {
                 byte_writer_init(&writer, bytes, room);

@@ -32,7 +32,7 @@ static cJSON *record_json(const struct state_kind_info *info, struct bytes_view 
 {
     if (info->codec == NULL)
         return cJSON_CreateObject();
-    void *record = calloc(1, info->codec->struct_size);
+    void *record = api_allocate(info->codec->struct_size);
     cJSON *object = NULL;
     if (record != NULL && codec_decode_all(info->codec, record, value))
         object = codec_to_json(info->codec, record);
@@ -49,7 +49,7 @@ static void move_members(cJSON *to, cJSON *from)
         if (cJSON_HasObjectItem(to, part->string))
             cJSON_Delete(part);
         else
-            cJSON_AddItemToObject(to, part->string, part);
+            api_put_item(to, part->string, part);
     }
     cJSON_Delete(from);
 }
@@ -171,7 +171,7 @@ static bool page_fill(const struct api_request *request, const struct state_base
         cJSON *object = item(request, base, view, value);
         if (object == NULL)
             return false;
-        cJSON_AddItemToArray(items, object);
+        (void)api_add_item(items, object);
         page->after = key;
         told++;
     }
@@ -297,7 +297,7 @@ static cJSON *account_item(const struct api_request *request, const struct state
     for (size_t i = 0; object != NULL && i < sizeof taken / sizeof taken[0]; i++) {
         cJSON *part = cJSON_DetachItemFromObjectCaseSensitive(participant, taken[i]);
         if (part != NULL)
-            cJSON_AddItemToObject(object, taken[i], part);
+            api_put_item(object, taken[i], part);
     }
     cJSON_Delete(participant);
     return object;

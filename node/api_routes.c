@@ -693,13 +693,12 @@ static void add_parameter(cJSON *parameters, const char *name, size_t length, co
     MUST(length < sizeof text);
     memcpy(text, name, length);
     text[length] = '\0';
-    cJSON *parameter = cJSON_CreateObject();
+    cJSON *parameter = api_add_item(parameters, cJSON_CreateObject());
     cJSON_AddStringToObject(parameter, "name", text);
     cJSON_AddStringToObject(parameter, "in", where);
     cJSON_AddBoolToObject(parameter, "required", strcmp(where, "path") == 0);
     cJSON *schema = cJSON_AddObjectToObject(parameter, "schema");
     cJSON_AddStringToObject(schema, "type", "string");
-    cJSON_AddItemToArray(parameters, parameter);
 }
 
 static void add_parameters(cJSON *operation, const struct api_route *route)

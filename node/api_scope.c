@@ -103,7 +103,7 @@ void api_scope_block(cJSON *ids, cJSON *events, const struct access *access,
         if (!is_end) {
             char id[2 * HASH_SIZE + 1];
             hex_encode(id, receipt.tx_id.bytes, HASH_SIZE);
-            cJSON_AddItemToArray(ids, cJSON_CreateString(id));
+            (void)api_add_item(ids, cJSON_CreateString(id));
         }
         if (events == NULL)
             continue;

@@ -23,7 +23,7 @@ void api_read_snapshots(const struct api_request *request, struct api_reply *rep
         cJSON *item = cJSON_CreateObject();
         json_add_u64(item, "height", offers.offers[i].height);
         api_add_hash(item, "id", &offers.offers[i].id);
-        cJSON_AddItemToArray(items, item);
+        (void)api_add_item(items, item);
     }
     api_reply_json(reply, MHD_HTTP_OK, root);
 }

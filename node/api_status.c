@@ -69,8 +69,8 @@ void api_read_evidence(const struct api_request *request, struct api_reply *repl
     cJSON *root = cJSON_CreateObject();
     cJSON *items = cJSON_AddArrayToObject(root, "items");
     for (uint32_t i = 0; i < count; i++)
-        cJSON_AddItemToArray(items,
-                             codec_to_json(action_codec(ACTION_GOVERNANCE_EVIDENCE), &held[i]));
+        (void)api_add_item(items,
+                           codec_to_json(action_codec(ACTION_GOVERNANCE_EVIDENCE), &held[i]));
     api_reply_json(reply, MHD_HTTP_OK, root);
 }
 
@@ -99,7 +99,7 @@ void api_read_ready(const struct api_request *request, struct api_reply *reply)
 void api_read_genesis(const struct api_request *request, struct api_reply *reply)
 {
     const struct node *node = request->node;
-    char *copy = malloc(node->genesis_text_size + 1);
+    char *copy = api_allocate(node->genesis_text_size + 1);
     if (copy == NULL) {
         api_reply_error(reply, MHD_HTTP_INTERNAL_SERVER_ERROR, "out_of_memory", "try again");
         return;
@@ -201,6 +201,10 @@ static size_t counters(struct metric_line *lines, const struct node_metrics *m)
         {"store_full_retries", "counter", "Commits that found the store full",
          metric_read(&m->store_full)},
         {"http_requests", "counter", "HTTP requests", metric_read(&m->http_requests)},
+        {"http_limited", "counter", "HTTP requests answered 429 for their address or key",
+         metric_read(&m->http_limited)},
+        {"http_ended", "counter", "HTTP connections ended for taking too long, or for want of room",
+         metric_read(&m->http_ended)},
         {"snapshots_made", "counter", "Snapshots made by this process",
          metric_read(&m->snapshots_made)},
         {"signer_votes", "counter", "Votes that the signer signed", metric_read(&m->signer_votes)},
@@ -220,7 +224,7 @@ void api_read_metrics(const struct api_request *request, struct api_reply *reply
     struct metric_line lines[METRIC_LINES_MAX];
     size_t count = gauges(lines, request->node);
     count += counters(lines + count, &request->node->metrics);
-    char *text = malloc((size_t)METRIC_LINES_MAX * METRIC_LINE_BYTES);
+    char *text = api_allocate((size_t)METRIC_LINES_MAX * METRIC_LINE_BYTES);
     if (text == NULL) {
         api_reply_error(reply, MHD_HTTP_INTERNAL_SERVER_ERROR, "out_of_memory", "try again");
         return;

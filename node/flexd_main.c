@@ -15,6 +15,7 @@
 #include "base/fatal.h"
 #include "base/log.h"
 #include "contracts/rules.h"
+#include "node/api.h"
 #include "node/commands.h"
 #include "node/node.h"
 #include "node/options.h"
@@ -41,7 +42,7 @@ static const char usage[] =
     "      --repair makes a damaged database anew from its good blocks\n"
     "  flexd start --home DIR\n"
     "      run in the foreground; SIGTERM or SIGINT stops it cleanly, SIGHUP opens the log file "
-    "anew\n"
+    "anew\n      and reads the API's certificate again\n"
     "\n"
     "Exit codes: 0 done, 1 refused or failed, 2 bad usage or configuration, 3 this home runs "
     "already,\n4 its data is damaged, 5 the chain goes on under newer rules than this program "
@@ -94,7 +95,9 @@ int flexd_start(int count, char **arguments)
         int number = sigtimedwait(&signals, NULL, &wait);
         service_alive(&service, node_clock_monotonic_ms(), loop_is_alive(node), board_height(node));
         if (number == SIGHUP && node_log_open(node))
-            log_line(LOG_INFO, "signal %d -> the log goes on in a new file", number);
+            log_line(LOG_INFO, "signal %d -> log file and certificate read anew", number);
+        if (number == SIGHUP)
+            api_reload(node->api);
         if (number == SIGTERM || number == SIGINT) {
             log_line(LOG_INFO, "signal %d -> stopping", number);
             break;

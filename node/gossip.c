@@ -15,6 +15,7 @@
 #include "base/fatal.h"
 #include "base/log.h"
 #include "consensus/message.h"
+#include "node/api.h"
 #include "node/core_feed.h"
 #include "node/shell.h"
 
@@ -63,6 +64,13 @@ static enum contract_error admit(struct node *node, struct node_event *event)
     if (mempool_has(node->mempool, &event->transaction.id))
         return CONTRACT_OK;
     enum contract_error error = check_at_door(node, &event->transaction);
+    /* What would be taken is its sender's; what is refused may be anybody's copy. */
+    if (error == CONTRACT_OK && event->call != NULL &&
+        !api_key_may(node->api, &event->transaction.sender, &event->call->retry_seconds)) {
+        metric_add(&node->metrics.http_limited, 1);
+        event->call->limited = true;
+        return CONTRACT_MEMPOOL_FULL;
+    }
     if (error == CONTRACT_OK)
         error = mempool_add(node->mempool, &event->transaction);
     if (error == CONTRACT_EXISTS_ALREADY)

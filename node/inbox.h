@@ -38,7 +38,9 @@ struct node_call {
     enum contract_error error; /* of a submitted transaction */
     bool unavailable;          /* the node can't take it now */
     bool overloaded;           /* too many at once */
-    bool pending;              /* the mempool has tx_id */
+    bool limited;              /* too many of this key: again in retry_seconds */
+    uint32_t retry_seconds;
+    bool pending; /* the mempool has tx_id */
 };
 
 enum node_event_kind {

@@ -32,6 +32,8 @@ struct node_metrics {
     _Atomic uint64_t alarms;
     _Atomic uint64_t store_full;
     _Atomic uint64_t http_requests;
+    _Atomic uint64_t http_limited; /* answered 429 for their address or key */
+    _Atomic uint64_t http_ended;   /* connections ended for taking too long, or for want of room */
     _Atomic uint64_t snapshots_made;
     _Atomic uint64_t signer_votes;
     _Atomic uint64_t signer_wait_us; /* all votes' waiting for the signer, added up */

@@ -20,16 +20,16 @@ declare -A may=(
 # What must not be known where: I/O, clocks, threads and floating point in the pure layers, and each
 # library only in the layer that is its keeper.
 declare -A forbidden=(
-    [base]='sodium|secp256k1|lmdb|nng/|mbedtls|microhttpd|curl/|glpk|math\.h|float\.h|fenv\.h'
-    [crypto]='lmdb|nng/|mbedtls|microhttpd|curl/|glpk|math\.h|float\.h|cjson|pthread|sys/socket|time\.h'
-    [consensus]='sodium|secp256k1|lmdb|nng/|mbedtls|microhttpd|curl/|glpk|math\.h|float\.h|cjson|stdio\.h|time\.h|pthread|unistd|fcntl|sys/|locale\.h'
-    [contracts]='sodium|secp256k1|lmdb|nng/|mbedtls|microhttpd|curl/|glpk|math\.h|float\.h|time\.h|pthread|unistd|fcntl|sys/|locale\.h'
-    [verify]='secp256k1|lmdb|nng/|mbedtls|microhttpd|curl/|glpk|math\.h|float\.h|time\.h|pthread|unistd|fcntl|sys/|locale\.h'
-    [storage]='sodium|secp256k1|nng/|mbedtls|microhttpd|curl/|glpk|cjson'
-    [p2p]='secp256k1|lmdb|microhttpd|curl/|glpk|cjson|nng/supplemental/http'
-    [solver]='lmdb|nng/|mbedtls|microhttpd|curl/|secp256k1'
+    [base]='sodium|secp256k1|lmdb|nng/|mbedtls|microhttpd|gnutls|curl/|glpk|math\.h|float\.h|fenv\.h'
+    [crypto]='lmdb|nng/|mbedtls|microhttpd|gnutls|curl/|glpk|math\.h|float\.h|cjson|pthread|sys/socket|time\.h'
+    [consensus]='sodium|secp256k1|lmdb|nng/|mbedtls|microhttpd|gnutls|curl/|glpk|math\.h|float\.h|cjson|stdio\.h|time\.h|pthread|unistd|fcntl|sys/|locale\.h'
+    [contracts]='sodium|secp256k1|lmdb|nng/|mbedtls|microhttpd|gnutls|curl/|glpk|math\.h|float\.h|time\.h|pthread|unistd|fcntl|sys/|locale\.h'
+    [verify]='secp256k1|lmdb|nng/|mbedtls|microhttpd|gnutls|curl/|glpk|math\.h|float\.h|time\.h|pthread|unistd|fcntl|sys/|locale\.h'
+    [storage]='sodium|secp256k1|nng/|mbedtls|microhttpd|gnutls|curl/|glpk|cjson'
+    [p2p]='secp256k1|lmdb|microhttpd|gnutls|curl/|glpk|cjson|nng/supplemental/http'
+    [solver]='lmdb|nng/|mbedtls|microhttpd|gnutls|curl/|secp256k1'
     [node]='secp256k1|lmdb|nng/|mbedtls|curl/|glpk'
-    [tools]='secp256k1|lmdb|nng/|mbedtls|microhttpd|glpk'
+    [tools]='secp256k1|lmdb|nng/|mbedtls|microhttpd|gnutls|glpk'
 )
 
 # The meter-data service keeps a database of its own and answers over HTTP: one file knows each.

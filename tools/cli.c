@@ -33,6 +33,11 @@ const struct cli_option cli_common_options[] = {
      .offset = offsetof(struct cli, node),
      .help = "a node's address (FLEX_NODE, else http://127.0.0.1:8400)",
      .kind = CLI_OPTIONAL},
+    {.name = "ca",
+     .type = CLI_FILE,
+     .offset = offsetof(struct cli, ca_file),
+     .help = "trust https nodes by this file of CA certificates alone (FLEX_CA)",
+     .kind = CLI_OPTIONAL},
     {.name = "genesis",
      .type = CLI_FILE,
      .offset = offsetof(struct cli, genesis_file),
@@ -145,6 +150,9 @@ void cli_init(struct cli *cli, FILE *out, FILE *err)
         snprintf(cli->home_text, sizeof cli->home_text, "%s/.flex", user != NULL ? user : ".");
         cli->home = cli->home_text;
     }
+    cli->ca_file = getenv("FLEX_CA");
+    if (cli->ca_file != NULL && cli->ca_file[0] == '\0')
+        cli->ca_file = NULL;
     cli->node = getenv("FLEX_NODE");
     if (cli->node == NULL || cli->node[0] == '\0') {
         cli->node = "http://127.0.0.1:8400";

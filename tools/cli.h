@@ -104,6 +104,7 @@ struct cli {
     /* Given or found. */
     const char *home;         /* --home, FLEX_HOME, or ~/.flex */
     const char *node;         /* --node, FLEX_NODE, or http://127.0.0.1:8400 */
+    const char *ca_file;      /* --ca, FLEX_CA, or NULL: the machine's own */
     const char *genesis_file; /* --genesis, or NULL: HOME/genesis.json */
     bool json;
     bool ueur;

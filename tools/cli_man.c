@@ -129,6 +129,7 @@ static const char page_tail[] =
     ".TP\n4\na proof did not verify\n"
     ".SH ENVIRONMENT\n"
     ".TP\nFLEX_HOME\nstands in for \\fB\\-\\-home\\fR\n"
+    ".TP\nFLEX_CA\nstands in for \\fB\\-\\-ca\\fR\n"
     ".TP\nFLEX_NODE\nstands in for \\fB\\-\\-node\\fR\n"
     ".SH FILES\n"
     ".TP\n~/.flex/key.json\nthe wallet's key\n"

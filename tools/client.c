@@ -22,6 +22,7 @@ struct client {
     CURL *curl;
     char url[URL_SIZE - CLIENT_PATH_SIZE];
     int64_t timeout_ms;
+    const char *ca_file; /* NULL: the machine's */
     char error[CURL_ERROR_SIZE];
     client_signer_fn signer; /* NULL: none */
     void *signer_context;
@@ -158,6 +159,11 @@ static bool sign(struct client *client, char header[READ_REQUEST_TEXT_SIZE + 32]
     return true;
 }
 
+void client_set_ca(struct client *client, const char *file)
+{
+    client->ca_file = file;
+}
+
 void client_set_signer(struct client *client, client_signer_fn signer, void *context)
 {
     client->signer = signer;
@@ -177,6 +183,11 @@ static void prepare(struct client *client, struct client_answer *out, const char
     curl_easy_setopt(curl, CURLOPT_PATH_AS_IS, 1L); /* it is signed as it is */
     curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(curl, CURLOPT_PROXY, "");
+    curl_easy_setopt(curl, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+    if (client->ca_file != NULL) {
+        curl_easy_setopt(curl, CURLOPT_CAINFO, client->ca_file);
+        curl_easy_setopt(curl, CURLOPT_CAPATH, NULL);
+    }
     curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, client->error);
     curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_TIMEOUT_MS);

@@ -22,6 +22,10 @@ struct client_answer {
  * other thread runs: libcurl starts itself with the first one. */
 struct client *client_open(const char *url, int64_t timeout_ms);
 void client_close(struct client *client);
+/* The only certificates that an https node may be trusted by: a PEM file, whose name must live as long as
+ * the client; NULL: those that the machine trusts. A name or address that is not in the node's certificate
+ * is refused either way. */
+void client_set_ca(struct client *client, const char *file);
 /* Who signs requests for a node that asks for it (docs/spec/api.md, "Signed requests"). Called at most
  * once, with the first challenge, for the chain that the node says it is of: false if it has no key or doesn't want to; then the node's refusal is
  * the answer. `simulated`: the chain's time is, so requests bear the node's time and not this

@@ -123,6 +123,7 @@ static int ask_service(struct cli *cli, struct session *session, const struct as
         return cli_fail(cli, CLI_USAGE, "bad_address", "'%s' is not an http or https address",
                         ask->service);
     }
+    client_set_ca(service.client, cli->ca_file);
     client_post(service.client, answer, purpose == ACCESS_READ ? "/v1/readings" : "/v1/erase",
                 bytes_view_of(bytes, writer.size));
     if (answer->status != 200) {

@@ -78,6 +78,7 @@ int session_open(struct session *session, struct cli *cli)
         return cli_fail(cli, CLI_USAGE, "bad_address", "'%s' is not an http or https address",
                         cli->node);
     }
+    client_set_ca(session->client, cli->ca_file);
     client_set_signer(session->client, sign_reads, session);
     return CLI_DONE;
 }

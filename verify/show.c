@@ -42,12 +42,16 @@ bool show_events(struct cJSON *list, struct bytes_view events)
         while (field != NULL) {
             struct cJSON *next = field->next;
             struct cJSON *part = cJSON_DetachItemViaPointer(body, field);
-            cJSON_AddItemToObject(event, strcmp(part->string, "type") == 0 ? "kind" : part->string,
-                                  part);
+            if (!cJSON_AddItemToObject(
+                    event, strcmp(part->string, "type") == 0 ? "kind" : part->string, part))
+                cJSON_Delete(part); /* no memory; whoever gives out answers sees to that */
             field = next;
         }
         cJSON_Delete(body);
-        cJSON_AddItemToArray(list, event);
+        if (!cJSON_AddItemToArray(list, event)) {
+            cJSON_Delete(event);
+            return false;
+        }
     }
     return true;
 }
