@@ -71,6 +71,7 @@ class Node:
         self.process = None
         self.expected_down = False
         self.log_to = None  # a file for its log other than its own
+        self.tls = None  # an ssl.SSLContext, if its API speaks TLS
         self.injected_before = 0
         self.log_path = cluster.dir / f"{self.name}.log"
         self.control_path = cluster.dir / f"{self.name}.control"
@@ -142,6 +143,9 @@ class Node:
     def request(self, path, body=None, timeout=3):
         """(status, bytes); (0, b"") if there was no answer."""
         connection = http.client.HTTPConnection("127.0.0.1", self.api_port, timeout=timeout)
+        if self.tls is not None:
+            connection = http.client.HTTPSConnection("127.0.0.1", self.api_port, timeout=timeout,
+                                                     context=self.tls)
         try:
             connection.request("GET" if body is None else "POST", path, body)
             answer = connection.getresponse()
