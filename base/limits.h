@@ -11,7 +11,7 @@ enum {
     LIMIT_VALIDATORS_MIN = 4,
 
     /* One signed transaction without its witness. An aggregator's portfolio is 100 orders in one
-     * transaction (flexbench batch mode); the largest action stays under 512 bytes. */
+     * transaction (flexbench batch mode); actions stay under 512 bytes but for three (action_bytes_max). */
     LIMIT_ACTIONS_PER_TX = 128,
     LIMIT_ACTION_BYTES = 512,
     LIMIT_TX_BYTES = 72 * 1024,
@@ -86,6 +86,22 @@ enum {
     LIMIT_NETWORK_DEPTH = 16,
     /* Intervals of one publication of capacity: a day of hours, in one action. */
     LIMIT_CAPACITY_INTERVALS = 24,
+    /* What a network may have for coupled auctions beside its nodes: lines enough for a mesh, and rows for
+     * both ends of a voltage band at a quarter of the nodes. A row's coefficients are one stored record. */
+    LIMIT_NETWORK_LINES = 1024,
+    LIMIT_NETWORK_ROWS = 256,
+    LIMIT_ROW_COEFS = 100,
+    LIMIT_NETWORK_CARRIERS = 8, /* electricity, gas, heat, cold, hydrogen, ... */
+    /* Bids that one action places together, a quarter-hour's for each of a long day, and what links them:
+     * as many links, each naming all bids, as one stored record holds. */
+    LIMIT_PORTFOLIO_BIDS = 100,
+    LIMIT_PORTFOLIO_LINKS = 24,
+    /* The largest actions, alone in their transaction or nearly: a portfolio, a row, and a solution of a
+     * coupled auction, at some five bytes for each of 10,000 bids. */
+    LIMIT_PORTFOLIO_BYTES = 20 * 1024,
+    LIMIT_ROW_BYTES = 3584,
+    LIMIT_SOLUTION_BYTES = 56 * 1024,
+    LIMIT_SOLUTION_ACTION_BYTES = LIMIT_SOLUTION_BYTES + 128,
 
     LIMIT_MARKETS = 1024,
     LIMIT_OPEN_ORDERS_PER_BOOK = 20000
@@ -97,6 +113,9 @@ static const int64_t limit_order_wh = 1000000000000;
 static const int64_t limit_price_ueur_per_kwh = 1000000000;
 /* Capacity of a node: a terawatt, so that what was sold of it never overflows beside it. */
 static const int64_t limit_capacity_w = 1000000000000;
+/* A row's coefficient and right side: their products with all bids of an auction stay far under 2^127. */
+static const int64_t limit_row_coef = 1000000000000000;
+static const int64_t limit_row_rhs = 1000000000000000000;
 /* Gate closure at most a year before delivery; proofs at most 45 days after it, and the fingerprints
  * that they lead to stay open to correction a little longer than that. */
 static const int64_t limit_gate_closure_ms = 366LL * 86400000;
@@ -115,6 +134,8 @@ _Static_assert(LIMIT_FRAME_BYTES > LIMIT_BLOCK_BODY_BYTES + LIMIT_VIEW_WINDOW * 
                "a range answer holds one full body and a window of headers");
 _Static_assert(LIMIT_TX_BYTES >= LIMIT_ACTIONS_PER_TX * LIMIT_ACTION_BYTES + 1024,
                "a transaction of the largest actions fits");
+_Static_assert(LIMIT_TX_BYTES >= LIMIT_SOLUTION_ACTION_BYTES + 1024,
+               "a transaction with the largest solution fits");
 _Static_assert(LIMIT_TX_PER_BLOCK + 1 <= 1 << LIMIT_RECEIPT_PATH,
                "a receipt's path reaches the root of the fullest block");
 _Static_assert(LIMIT_BLOCK_BODY_BYTES > LIMIT_TX_BYTES + LIMIT_WITNESS_BYTES,

@@ -3,7 +3,7 @@
  *
  * 1. A field's place in its table is its place on the wire; neither ever changes. A new field is a
  *    new action type.
- * 2. Every encoding stays within LIMIT_ACTION_BYTES; a unit test computes it from the tables.
+ * 2. Every encoding stays within action_bytes_max; a unit test computes it from the tables.
  *
  * Deliberately absent: what an action means. That is in the modules' methods. */
 #include "contracts/actions.h"
@@ -607,6 +607,10 @@ static const struct codec_record *const codecs[ACTION_TYPE_LIMIT] = {
     [ACTION_NETWORK_CREATE] = &network_create_record,
     [ACTION_NETWORK_NODE] = &network_node_record,
     [ACTION_CAPACITY_PUBLISH] = &capacity_publish_record,
+    [ACTION_NETWORK_LINE] = &network_line_codec,
+    [ACTION_NETWORK_ROW] = &network_row_codec,
+    [ACTION_PORTFOLIO_PLACE] = &portfolio_place_codec,
+    [ACTION_SOLUTION_PROPOSE] = &solution_propose_codec,
     [ACTION_REQUEST_PLACE] = &request_place_record,
     [ACTION_OFFER_PLACE] = &offer_place_record,
     [ACTION_ORDER_CANCEL] = &order_cancel_record,
@@ -626,6 +630,17 @@ static const struct codec_record *const codecs[ACTION_TYPE_LIMIT] = {
 const struct codec_record *action_codec(uint8_t type)
 {
     return type < ACTION_TYPE_LIMIT ? codecs[type] : NULL;
+}
+
+size_t action_bytes_max(uint8_t type)
+{
+    if (type == ACTION_PORTFOLIO_PLACE) {
+        return LIMIT_PORTFOLIO_BYTES;
+    }
+    if (type == ACTION_SOLUTION_PROPOSE) {
+        return LIMIT_SOLUTION_ACTION_BYTES;
+    }
+    return type == ACTION_NETWORK_ROW ? LIMIT_ROW_BYTES : LIMIT_ACTION_BYTES;
 }
 
 uint8_t action_from_name(const char *name)

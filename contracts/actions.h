@@ -34,11 +34,15 @@ enum action_type {
     ACTION_NETWORK_CREATE = 33,
     ACTION_NETWORK_NODE = 34,
     ACTION_CAPACITY_PUBLISH = 35,
+    ACTION_NETWORK_LINE = 36,
+    ACTION_NETWORK_ROW = 37,
     ACTION_MARKET_RESERVE = 38,
     ACTION_REQUEST_PLACE = 40,
     ACTION_OFFER_PLACE = 41,
     ACTION_ORDER_CANCEL = 42,
     ACTION_ORDER_REPLACE = 43,
+    ACTION_PORTFOLIO_PLACE = 44,
+    ACTION_SOLUTION_PROPOSE = 45,
     ACTION_METER_BATCH = 50,
     ACTION_DELIVERY_PROVE = 51,
     ACTION_DEAL_DISPUTE = 52,
@@ -225,6 +229,35 @@ struct capacity_publish {
         struct power export;
     } limits[LIMIT_CAPACITY_INTERVALS];
 };
+/* By its operator: what carries energy between two nodes of its network in coupled auctions. Again, for a
+ * line that is there: another capacity, everything else the same. */
+struct network_line {
+    struct name network;
+    struct name id;
+    struct name from;
+    struct name to;
+    struct name carrier;   /* "el" is electricity */
+    struct power capacity; /* in both directions, at all times; 0: nothing */
+    uint8_t tie;           /* between zones: carries only in markets whose zones are coupled */
+};
+/* By its operator: a limit on the sum of coefficient x injection of nodes, in W, in coupled auctions, that
+ * taking nothing keeps. Again: the row as it is to be from then on; without coefficients it goes. */
+struct network_row {
+    struct name network;
+    struct name id;
+    struct name carrier;
+    uint8_t op;  /* enum row_op */
+    int64_t rhs; /* coefficient x W */
+    uint32_t coef_count;
+    struct row_coef {
+        struct name node;
+        int64_t value;
+    } coefs[LIMIT_ROW_COEFS];
+};
+/* In the order of enum coupled_op (contracts/clear_coupled.h). */
+enum row_op { ROW_AT_MOST = 0, ROW_AT_LEAST = 1, ROW_EQUAL = 2 };
+enum { ROW_OP_COUNT = 3 };
+extern const char *const row_op_names[ROW_OP_COUNT];
 /* By the account that the market's terms name: locks money for the deficits of its auctions, or, with an
  * amount below zero, takes it back. */
 struct market_reserve {
@@ -280,6 +313,61 @@ struct order_replace {
     struct energy_price price;
     struct hash schedule_hash; /* of an offer, as offer_place */
     struct order_options options;
+};
+/* In the order of enum coupled_link_type (contracts/clear_coupled.h). */
+enum portfolio_link_type {
+    LINK_AND = 0,
+    LINK_OR = 1,
+    LINK_XOR = 2,
+    LINK_SUM = 3,
+    LINK_BLOCK = 4,
+    LINK_CONVERT = 5
+};
+enum { LINK_TYPE_COUNT = 6 };
+extern const char *const link_type_names[LINK_TYPE_COUNT];
+/* What ties bids of one portfolio together (market-rules 7). What the type does not use is zero. */
+struct portfolio_link {
+    uint8_t type;
+    uint8_t op;             /* sum: enum row_op */
+    struct energy quantity; /* sum */
+    int64_t num;            /* convert: the second member is floor(the first x num / den) */
+    int64_t den;
+    uint32_t member_count;
+    struct portfolio_member {
+        uint8_t bid; /* its place in the portfolio */
+    } members[LIMIT_PORTFOLIO_BIDS];
+};
+/* By anybody who may trade: bids for one coupled auction, that become orders of their own, and the links
+ * between them. They enter together or not at all. */
+struct portfolio_place {
+    struct name market;
+    uint8_t direction;
+    struct timestamp start; /* of the auction's first interval */
+    uint32_t bid_count;
+    struct portfolio_bid {
+        uint8_t side;
+        uint16_t interval; /* of the auction, from 0 */
+        struct energy quantity;
+        struct energy min_quantity;
+        struct energy_price price;
+        uint8_t indivisible;
+        uint16_t rank;    /* of a buy: its step; a later one trades only if all earlier are full */
+        struct name node; /* where a buy without a device is; else empty: where the device is */
+        struct name carrier;
+        struct name device;        /* of an offer, and of a buy by anybody but a DSO */
+        struct hash schedule_hash; /* of an offer, as offer_place */
+    } bids[LIMIT_PORTFOLIO_BIDS];
+    uint32_t link_count;
+    struct portfolio_link links[LIMIT_PORTFOLIO_LINKS];
+};
+/* By anybody, in the window of a coupled auction: a solution of its problem (contracts/coupled_problem.h
+ * for its bytes). What is wrong with it is no error but the event solution_judged, and a strike. */
+struct solution_propose {
+    struct name market;
+    uint8_t direction;
+    struct timestamp start;
+    struct hash problem; /* the one that it solves: the auction's record has it */
+    struct bytes_view solution;
 };
 enum { METER_BATCH_REASON_MAX = 128 };
 /* By a meter operator: the fingerprint of one interval's readings (D5.5, IOTA verification). A
@@ -388,6 +476,10 @@ union action_record {
     struct network_create network_create;
     struct network_add_node network_add_node;
     struct capacity_publish capacity_publish;
+    struct network_line network_line;
+    struct network_row network_row;
+    struct portfolio_place portfolio_place;
+    struct solution_propose solution_propose;
     struct request_place request_place;
     struct offer_place offer_place;
     struct order_cancel order_cancel;
@@ -411,9 +503,17 @@ extern const struct codec_record evidence_vote_record;
 extern const struct codec_record network_create_record;
 extern const struct codec_record network_node_record;
 extern const struct codec_record capacity_publish_record;
+extern const struct codec_record network_line_codec;
+extern const struct codec_record network_row_codec;
+/* contracts/coupled_records.c */
+extern const struct codec_record portfolio_place_codec;
+extern const struct codec_record portfolio_link_codec;
+extern const struct codec_record solution_propose_codec;
 
 /* The action's record table, with its name ("token_transfer"); NULL if no action has that type. */
 const struct codec_record *action_codec(uint8_t type);
+/* The most bytes that its record may have: LIMIT_ACTION_BYTES but for a few. */
+size_t action_bytes_max(uint8_t type);
 /* 0 if no action has that name. */
 uint8_t action_from_name(const char *name);
 

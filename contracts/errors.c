@@ -232,6 +232,21 @@ static const struct error_text texts[CONTRACT_ERROR_COUNT] = {
          "Ordered offers come in the order of their ranks, and a later one is not cheaper."},
     [CONTRACT_OVER_RESERVE] = {"over_reserve",
                                "More than the market's terms let the account lock."},
+    [CONTRACT_BAD_TERM_COUPLING] =
+        {"bad_term_coupling",
+         "A coupled market clears 1 to 96 intervals of one unit and of 1 Wh steps in one direction,"
+         " names its network and the account of its surplus, and no other market has such terms."},
+    [CONTRACT_BAD_LINK] = {"bad_link", "The links contradict themselves, each other, or taking"
+                                       " nothing at all."},
+    [CONTRACT_UNKNOWN_CARRIER] = {"unknown_carrier",
+                                  "No line or row of the network is for this carrier."},
+    [CONTRACT_UNKNOWN_AUCTION] = {"unknown_auction", "No coupled auction starts there."},
+    [CONTRACT_NOT_SOLVING] = {"not_solving",
+                              "The auction takes no solutions: its gate is open, or it is over."},
+    [CONTRACT_OTHER_PROBLEM] = {"other_problem",
+                                "The solution is for another problem than the auction's."},
+    [CONTRACT_TOO_MANY_STRIKES] = {"too_many_strikes",
+                                   "You have sent too many wrong solutions for this auction."},
     [CONTRACT_RESERVE_IN_USE] = {"reserve_in_use",
                                  "An auction of the market that may need it has not cleared yet."},
 };

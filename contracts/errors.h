@@ -128,6 +128,14 @@ enum contract_error {
     CONTRACT_BAD_RANK,     /* ordered offers must come in order, later ones no cheaper */
     CONTRACT_OVER_RESERVE, /* more than the market's terms let the account lock */
     CONTRACT_RESERVE_IN_USE, /* an auction that may need it has not cleared yet */
+    /* Coupled auctions. */
+    CONTRACT_BAD_TERM_COUPLING,
+    CONTRACT_BAD_LINK,         /* links that contradict themselves, each other or taking nothing */
+    CONTRACT_UNKNOWN_CARRIER,  /* neither electricity nor what a line or row of the network names */
+    CONTRACT_UNKNOWN_AUCTION,  /* no coupled auction starts there */
+    CONTRACT_NOT_SOLVING,      /* the auction takes no solutions: its gate is open, or it is over */
+    CONTRACT_OTHER_PROBLEM,    /* a solution of another problem than the auction's */
+    CONTRACT_TOO_MANY_STRIKES, /* COUPLED_STRIKES_MAX wrong solutions in this auction */
     CONTRACT_ERROR_COUNT
 };
 

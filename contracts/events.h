@@ -31,7 +31,10 @@ enum event_type {
     EVENT_GRID_LIMITED = 17,  /* event_grid_limited: a call cut an offer, or passed it over */
     EVENT_ORDER_REDUCED = 18, /* event_order_reduced: replaced by less of itself */
     EVENT_AUCTION = 24,       /* event_auction: cleared, or void */
-    EVENT_MEASURED = 28,      /* event_measured: what a proof found, before it is settled */
+    EVENT_COUPLED = 25,  /* event_coupled: its problem is fixed, or it has cleared, or is void */
+    EVENT_SOLUTION = 26, /* event_solution: a solution was judged */
+    EVENT_COUPLED_SLOT = 27, /* event_coupled_slot: an interval of a carrier cleared, or forecast */
+    EVENT_MEASURED = 28,     /* event_measured: what a proof found, before it is settled */
     EVENT_TYPE_LIMIT = 32
 };
 
@@ -133,6 +136,47 @@ struct event_auction {
     struct auction_record auction;
 };
 
+struct event_coupled {
+    struct name market;
+    struct timestamp start;
+    uint8_t direction;
+    struct coupled_record auction;
+};
+enum solution_verdict {
+    SOLUTION_BEST = 0,
+    SOLUTION_NOT_BETTER = 1,
+    SOLUTION_UNREADABLE = 2, /* its bytes are no solution of that problem's size: a strike */
+    SOLUTION_BROKEN = 3      /* it breaks a rule: a strike */
+};
+enum { SOLUTION_VERDICT_COUNT = 4 };
+extern const char *const solution_verdict_names[SOLUTION_VERDICT_COUNT];
+struct event_solution {
+    struct name market;
+    struct timestamp start;
+    uint8_t direction;
+    struct name proposer;
+    uint8_t verdict;
+    uint8_t rule;  /* enum coupled_rule, of a broken one */
+    uint32_t item; /* bid, link, line, place or row of the problem */
+    uint32_t slot;
+    struct money welfare; /* of one that keeps all rules, rounded down */
+    struct money bound;   /* rounded up */
+    struct hash solution; /* as coupled_best */
+};
+/* What a carrier comes to in one interval. A forecast binds nobody: it is what the floor makes of the bids
+ * that stand for a later auction. */
+struct event_coupled_slot {
+    struct name market;
+    struct timestamp start; /* of the auction */
+    uint8_t direction;
+    struct name carrier;
+    struct timestamp period_start;
+    uint8_t forecast;
+    struct energy quantity;
+    struct energy_price price_least; /* of its nodes, floored */
+    struct energy_price price_most;
+};
+
 /* What a proof's readings lead to, unit by unit: all of them that the deal's outcome depends on. When the
  * readings are deleted, this is left (contracts/witness.h). */
 struct event_measured {
@@ -144,6 +188,11 @@ struct event_measured {
         struct energy delivered; /* and not credited to an earlier deal */
     } units[LIMIT_INTERVALS_PER_PERIOD];
 };
+
+/* contracts/coupled_records.c */
+extern const struct codec_record event_coupled_codec;
+extern const struct codec_record event_solution_codec;
+extern const struct codec_record event_coupled_slot_codec;
 
 /* NULL if there is none. */
 const struct codec_record *event_codec(uint8_t type);

@@ -60,6 +60,16 @@ void grid_sell(struct grid *grid, int32_t place, struct energy traded);
  * call was booked with the reservation. */
 bool grid_is_loaded_by(const struct market_create *terms, const struct order_record *order);
 
+/* The network of that name; and if it is the sender's, who still is a DSO: NOT_PERMITTED, UNKNOWN_NETWORK. */
+bool network_read(const struct contract_call *call, const struct name *id,
+                  struct network_record *out);
+enum contract_error network_require_own(const struct contract_call *call, const struct name *id,
+                                        struct network_record *out);
+
+/* The methods of contracts/network_lines.c: what coupled auctions know of a network. */
+enum contract_error network_line_apply(struct contract_call *call, const void *record);
+enum contract_error network_row_apply(struct contract_call *call, const void *record);
+
 /* contracts/network.c: networks, nodes, publications. */
 extern const struct contract_module network_module;
 

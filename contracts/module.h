@@ -46,6 +46,7 @@ extern const struct contract_module digest_module;
 /* Nothing at the end of a block; its place in the order does not matter. */
 extern const struct contract_module governance_module;
 extern const struct contract_module auction_module;
+extern const struct contract_module coupled_module;
 extern const struct contract_module alias_module;
 extern const struct contract_module forecast_module;
 extern const struct contract_module dispatch_module;

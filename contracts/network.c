@@ -16,8 +16,8 @@
 
 #include "base/fatal.h"
 
-static bool read_network(const struct contract_call *call, const struct name *id,
-                         struct network_record *out)
+bool network_read(const struct contract_call *call, const struct name *id,
+                  struct network_record *out)
 {
     struct state_key key = state_key_name(STATE_NETWORK, id);
     return contract_read(call, &key, &network_record_codec, out);
@@ -37,23 +37,24 @@ static enum contract_error create_apply(struct contract_call *call, const void *
     if (!contract_has_role(call, ROLE_DSO)) {
         return CONTRACT_NOT_PERMITTED;
     }
-    if (read_network(call, &action->id, &network)) {
+    if (network_read(call, &action->id, &network)) {
         return CONTRACT_EXISTS_ALREADY;
     }
-    network = (struct network_record){.operator_name = call->sender};
+    network = (struct network_record){
+        .operator_name = call->sender, .carrier_count = 1, .carriers = {{{"el"}}}};
     struct state_key key = state_key_name(STATE_NETWORK, &action->id);
     contract_write(call, &key, &network_record_codec, &network);
     return CONTRACT_OK;
 }
 
 /* The sender operates the network, and still is a DSO. */
-static enum contract_error require_own(const struct contract_call *call, const struct name *id,
-                                       struct network_record *out)
+enum contract_error network_require_own(const struct contract_call *call, const struct name *id,
+                                        struct network_record *out)
 {
     if (!contract_has_role(call, ROLE_DSO)) {
         return CONTRACT_NOT_PERMITTED;
     }
-    if (!read_network(call, id, out)) {
+    if (!network_read(call, id, out)) {
         return CONTRACT_UNKNOWN_NETWORK;
     }
     return name_compare(&out->operator_name, &call->sender) == 0 ? CONTRACT_OK
@@ -66,7 +67,7 @@ static enum contract_error node_apply(struct contract_call *call, const void *re
     struct network_record network;
     struct node_record parent;
     struct node_record node = {.parent = action->parent, .depth = 1};
-    enum contract_error error = require_own(call, &action->network, &network);
+    enum contract_error error = network_require_own(call, &action->network, &network);
     if (error != CONTRACT_OK) {
         return error;
     }
@@ -131,7 +132,7 @@ static enum contract_error publish_apply(struct contract_call *call, const void 
     const struct capacity_publish *action = record;
     struct network_record network;
     struct node_record node;
-    enum contract_error error = require_own(call, &action->network, &network);
+    enum contract_error error = network_require_own(call, &action->network, &network);
     if (error != CONTRACT_OK) {
         return error;
     }
@@ -170,9 +171,9 @@ static enum contract_error publish_apply(struct contract_call *call, const void 
 }
 
 static const struct contract_method_entry methods[] = {
-    {ACTION_NETWORK_CREATE, create_apply},
-    {ACTION_NETWORK_NODE, node_apply},
-    {ACTION_CAPACITY_PUBLISH, publish_apply},
+    {ACTION_NETWORK_CREATE, create_apply},    {ACTION_NETWORK_NODE, node_apply},
+    {ACTION_CAPACITY_PUBLISH, publish_apply}, {ACTION_NETWORK_LINE, network_line_apply},
+    {ACTION_NETWORK_ROW, network_row_apply},
 };
 
 const struct contract_module network_module = {

@@ -63,11 +63,83 @@ const struct codec_record capacity_publish_record = {
     .field_count = sizeof capacity_publish_fields / sizeof capacity_publish_fields[0],
 };
 
+const char *const row_op_names[ROW_OP_COUNT] = {"<=", ">=", "="};
+
+static const struct codec_field network_line_fields[] = {
+    {.name = "network", .offset = offsetof(struct network_line, network), .type = CODEC_NAME},
+    {.name = "id", .offset = offsetof(struct network_line, id), .type = CODEC_NAME},
+    {.name = "from", .offset = offsetof(struct network_line, from), .type = CODEC_NAME},
+    {.name = "to", .offset = offsetof(struct network_line, to), .type = CODEC_NAME},
+    {.name = "carrier", .offset = offsetof(struct network_line, carrier), .type = CODEC_NAME},
+    {.name = "capacity_w", .offset = offsetof(struct network_line, capacity), .type = CODEC_I64},
+    {.name = "tie", .offset = offsetof(struct network_line, tie), .type = CODEC_BOOL},
+};
+const struct codec_record network_line_codec = {
+    .name = "network_line",
+    .struct_size = sizeof(struct network_line),
+    .fields = network_line_fields,
+    .field_count = sizeof network_line_fields / sizeof network_line_fields[0],
+};
+
+static const struct codec_field row_coef_fields[] = {
+    {.name = "node", .offset = offsetof(struct row_coef, node), .type = CODEC_NAME},
+    {.name = "value", .offset = offsetof(struct row_coef, value), .type = CODEC_I64},
+};
+static const struct codec_record row_coef_codec = {
+    .name = "row_coef",
+    .struct_size = sizeof(struct row_coef),
+    .fields = row_coef_fields,
+    .field_count = sizeof row_coef_fields / sizeof row_coef_fields[0],
+};
+
+/* A row is stored as it was sent. */
+static const struct codec_field network_row_fields[] = {
+    {.name = "network", .offset = offsetof(struct network_row, network), .type = CODEC_NAME},
+    {.name = "id", .offset = offsetof(struct network_row, id), .type = CODEC_NAME},
+    {.name = "carrier", .offset = offsetof(struct network_row, carrier), .type = CODEC_NAME},
+    {.name = "op",
+     .offset = offsetof(struct network_row, op),
+     .type = CODEC_ENUM,
+     .limit = ROW_OP_COUNT,
+     .names = row_op_names},
+    {.name = "rhs", .offset = offsetof(struct network_row, rhs), .type = CODEC_I64},
+    {.name = "coefs",
+     .offset = offsetof(struct network_row, coefs),
+     .type = CODEC_ARRAY,
+     .limit = LIMIT_ROW_COEFS,
+     .count_offset = offsetof(struct network_row, coef_count),
+     .record = &row_coef_codec},
+};
+const struct codec_record network_row_codec = {
+    .name = "network_row",
+    .struct_size = sizeof(struct network_row),
+    .fields = network_row_fields,
+    .field_count = sizeof network_row_fields / sizeof network_row_fields[0],
+};
+
+static const struct codec_field network_carrier_fields[] = {
+    {.name = "name", .offset = offsetof(struct network_carrier, name), .type = CODEC_NAME},
+};
+static const struct codec_record network_carrier_codec = {
+    .name = "network_carrier",
+    .struct_size = sizeof(struct network_carrier),
+    .fields = network_carrier_fields,
+    .field_count = sizeof network_carrier_fields / sizeof network_carrier_fields[0],
+};
+
 static const struct codec_field network_record_fields[] = {
     {.name = "operator",
      .offset = offsetof(struct network_record, operator_name),
      .type = CODEC_NAME},
     {.name = "nodes", .offset = offsetof(struct network_record, nodes), .type = CODEC_U32},
+    {.name = "lines", .offset = offsetof(struct network_record, lines), .type = CODEC_U32},
+    {.name = "rows", .offset = offsetof(struct network_record, rows), .type = CODEC_U32},
+    {.name = "carriers",
+     .offset = offsetof(struct network_record, carriers),
+     .type = CODEC_ARRAY,
+     .limit = LIMIT_NETWORK_CARRIERS,
+     .count_offset = offsetof(struct network_record, carrier_count),
+     .record = &network_carrier_codec},
 };
 const struct codec_record network_record_codec = {
     .name = "network",

@@ -61,12 +61,28 @@
  *   auction_     market name | i64 period start | u8 direction   auction_bidder_record
  *     bidder     | participant name
  *   auction_     market name                                     auction_total_record
- *     total                                                                                         */
+ *     total
+ *   coupled      market name | i64 start | u8 direction          coupled_record (start: of the first
+ *                                                                interval)
+ *   coupled_due  u8 what | i64 gate ms or height | market name   (empty) index of coupled auctions that
+ *                | i64 start | u8 direction                      wait for their gate, or the end of
+ *                                                                their window
+ *   coupled_page market name | i64 start | u8 direction          coupled_page_record: the problem, or
+ *                | u8 what | u32 page                            the solution, in parts
+ *   coupled_     market name | i64 start | u8 direction          coupled_solver_record
+ *     solver     | participant name
+ *   coupled_bid  u64 order                                       coupled_bid_record
+ *   portfolio    u64 first order                                 portfolio_record
+ *   coupled_side market name | i64 period start | u8 direction   coupled_side_record: on which side the
+ *                | carrier name | participant name              participant's bids stand there
+ *   network_line network name | line name                        network_line (as sent)
+ *   network_row  network name | row name                         network_row (as sent)                */
 #ifndef FLEX_CONTRACTS_RECORDS_H
 #define FLEX_CONTRACTS_RECORDS_H
 
 #include "base/limits.h"
 #include "contracts/actions.h"
+#include "contracts/coupled_records.h"
 
 enum state_kind {
     STATE_PARAMS = 1,
@@ -116,6 +132,15 @@ enum state_kind {
     STATE_AUCTION_DUE = 50,
     STATE_AUCTION_BIDDER = 51,
     STATE_AUCTION_TOTAL = 52,
+    STATE_COUPLED = 53,
+    STATE_COUPLED_DUE = 54,
+    STATE_COUPLED_PAGE = 55,
+    STATE_COUPLED_SOLVER = 56,
+    STATE_COUPLED_BID = 57,
+    STATE_PORTFOLIO = 58,
+    STATE_NETWORK_LINE = 59,
+    STATE_NETWORK_ROW = 60,
+    STATE_COUPLED_SIDE = 61,
     STATE_KIND_LIMIT = 64
 };
 
@@ -387,6 +412,13 @@ struct batch_record {
 struct network_record {
     struct name operator_name; /* who publishes, and whom capacity is bought from */
     uint32_t nodes;
+    /* For coupled auctions (docs/spec/coupled.md 10). */
+    uint32_t lines;
+    uint32_t rows;
+    uint32_t carrier_count;
+    struct network_carrier {
+        struct name name;
+    } carriers[LIMIT_NETWORK_CARRIERS]; /* "el", then as lines and rows brought them in */
 };
 struct node_record {
     struct name parent; /* empty: a root */
@@ -672,6 +704,13 @@ struct state_key state_key_capacity(const struct name *network, const struct nam
                                     struct timestamp slot);
 struct state_key state_key_clearing(struct timestamp gate, const struct name *market,
                                     struct timestamp period_start, uint8_t direction);
+/* contracts/coupled_records.c */
+/* A coupled auction's record of `kind`: key of market, start, direction. */
+struct state_key state_key_coupled(enum state_kind kind, const struct name *market,
+                                   struct timestamp start, uint8_t direction);
+struct state_key state_key_coupled_page(const struct name *market, struct timestamp start,
+                                        uint8_t direction, enum coupled_page_of what,
+                                        uint32_t page);
 struct state_key state_key_deadline(struct timestamp time, uint8_t what, uint64_t id);
 /* contracts/plan_records.c */
 struct state_key state_key_forecast(const struct name *publisher, const struct name *series,

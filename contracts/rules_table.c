@@ -12,9 +12,9 @@
 #include "contracts/rules.h"
 
 static const struct contract_module *const modules_1[] = {
-    &membership_module, &assets_module,     &token_module,       &market_module, &delivery_module,
-    &digest_module,     &governance_module, &reservation_module, &alias_module,  &forecast_module,
-    &dispatch_module,   &network_module,    &auction_module,
+    &membership_module, &assets_module,     &token_module,       &market_module,  &delivery_module,
+    &digest_module,     &governance_module, &reservation_module, &alias_module,   &forecast_module,
+    &dispatch_module,   &network_module,    &auction_module,     &coupled_module,
 };
 
 const struct ledger_rules ledger_rules_table[] = {

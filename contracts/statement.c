@@ -79,6 +79,9 @@ bool statement_event_moves(uint8_t type)
     case EVENT_GRID_LIMITED:
     case EVENT_ORDER_REDUCED:
     case EVENT_AUCTION:
+    case EVENT_COUPLED:
+    case EVENT_SOLUTION:
+    case EVENT_COUPLED_SLOT:
     case EVENT_MEASURED:
     case EVENT_TYPE_LIMIT:
         return false;

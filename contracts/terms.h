@@ -93,6 +93,16 @@ enum market_bids { BIDS_OPEN = 0, BIDS_SEALED = 1 };
 enum { BIDS_COUNT = 2 };
 extern const char *const market_bids_names[BIDS_COUNT];
 
+/* Bids of later auctions stay for their own, or end with the forecast and their escrow is returned. */
+enum market_later { LATER_KEPT = 0, LATER_RETURNED = 1 };
+enum { LATER_COUNT = 2 };
+extern const char *const market_later_names[LATER_COUNT];
+
+/* Whether lines between zones carry anything in this market (MFX II.B.1). */
+enum market_zones { ZONES_COUPLED = 0, ZONES_SEPARATE = 1 };
+enum { ZONES_COUNT = 2 };
+extern const char *const market_zones_names[ZONES_COUNT];
+
 struct market_times {
     struct duration mtu;      /* market time unit: 15, 30 or 60 minutes */
     uint16_t mtus_per_period; /* a delivery period is that many units; starts at multiples of its
@@ -123,7 +133,8 @@ struct market_clearing {
     uint8_t trade_price;
     uint8_t payment;
     uint8_t sharing;
-    struct name reserve_account; /* who fills a payment rule's deficit; empty: nobody */
+    struct name reserve_account; /* who fills a payment rule's deficit; empty: nobody. In a coupled
+                                    market, whose what the network earns is */
     struct money reserve;        /* the most that it locks for that */
 };
 struct market_delivery {
@@ -151,6 +162,16 @@ struct market_sealing {
     struct duration gate; /* before gate closure: from then on shares are released */
 };
 
+/* Of a coupled market (docs/spec/coupled.md 10); all zero in any other. */
+struct market_coupling {
+    uint16_t intervals; /* delivery periods that one auction clears, and binds, together: 1 to 96 */
+    uint16_t forecast;  /* auctions ahead that it publishes a forecast of */
+    uint8_t later;    /* enum market_later: what becomes of the bids that a forecast was made of */
+    uint8_t zones;    /* enum market_zones */
+    uint16_t window;  /* blocks in which solutions are taken; 0: the floor clears */
+    struct money fee; /* for judging a solution that turns out not to be the best so far */
+};
+
 /* By a market operator. */
 struct market_create {
     struct name id;
@@ -164,6 +185,7 @@ struct market_create {
     struct market_delivery delivery;
     struct market_links links;
     struct market_sealing sealing;
+    struct market_coupling coupling;
 };
 extern const struct codec_record market_create_record;
 

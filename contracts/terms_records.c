@@ -23,6 +23,8 @@ const char *const market_sharing_names[SHARING_COUNT] = {"premium", "first_come"
 const char *const delivery_method_names[DELIVERY_METHOD_COUNT] = {
     "schedule", "baseline", "capacity_cap", "capacity_floor", "submeter"};
 const char *const market_bids_names[BIDS_COUNT] = {"open", "sealed"};
+const char *const market_later_names[LATER_COUNT] = {"kept", "returned"};
+const char *const market_zones_names[ZONES_COUNT] = {"coupled", "separate"};
 
 static const struct codec_field market_times_record_fields[] = {
     {.name = "mtu_ms", .offset = offsetof(struct market_times, mtu), .type = CODEC_I64},
@@ -198,6 +200,31 @@ static const struct codec_record market_sealing_record = {
     .field_count = sizeof market_sealing_record_fields / sizeof market_sealing_record_fields[0],
 };
 
+static const struct codec_field market_coupling_record_fields[] = {
+    {.name = "intervals", .offset = offsetof(struct market_coupling, intervals), .type = CODEC_U16},
+    {.name = "forecast", .offset = offsetof(struct market_coupling, forecast), .type = CODEC_U16},
+    {.name = "later",
+     .offset = offsetof(struct market_coupling, later),
+     .type = CODEC_ENUM,
+     .limit = LATER_COUNT,
+     .names = market_later_names},
+    {.name = "zones",
+     .offset = offsetof(struct market_coupling, zones),
+     .type = CODEC_ENUM,
+     .limit = ZONES_COUNT,
+     .names = market_zones_names},
+    {.name = "window_blocks",
+     .offset = offsetof(struct market_coupling, window),
+     .type = CODEC_U16},
+    {.name = "fee_ueur", .offset = offsetof(struct market_coupling, fee), .type = CODEC_I64},
+};
+static const struct codec_record market_coupling_record = {
+    .name = "market_coupling",
+    .struct_size = sizeof(struct market_coupling),
+    .fields = market_coupling_record_fields,
+    .field_count = sizeof market_coupling_record_fields / sizeof market_coupling_record_fields[0],
+};
+
 static const struct codec_field market_create_record_fields[] = {
     {.name = "id", .offset = offsetof(struct market_create, id), .type = CODEC_NAME},
     {.name = "zone", .offset = offsetof(struct market_create, zone), .type = CODEC_NAME},
@@ -238,6 +265,10 @@ static const struct codec_field market_create_record_fields[] = {
      .offset = offsetof(struct market_create, sealing),
      .type = CODEC_RECORD,
      .record = &market_sealing_record},
+    {.name = "coupling",
+     .offset = offsetof(struct market_create, coupling),
+     .type = CODEC_RECORD,
+     .record = &market_coupling_record},
 };
 const struct codec_record market_create_record = {
     .name = "market_create",

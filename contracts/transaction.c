@@ -24,7 +24,7 @@ enum { ENVELOPE_OVERHEAD_BYTES = 4 + SIGNATURE_SIZE + 4 };
 enum { BODY_BYTES_MAX = LIMIT_TX_BYTES - ENVELOPE_OVERHEAD_BYTES };
 
 _Static_assert(LIMIT_ACTIONS_PER_TX <= UINT8_MAX, "the count of actions is one byte");
-_Static_assert(LIMIT_ACTION_BYTES <= UINT16_MAX, "an action's size is two bytes");
+_Static_assert(LIMIT_SOLUTION_ACTION_BYTES <= UINT16_MAX, "an action's size is two bytes");
 
 static enum contract_error split_envelope(struct transaction *out, struct bytes_view envelope,
                                           bool kept)
@@ -82,7 +82,7 @@ static bool check_actions(const struct transaction *transaction, bool *reads_wit
         if (!transaction_next_action(transaction, &cursor, &type, &record))
             return false;
         const struct codec_record *codec = action_codec(type);
-        if (codec == NULL || record.size > LIMIT_ACTION_BYTES)
+        if (codec == NULL || record.size > action_bytes_max(type))
             return false;
         MUST(codec->struct_size <= sizeof decoded);
         if (!codec_decode_all(codec, &decoded, record))
@@ -196,7 +196,7 @@ static void write_action(struct byte_writer *writer, const struct transaction_dr
     if (writer->failed)
         return;
     size_t size = writer->size - start;
-    MUST(size <= LIMIT_ACTION_BYTES);
+    MUST(size <= action_bytes_max(action->type));
     writer->data[size_at] = (uint8_t)(size >> 8);
     writer->data[size_at + 1] = (uint8_t)size;
 }

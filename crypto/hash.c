@@ -41,6 +41,7 @@ static const char domain_tags[HASH_DOMAIN_COUNT][TAG_SIZE] = {
     [HASH_DOMAIN_ALIAS] = "flex/alias/1",
     [HASH_DOMAIN_ALIAS_REQUEST] = "flex/alias-req/1",
     [HASH_DOMAIN_COUPLED] = "flex/coupled/1",
+    [HASH_DOMAIN_COUPLED_PROBLEM] = "flex/problem/1",
     [HASH_DOMAIN_SERIES] = "flex/series/1",
     [HASH_DOMAIN_SHEET] = "flex/sheet/1",
     [HASH_DOMAIN_FILE_SIGN] = "flex/file-sign/1",

@@ -392,6 +392,27 @@ static bool of_auction(const struct question *question)
            of_book_size(question);
 }
 
+/* The same of a coupled auction; its problem, in pages, is everybody's, or not everybody could solve it: it
+ * names orders and places, and nobody. */
+static bool of_coupled(const struct question *question)
+{
+    struct coupled_record record;
+    return (decode(question, &coupled_record_codec, &record) && record.fixed_height != 0) ||
+           of_book_size(question);
+}
+
+/* What an order has beside its record, and a portfolio, which is named by its first order. */
+static bool of_its_order(const struct question *question)
+{
+    return access_order_id(question->access, question->base, id_in_key(question, AT_FIRST));
+}
+
+static bool of_coupled_side(const struct question *question)
+{
+    struct name name = name_in_key(question, AT_AFTER_BOOK + NAME_SIZE);
+    return access_is(question->access, &name);
+}
+
 struct row {
     bool members;                                  /* everybody who takes part */
     uint32_t roles;                                /* these see all of the kind */
@@ -435,6 +456,15 @@ static const struct row rows[STATE_KIND_LIMIT] = {
     [STATE_AUCTION_DUE] = {false, OPERATOR, NULL},
     [STATE_AUCTION_BIDDER] = {false, OPERATOR, of_book_share},
     [STATE_AUCTION_TOTAL] = {false, OPERATOR, of_book_size},
+    [STATE_COUPLED] = {false, OPERATOR, of_coupled},
+    [STATE_COUPLED_DUE] = {false, OPERATOR, NULL},
+    [STATE_COUPLED_PAGE] = {true, 0, NULL},
+    [STATE_COUPLED_SOLVER] = {false, OPERATOR, of_book_share},
+    [STATE_COUPLED_BID] = {false, OPERATOR, of_its_order},
+    [STATE_PORTFOLIO] = {false, OPERATOR, of_its_order},
+    [STATE_COUPLED_SIDE] = {false, OPERATOR, of_coupled_side},
+    [STATE_NETWORK_LINE] = {true, 0, NULL},
+    [STATE_NETWORK_ROW] = {true, 0, NULL},
     [STATE_CAPACITY] = {true, 0, NULL},
     [STATE_RESERVATION] = {false, OPERATOR, of_its_deal},
     [STATE_DISPUTE] = {false, OPERATOR, of_its_deal},

@@ -26,6 +26,9 @@ union event_record {
     struct event_epoch epoch;
     struct event_market market;
     struct event_auction auction;
+    struct event_coupled coupled;
+    struct event_solution solution;
+    struct event_coupled_slot slot;
     struct event_capacity capacity;
     struct event_forecast forecast;
     struct event_dispatch dispatch;
@@ -153,6 +156,8 @@ static const sees_fn rows[EVENT_TYPE_LIMIT] = {
     [EVENT_MARKET] = everybody,         [EVENT_CAPACITY_PUBLISHED] = everybody,
     [EVENT_AUCTION] = of_auction,       [EVENT_ALLOCATED] = of_allocated,
     [EVENT_FORECAST] = of_forecast,     [EVENT_DISPATCH] = of_dispatch,
+    [EVENT_COUPLED] = everybody,        [EVENT_SOLUTION] = everybody,
+    [EVENT_COUPLED_SLOT] = everybody,
 };
 
 bool access_has_event_rule(uint8_t type)

@@ -271,6 +271,15 @@ static void put_others(struct access_world *world)
         {STATE_AUCTION_DUE, "900000/west/900000/up"},
         {STATE_AUCTION_BIDDER, "west/900000/up/agg"},
         {STATE_AUCTION_TOTAL, "west"},
+        {STATE_COUPLED, "west/900000/up"},
+        {STATE_COUPLED_DUE, "gate/900000/west/900000/up"},
+        {STATE_COUPLED_PAGE, "west/900000/up/problem/0"},
+        {STATE_COUPLED_SOLVER, "west/900000/up/agg"},
+        {STATE_COUPLED_BID, "1"},
+        {STATE_PORTFOLIO, "1"},
+        {STATE_COUPLED_SIDE, "west/900000/up/el/agg"},
+        {STATE_NETWORK_LINE, "grid/l1"},
+        {STATE_NETWORK_ROW, "grid/v1"},
     };
     static _Alignas(16) uint8_t zero[16384];
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)

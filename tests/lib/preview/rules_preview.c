@@ -12,9 +12,9 @@
 enum { LEAST_TRANSFER_UEUR = 1000 };
 
 static const struct contract_module *const modules_1[] = {
-    &membership_module, &assets_module,     &token_module,       &market_module, &delivery_module,
-    &digest_module,     &governance_module, &reservation_module, &alias_module,  &forecast_module,
-    &dispatch_module,   &network_module,    &auction_module,
+    &membership_module, &assets_module,     &token_module,       &market_module,  &delivery_module,
+    &digest_module,     &governance_module, &reservation_module, &alias_module,   &forecast_module,
+    &dispatch_module,   &network_module,    &auction_module,     &coupled_module,
 };
 
 static contract_method method_of(const struct contract_module *module, uint8_t type)

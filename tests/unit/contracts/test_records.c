@@ -49,7 +49,7 @@ static int collect(void **state)
         return 1;
     for (unsigned i = 0; i <= UINT8_MAX; i++)
         if (action_codec((uint8_t)i) != NULL)
-            add_table("action", action_codec((uint8_t)i), LIMIT_ACTION_BYTES);
+            add_table("action", action_codec((uint8_t)i), action_bytes_max((uint8_t)i));
     for (unsigned i = 0; i < STATE_KIND_LIMIT; i++) {
         const struct state_kind_info *info = state_kind_info((enum state_kind)i);
         if (info != NULL && info->codec != NULL)

@@ -20,9 +20,9 @@ static enum contract_error no_transfer(struct contract_call *call, const void *r
 }
 
 static const struct contract_module *const all[] = {
-    &membership_module, &assets_module,     &token_module,       &market_module, &delivery_module,
-    &digest_module,     &governance_module, &reservation_module, &alias_module,  &forecast_module,
-    &dispatch_module,   &network_module,    &auction_module,
+    &membership_module, &assets_module,     &token_module,       &market_module,  &delivery_module,
+    &digest_module,     &governance_module, &reservation_module, &alias_module,   &forecast_module,
+    &dispatch_module,   &network_module,    &auction_module,     &coupled_module,
 };
 static const struct contract_module *const no_networks[] = {
     &membership_module, &assets_module,   &token_module,      &market_module,

@@ -78,6 +78,15 @@ static const struct {
     {STATE_AUCTION_DUE, OPERATOR},
     {STATE_AUCTION_BIDDER, SHARE},
     {STATE_AUCTION_TOTAL, BOOK},
+    {STATE_COUPLED, BOOK},
+    {STATE_COUPLED_DUE, OPERATOR},
+    {STATE_COUPLED_PAGE, ALL},
+    {STATE_COUPLED_SOLVER, SHARE},
+    {STATE_COUPLED_BID, ORDER},
+    {STATE_PORTFOLIO, ORDER},
+    {STATE_COUPLED_SIDE, SHARE},
+    {STATE_NETWORK_LINE, ALL},
+    {STATE_NETWORK_ROW, ALL},
 };
 
 static const char *expected_of(enum state_kind kind)
@@ -305,6 +314,9 @@ static const struct {
     {EVENT_FORECAST, "10001110010"},
     {EVENT_DISPATCH, "10101110010"},
     {EVENT_AUCTION, BOOK},
+    {EVENT_COUPLED, ALL},
+    {EVENT_SOLUTION, ALL},
+    {EVENT_COUPLED_SLOT, ALL},
 };
 
 static void check_event(uint8_t type, const char *sees)
