@@ -72,40 +72,17 @@ static struct state_key bidder_key(const struct book_id *book, const struct name
     return key;
 }
 
-static struct state_key due_key(struct timestamp gate, const struct book_id *book)
-{
-    struct state_key key;
-    struct byte_writer writer;
-    byte_writer_init(&writer, key.bytes, sizeof key.bytes);
-    byte_write_u8(&writer, STATE_AUCTION_DUE);
-    byte_write_i64(&writer, timestamp_ms(gate));
-    byte_write_raw(&writer, book->market.text, NAME_SIZE);
-    byte_write_i64(&writer, timestamp_ms(book->period_start));
-    byte_write_u8(&writer, book->direction);
-    MUST(!writer.failed);
-    key.size = writer.size;
-    return key;
-}
-
-static struct book_id book_of_due(const struct state_key *key, struct timestamp *gate)
-{
-    struct book_id book;
-    struct byte_reader reader;
-    byte_reader_init(&reader, key->bytes, key->size);
-    (void)byte_read_u8(&reader);
-    *gate = timestamp_of(byte_read_i64(&reader));
-    byte_read_raw(&reader, book.market.text, NAME_SIZE);
-    book.period_start = timestamp_of(byte_read_i64(&reader));
-    book.direction = byte_read_u8(&reader);
-    MUST(byte_reader_done(&reader));
-    return book;
-}
-
 static struct timestamp gate_of(const struct market_create *terms, struct timestamp period_start)
 {
     struct book_times times;
     MUST(book_times_of(&times, terms, period_start));
     return times.gate;
+}
+
+static struct state_key due_key(const struct order_record *order, const struct market_create *terms)
+{
+    return state_key_due(STATE_AUCTION_DUE, gate_of(terms, order->period_start), &order->market,
+                         order->period_start, order->direction);
 }
 
 /* --- entering and leaving ------------------------------------------------------------------- */
@@ -225,7 +202,7 @@ void auction_entered(const struct contract_call *call, const struct order_record
     struct auction_record record = {0};
     struct auction_bidder_record bidder = {0};
     if (!contract_read(call, &key, &auction_record_codec, &record)) {
-        struct state_key due = due_key(gate_of(terms, order->period_start), &book);
+        struct state_key due = due_key(order, terms);
         contract_write_index(call, &due);
         count_pending(call, &order->market, true);
     }
@@ -285,7 +262,7 @@ void auction_left(const struct contract_call *call, const struct order_record *o
         contract_write(call, &key, &auction_record_codec, &record);
         return;
     }
-    struct state_key due = due_key(gate_of(terms, order->period_start), &book);
+    struct state_key due = due_key(order, terms);
     contract_remove(call, &key);
     contract_remove(call, &due);
     count_pending(call, &order->market, false);

@@ -60,6 +60,20 @@ struct book_id book_of_key(const struct state_key *key)
     return book;
 }
 
+struct book_id book_of_due(const struct state_key *key, struct timestamp *gate)
+{
+    struct book_id book;
+    struct byte_reader reader;
+    byte_reader_init(&reader, key->bytes, key->size);
+    (void)byte_read_u8(&reader);
+    *gate = timestamp_of(byte_read_i64(&reader));
+    byte_read_raw(&reader, book.market.text, NAME_SIZE);
+    book.period_start = timestamp_of(byte_read_i64(&reader));
+    book.direction = byte_read_u8(&reader);
+    MUST(byte_reader_done(&reader));
+    return book;
+}
+
 static struct book_id book_of_order(const struct order_record *order)
 {
     struct book_id book = {order->market, order->direction, order->period_start};

@@ -16,6 +16,8 @@ struct book_id {
 /* The key of a book's own record of that kind, and the prefix of its orders in the index. */
 struct state_key book_key(enum state_kind kind, const struct book_id *book);
 struct book_id book_of_key(const struct state_key *key);
+/* Of a key of state_key_due. */
+struct book_id book_of_due(const struct state_key *key, struct timestamp *gate);
 /* The order that an entry of the index is about. */
 uint64_t book_index_order(const struct state_key *key);
 struct bytes_view book_key_view(const struct state_key *key);

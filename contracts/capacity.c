@@ -148,7 +148,8 @@ static struct state_key clearing_key(const struct order_record *order,
 {
     struct book_times times;
     MUST(book_times_of(&times, terms, order->period_start));
-    return state_key_clearing(times.gate, &order->market, order->period_start, order->direction);
+    return state_key_due(STATE_CLEARING, times.gate, &order->market, order->period_start,
+                         order->direction);
 }
 
 void capacity_entered(struct contract_call *call, const struct order_record *order,

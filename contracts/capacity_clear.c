@@ -370,20 +370,6 @@ static void clear_book(struct contract_call *call, const struct book_id *book,
     grid_close(call, clearing.grid);
 }
 
-static struct book_id book_of_clearing(const struct state_key *key, struct timestamp *gate)
-{
-    struct book_id book;
-    struct byte_reader reader;
-    byte_reader_init(&reader, key->bytes, key->size);
-    (void)byte_read_u8(&reader);
-    *gate = timestamp_of(byte_read_i64(&reader));
-    byte_read_raw(&reader, book.market.text, NAME_SIZE);
-    book.period_start = timestamp_of(byte_read_i64(&reader));
-    book.direction = byte_read_u8(&reader);
-    MUST(byte_reader_done(&reader));
-    return book;
-}
-
 /* Whether the block has room for a book of that many requests: for its events, which auctions may have
  * taken, and, but for the first one, in the clearings' share of work. */
 static bool has_room(const struct contract_call *call, const struct book_id *book,
@@ -413,7 +399,7 @@ void capacity_clear_due(struct contract_call *call)
         if (!contract_next(call, book_key_view(&prefix), bytes_view_of(NULL, 0), &key, &value)) {
             return;
         }
-        struct book_id book = book_of_clearing(&key, &gate);
+        struct book_id book = book_of_due(&key, &gate);
         struct state_key market_key = state_key_name(STATE_MARKET, &book.market);
         if (timestamp_compare(gate, call->context->time) > 0 ||
             !book_read(call, &market_key, &market_record_codec, &market) ||

@@ -702,8 +702,6 @@ struct state_key state_key_terms(const struct name *market, uint32_t version);
 struct state_key state_key_change(uint64_t height, const struct name *market);
 struct state_key state_key_capacity(const struct name *network, const struct name *node,
                                     struct timestamp slot);
-struct state_key state_key_clearing(struct timestamp gate, const struct name *market,
-                                    struct timestamp period_start, uint8_t direction);
 /* contracts/coupled_records.c */
 /* A coupled auction's record of `kind`: key of market, start, direction. */
 struct state_key state_key_coupled(enum state_kind kind, const struct name *market,
@@ -711,6 +709,10 @@ struct state_key state_key_coupled(enum state_kind kind, const struct name *mark
 struct state_key state_key_coupled_page(const struct name *market, struct timestamp start,
                                         uint8_t direction, enum coupled_page_of what,
                                         uint32_t page);
+/* Of a book that waits for its gate, the first gate first: kinds clearing and auction_due. */
+struct state_key state_key_due(enum state_kind kind, struct timestamp gate,
+                               const struct name *market, struct timestamp period_start,
+                               uint8_t direction);
 struct state_key state_key_deadline(struct timestamp time, uint8_t what, uint64_t id);
 /* contracts/plan_records.c */
 struct state_key state_key_forecast(const struct name *publisher, const struct name *series,

@@ -78,13 +78,7 @@ struct key_of_capacity {
     struct name node;
     struct timestamp start;
 };
-struct key_of_clearing {
-    struct timestamp gate;
-    struct name market;
-    struct timestamp period_start;
-    uint8_t direction;
-};
-struct key_of_auction_due {
+struct key_of_due {
     struct timestamp gate;
     struct name market;
     struct timestamp period_start;
@@ -307,23 +301,23 @@ static const struct codec_record key_of_capacity_codec = {
     .field_count = sizeof key_of_capacity_codec_fields / sizeof key_of_capacity_codec_fields[0],
 };
 
-static const struct codec_field key_of_clearing_codec_fields[] = {
-    {.name = "gate_ms", .offset = offsetof(struct key_of_clearing, gate), .type = CODEC_I64},
-    {.name = "market", .offset = offsetof(struct key_of_clearing, market), .type = CODEC_NAME},
+static const struct codec_field key_of_due_codec_fields[] = {
+    {.name = "gate_ms", .offset = offsetof(struct key_of_due, gate), .type = CODEC_I64},
+    {.name = "market", .offset = offsetof(struct key_of_due, market), .type = CODEC_NAME},
     {.name = "period_start_ms",
-     .offset = offsetof(struct key_of_clearing, period_start),
+     .offset = offsetof(struct key_of_due, period_start),
      .type = CODEC_I64},
     {.name = "direction",
-     .offset = offsetof(struct key_of_clearing, direction),
+     .offset = offsetof(struct key_of_due, direction),
      .type = CODEC_ENUM,
      .limit = 2,
      .names = direction_names},
 };
-static const struct codec_record key_of_clearing_codec = {
-    .name = "clearing_key",
-    .struct_size = sizeof(struct key_of_clearing),
-    .fields = key_of_clearing_codec_fields,
-    .field_count = sizeof key_of_clearing_codec_fields / sizeof key_of_clearing_codec_fields[0],
+static const struct codec_record key_of_due_codec = {
+    .name = "due_key",
+    .struct_size = sizeof(struct key_of_due),
+    .fields = key_of_due_codec_fields,
+    .field_count = sizeof key_of_due_codec_fields / sizeof key_of_due_codec_fields[0],
 };
 
 static const struct codec_field key_of_immediate_codec_fields[] = {
@@ -343,26 +337,6 @@ static const struct codec_record key_of_immediate_codec = {
     .struct_size = sizeof(struct key_of_immediate),
     .fields = key_of_immediate_codec_fields,
     .field_count = sizeof key_of_immediate_codec_fields / sizeof key_of_immediate_codec_fields[0],
-};
-
-static const struct codec_field key_of_auction_due_codec_fields[] = {
-    {.name = "gate_ms", .offset = offsetof(struct key_of_auction_due, gate), .type = CODEC_I64},
-    {.name = "market", .offset = offsetof(struct key_of_auction_due, market), .type = CODEC_NAME},
-    {.name = "period_start_ms",
-     .offset = offsetof(struct key_of_auction_due, period_start),
-     .type = CODEC_I64},
-    {.name = "direction",
-     .offset = offsetof(struct key_of_auction_due, direction),
-     .type = CODEC_ENUM,
-     .limit = 2,
-     .names = direction_names},
-};
-static const struct codec_record key_of_auction_due_codec = {
-    .name = "auction_due_key",
-    .struct_size = sizeof(struct key_of_auction_due),
-    .fields = key_of_auction_due_codec_fields,
-    .field_count =
-        sizeof key_of_auction_due_codec_fields / sizeof key_of_auction_due_codec_fields[0],
 };
 
 static const struct codec_field key_of_deadline_codec_fields[] = {
@@ -490,7 +464,7 @@ static const struct state_kind_info kinds[STATE_KIND_LIMIT] = {
     [STATE_AUCTION] = {STATE_AUCTION, "auction", "auctions", &auction_record_codec,
                        &key_of_book_itself_codec},
     [STATE_AUCTION_DUE] = {STATE_AUCTION_DUE, "auction_due", "auctions_due", NULL,
-                           &key_of_auction_due_codec},
+                           &key_of_due_codec},
     [STATE_AUCTION_BIDDER] = {STATE_AUCTION_BIDDER, "auction_bidder", "auction_bidders",
                               &auction_bidder_record_codec, &key_of_book_share_codec},
     [STATE_AUCTION_TOTAL] = {STATE_AUCTION_TOTAL, "auction_total", "auction_totals",
@@ -529,7 +503,7 @@ static const struct state_kind_info kinds[STATE_KIND_LIMIT] = {
                           &key_of_id_codec},
     [STATE_HOLDING] = {STATE_HOLDING, "holding", "holdings", &holding_record_codec,
                        &key_of_unit_codec},
-    [STATE_CLEARING] = {STATE_CLEARING, "clearing", "clearings", NULL, &key_of_clearing_codec},
+    [STATE_CLEARING] = {STATE_CLEARING, "clearing", "clearings", NULL, &key_of_due_codec},
 };
 
 const struct state_kind_info *state_kind_info(enum state_kind kind)
@@ -741,11 +715,12 @@ struct state_key state_key_capacity(const struct name *network, const struct nam
     return key;
 }
 
-struct state_key state_key_clearing(struct timestamp gate, const struct name *market,
-                                    struct timestamp period_start, uint8_t direction)
+struct state_key state_key_due(enum state_kind kind, struct timestamp gate,
+                               const struct name *market, struct timestamp period_start,
+                               uint8_t direction)
 {
     struct state_key key;
-    struct byte_writer writer = key_begin(&key, STATE_CLEARING);
+    struct byte_writer writer = key_begin(&key, kind);
     byte_write_i64(&writer, timestamp_ms(gate));
     byte_write_raw(&writer, market->text, NAME_SIZE);
     byte_write_i64(&writer, timestamp_ms(period_start));
