@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "tests/lib/consensus/cluster.h"
+#include "tests/lib/consensus/message_again.h"
 
 static struct validator_set set;
 static struct secret_key seeds[LIMIT_VALIDATORS];
@@ -185,88 +186,23 @@ static void certificates(void **state)
 
 /* --- messages --------------------------------------------------------------------------------- */
 
-static struct message_proposal proposal;
-static struct message_range range;
-static struct message_block block;
-static struct certificate certificate;
-static struct vote vote;
-static struct message_status status;
-static struct public_key key;
-static struct hash id;
-static uint64_t number, question;
-static uint32_t count;
-static bool flag;
-
-/* Decodes by type, and encodes again what came out. False: refused. */
-static bool again(uint8_t type, struct bytes_view payload, struct byte_writer *writer)
-{
-    bool good = false;
-    switch ((enum message_type)type) {
-    case MESSAGE_PROPOSAL:
-        if ((good = message_decode_proposal(&proposal, payload)))
-            message_encode_proposal(writer, &proposal);
-        break;
-    case MESSAGE_VOTE:
-        if ((good = message_decode_vote(&vote, payload)))
-            message_encode_vote(writer, &vote);
-        break;
-    case MESSAGE_CERTIFICATE:
-        if ((good = message_decode_certificate(&certificate, payload)))
-            message_encode_certificate(writer, &certificate);
-        break;
-    case MESSAGE_GET_CERT:
-        if ((good = message_decode_get_cert(&number, payload)))
-            message_encode_get_cert(writer, number);
-        break;
-    case MESSAGE_GET_BLOCK:
-        if ((good = message_decode_get_block(&id, payload)))
-            message_encode_get_block(writer, &id);
-        break;
-    case MESSAGE_BLOCK:
-        if ((good = message_decode_block(&block, payload)))
-            message_encode_block(writer, &block);
-        break;
-    case MESSAGE_GET_RANGE:
-        if ((good = message_decode_get_range(&number, &count, payload)))
-            message_encode_get_range(writer, number, count);
-        break;
-    case MESSAGE_RANGE:
-        if ((good = message_decode_range(&range, payload)))
-            message_encode_range(writer, &range);
-        break;
-    case MESSAGE_STATUS:
-        if ((good = message_decode_status(&status, payload)))
-            message_encode_status(writer, &status);
-        break;
-    case MESSAGE_GET_HIGH_VOTE:
-        if ((good = message_decode_get_high_vote(&key, &number, payload)))
-            message_encode_get_high_vote(writer, &key, number);
-        break;
-    case MESSAGE_HIGH_VOTE:
-        if ((good = message_decode_high_vote(&key, &question, &number, &flag, &vote, payload)))
-            message_encode_high_vote(writer, &key, question, number, flag ? &vote : NULL);
-        break;
-    case MESSAGE_TRANSACTION:
-        break;
-    }
-    return good;
-}
-
 static void round_trip(const struct byte_writer *frame)
 {
     static uint8_t second[64 * 1024];
     assert_false(frame->failed);
     struct byte_writer writer;
     byte_writer_init(&writer, second, sizeof second);
-    assert_true(again(frame->data[0], bytes_view_of(frame->data + 1, frame->size - 1), &writer));
+    assert_true(
+        message_again(frame->data[0], bytes_view_of(frame->data + 1, frame->size - 1), &writer));
     assert_int_equal(writer.size, frame->size);
     assert_memory_equal(writer.data, frame->data, frame->size);
     for (size_t size = 0; size + 1 < frame->size; size++) {
         byte_writer_init(&writer, second, sizeof second);
-        assert_false(again(frame->data[0], bytes_view_of(frame->data + 1, size), &writer));
+        assert_false(message_again(frame->data[0], bytes_view_of(frame->data + 1, size), &writer));
     }
     frame->data[frame->size] = 0; /* one byte too many */
-    assert_false(again(frame->data[0], bytes_view_of(frame->data + 1, frame->size), &writer));
+    assert_false(
+        message_again(frame->data[0], bytes_view_of(frame->data + 1, frame->size), &writer));
 }
 
 static void messages(void **state)
@@ -325,7 +261,10 @@ static void messages(void **state)
 static void counts_are_bounded(void **state)
 {
     (void)state;
+    static struct message_range range;
     uint8_t bytes[64];
+    uint64_t number;
+    uint32_t count;
     struct byte_writer w;
     byte_writer_init(&w, bytes, sizeof bytes);
     byte_write_u64(&w, 1);
