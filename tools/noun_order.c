@@ -10,6 +10,8 @@
 #include "base/json.h"
 #include "tools/market_pages.h"
 #include "tools/nouns.h"
+#include "tools/order_batch.h"
+#include "tools/order_check.h"
 #include "tools/schedule.h"
 
 static const char kind_help[] = "limit rests in the book; all_or_none trades whole as it arrives "
@@ -97,12 +99,6 @@ static const struct cli_option offer_options[] = {
      NULL, 0},
 };
 
-static bool needs_schedule(const struct market_create *terms)
-{
-    return terms->product != PRODUCT_RESERVATION && (terms->delivery.method == DELIVERY_SCHEDULE ||
-                                                     terms->delivery.method == DELIVERY_SUBMETER);
-}
-
 /* The schedule (NULL: none) must have as many units as the market's period, and be there exactly where
  * the market measures against one: without it nothing could ever be proven. */
 static int check_schedule(struct cli *cli, const struct offer *offer,
@@ -121,7 +117,7 @@ static int check_schedule(struct cli *cli, const struct offer *offer,
     session_close(&session);
     if (status == CLI_DONE && absent) {
         status = cli_fail(cli, CLI_REFUSED, "unknown_market", "there is no market %s", name);
-    } else if (status == CLI_DONE && needs_schedule(&market.terms) != (schedule != NULL)) {
+    } else if (status == CLI_DONE && order_needs_schedule(&market.terms) != (schedule != NULL)) {
         status = cli_fail(cli, CLI_USAGE, "bad_schedule",
                           schedule == NULL ? "%s measures against a schedule: name one (--schedule)"
                                            : "%s measures against no schedule: leave it out",
@@ -225,6 +221,17 @@ static int run_replace(struct cli *cli, void *arguments)
     return submit_one(cli, ACTION_ORDER_REPLACE, &to);
 }
 
+static const struct cli_option batch_options[] = {
+    {"csv", CLI_FILE, offsetof(struct order_batch, csv), "the table, a row for each order",
+     CLI_REQUIRED, NULL, NULL, 0},
+    {"per-transaction", CLI_U32, offsetof(struct order_batch, per_transaction),
+     "orders in one transaction, of which all are placed or none (at most 128)", CLI_OPTIONAL, "50",
+     NULL, 0},
+    {"sign-again", CLI_SWITCH, offsetof(struct order_batch, sign_again),
+     "after fate_unknown, if you have seen that the rows were not placed", CLI_OPTIONAL, NULL, NULL,
+     0},
+};
+
 static const struct cli_option cancel_options[] = {
     {"ID", CLI_U64, offsetof(struct order_cancel, order), "the order", CLI_POSITIONAL, NULL, NULL,
      0},
@@ -269,6 +276,21 @@ static const struct cli_command commands[] = {
      .arguments_size = sizeof(struct offer),
      .sends = true,
      .run = run_offer},
+    {.verb = "place",
+     .summary = "place the orders of a table (CSV), none twice",
+     .teach =
+         "The table's first line names its columns: side (request or offer), market, direction,\n"
+         "start, quantity_wh, price; and, as needed, device, schedule (a file), reservation,\n"
+         "kind, min_quantity_wh, indivisible (yes or no), rank. All rows are checked first, with\n"
+         "the escrow they need against the balance. What was placed is kept in FILE.placed: after\n"
+         "a break the same command goes on, and places nothing twice.\n"
+         "  flex order place --csv day.csv --dry-run\n"
+         "  flex order place --csv day.csv --per-transaction 100",
+     .options = batch_options,
+     .option_count = sizeof batch_options / sizeof batch_options[0],
+     .arguments_size = sizeof(struct order_batch),
+     .sends = true,
+     .run = order_batch_run},
     {.verb = "replace",
      .summary = "change an open order",
      .teach =

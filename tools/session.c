@@ -36,6 +36,7 @@ enum {
  * A process runs one command (or several of one wallet), on one thread. */
 static struct {
     bool known;
+    uint32_t sessions; /* that are open: the last to close forgets the secret */
     char path[FILES_PATH_SIZE];
     struct secret_key secret;
     struct public_key key;
@@ -73,6 +74,7 @@ int session_open(struct session *session, struct cli *cli)
 {
     memset(session, 0, sizeof *session);
     session->cli = cli;
+    opened.sessions++;
     session->client = client_open(cli->node, cli->timeout_ms);
     if (session->client == NULL) {
         return cli_fail(cli, CLI_USAGE, "bad_address", "'%s' is not an http or https address",
@@ -85,7 +87,10 @@ int session_open(struct session *session, struct cli *cli)
 
 void session_close(struct session *session)
 {
-    forget_secret();
+    opened.sessions -= opened.sessions > 0;
+    if (opened.sessions == 0) {
+        forget_secret();
+    }
     if (session->client != NULL) {
         client_close(session->client);
         session->client = NULL;

@@ -437,6 +437,42 @@ int submit_one(struct cli *cli, uint8_t action, const void *record)
     return submit_run(cli, &submit);
 }
 
+int submit_fate_of(struct cli *cli, enum submit_fate *out, const struct submit_signed *what,
+                   const struct name *sender)
+{
+    char path[CLIENT_PATH_SIZE], id[HEX_ID_SIZE], name[NAME_SIZE + 1];
+    struct session session;
+    struct client_answer answer;
+    struct participant_record record;
+    struct proof proof;
+    bool absent;
+    int status = session_open(&session, cli);
+    if (status != CLI_DONE) {
+        return status;
+    }
+    hex_encode(id, what->id.bytes, HASH_SIZE);
+    snprintf(path, sizeof path, "/v1/transactions/%s", id);
+    client_get(session.client, &answer, path);
+    const int http = answer.status;
+    if (http != 200 && http != 404) {
+        status = session_refusal(&session, &answer);
+    }
+    client_answer_release(&answer);
+    *out = SUBMIT_KNOWN;
+    if (http == 404) {
+        status = session_record(&session, "participant", name_to_text(name, sender), &record,
+                                &absent, &proof);
+    }
+    if (http == 404 && status == CLI_DONE) {
+        const bool used = !absent && record.nonce >= what->nonce;
+        const bool over = timestamp_compare(proof.header.time, what->valid_until) >= 0;
+        *out = used ? SUBMIT_SPENT : over ? SUBMIT_EXPIRED : SUBMIT_OPEN;
+        proof_release(&proof);
+    }
+    session_close(&session);
+    return status;
+}
+
 int submit_envelope(struct cli *cli, struct bytes_view envelope)
 {
     struct session session;

@@ -31,6 +31,16 @@ struct submit_signed {
 int submit_sign(struct cli *cli, struct submit_signed *out, uint8_t *bytes,
                 const struct submit *submit, const struct secret_key *secret,
                 const struct public_key *key);
+/* What can become of a signed transaction yet. */
+enum submit_fate {
+    SUBMIT_KNOWN, /* the node has it, or has its receipt */
+    SUBMIT_OPEN, /* it may still be executed: a proven state shows its nonce unused and its time not over */
+    SUBMIT_EXPIRED, /* it never was and never will be: nonce unused, time over, as a proven state shows */
+    SUBMIT_SPENT /* its nonce is used, as a proven state shows, and the node does not know it: another
+                       transaction took it, or the node has forgotten this one */
+};
+int submit_fate_of(struct cli *cli, enum submit_fate *out, const struct submit_signed *what,
+                   const struct name *sender);
 /* Posts a finished envelope and waits for its receipt like submit_run; `tx send`. */
 int submit_envelope(struct cli *cli, struct bytes_view envelope);
 /* Waits for a transaction that somebody sent; `tx wait`. `id` is hex. */

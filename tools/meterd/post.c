@@ -248,43 +248,17 @@ static int run_quietly(struct poster *poster, enum contract_error *error, const 
     return status;
 }
 
+/* What may become of the transaction; over: a proven state shows that it can't be executed any more. */
 enum fate { FATE_KNOWN, FATE_OPEN, FATE_OVER };
 
-/* Whether the node knows the transaction, it may still be executed, or a proven state shows that it
- * cannot be: its nonce is used, or its time is over. */
 static int fate_of(struct poster *poster, const struct entry *entry, enum fate *fate)
 {
-    char path[CLIENT_PATH_SIZE], id[ID_TEXT_SIZE], name[NAME_SIZE + 1];
-    struct session session;
-    struct client_answer answer;
-    struct participant_record record;
-    struct proof proof;
-    bool absent;
-    int status = session_open(&session, poster->cli);
-    if (status != CLI_DONE) {
-        return status;
-    }
-    hex_encode(id, entry->id.bytes, HASH_SIZE);
-    snprintf(path, sizeof path, "/v1/transactions/%s", id);
-    client_get(session.client, &answer, path);
-    const int http = answer.status;
-    if (http != 200 && http != 404) {
-        status = session_refusal(&session, &answer);
-    }
-    client_answer_release(&answer);
-    *fate = FATE_KNOWN;
-    if (http == 404) {
-        status = session_record(&session, "participant",
-                                name_to_text(name, &poster->archive->settings.meter_operator),
-                                &record, &absent, &proof);
-        if (status == CLI_DONE) {
-            const bool used = !absent && record.nonce >= entry->nonce;
-            const bool expired = timestamp_compare(proof.header.time, entry->valid_until) >= 0;
-            *fate = used || expired ? FATE_OVER : FATE_OPEN;
-            proof_release(&proof);
-        }
-    }
-    session_close(&session);
+    const struct submit_signed what = {
+        .nonce = entry->nonce, .valid_until = entry->valid_until, .id = entry->id};
+    enum submit_fate found = SUBMIT_KNOWN;
+    int status =
+        submit_fate_of(poster->cli, &found, &what, &poster->archive->settings.meter_operator);
+    *fate = found == SUBMIT_KNOWN ? FATE_KNOWN : found == SUBMIT_OPEN ? FATE_OPEN : FATE_OVER;
     return status;
 }
 
