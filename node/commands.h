@@ -15,6 +15,7 @@ enum {
 int flexd_init(int count, char **arguments);
 int flexd_join(int count, char **arguments);
 int flexd_certificate(int count, char **arguments);
+int flexd_solver_key(int count, char **arguments);
 int flexd_check(int count, char **arguments);
 int flexd_start(int count, char **arguments);
 

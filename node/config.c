@@ -63,6 +63,7 @@ void node_config_init(struct node_config *config, const char *home)
     config->witness_days = NODE_WITNESS_DAYS_DEFAULT;
     snprintf(config->listen_api, sizeof config->listen_api, "%s", listen_api_default);
     node_config_api_init(&config->api);
+    node_config_solver_init(&config->solver);
 }
 
 bool node_config_path(char out[NODE_PATH_MAX], const struct node_config *config, const char *name)
@@ -358,29 +359,14 @@ static bool parse_signer(struct node_config *config, const cJSON *root,
 static bool parse_root(struct node_config *config, const cJSON *root,
                        char problem[NODE_PROBLEM_SIZE])
 {
-    static const char *const known[] = {"role",
-                                        "name",
-                                        "genesis",
-                                        "listen_p2p",
-                                        "listen_api",
-                                        "peers",
-                                        "tls",
-                                        "log",
-                                        "clock_offset_file",
-                                        "map_bytes",
-                                        "map_bytes_max",
-                                        "map_bytes_step",
-                                        "workers",
-                                        "sync",
-                                        "snapshot_blocks",
-                                        "keep_days",
-                                        "keep_blocks",
-                                        "read_access",
-                                        "read_zones",
-                                        "witness_days",
-                                        "api",
-                                        "signer",
-                                        NULL};
+    static const char *const known[] = {"role",       "name",          "genesis",
+                                        "listen_p2p", "listen_api",    "peers",
+                                        "tls",        "log",           "clock_offset_file",
+                                        "map_bytes",  "map_bytes_max", "map_bytes_step",
+                                        "workers",    "sync",          "snapshot_blocks",
+                                        "keep_days",  "keep_blocks",   "read_access",
+                                        "read_zones", "witness_days",  "api",
+                                        "signer",     "solver",        NULL};
     if (!cJSON_IsObject(root))
         return refuse(problem, "must be one JSON object");
     const char *unknown = json_unknown_key(root, known);
@@ -405,6 +391,8 @@ static bool parse_root(struct node_config *config, const cJSON *root,
            parse_log(config, root, problem) && parse_numbers(config, root, problem) &&
            parse_retention(config, root, problem) && parse_access(config, root, problem) &&
            node_config_api_parse(&config->api, root, problem) &&
+           node_config_solver_parse(&config->solver, root, config->role == NODE_VALIDATOR,
+                                    problem) &&
            parse_signer(config, root, problem);
 }
 
@@ -518,6 +506,7 @@ static cJSON *config_to_json(const struct node_config *config)
     if (config->witness_days != NODE_WITNESS_DAYS_DEFAULT && config->role != NODE_AUDIT)
         cJSON_AddNumberToObject(root, "witness_days", config->witness_days);
     node_config_api_add(root, &config->api);
+    node_config_solver_add(root, &config->solver);
     if (config->signer_socket[0] != '\0') {
         char key[2 * PUBLIC_KEY_SIZE + 1];
         cJSON *signer = cJSON_AddObjectToObject(root, "signer");

@@ -56,6 +56,16 @@ struct node_config_api {
     uint32_t key_burst;
 };
 
+/* A solver of coupled auctions beside the node (docs/adr/0051). */
+enum { NODE_SOLVER_MEMORY_MB_MAX = 1024 * 1024 };
+struct node_config_solver {
+    bool enabled;
+    char key[NODE_PATH_MAX];     /* of the account that proposes and pays */
+    char program[NODE_PATH_MAX]; /* empty: the flexsolve beside flexd */
+    uint32_t memory_mb;          /* for each of its processes */
+    uint32_t seconds;            /* that one auction is worked at, at most */
+};
+
 enum node_role { NODE_VALIDATOR, NODE_AUDIT };
 const char *node_role_name(enum node_role role);
 
@@ -93,6 +103,7 @@ struct node_config {
     } read_zones[NODE_READ_ZONES_MAX];
     uint32_t witness_days; /* revealed readings go so long after their deal is over */
     struct node_config_api api;
+    struct node_config_solver solver;
     /* The socket of the process that has the node's key (docs/spec/signer.md), and that key; empty: the
      * key is in HOME/node.key. */
     char signer_socket[NODE_PATH_MAX];
@@ -128,6 +139,11 @@ void node_config_api_init(struct node_config_api *api);
 bool node_config_api_parse(struct node_config_api *api, const struct cJSON *root,
                            char problem[NODE_PROBLEM_SIZE]);
 void node_config_api_add(struct cJSON *root, const struct node_config_api *api);
+/* config_solver.c: the "solver" object, likewise. */
+void node_config_solver_init(struct node_config_solver *solver);
+bool node_config_solver_parse(struct node_config_solver *solver, const struct cJSON *root,
+                              bool is_validator, char problem[NODE_PROBLEM_SIZE]);
+void node_config_solver_add(struct cJSON *root, const struct node_config_solver *solver);
 /* A name, for logs and C strings. */
 const char *node_config_name(char out[NAME_SIZE + 1], const struct node_config *config);
 

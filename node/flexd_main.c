@@ -36,6 +36,8 @@ static const char usage[] =
     "      complete a home with what the others have sent\n"
     "  flexd certificate --ca-certificate FILE --ca-key FILE --node-key HEX --out DIR [--json]\n"
     "      issue a TLS certificate for another operator's node\n"
+    "  flexd solver-key --home DIR [--json]\n"
+    "      make, or show, the key that proposes solutions of coupled auctions\n"
     "  flexd check --home DIR [--quick] [--repair] [--json]\n"
     "      read everything that start reads, verify the whole database and the journals, change "
     "nothing;\n"
@@ -131,6 +133,7 @@ int main(int count, char **arguments)
     } commands[] = {{"init", flexd_init},
                     {"join", flexd_join},
                     {"certificate", flexd_certificate},
+                    {"solver-key", flexd_solver_key},
                     {"check", flexd_check},
                     {"start", flexd_start}};
     if (count < 2) {

@@ -38,7 +38,12 @@ struct node_metrics {
     _Atomic uint64_t signer_votes;
     _Atomic uint64_t signer_wait_us; /* all votes' waiting for the signer, added up */
     _Atomic uint64_t signer_refusals;
-    _Atomic uint64_t signer_losses; /* times that it stopped answering */
+    _Atomic uint64_t solver_starts;    /* processes that look for solutions of coupled auctions */
+    _Atomic uint64_t solver_failures;  /* of them: would not start, died, talked nonsense */
+    _Atomic uint64_t solver_timeouts;  /* time over, and nothing said */
+    _Atomic uint64_t solver_wrong;     /* solutions that the check refused */
+    _Atomic uint64_t solver_proposals; /* sent to the chain */
+    _Atomic uint64_t signer_losses;    /* times that it stopped answering */
 };
 
 static inline void metric_add(_Atomic uint64_t *counter, uint64_t amount)

@@ -85,6 +85,7 @@ $(BUILD)/tests/models/ledger_deals $(BUILD)/tests/models/ledger_book: $(BUILD)/t
 
 # The solver's test starts the worker, and uses the slow model of the contracts' tests.
 $(BUILD)/tests/unit/solver/test_solver: $(BUILD)/obj/tests/lib/contracts/coupled_model.o | $(BUILD)/bin/flexsolve
+$(BUILD)/tests/unit/node/test_solver_run: | $(BUILD)/bin/flexsolve
 
 $(BUILD)/tests/bench/%: $(BUILD)/obj/tests/bench/%.o $(LINK_contracts)
 	@mkdir -p $(@D)

@@ -415,6 +415,40 @@ static void addresses_are_host_and_port(void **state)
     assert_int_equal(port, 0);
 }
 
+static void a_solver_is_described(void **state)
+{
+    (void)state;
+    struct node_config config, again;
+    char problem[NODE_PROBLEM_SIZE];
+    assert_true(parse(&config, "{" VALIDATOR "}", problem));
+    assert_false(config.solver.enabled);
+    assert_true(parse(&config,
+                      "{" VALIDATOR ",\"solver\":{\"enabled\":true,\"key\":\"/k\",\"program\":"
+                      "\"/usr/bin/flexsolve\",\"memory_mb\":64,\"seconds\":3600}}",
+                      problem));
+    assert_true(config.solver.enabled && config.solver.memory_mb == 64);
+    assert_true(node_config_save(&config, problem));
+    assert_true(node_config_load(&again, directory, problem));
+    assert_memory_equal(&again.solver, &config.solver, sizeof config.solver);
+    static const struct {
+        const char *text;
+        const char *words;
+    } refused[] = {
+        {"{" VALIDATOR ",\"solver\":true}", "\"solver\" must be an object"},
+        {"{" VALIDATOR ",\"solver\":{}}", "solver.enabled"},
+        {"{" VALIDATOR ",\"solver\":{\"enabled\":true,\"cores\":1}}", "unknown key \"cores\""},
+        {"{" VALIDATOR ",\"solver\":{\"enabled\":true,\"key\":\"\"}}", "solver.key"},
+        {"{" VALIDATOR ",\"solver\":{\"enabled\":true,\"program\":\"flexsolve\"}}", "absolute"},
+        {"{" VALIDATOR ",\"solver\":{\"enabled\":true,\"memory_mb\":63}}", "memory_mb"},
+        {"{" VALIDATOR ",\"solver\":{\"enabled\":true,\"seconds\":3601}}", "seconds"},
+        {"{" NEEDED ",\"solver\":{\"enabled\":true}}", "audit node"},
+    };
+    for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
+        assert_false(parse(&config, refused[i].text, problem));
+        assert_non_null(strstr(problem, refused[i].words));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -423,6 +457,7 @@ int main(void)
         cmocka_unit_test(faults_of_read_access_are_named),
         cmocka_unit_test(every_fault_is_named),
         cmocka_unit_test(faults_of_the_api_are_named),
+        cmocka_unit_test(a_solver_is_described),
         cmocka_unit_test(a_node_listens_on_loopback_unless_told_otherwise),
         cmocka_unit_test(what_is_saved_is_loaded),
         cmocka_unit_test(keys_are_kept_to_their_owner),
