@@ -17,6 +17,8 @@ int flexd_join(int count, char **arguments);
 int flexd_certificate(int count, char **arguments);
 int flexd_solver_key(int count, char **arguments);
 int flexd_check(int count, char **arguments);
+int flexd_backup(int count, char **arguments);
+int flexd_restore(int count, char **arguments);
 int flexd_start(int count, char **arguments);
 
 #endif

@@ -20,6 +20,7 @@
 #include "base/fatal.h"
 #include "base/log.h"
 #include "node/core_feed.h"
+#include "node/restored.h"
 #include "node/shell.h"
 
 enum { JOURNAL_RETRY_MS = 250 };
@@ -165,6 +166,30 @@ static int own_place(const struct node *node)
     return index < 0 || node->config.role == NODE_AUDIT ? NODE_NO_VALIDATOR : index;
 }
 
+/* A home out of a backup has no memory of its last votes; false if the mark of that cannot be removed. */
+static bool heed_restore(struct node *node, char problem[NODE_PROBLEM_SIZE])
+{
+    char text[NODE_PROBLEM_SIZE];
+    const struct store_tip *tip = chain_tip(node->chain);
+    switch (restored_look(&node->config, tip->time, text)) {
+    case RESTORED_NO:
+        return true;
+    case RESTORED_PASSED:
+        log_line(LOG_INFO,
+                 "this home was restored from a backup; block %llu was made since -> it may vote",
+                 (unsigned long long)tip->height);
+        return restored_forget(&node->config, problem);
+    case RESTORED_WAITS:
+    case RESTORED_FAULT:
+        break;
+    }
+    if (node_is_validator(node)) {
+        log_line(LOG_UNUSUAL, "%s -> no votes", text);
+        bft_refuse_to_vote(node->core, "restored from a backup: start it again a minute later");
+    }
+    return true;
+}
+
 bool node_epoch_open(struct node *node, char problem[NODE_PROBLEM_SIZE])
 {
     MUST(node->core == NULL && node->journal == NULL);
@@ -178,7 +203,7 @@ bool node_epoch_open(struct node *node, char problem[NODE_PROBLEM_SIZE])
             LOG_UNUSUAL,
             "this node's key is not in the validator set of epoch %llu -> it follows the chain",
             (unsigned long long)node->epoch);
-    return create_core(node, problem) && open_journal(node, problem);
+    return create_core(node, problem) && heed_restore(node, problem) && open_journal(node, problem);
 }
 
 void node_epoch_close(struct node *node)

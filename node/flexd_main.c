@@ -42,6 +42,11 @@ static const char usage[] =
     "      read everything that start reads, verify the whole database and the journals, change "
     "nothing;\n"
     "      --repair makes a damaged database anew from its good blocks\n"
+    "  flexd backup --home DIR --out DIR [--keys] [--json]\n"
+    "      copy database and configuration while the node runs; keys only if asked, journals "
+    "never\n"
+    "  flexd restore --from DIR --home DIR [--data] [--json]\n"
+    "      make a home from a backup, once its node is off for good; --data: the database alone\n"
     "  flexd start --home DIR\n"
     "      run in the foreground; SIGTERM or SIGINT stops it cleanly, SIGHUP opens the log file "
     "anew\n      and reads the API's certificate again\n"
@@ -135,6 +140,8 @@ int main(int count, char **arguments)
                     {"certificate", flexd_certificate},
                     {"solver-key", flexd_solver_key},
                     {"check", flexd_check},
+                    {"backup", flexd_backup},
+                    {"restore", flexd_restore},
                     {"start", flexd_start}};
     if (count < 2) {
         fputs(usage, stderr);

@@ -33,6 +33,7 @@ static const struct {
     {"read-access", offsetof(struct flexd_options, read_access)},
     {"node-key", offsetof(struct flexd_options, node_key)},
     {"out", offsetof(struct flexd_options, out)},
+    {"from", offsetof(struct flexd_options, from)},
 };
 
 static const struct {
@@ -42,6 +43,8 @@ static const struct {
     {"json", offsetof(struct flexd_options, json)},
     {"quick", offsetof(struct flexd_options, quick)},
     {"repair", offsetof(struct flexd_options, repair)},
+    {"keys", offsetof(struct flexd_options, keys)},
+    {"data", offsetof(struct flexd_options, data)},
 };
 
 void flexd_say_fault(const char *command, bool json, const char *code, const char *problem)

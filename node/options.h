@@ -21,11 +21,14 @@ struct flexd_options {
     const char *read_access;
     const char *node_key;
     const char *out;
+    const char *from;
     uint32_t peer_count;
     struct p2p_peer_config peers[P2P_PEERS_MAX];
     bool json;
     bool quick;
     bool repair;
+    bool keys;
+    bool data;
 };
 
 /* The reason on stderr; with `json` also the one object {"error":{"code","reason"}} on stdout. */

@@ -42,6 +42,10 @@ static int load_files(struct node *node, const char *home)
     if (!node_config_load(&node->config, home, problem))
         return refuse(FLEXD_BAD_USAGE, "", problem);
     const struct node_config *config = &node->config;
+    if (node_config_path(path, config, "backup.json") && access(path, F_OK) == 0)
+        return refuse(
+            FLEXD_FAILED, home,
+            "this is a backup, which has no memory of its votes: flexd restore makes a home of it");
     if (!node_config_key(&node->key, &node->seed, config, problem))
         return refuse(FLEXD_BAD_USAGE, "", problem);
     node->genesis = calloc(1, sizeof *node->genesis);
