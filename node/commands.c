@@ -351,7 +351,10 @@ int flexd_join(int count, char **arguments)
     int code = open_home("join", &config, &key, &options);
     if (code != FLEXD_DONE)
         return code;
-    if (exists(&config, "flexd.pid"))
+    /* A node that runs reads new peers when it is told to, and nothing else. */
+    const bool peers_alone =
+        options.peer_count > 0 && options.genesis == NULL && options.ca_certificate == NULL;
+    if (exists(&config, "flexd.pid") && !peers_alone)
         return failed(&options, "join",
                       "flexd.pid is there: stop the node first (or remove it after a "
                       "crash)");

@@ -16,6 +16,7 @@ int flexd_init(int count, char **arguments);
 int flexd_join(int count, char **arguments);
 int flexd_certificate(int count, char **arguments);
 int flexd_solver_key(int count, char **arguments);
+int flexd_rotate(int count, char **arguments);
 int flexd_check(int count, char **arguments);
 int flexd_backup(int count, char **arguments);
 int flexd_restore(int count, char **arguments);

@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/fatal.h"
 #include "base/log.h"
@@ -25,7 +26,7 @@
 
 enum { JOURNAL_RETRY_MS = 250 };
 
-static void fill_peer_tables(struct node *node)
+void node_fill_peer_tables(struct node *node)
 {
     for (int v = 0; v < LIMIT_VALIDATORS; v++)
         node->validator_peer[v] = INBOX_NO_PEER;
@@ -45,7 +46,7 @@ static void fill_peer_tables(struct node *node)
         hex_encode(key, node->set.validators[v].key.bytes, PUBLIC_KEY_SIZE);
         log_line(LOG_UNUSUAL,
                  "validator %s is not among the peers of flexd.json -> no link to it; flexd join "
-                 "--peer and a restart add one",
+                 "--peer and a reload add one",
                  key);
     }
 }
@@ -122,6 +123,56 @@ static bool journal_path(char path[NODE_PATH_MAX], const struct node *node, uint
     return node_config_path(path, &node->config, name);
 }
 
+/* Each node, voting or not, makes the journal of an epoch before its first block there is committed. Where
+ * such a block is and the journal isn't, it was lost; unless that block came with a snapshot, just now. */
+static bool journal_was_lost(const struct node *node, const char *path)
+{
+    struct store_block last;
+    struct block_header header;
+    const uint64_t height = chain_tip(node->chain)->height;
+    if (access(path, F_OK) == 0 || height == 0 || height < store_floor(node->store).bodies)
+        return false;
+    struct store_snapshot *snapshot = store_snapshot_begin(node->store);
+    bool inside = snapshot != NULL && store_snapshot_header(snapshot, height, &last) == STORE_OK &&
+                  block_header_decode(&header, last.header) && header.epoch == node->epoch;
+    if (snapshot != NULL)
+        store_snapshot_end(snapshot);
+    return inside;
+}
+
+/* Nobody here remembers what this key has said in this epoch, and no later start will. The note is written
+ * before the new journal is made, which would else be believed. With a signer the memory is there. */
+static bool check_memory(struct node *node, const char *journal, char problem[NODE_PROBLEM_SIZE])
+{
+    char path[NODE_PATH_MAX], wanted[32];
+    size_t size = 0;
+    if (!node_is_validator(node) || node->signer != NULL)
+        return true;
+    if (!node_config_path(path, &node->config, "votes-lost")) {
+        snprintf(problem, NODE_PROBLEM_SIZE, "the home's name is too long");
+        return false;
+    }
+    snprintf(wanted, sizeof wanted, "epoch %llu\n", (unsigned long long)node->epoch);
+    char fault[NODE_PROBLEM_SIZE];
+    char *text = node_file_read(path, sizeof wanted, &size, fault);
+    bool lost = text != NULL && strcmp(text, wanted) == 0;
+    free(text);
+    if (!lost && journal_was_lost(node, journal)) {
+        if (!node_file_write(path, wanted, strlen(wanted), 0600, problem))
+            return false;
+        lost = true;
+    }
+    if (!lost)
+        return true;
+    bft_refuse_to_vote(node->core, "the vote journal is missing");
+    log_line(
+        LOG_UNUSUAL,
+        "journal: %s was lost with the votes in it -> this node follows the chain and casts no "
+        "vote in this epoch; rotate the validator key (docs/operator.md)",
+        journal);
+    return true;
+}
+
 static bool open_journal(struct node *node, char problem[NODE_PROBLEM_SIZE])
 {
     char path[NODE_PATH_MAX];
@@ -130,6 +181,8 @@ static bool open_journal(struct node *node, char problem[NODE_PROBLEM_SIZE])
         snprintf(problem, NODE_PROBLEM_SIZE, "the home's name is too long");
         return false;
     }
+    if (!check_memory(node, path, problem))
+        return false;
     struct journal_config config = {
         .directory = path, .genesis = node->genesis_hash, .epoch = node->epoch};
     enum journal_result result = journal_open(&node->journal, &config, replay, node, fault);
@@ -197,7 +250,7 @@ bool node_epoch_open(struct node *node, char problem[NODE_PROBLEM_SIZE])
     chain_next_validators(node->chain, &node->set);
     atomic_store(&node->quorum, validator_set_quorum(&node->set));
     atomic_store(&node->own_index, own_place(node));
-    fill_peer_tables(node);
+    node_fill_peer_tables(node);
     if (node->own_index == NODE_NO_VALIDATOR && node->config.role == NODE_VALIDATOR)
         log_line(
             LOG_UNUSUAL,

@@ -38,6 +38,10 @@ static const char usage[] =
     "      issue a TLS certificate for another operator's node\n"
     "  flexd solver-key --home DIR [--json]\n"
     "      make, or show, the key that proposes solutions of coupled auctions\n"
+    "  flexd rotate --home DIR [--ca-certificate FILE --ca-key FILE] [--json]\n"
+    "      make the node's next key beside the one that it runs with; prints it\n"
+    "  flexd rotate --home DIR --adopt [--json]\n"
+    "      put the next key in the old one's place, while the node is down\n"
     "  flexd check --home DIR [--quick] [--repair] [--json]\n"
     "      read everything that start reads, verify the whole database and the journals, change "
     "nothing;\n"
@@ -49,7 +53,9 @@ static const char usage[] =
     "      make a home from a backup, once its node is off for good; --data: the database alone\n"
     "  flexd start --home DIR\n"
     "      run in the foreground; SIGTERM or SIGINT stops it cleanly, SIGHUP opens the log file "
-    "anew\n      and reads the API's certificate again\n"
+    "anew,\n"
+    "      and takes over new certificates, of links and of the API, new peers and their "
+    "addresses\n"
     "\n"
     "Exit codes: 0 done, 1 refused or failed, 2 bad usage or configuration, 3 this home runs "
     "already,\n4 its data is damaged, 5 the chain goes on under newer rules than this program "
@@ -102,9 +108,11 @@ int flexd_start(int count, char **arguments)
         int number = sigtimedwait(&signals, NULL, &wait);
         service_alive(&service, node_clock_monotonic_ms(), loop_is_alive(node), board_height(node));
         if (number == SIGHUP && node_log_open(node))
-            log_line(LOG_INFO, "signal %d -> log file and certificate read anew", number);
-        if (number == SIGHUP)
+            log_line(LOG_INFO, "signal %d -> the log goes on in a new file", number);
+        if (number == SIGHUP) {
             api_reload(node->api);
+            node_reload(node);
+        }
         if (number == SIGTERM || number == SIGINT) {
             log_line(LOG_INFO, "signal %d -> stopping", number);
             break;
@@ -139,6 +147,7 @@ int main(int count, char **arguments)
                     {"join", flexd_join},
                     {"certificate", flexd_certificate},
                     {"solver-key", flexd_solver_key},
+                    {"rotate", flexd_rotate},
                     {"check", flexd_check},
                     {"backup", flexd_backup},
                     {"restore", flexd_restore},

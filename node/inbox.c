@@ -221,24 +221,24 @@ void inbox_link(struct inbox *inbox, uint32_t peer, bool *up, uint32_t *changes)
     drop_lock(inbox);
 }
 
-void inbox_push_signer(struct inbox *inbox)
+void inbox_push_news(struct inbox *inbox)
 {
     take_lock(inbox);
-    bool queue = !inbox->signer_queued;
-    inbox->signer_queued = true;
+    bool queue = !inbox->news_queued;
+    inbox->news_queued = true;
     drop_lock(inbox);
     if (!queue)
         return;
-    struct node_event *event = event_create(NODE_EVENT_SIGNER, INBOX_NO_PEER, 0);
+    struct node_event *event = event_create(NODE_EVENT_NEWS, INBOX_NO_PEER, 0);
     if (event == NULL)
         fatal_environment("out of memory for an event");
     inbox_push(inbox, event);
 }
 
-void inbox_signer(struct inbox *inbox)
+void inbox_news(struct inbox *inbox)
 {
     take_lock(inbox);
-    inbox->signer_queued = false;
+    inbox->news_queued = false;
     drop_lock(inbox);
 }
 

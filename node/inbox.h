@@ -49,7 +49,7 @@ enum node_event_kind {
     NODE_EVENT_LINK,        /* the peer came or went: see inbox_link */
     NODE_EVENT_TRANSACTION, /* decoded and verified, or refused */
     NODE_EVENT_LOOKUP,      /* is call->tx_id pending? */
-    NODE_EVENT_SIGNER       /* the signer came or went: ask it */
+    NODE_EVENT_NEWS         /* the signer came or went, or peers were added: look */
 };
 
 struct node_event {
@@ -94,7 +94,7 @@ struct inbox {
     uint32_t gossip_count; /* of these, by way of peers */
     size_t gossip_bytes;
     bool stopping;
-    bool signer_queued;
+    bool news_queued;
     struct inbox_peer peers[P2P_PEERS_MAX];
 };
 
@@ -117,10 +117,10 @@ void inbox_push_link(struct inbox *inbox, uint32_t peer, bool up);
 /* How the link stands now; resets the "queued" mark. */
 void inbox_link(struct inbox *inbox, uint32_t peer, bool *up, uint32_t *changes);
 
-/* The signer came or went. Never fails, never blocks, queues at most one event; inbox_signer resets the
- * mark, before the signer is asked how it stands. */
-void inbox_push_signer(struct inbox *inbox);
-void inbox_signer(struct inbox *inbox);
+/* The signer came or went, or there are new peers. Never fails, never blocks, queues at most one event;
+ * inbox_news resets the mark, before anybody looks. */
+void inbox_push_news(struct inbox *inbox);
+void inbox_news(struct inbox *inbox);
 
 /* Waits until there is something, or `deadline_ms` (monotonic) has come, or the inbox is stopped.
  * Returns a list of at most INBOX_BATCH_MAX events, consensus first; NULL if there is none. */

@@ -53,7 +53,7 @@ bool node_on_p2p(void *context, const struct p2p_event *event)
 {
     struct node *node = context;
     bool room = true;
-    MUST(event->peer < node->config.peer_count);
+    MUST(event->peer < P2P_PEERS_MAX);
     /* The loop hears of links in any case: it may begin in the middle. */
     const bool taken = sync_inbox_take(&node->sync_inbox, event, &room);
     if (taken && event->kind == P2P_FRAME)
@@ -367,8 +367,9 @@ void node_intake(struct node *node, struct node_event *event)
         event->call->done(event->call);
         event->call = NULL;
         break;
-    case NODE_EVENT_SIGNER:
-        inbox_signer(&node->inbox);
+    case NODE_EVENT_NEWS:
+        inbox_news(&node->inbox);
+        node_take_peers(node);
         if (!shell_has_failed(node->shell))
             shell_feed_signer(node->shell);
         break;

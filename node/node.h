@@ -82,6 +82,12 @@ struct node {
     struct shell *shell;
     struct snapshots *snapshots;
     struct sync_inbox sync_inbox;
+    /* What a reload has read; the loop takes the new peers over (reload.c). */
+    struct node_reload {
+        pthread_mutex_t lock;
+        uint32_t peer_count;
+        struct p2p_peer_config peers[P2P_PEERS_MAX];
+    } reload;
     struct serve_budget serve[P2P_PEERS_MAX];
     struct retention_hold holds[P2P_PEERS_MAX];
     uint64_t told_pruned[P2P_PEERS_MAX]; /* what each peer last said of its first body */
@@ -112,6 +118,21 @@ void node_stop(struct node *node);
 bool node_log_open(struct node *node);
 /* Says on standard error and in the log that the next block needs rules that this program lacks. */
 int node_refuse_rules(const struct node *node, uint32_t version);
+
+/* What p2p needs, out of `config`, which may be newer than the node's own. False if a name is too long.
+ * The seed in it is the caller's to wipe. */
+bool node_links_config(struct p2p_config *links, const struct node *node,
+                       const struct node_config *config);
+
+/* reload.c: SIGHUP. The main thread reads HOME/flexd.json anew and takes over certificates, addresses of
+ * peers and new peers, all or nothing; what came of it is logged. Everything else takes a restart. */
+void node_reload_open(struct node *node);
+void node_reload(struct node *node);
+/* Loop thread: peers that a reload has added. */
+void node_take_peers(struct node *node);
+
+/* Which configured peer is which validator of the set; logs validators that are no peers. Loop thread. */
+void node_fill_peer_tables(struct node *node);
 
 /* epoch.c: set, core, journal and peer tables of the epoch that the committed state is in; replays the
  * journal into the core. False with the reason. node_epoch_close undoes it, also half of it. */

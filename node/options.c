@@ -45,6 +45,7 @@ static const struct {
     {"repair", offsetof(struct flexd_options, repair)},
     {"keys", offsetof(struct flexd_options, keys)},
     {"data", offsetof(struct flexd_options, data)},
+    {"adopt", offsetof(struct flexd_options, adopt)},
 };
 
 void flexd_say_fault(const char *command, bool json, const char *code, const char *problem)

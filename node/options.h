@@ -29,6 +29,7 @@ struct flexd_options {
     bool repair;
     bool keys;
     bool data;
+    bool adopt;
 };
 
 /* The reason on stderr; with `json` also the one object {"error":{"code","reason"}} on stdout. */

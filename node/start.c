@@ -171,13 +171,11 @@ static int open_epoch(struct node *node)
     return node->shell != NULL ? FLEXD_DONE : refuse(FLEXD_FAILED, "consensus", "out of memory");
 }
 
-static int start_links(struct node *node)
+/* False if a name is too long. The seed is the caller's to wipe. */
+bool node_links_config(struct p2p_config *links, const struct node *node,
+                       const struct node_config *config)
 {
-    const struct node_config *config = &node->config;
-    char problem[160] = "";
-    struct p2p_config *links = calloc(1, sizeof *links);
-    if (links == NULL)
-        return refuse(FLEXD_FAILED, "", "out of memory");
+    memset(links, 0, sizeof *links);
     memcpy(links->listen, config->listen_p2p, sizeof links->listen);
     links->seed = node->seed;
     links->key = node->key;
@@ -186,10 +184,18 @@ static int start_links(struct node *node)
     links->genesis = node->genesis_hash;
     links->peer_count = config->peer_count;
     memcpy(links->peers, config->peers, sizeof links->peers);
-    bool paths = node_config_path(links->ca_file, config, config->tls_ca) &&
-                 node_config_path(links->certificate_file, config, config->tls_certificate) &&
-                 node_config_path(links->key_file, config, config->tls_key);
-    if (paths)
+    return node_config_path(links->ca_file, config, config->tls_ca) &&
+           node_config_path(links->certificate_file, config, config->tls_certificate) &&
+           node_config_path(links->key_file, config, config->tls_key);
+}
+
+static int start_links(struct node *node)
+{
+    char problem[160] = "";
+    struct p2p_config *links = malloc(sizeof *links);
+    if (links == NULL)
+        return refuse(FLEXD_FAILED, "", "out of memory");
+    if (node_links_config(links, node, &node->config))
         node->p2p = p2p_start(links, node_on_p2p, node, problem);
     secret_key_wipe(&links->seed);
     free(links);
@@ -259,7 +265,7 @@ static int open_history(struct node *node)
 static void note_signer(void *context)
 {
     struct node *node = context;
-    inbox_push_signer(&node->inbox);
+    inbox_push_news(&node->inbox);
 }
 
 static int open_signer(struct node *node)
@@ -342,6 +348,7 @@ int node_start(struct node *node, const char *home)
     node_evidence_open(&node->evidence);
     node_history_open(&node->history);
     inbox_open(&node->inbox);
+    node_reload_open(node);
     sync_inbox_open(&node->sync_inbox);
     if (code != FLEXD_DONE)
         return code;

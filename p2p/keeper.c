@@ -41,7 +41,7 @@ static bool sleep_and_collect(struct p2p *p2p)
     for (uint32_t i = 0; i < p2p->link_count; i++) {
         link_collect(p2p->links[i]);
     }
-    for (uint32_t i = 0; i < p2p->config.peer_count; i++) {
+    for (uint32_t i = 0; i < p2p->peer_count; i++) {
         p2p->peers[i].has_queued = frame_queue_first(&p2p->peers[i].queue) != NULL;
     }
     pthread_mutex_unlock(&p2p->doorbell.lock);
@@ -147,7 +147,7 @@ static void tick(struct p2p *p2p, int64_t now_ms)
     p2p->tick_ms = now_ms + KEEPER_TICK_MS;
 }
 
-static void reap(struct p2p *p2p)
+void keeper_reap(struct p2p *p2p)
 {
     uint32_t kept = 0;
     for (uint32_t i = 0; i < p2p->link_count; i++) {
@@ -174,7 +174,7 @@ static void close_all(struct p2p *p2p)
     for (uint32_t i = 0; i < p2p->link_count; i++) {
         link_close(p2p->links[i]);
     }
-    reap(p2p);
+    keeper_reap(p2p);
     MUST(p2p->link_count == 0);
 }
 
@@ -185,8 +185,9 @@ void *keeper_main(void *argument)
     p2p->tick_ms = keeper_now_ms();
     while (sleep_and_collect(p2p)) {
         int64_t now_ms = keeper_now_ms();
+        renew_step(p2p, now_ms);
         step_accept(p2p, now_ms);
-        for (uint32_t i = 0; i < p2p->config.peer_count; i++) {
+        for (uint32_t i = 0; i < p2p->peer_count; i++) {
             session_peer_step(p2p, i, now_ms);
         }
         for (uint32_t i = 0; i < p2p->link_count; i++) {
@@ -195,8 +196,8 @@ void *keeper_main(void *argument)
         if (now_ms >= p2p->tick_ms) {
             tick(p2p, now_ms);
         }
-        reap(p2p);
-        for (uint32_t i = 0; i < p2p->config.peer_count; i++) {
+        keeper_reap(p2p);
+        for (uint32_t i = 0; i < p2p->peer_count; i++) {
             step_dial(p2p, i, now_ms);
         }
     }

@@ -33,7 +33,23 @@ enum {
     KEEPER_STRIKE_MS_MAX = 60000,
     KEEPER_STRIKE_MS_FORGIVEN = 60000,
     /* Refused strangers that make a log line, per second. */
-    KEEPER_REFUSALS_LOGGED = 5
+    KEEPER_REFUSALS_LOGGED = 5,
+    /* After a reload: so long a link may take to come back before the next one is made anew. */
+    KEEPER_RENEW_MS = 10000
+};
+
+/* How a file looked when it was read: another one in its place, or another content, shows. */
+struct file_stamp {
+    uint64_t device, inode, size;
+    int64_t seconds, nanoseconds;
+};
+enum { TLS_FILES = 3 }; /* CA, certificate, key */
+
+/* What p2p_reload has made and the keeper has not taken over yet. */
+struct renewal {
+    struct p2p_config config;
+    nng_tls_config *server; /* NULL: doesn't listen */
+    nng_stream_dialer *dialers[P2P_PEERS_MAX];
 };
 
 struct peer {
@@ -74,6 +90,14 @@ struct p2p {
     int64_t tick_ms;
     int64_t refusals_second;
     uint32_t refusals;
+    /* Of the peers; grows only, and is stored after what it counts. */
+    _Atomic uint32_t peer_count;
+    /* A reload that is under way: links older than that are made anew, one at a time. */
+    int64_t renew_ms;    /* 0: none is */
+    uint32_t renew_peer; /* whose link was ended for it; LINK_NO_PEER: nobody's */
+    int64_t renew_deadline_ms;
+    nng_tls_config *listen_tls; /* a listener that has yet to find its port free; NULL: none has */
+    int64_t listen_ms;          /* not before */
     uint32_t link_count;
     struct link *links[KEEPER_LINKS_MAX];
     struct peer peers[P2P_PEERS_MAX];
@@ -82,6 +106,10 @@ struct p2p {
     /* Under its lock: */
     bool accept_done;
     bool stopping;
+    struct renewal *renewal; /* or NULL */
+    struct file_stamp stamps[TLS_FILES];
+    uint32_t asked_count; /* peers of the last configuration that was taken, and its peers */
+    struct p2p_peer_config asked[P2P_PEERS_MAX];
 };
 
 /* --- setup.c -------------------------------------------------------------------------------- */
@@ -89,9 +117,30 @@ struct p2p {
 /* A nng callback: a connection has come in. */
 void keeper_note_accept(void *argument);
 
+/* A TLS configuration for one direction out of the files of `config`; NULL with the reason. */
+nng_tls_config *setup_tls(const struct p2p_config *config, nng_tls_mode mode,
+                          const char *server_name, char problem[160]);
+/* A dialer to config->peers[index], NULL in *out if it has no address. False with the reason. */
+bool setup_dialer(nng_stream_dialer **out, const struct p2p_config *config, uint32_t index,
+                  char problem[160]);
+/* Listens with `tls`, on the port that was found the first time. False with the reason. */
+bool setup_listener(struct p2p *p2p, nng_tls_config *tls, char problem[160]);
+/* Whether keys, peers and files belong together. */
+bool setup_check(const struct p2p_config *config, const struct public_key *own, char problem[160]);
+
+/* --- renew.c: new certificates while links live --------------------------------------------- */
+
+/* Notes what p2p_start was given, so that a reload of the same changes nothing. */
+void renew_note(struct p2p *p2p);
+/* Takes over what p2p_reload has left, and goes on with what it began. */
+void renew_step(struct p2p *p2p, int64_t now_ms);
+void renewal_free(struct renewal *renewal);
+
 /* --- keeper.c ------------------------------------------------------------------------------- */
 
 void *keeper_main(void *argument);
+/* Frees the links that are closed. */
+void keeper_reap(struct p2p *p2p);
 int64_t keeper_now_ms(void);
 
 /* --- session.c: what the bytes of a link mean ----------------------------------------------- */

@@ -48,6 +48,7 @@ struct p2p_config {
     uint32_t heartbeat_ms; /* 0 = 2000; a link silent for three of them is dropped */
 };
 
+/* Calls below that take a peer's index take any below P2P_PEERS_MAX: one that is not configured is down. */
 enum p2p_event_kind { P2P_PEER_UP, P2P_PEER_DOWN, P2P_FRAME };
 
 struct p2p_event {
@@ -66,6 +67,13 @@ typedef bool (*p2p_handler)(void *context, const struct p2p_event *event);
  * may come before it returns. */
 struct p2p *p2p_start(const struct p2p_config *config, p2p_handler handler, void *context,
                       char problem[160]);
+/* Takes CA, certificate and key anew from the files, new addresses of peers, and peers behind those that are
+ * known (which keep their indices: their keys must be the same, in the same order). False, with the reason
+ * and nothing changed, if the files don't belong together. From then on every handshake uses the new files,
+ * and links made before are made anew, one after the other; if one does not come back within 10 s, the rest
+ * stay as they are and a line of level unusual says so. If files and peers are what they were, nothing
+ * happens. Any thread. */
+bool p2p_reload(struct p2p *p2p, const struct p2p_config *config, char problem[160]);
 /* Closes every link, waits for its callbacks, frees: the handler is not called once it returns. */
 void p2p_stop(struct p2p *p2p);
 /* The port that is listened on. */

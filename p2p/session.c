@@ -188,7 +188,7 @@ static bool stage_auth(struct p2p *p2p, struct link *link, int64_t now_ms)
 
 static uint32_t find_peer(const struct p2p *p2p, const struct public_key *key)
 {
-    for (uint32_t i = 0; i < p2p->config.peer_count; i++) {
+    for (uint32_t i = 0; i < p2p->peer_count; i++) {
         if (public_key_equal(&p2p->peers[i].key, key)) {
             return i;
         }

@@ -176,6 +176,80 @@ def signer_without_state(c):
     c.finish(observers=[signer.node.index])
 
 
+def ca_of(c, name):
+    """Another consortium CA, in a directory of its own."""
+    home = c.dir / name
+    c._flexd("init", "--home", home, "--name", name, "--role", "audit", "--new-ca", name)
+    return home / "tls"
+
+
+def issue(c, node, ca, authorities):
+    """A fresh certificate under `ca` for a node that runs, which then trusts all of `authorities`."""
+    out = c.dir / f"{node.name}-{time.monotonic_ns()}"
+    c._flexd("certificate", "--ca-certificate", ca / "ca.pem", "--ca-key", ca / "ca.key",
+             "--node-key", node.status()["key"], "--out", out)
+    for name in ("node.key", "node.pem"):
+        (out / name).replace(node.home / "tls" / name)
+    trust(node, authorities)
+
+
+def trust(node, authorities):
+    (node.home / "tls" / "ca.pem").write_text("".join(
+        (ca / "ca.pem").read_text() for ca in authorities))
+
+
+def reload(node):
+    done = len(list(node.log_lines("p2p reload > every link is made anew")))
+    node.signal(signal.SIGHUP)
+    wait_until(30, f"{node.name} has made its links anew", lambda: len(list(node.log_lines(
+        "p2p reload > every link is made anew"))) > done)
+
+
+@scenario
+def certificates_rotated(c):
+    """71: the consortium's CA is replaced while all nodes run and load goes on: trust both, new
+    certificates, trust the new one alone; finality goes on, and the old CA's certificates get nobody in."""
+    c.start()
+    c.progress("at first")
+    old, new = c.dir / "old-ca", ca_of(c, "newca")
+    shutil.copytree(c.nodes[0].home / "tls", old)
+    for node in c.nodes:
+        trust(node, [old, new])
+        reload(node)
+        c.progress(f"{node.name} trusts both", blocks=1)
+    for node in c.nodes:
+        issue(c, node, new, [old, new])
+        reload(node)
+        c.progress(f"{node.name} under the new CA", blocks=1)
+    for node in c.nodes:
+        trust(node, [new])
+        reload(node)
+        c.progress(f"{node.name} trusts the new CA alone", blocks=1)
+    c.load_goes_on("under the new CA")
+    for node in c.nodes:
+        wait_until(20, f"{node.name} is linked to all", lambda node=node:
+                   node.metric("peers_up") == len(c.nodes) - 1)
+    # A node that comes back with its old certificate is refused by all; what it has is not changed
+    # by a reload that cannot work.
+    node = c.random.choice(c.nodes)
+    out = c.dir / "stale"
+    c._flexd("certificate", "--ca-certificate", old / "ca.pem", "--ca-key", old / "ca.key",
+             "--node-key", node.status()["key"], "--out", out)
+    keep = {name: (node.home / "tls" / name).read_bytes() for name in ("node.key", "node.pem")}
+    for name in keep:
+        (out / name).replace(node.home / "tls" / name)
+    node.signal(signal.SIGHUP)
+    wait_until(20, "a reload is refused", lambda: list(node.log_lines("reload: .*nothing has changed")))
+    if node.metric("peers_up") != len(c.nodes) - 1:
+        raise Failure("a refused reload cost a link")
+    for name, content in keep.items():
+        (node.home / "tls" / name).write_bytes(content)
+    for one in c.nodes:
+        if one.process.pid is None or not one.is_up():
+            raise Failure(f"{one.name} was restarted")
+    c.finish()
+
+
 def vote_latency(c, signers):
     """Mean microseconds that a vote waited for its signer."""
     waited = sum(s.node.metric("signer_wait_us") for s in signers)
