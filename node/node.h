@@ -33,6 +33,7 @@
 struct api;
 struct snapshots;
 struct shell;
+struct solver_worker;
 
 enum {
     /* A transaction whose nonce is that far above the account's next one waits in the mempool. */
@@ -81,6 +82,7 @@ struct node {
     struct journal *journal;
     struct shell *shell;
     struct snapshots *snapshots;
+    struct solver_worker *solver; /* NULL: this node solves nothing */
     struct sync_inbox sync_inbox;
     /* What a reload has read; the loop takes the new peers over (reload.c). */
     struct node_reload {

@@ -26,6 +26,7 @@
 #include "node/commands.h"
 #include "node/shell.h"
 #include "node/snapshots.h"
+#include "node/solver_worker.h"
 #include "node/version.h"
 
 static int refuse(int code, const char *what, const char *problem)
@@ -314,6 +315,8 @@ static int start_threads(struct node *node)
     if (pthread_create(&node->loop, NULL, node_loop_main, node) != 0)
         return refuse(FLEXD_FAILED, "loop", "cannot start a thread");
     node->loop_runs = true;
+    if (!solver_worker_start(&node->solver, node, problem))
+        return refuse(FLEXD_BAD_USAGE, "solver", problem);
     return FLEXD_DONE;
 }
 
@@ -401,6 +404,7 @@ void node_stop(struct node *node)
 {
     if (node->api != NULL)
         api_quiesce(node->api);
+    solver_worker_stop(node->solver);
     inbox_stop(&node->inbox);
     if (node->loop_runs)
         MUST(pthread_join(node->loop, NULL) == 0);
@@ -415,6 +419,7 @@ void node_stop(struct node *node)
     if (node->workers != NULL)
         workers_stop(node->workers);
     inbox_close(&node->inbox);
+    solver_worker_free(node->solver);
     if (node->api != NULL)
         api_stop(node->api);
     if (node->snapshots != NULL)

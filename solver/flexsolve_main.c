@@ -14,7 +14,7 @@
 #include "base/checked.h"
 #include "solver/worker.h"
 
-enum { EXIT_USAGE = 2 };
+enum { EXIT_USAGE = 2, NICENESS = 15 };
 
 static bool limit(int resource, uint64_t value)
 {
@@ -47,5 +47,6 @@ int main(int argc, char **argv)
     bool good = limit(RLIMIT_CORE, 0) && limit(RLIMIT_FSIZE, 0) && limit(RLIMIT_CPU, seconds) &&
                 (LIMITS_MEMORY == 0 || limit(RLIMIT_AS, memory_mb << 20)) &&
                 prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && signal(SIGPIPE, SIG_IGN) != SIG_ERR;
+    (void)nice(NICENESS); /* whatever else the machine does is more urgent */
     return good ? worker_run(STDIN_FILENO, STDOUT_FILENO) : EXIT_FAILURE;
 }
