@@ -18,6 +18,10 @@
  *  4 The arena only grows until the next clear: bytes of replaced and removed entries stay as they
  *    are, because rollback logs, prefixes and inner nodes point at them.
  *
+ *  5 Pages that fills have not needed for long go back to the kernel at a clear: `lately` is the largest
+ *    fill, an eighth less for each clear since, and no more than twice that is held. A map that is filled
+ *    alike each time keeps its pages, and one that had a single large fill gives them back.
+ *
  * The arena is reserved address space; the kernel gives a page when it is first written. Absent on
  * purpose: merging of nodes that lost most of their keys (one that lost all goes away), reuse of room,
  * iterators that survive a change (callers seek again by key), locks. */
@@ -26,11 +30,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "base/assumptions.h"
 #include "base/fatal.h"
 
 enum { NODE_SLOTS = 32, HEIGHT_MAX = 13, ARENA_ALIGNMENT = 8, HEAD_BYTES = 8 };
+enum { HELD_ANYWAY = 1024 * 1024 }; /* not worth a system call */
 
 struct map_slot {
     const uint8_t *key;
@@ -54,6 +60,8 @@ struct ordered_map {
     uint8_t *arena;
     size_t capacity;
     size_t used;
+    size_t touched; /* the most that was used since pages last went back */
+    size_t lately;
     size_t count;
     struct map_node *root; /* NULL if the map is empty */
     uint32_t height;       /* levels, leaves included */
@@ -92,8 +100,25 @@ void ordered_map_destroy(struct ordered_map *map)
     }
 }
 
+/* Invariant 5. Should the kernel refuse, the pages stay, and nothing else is different. */
+static void give_back(struct ordered_map *map)
+{
+    map->touched = map->used > map->touched ? map->used : map->touched;
+    map->lately -= map->lately / 8;
+    map->lately = map->used > map->lately ? map->used : map->lately;
+    const size_t held = map->lately > HELD_ANYWAY ? map->lately : HELD_ANYWAY;
+    if (map->touched / 2 <= held) {
+        return;
+    }
+    const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    const size_t from = (held + page - 1) / page * page;
+    (void)madvise(map->arena + from, map->touched - from, MADV_DONTNEED);
+    map->touched = from;
+}
+
 void ordered_map_clear(struct ordered_map *map)
 {
+    give_back(map);
     map->used = 0;
     map->count = 0;
     map->root = NULL;

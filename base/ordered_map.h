@@ -13,7 +13,7 @@ struct ordered_map;
  * pages are touched as they fill). NULL if memory ran out. */
 struct ordered_map *ordered_map_create(size_t bytes_max);
 void ordered_map_destroy(struct ordered_map *map);
-/* Empties it, keeps the arena. */
+/* Empties it and keeps the arena, but for memory that no fill has needed for some clears. */
 void ordered_map_clear(struct ordered_map *map);
 /* Inserts or replaces. False if the arena is full (the map is unchanged). */
 bool ordered_map_put(struct ordered_map *map, struct bytes_view key, struct bytes_view value);

@@ -17,7 +17,7 @@ enum {
     CHAIN_OVERLAY_BYTES = 512 * 1024 * 1024,
     /* The committed state's view holds no changes. */
     CHAIN_COMMITTED_BYTES = 64 * 1024,
-    CHAIN_FREE_OVERLAYS_MAX = 8,
+    CHAIN_FREE_OVERLAYS_MAX = 2, /* each keeps the pages of a block like the last ones */
     /* Count, all transactions' receipts, one more that went over, the block end's. */
     CHAIN_RECEIPTS_BYTES = LIMIT_RECEIPTS_BYTES_PER_BLOCK + LIMIT_EVENTS_BYTES_PER_TX +
                            LEDGER_BLOCK_EVENTS_BYTES_MAX + 1024

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -311,6 +313,53 @@ static void test_no_room_at_all(void **state)
     ordered_map_destroy(map);
 }
 
+/* Fills with `bytes`; how many pages of the arena the kernel holds then. */
+static size_t fill_and_count(struct ordered_map *map, size_t bytes, size_t arena)
+{
+    static uint8_t large[4096], held[1 << 14];
+    uint8_t buffer[4];
+    struct bytes_view value = {0};
+    const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    ordered_map_clear(map);
+    for (uint32_t i = 0; ordered_map_bytes(map) < bytes; i++) {
+        assert_true(
+            ordered_map_put(map, number_key(buffer, i), bytes_view_of(large, sizeof large)));
+    }
+    /* The first value lies in the arena's first pages. */
+    assert_true(ordered_map_get(map, number_key(buffer, 0), &value));
+    uint8_t *start = (uint8_t *)((uintptr_t)value.data / page * page);
+    size_t count = 0;
+    assert_true(arena / page <= sizeof held);
+    assert_int_equal(mincore(start, arena - 8 * page, held), 0);
+    for (size_t i = 0; i < arena / page - 8; i++) {
+        count += held[i] & 1;
+    }
+    return count;
+}
+
+/* One large fill is forgotten, and fills that are alike keep what they have. */
+static void test_memory_goes_back(void **state)
+{
+    enum { ARENA = 32 * 1024 * 1024, LARGE = 24 * 1024 * 1024, SMALL = 256 * 1024 };
+    const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    (void)state;
+    struct ordered_map *map = ordered_map_create(ARENA);
+    assert_non_null(map);
+    for (int i = 0; i < 20; i++) {
+        assert_true(fill_and_count(map, LARGE, ARENA) >= LARGE / page - 8);
+    }
+    /* Kept for the next large one, for a while. */
+    assert_true(fill_and_count(map, SMALL, ARENA) >= LARGE / page - 8);
+    assert_true(fill_and_count(map, SMALL, ARENA) >= LARGE / page - 8);
+    size_t count = 0;
+    for (int i = 0; i < 60; i++) {
+        count = fill_and_count(map, SMALL, ARENA);
+    }
+    assert_true(count <= (2 * 1024 * 1024 + SMALL) / page);
+    assert_true(fill_and_count(map, LARGE, ARENA) >= LARGE / page - 8);
+    ordered_map_destroy(map);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -321,6 +370,7 @@ int main(void)
         cmocka_unit_test(test_empty_key_and_value),
         cmocka_unit_test(test_full_arena_changes_nothing),
         cmocka_unit_test(test_no_room_at_all),
+        cmocka_unit_test(test_memory_goes_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
