@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # What the scripts of bench/ share (docs/performance.md): flexbench runs, medians, tables. To be sourced.
 #
 #   bench_build        the build directory, $BUILD or build

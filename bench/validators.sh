@@ -13,7 +13,7 @@ bench_need jq
 counts=${1:-4 7 13}
 rate=${RATE:-100}
 out=${OUT:-$bench_build/bench-validators.csv}
-common=(--seconds "${SECONDS_EACH:-20}" --accounts "${ACCOUNTS:-10000}" --orders "${ORDERS:-1000}" --wallets 200)
+common=(--seconds "${SECONDS_EACH:-20}" --accounts "${ACCOUNTS:-10000}" --orders "${ORDERS:-1000}" --wallets 1000)
 
 median_of() { jq -r "$1" <<<"$2" | bench_median; }
 

@@ -103,6 +103,10 @@ $(BUILD)/tests/bench/bench_meter: $(BUILD)/obj/tests/bench/bench_meter.o $(TESTL
 	@mkdir -p $(@D)
 	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(EXT_tools)
 
+$(BUILD)/tests/bench/bench_etcd: $(BUILD)/obj/tests/bench/bench_etcd.o $(LINK_tools)
+	@mkdir -p $(@D)
+	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(EXT_tools)
+
 $(BUILD)/tests/bench/bench_audit: $(BUILD)/obj/tests/bench/bench_audit.o $(TESTLIB_tools) $(TEST_LIB_OBJECTS) $(LINK_tools)
 	@mkdir -p $(@D)
 	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(EXT_tools)
@@ -124,10 +128,19 @@ bench-coupled: $(BUILD)/tests/bench/bench_coupled ## coupled auctions: the check
 	@$< $(BUILD)/bin/flexsolve
 
 .PHONY: bench bench-clear bench-audit bench-check bench-book bench-load
-bench-load: $(BUILD)/bin/flexbench $(BUILD)/bin/flexd ## four validators under load, both modes; SECONDS=n
+bench-load: $(BUILD)/bin/flexbench $(BUILD)/bin/flexd ## four validators under load, all modes, with the table of stages; SECONDS=n, LOAD_METERS=n
 	@$< --seconds $(or $(SECONDS),20) --mode single
 	@$< --seconds $(or $(SECONDS),20) --mode batch
-bench: bench-clear bench-coupled bench-audit bench-check bench-book bench-load ## what things cost, as ratios that hold on any machine
+	@$< --mode meter --meters $(or $(LOAD_METERS),20000)
+bench: bench-clear bench-coupled bench-audit bench-check bench-book bench-load ## a short tier of every bench, some minutes: what things cost, as ratios that hold on any machine
+
+.PHONY: bench-validators bench-recovery bench-compare
+bench-validators: all ## throughput, latency, bytes and CPU at 4, 7 and 13 validators (bench/validators.sh)
+	@BUILD=$(BUILD) bench/validators.sh
+bench-recovery: all ## memory, disk, starts after stop and kill -9, audit after TRANSACTIONS=20000 (bench/recovery.sh)
+	@BUILD=$(BUILD) TRANSACTIONS=$(TRANSACTIONS) bench/recovery.sh
+bench-compare: all $(BUILD)/tests/bench/bench_etcd ## PostgreSQL and etcd beside flexbench (bench/compare.sh)
+	@BUILD=$(BUILD) bench/compare.sh
 bench-clear: $(BUILD)/tests/bench/bench_clear
 	@$<
 
@@ -236,8 +249,14 @@ integrity: all $(BUILD)/tests/unit/node/test_store_check ## many flipped bits in
 nemesis: all $(E2E_HELPERS) ## every fault scenario on real processes; SEED=1
 	@tests/e2e/nemesis.py $(BUILD) --scenario all --seed $(or $(SEED),1)
 
-.PHONY: soak
-soak: all $(E2E_HELPERS) ## a real network under load and random faults for MINUTES=10, its growth bounded and recorded; SEED=1
+.PHONY: soak soak-faults soak-load
+soak: soak-load soak-faults ## MINUTES=10 at 80 % load with everything flat, then as long under random faults
+
+soak-load: all ## a real network at 80 % of what it carries for MINUTES=10: memory, descriptors and latency flat; RATE=n
+	@tests/e2e/test_bench_soak.py
+	@bench/soak.py $(BUILD) --minutes $(or $(MINUTES),10) --rate $(or $(RATE),0) --out $(BUILD)/soak-load.csv
+
+soak-faults: all $(E2E_HELPERS) ## a real network under load and random faults for MINUTES=10, its growth bounded and recorded; SEED=1
 	@tests/e2e/soak.py $(BUILD) --minutes $(or $(MINUTES),10) --seed $(or $(SEED),1) --samples $(BUILD)/soak-samples.json
 
 day: all ## the demonstration day on the bundled data and, where it is there, on ../shared/data

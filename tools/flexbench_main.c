@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/fatal.h"
@@ -21,6 +22,7 @@
 enum {
     VERIFIED = 10000,
     SAMPLE = 20,
+    BEHIND_TRIES = 100,
     PROOF_ROOM = 1024 * 1024,
     RATE_GUESS = 20000,
     OPEN_DIRECTORIES = 8
@@ -134,6 +136,18 @@ static int parse(struct bench_options *options, int count, char **arguments)
 
 /* --- a load ------------------------------------------------------------------------------------- */
 
+/* That node may be some blocks behind the one whose blocks were watched. */
+static int get_proof(struct bench_http *http, const char *path)
+{
+    const struct timespec pause = {.tv_nsec = 100000000};
+    int status = bench_http_get(http, path);
+    for (int i = 0; i < BEHIND_TRIES && (status == 404 || status == 503); i++) {
+        (void)nanosleep(&pause, NULL);
+        status = bench_http_get(http, path);
+    }
+    return status;
+}
+
 /* Proof files of some of the transactions, as a wallet asks for them. */
 static int check_proofs(struct bench_world *world, const struct bench_list *list,
                         struct bench_figures *out)
@@ -152,7 +166,10 @@ static int check_proofs(struct bench_world *world, const struct bench_list *list
             continue;
         hex_encode(hex, item->id.bytes, HASH_SIZE);
         snprintf(path, sizeof path, "/v1/proofs/transaction/%s", hex);
-        bool good = bench_http_get(&http, path) == 200 &&
+        const int answered = get_proof(&http, path);
+        if (answered != 200)
+            snprintf(problem, sizeof problem, "HTTP %d", answered);
+        bool good = answered == 200 &&
                     proof_verify(&proof, &world->trust, (const char *)http.bytes + http.body,
                                  http.length, problem);
         if (!good) {

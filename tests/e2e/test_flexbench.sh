@@ -8,6 +8,8 @@ dir=$(mktemp -d /tmp/flex-e2e-bench-XXXXXX)
 trap 'rm -rf "$dir"' EXIT
 fail() { echo "FAILED: $*"; cat "$dir/log" 2>/dev/null || true; exit 1; }
 
+"$(dirname "$0")/test_bench_soak.py" >"$dir/log" || fail "the soak's judge"
+
 small=(--accounts 300 --wallets 100 --orders 250 --seconds 2 --json)
 for mode in single batch; do
     rate=$([ $mode = single ] && echo 200 || echo 10)
