@@ -215,7 +215,44 @@ static void perform(struct client *client, struct client_answer *out)
     out->status = (int)status;
 }
 
-static void get_once(struct client *client, struct client_answer *out, const char *path)
+/* A stream while it comes in. */
+struct following {
+    const struct client_stream *stream;
+    struct client *client;
+    struct client_answer *refusal;
+    int64_t heard_ms; /* when the last byte came */
+    bool ended;       /* on purpose */
+};
+
+static size_t follow_bytes(char *data, size_t size, size_t count, void *context)
+{
+    struct following *following = context;
+    long status = 0;
+    following->heard_ms = clock_ms(CLOCK_MONOTONIC);
+    curl_easy_getinfo(following->client->curl, CURLINFO_RESPONSE_CODE, &status);
+    if (status != 200) {
+        return take_bytes(data, size, count, following->refusal);
+    }
+    following->ended = !following->stream->take(following->stream->context, data, size * count);
+    return following->ended ? 0 : size * count;
+}
+
+static int follow_progress(void *context, curl_off_t down, curl_off_t down_now, curl_off_t up,
+                           curl_off_t up_now)
+{
+    struct following *following = context;
+    (void)down;
+    (void)down_now;
+    (void)up;
+    (void)up_now;
+    following->ended = following->ended || following->stream->stop(following->stream->context);
+    return following->ended ||
+           clock_ms(CLOCK_MONOTONIC) - following->heard_ms > following->stream->silent_ms;
+}
+
+/* `following` NULL: an answer that ends, into *out. */
+static void get_once(struct client *client, struct client_answer *out, const char *path,
+                     struct following *following)
 {
     char url[URL_SIZE];
     char header[READ_REQUEST_TEXT_SIZE + 32];
@@ -228,6 +265,15 @@ static void get_once(struct client *client, struct client_answer *out, const cha
         MUST(headers != NULL);
         curl_easy_setopt(client->curl, CURLOPT_HTTPHEADER, headers);
     }
+    if (following != NULL) {
+        following->heard_ms = clock_ms(CLOCK_MONOTONIC);
+        curl_easy_setopt(client->curl, CURLOPT_TIMEOUT_MS, 0L);
+        curl_easy_setopt(client->curl, CURLOPT_WRITEFUNCTION, follow_bytes);
+        curl_easy_setopt(client->curl, CURLOPT_WRITEDATA, following);
+        curl_easy_setopt(client->curl, CURLOPT_NOPROGRESS, 0L);
+        curl_easy_setopt(client->curl, CURLOPT_XFERINFOFUNCTION, follow_progress);
+        curl_easy_setopt(client->curl, CURLOPT_XFERINFODATA, following);
+    }
     perform(client, out);
     curl_easy_reset(client->curl);
     curl_slist_free_all(headers);
@@ -236,11 +282,28 @@ static void get_once(struct client *client, struct client_answer *out, const cha
 void client_get(struct client *client, struct client_answer *out, const char *path)
 {
     MUST(path[0] == '/' && strlen(path) < CLIENT_PATH_SIZE);
-    get_once(client, out, path);
+    get_once(client, out, path, NULL);
     /* Once more with a signature, or with one of the node's time. A second refusal is the answer. */
     if (out->status == 401 && take_challenge(client)) {
         client_answer_release(out);
-        get_once(client, out, path);
+        get_once(client, out, path, NULL);
+    }
+}
+
+void client_follow(struct client *client, struct client_answer *out, const char *path,
+                   const struct client_stream *stream)
+{
+    struct following following = {.stream = stream, .client = client, .refusal = out};
+    MUST(path[0] == '/' && strlen(path) < CLIENT_PATH_SIZE);
+    get_once(client, out, path, &following);
+    if (out->status == 401 && take_challenge(client)) {
+        client_answer_release(out);
+        get_once(client, out, path, &following);
+    }
+    if (following.ended) {
+        /* That libcurl was told to stop is no failure. */
+        out->status = 200;
+        out->problem[0] = '\0';
     }
 }
 

@@ -39,6 +39,19 @@ void client_set_signer(struct client *client, client_signer_fn signer, void *con
 void client_get(struct client *client, struct client_answer *out, const char *path);
 void client_post(struct client *client, struct client_answer *out, const char *path,
                  struct bytes_view body);
+/* GET of an answer that doesn't end by itself. Each piece goes to `take`, which ends it by returning false, as
+ * does `stop`, which is asked about once a second; so do `silent_ms` without a byte. *out gets the status, and
+ * the body only of one that is not 200; 200 with an empty `problem` is the end, by whomever. */
+typedef bool (*client_take_fn)(void *context, const char *data, size_t size);
+typedef bool (*client_stop_fn)(void *context);
+struct client_stream {
+    client_take_fn take;
+    client_stop_fn stop;
+    void *context;
+    int64_t silent_ms;
+};
+void client_follow(struct client *client, struct client_answer *out, const char *path,
+                   const struct client_stream *stream);
 void client_answer_release(struct client_answer *answer);
 /* True if `text` can stand in a path as it is: letters, digits and - _ . / only. */
 bool client_path_is_plain(const char *text);

@@ -15,6 +15,7 @@
 #include "tools/nouns.h"
 #include "tools/reveal.h"
 #include "tools/schedule.h"
+#include "tools/watch.h"
 
 static int run_show(struct cli *cli, void *arguments)
 {
@@ -293,6 +294,18 @@ static const struct cli_option call_options[] = {
 
 static const struct cli_command commands[] = {
     {.verb = "list", .summary = "all deals", .run = run_list},
+    {.verb = "watch",
+     .summary = "deals as they change, live and proven",
+     .teach = "Prints what has not ended, then every deal that is made, proven, disputed or ended, "
+              "with\n"
+              "its proof, until Ctrl-C or (--until-closed) until all have ended. Under --json one\n"
+              "object per line.\n"
+              "  flex deal watch --market west-1h",
+     .options = watch_options,
+     .option_count = WATCH_OPTIONS,
+     .arguments_size = sizeof(struct watch),
+     .more_words = "ID...",
+     .run = watch_deals},
     {.verb = "trades",
      .summary = "deals as they were matched, in the order of the chain, by a node's word",
      .teach = "  flex deal trades --market west-1h --from-height 1200 --csv",

@@ -13,6 +13,7 @@
 #include "tools/order_batch.h"
 #include "tools/order_check.h"
 #include "tools/schedule.h"
+#include "tools/watch.h"
 
 static const char kind_help[] = "limit rests in the book; all_or_none trades whole as it arrives "
                                 "or not at all; fill_and_kill takes "
@@ -332,6 +333,19 @@ static const struct cli_command commands[] = {
      .arguments_size = sizeof(struct noun_id),
      .run = run_show},
     {.verb = "list", .summary = "all orders", .run = run_list},
+    {.verb = "watch",
+     .summary = "orders as they change, live and proven",
+     .teach =
+         "Prints what is open, then every order that changes, with its proof, until Ctrl-C or\n"
+         "(--until-closed) until all of them are filled, cancelled or expired. Without ids: the\n"
+         "wallet's own, and those that it places meanwhile. Under --json one object per line.\n"
+         "  flex order watch\n"
+         "  flex order watch 17 18 --until-closed --json",
+     .options = watch_options,
+     .option_count = WATCH_OPTIONS,
+     .arguments_size = sizeof(struct watch),
+     .more_words = "ID...",
+     .run = watch_orders},
     {.verb = "events",
      .summary =
          "what happened to orders: new, trade, cancel, replace, expire, grant, by a node's word",

@@ -35,6 +35,8 @@ devnet() {
 # person WHO ARGUMENTS...: flex in the wallet of one of the devnet's, for people; as: with --json.
 person() { flex --home "$dir/net/wallets/$1" --node "$node" "${@:2}"; }
 as() { person "$1" --json "${@:2}"; }
+# The same in place of the shell, to be put into the background and sent signals.
+exec_as() { exec "$bin/flex" --home "$dir/net/wallets/$1" --node "$node" "${@:2}"; }
 # mint EUR WHO...
 mint() {
     local eur=$1 who

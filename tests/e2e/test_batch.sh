@@ -86,14 +86,18 @@ refused insufficient_funds dso order place --csv dear.csv
 
 # --- placed once, whatever dies -----------------------------------------------------------------
 count() { curl -s "$node/v1/orders?limit=1000" | jq '.items | length'; }
-for delay in 0.05 0.15 0.3 0.45 0.6; do
-    as dso order place --csv day.csv --per-transaction 9 >/dev/null 2>&1 &
+placed_so_far() { jq '.transactions | length' day.csv.placed 2>/dev/null || echo 0; }
+kills=0
+while [ "$(placed_so_far)" -lt 25 ] && [ $kills -lt 100 ]; do
+    exec_as dso order place --csv day.csv --per-transaction 1 >>killed 2>&1 &
     placing=$!
-    sleep $delay
+    sleep "0.$((10 + 7 * (kills % 9)))"
     kill -9 $placing 2>/dev/null || true
     wait $placing 2>/dev/null || true
+    kills=$((kills + 1))
 done
 as dso order place --csv day.csv --per-transaction 7 >placed.json || fail "going on: $(cat placed.json)"
+jq -e '.placed_before != "0" and .rows != "0"' placed.json >/dev/null || fail "no kill came in between: $(cat killed placed.json)"
 [ "$(count)" = 45 ] || fail "$(count) orders for 45 rows"
 [ "$(curl -s "$node/v1/orders?limit=1000" | jq -r '[.items[] | .period_start_ms] | unique | length')" = 45 ] || fail "a row twice"
 as dso order place --csv day.csv | jq -e '.rows == "0" and .placed_before == "45"' >/dev/null || fail "once more"
@@ -147,4 +151,4 @@ sed -i 's/,short/,plan/' offers.csv
 as agg-a order place --csv offers.csv | jq -e '.offers == "2"' >/dev/null || fail "offers"
 [ "$(ls net/wallets/agg-a/schedules | wc -l)" = 2 ] || fail "salts"
 [ "$(as dso deal list | jq '.items | length')" = 2 ] || fail "deals"
-echo "tables: every refusal the ledger's own, sums right, 45 rows placed once through 5 kills"
+echo "tables: every refusal the ledger's own, sums right, 45 rows placed once through $kills kills"
