@@ -260,7 +260,7 @@ struct bench_poster *bench_post_begin(struct bench_world *world, struct bench_li
         poster->window = list->window;
     poster->poll = -1;
     poster->begin_ns = bench_now_ns();
-    poster->end_ns = seconds == 0 ? UINT64_MAX : poster->begin_ns + seconds * 1000000000U;
+    poster->end_ns = seconds == 0 ? UINT64_MAX : poster->begin_ns + seconds * 1000000000ULL;
     if (!make_lanes(poster) || !open_links(poster) ||
         pthread_create(&poster->thread, NULL, run, poster) != 0) {
         free_all(poster);
