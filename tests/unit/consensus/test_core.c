@@ -599,6 +599,153 @@ static void hostile_inputs(void **state)
     assert_int_equal(core->decided_height, 0);
 }
 
+/* A signer that answers as it is told to, with the seed of the core that asks. */
+static enum bft_sign_result signer_says[VOTE_KIND_COUNT];
+static uint32_t signer_asked[VOTE_KIND_COUNT];
+
+static enum bft_sign_result sign_outside(void *context, struct vote *vote)
+{
+    assert_ptr_equal(context, &config);
+    signer_asked[vote->kind]++;
+    if (signer_says[vote->kind] == BFT_SIGNED)
+        *vote = vote_of(vote->kind, vote->view, &vote->block_id, vote->signer);
+    return signer_says[vote->kind];
+}
+
+static void signer_is(bool available)
+{
+    step((struct bft_input){
+        .kind = BFT_INPUT_SIGNER, .from = BFT_PEER_NONE, .available = available});
+}
+
+/* A trusted core with a signer in the place of its seed, and a proposal for view 1 that is executed. */
+static struct hash proposal_with_signer(bool available)
+{
+    struct validator_set set;
+    cluster_keys(&set, seeds, 4);
+    cluster_config_for(&config, 4, SELF);
+    config.key = config.set.validators[SELF].key;
+    memset(&config.seed, 0, sizeof config.seed);
+    config.sign = sign_outside;
+    config.sign_context = &config;
+    if (core == NULL)
+        core = malloc(bft_size(4));
+    assert_non_null(bft_create(core, &config));
+    core->signing = *cluster_signing();
+    now_ms = 1000;
+    step((struct bft_input){.kind = BFT_INPUT_START, .from = BFT_PEER_NONE});
+    hear_high_vote(1, NULL);
+    hear_high_vote(2, NULL);
+    if (available)
+        signer_is(true);
+    struct block_header header = header_of(1, wall_ms);
+    struct hash id = propose(&header);
+    executed(&id, BFT_VERDICT_VALID);
+    return id;
+}
+
+static void a_signer_signs_and_is_waited_for(void **state)
+{
+    (void)state;
+    memset(signer_says, 0, sizeof signer_says); /* BFT_SIGNED */
+    memset(signer_asked, 0, sizeof signer_asked);
+    struct hash id = proposal_with_signer(false);
+    assert_null(effect(BFT_PERSIST_VOTE)); /* nobody has said that it answers */
+    assert_int_equal(signer_asked[VOTE_NOTARIZE], 0);
+    signer_is(true);
+    assert_non_null(effect(BFT_EXECUTE)); /* nobody needed it before */
+    executed(&id, BFT_VERDICT_VALID);
+    assert_non_null(effect(BFT_PERSIST_VOTE));
+    assert_memory_equal(&effect(BFT_PERSIST_VOTE)->vote.block_id, &id, HASH_SIZE);
+    signer_is(false);
+    struct bft_view_status status;
+    bft_status(core, &status);
+    assert_false(status.voting);
+    struct certificate notarization = certificate_of(VOTE_NOTARIZE, 1, &id);
+    step((struct bft_input){
+        .kind = BFT_INPUT_CERTIFICATE, .from = 1, .reply_to = 1, .certificate = &notarization});
+    assert_int_equal(core->view, 2); /* it follows */
+    assert_null(effect(BFT_PERSIST_VOTE));
+    signer_is(true);
+    assert_non_null(effect(BFT_PERSIST_VOTE));
+    assert_int_equal(effect(BFT_PERSIST_VOTE)->vote.kind, VOTE_FINALIZE);
+}
+
+static void a_signer_that_falls_silent_stops_the_votes(void **state)
+{
+    (void)state;
+    memset(signer_asked, 0, sizeof signer_asked);
+    signer_says[VOTE_NOTARIZE] = BFT_SIGN_AWAY;
+    (void)proposal_with_signer(true);
+    assert_int_equal(signer_asked[VOTE_NOTARIZE], 1);
+    assert_null(effect(BFT_PERSIST_VOTE));
+    for (int i = 0; i < 50; i++) {
+        now_ms += 100;
+        step((struct bft_input){.kind = BFT_INPUT_TICK, .from = BFT_PEER_NONE});
+        assert_null(effect(BFT_PERSIST_VOTE));
+    }
+    assert_int_equal(signer_asked[VOTE_NOTARIZE] + signer_asked[VOTE_NULLIFY], 1);
+    signer_says[VOTE_NOTARIZE] = BFT_SIGNED;
+    signer_is(true);
+    assert_non_null(effect(BFT_PERSIST_VOTE)); /* one of the two, once it may */
+}
+
+static void a_vote_that_is_refused_is_not_asked_for_again(void **state)
+{
+    (void)state;
+    memset(signer_asked, 0, sizeof signer_asked);
+    signer_says[VOTE_NOTARIZE] = BFT_SIGN_REFUSED;
+    signer_says[VOTE_NULLIFY] = BFT_SIGNED;
+    (void)proposal_with_signer(true);
+    assert_null(effect(BFT_PERSIST_VOTE));
+    assert_null(effect(BFT_ALARM));
+    bool nullified = false;
+    for (int i = 0; i < 100 && !nullified; i++) {
+        now_ms += 10;
+        step((struct bft_input){.kind = BFT_INPUT_TICK, .from = BFT_PEER_NONE});
+        nullified = effect(BFT_PERSIST_VOTE) != NULL;
+    }
+    assert_true(nullified); /* the view is given up at its own time */
+    assert_int_equal(effect(BFT_PERSIST_VOTE)->vote.kind, VOTE_NULLIFY);
+    assert_int_equal(signer_asked[VOTE_NOTARIZE], 1);
+    /* And one that may not even nullify waits for the others. */
+    signer_says[VOTE_NULLIFY] = BFT_SIGN_REFUSED;
+    memset(signer_asked, 0, sizeof signer_asked);
+    (void)proposal_with_signer(true);
+    for (int i = 0; i < 100; i++) {
+        now_ms += 100;
+        step((struct bft_input){.kind = BFT_INPUT_TICK, .from = BFT_PEER_NONE});
+        assert_null(effect(BFT_PERSIST_VOTE));
+    }
+    assert_int_equal(signer_asked[VOTE_NULLIFY], 1);
+}
+
+/* Its own block that it must not sign for is never sent: the leader gives its view up. */
+static void a_leader_without_a_signature_sends_no_proposal(void **state)
+{
+    (void)state;
+    signer_says[VOTE_NOTARIZE] = BFT_SIGN_REFUSED;
+    signer_says[VOTE_NULLIFY] = BFT_SIGNED;
+    (void)proposal_with_signer(true);
+    for (uint64_t view = 1; view < 4; view++) {
+        struct certificate skipped = certificate_of(VOTE_NULLIFY, view, NULL);
+        step((struct bft_input){
+            .kind = BFT_INPUT_CERTIFICATE, .from = 1, .reply_to = 1, .certificate = &skipped});
+    }
+    now_ms += config.timing.max_idle_ms;
+    step((struct bft_input){.kind = BFT_INPUT_TICK, .from = BFT_PEER_NONE});
+    assert_non_null(effect(BFT_BUILD));
+    struct block_header header = header_of(4, wall_ms);
+    validator_set_hash(&header.next_set, &config.set);
+    step((struct bft_input){
+        .kind = BFT_INPUT_BUILT, .from = BFT_PEER_NONE, .header = &header, .view = 4});
+    assert_null(effect(BFT_SEND_PROPOSAL));
+    now_ms += 2 * config.timing.delta_ms;
+    step((struct bft_input){.kind = BFT_INPUT_TICK, .from = BFT_PEER_NONE});
+    assert_non_null(effect(BFT_PERSIST_VOTE));
+    assert_int_equal(effect(BFT_PERSIST_VOTE)->vote.kind, VOTE_NULLIFY);
+}
+
 static int finish(void **state)
 {
     (void)state;
@@ -627,6 +774,10 @@ int main(void)
         cmocka_unit_test(only_a_finalized_range_is_taken),
         cmocka_unit_test(a_range_is_decided_with_the_verified_finalization),
         cmocka_unit_test(a_path_through_another_notarized_block_decides_nothing),
+        cmocka_unit_test(a_signer_signs_and_is_waited_for),
+        cmocka_unit_test(a_signer_that_falls_silent_stops_the_votes),
+        cmocka_unit_test(a_vote_that_is_refused_is_not_asked_for_again),
+        cmocka_unit_test(a_leader_without_a_signature_sends_no_proposal),
         cmocka_unit_test(hostile_inputs),
     };
     return cmocka_run_group_tests(tests, NULL, finish);
