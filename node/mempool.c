@@ -8,10 +8,13 @@
  *     bound the number of entries as well.
  *  4. Nobody keeps another out: in a full pool a newcomer displaces the last ones of whoever takes
  *     most, down to an equal share. So a few senders whose nonces never come up can't fill it.
- *  5. The order of a walk depends on what was added in which order, on nothing else: no addresses, no
- *     hash order. Nobody's place depends on the fee: there is one fee (market-rules 3).
+ *  5. The order of a walk depends on what was added and committed in which order, on nothing else: no
+ *     addresses, no hash order. Nobody's place depends on the fee: there is one fee (market-rules 3).
+ *  6. Senders share blocks by bytes (start-time fair queueing). Each has a tag, in bytes; the smallest is
+ *     next, and a transaction moves its sender's tag on by its size. What was committed moves it for good;
+ *     who comes anew begins where those who are served stand (`served`), neither ahead of them nor behind.
  *
- * Deliberately absent: replacement by fee, persistence, and any look at the state. */
+ * Deliberately absent: persistence, and any look at the state. */
 #include "node/mempool.h"
 
 #include <stdlib.h>
@@ -33,6 +36,7 @@ struct entry {
     uint64_t arrival;
     uint64_t nonce;
     struct timestamp valid_until;
+    struct money fee_limit;
     struct hash id;
     size_t size;
     uint8_t envelope[];
@@ -46,9 +50,10 @@ struct sender {
     struct entry *first;
     struct entry *last;
     size_t bytes;
+    uint64_t tag; /* bytes of blocks that it is at: the smallest is next */
     /* Of the walk. */
-    uint64_t oldest;
-    struct entry *cursor;
+    uint64_t walk_tag;
+    struct entry *cursor; /* its next candidate */
 };
 
 struct mempool {
@@ -56,19 +61,18 @@ struct mempool {
     size_t count;
     size_t bytes;
     uint64_t arrivals;
+    uint64_t served; /* tag of whoever was committed last, never less */
     size_t sender_count;
     struct sender *senders;
     struct entry *ids[ID_BUCKETS];
     struct sender *sender_buckets[SENDER_BUCKETS];
     struct entry **heap; /* least valid_until first */
     size_t heap_capacity;
-    /* The walk: senders that still have candidates, in order. */
+    /* The walk: a heap of the senders that still have candidates, smallest tag first. */
     struct sender **round;
     size_t round_capacity;
     size_t round_count;
-    size_t round_at;
-    size_t round_kept;
-    struct sender *offered; /* whose candidate was given last; NULL once it was skipped */
+    bool offered; /* the first of the heap has given its candidate, and was not skipped */
 };
 
 /* Ids are hashes and keys are curve points that cost work to choose; both limits bound the harm of
@@ -164,6 +168,7 @@ static struct sender *sender_make(struct mempool *mempool, const struct public_k
         return NULL;
     }
     sender->key = *key;
+    sender->tag = mempool->served;
     sender->bucket_next = *bucket;
     *bucket = sender;
     sender->all_after = mempool->senders;
@@ -353,6 +358,58 @@ static void entry_link(struct mempool *mempool, struct entry *entry, struct entr
     heap_sift(mempool, entry->heap_index);
 }
 
+/* Copies what the mempool keeps of a transaction; NULL if memory ran out. */
+static struct entry *entry_make(struct mempool *mempool, const struct transaction *transaction)
+{
+    const size_t size = transaction->envelope.size;
+    struct entry *entry = malloc(sizeof *entry + size);
+    if (entry == NULL) {
+        return NULL;
+    }
+    memset(entry, 0, sizeof *entry);
+    entry->arrival = mempool->arrivals++;
+    entry->nonce = transaction->nonce;
+    entry->valid_until = transaction->valid_until;
+    entry->fee_limit = transaction->fee_limit;
+    entry->id = transaction->id;
+    entry->size = size;
+    memcpy(entry->envelope, transaction->envelope.data, size);
+    return entry;
+}
+
+/* Nobody pays for a replacement, so each must offer to pay a quarter more: a nonce is replaced some 170
+ * times at most, and the others need not pass on more copies than that. */
+static bool outbids(struct money fee_limit, struct money waiting)
+{
+    const int64_t old = money_ueur(waiting);
+    const int64_t step = old / MEMPOOL_OUTBID_SHARE > 0 ? old / MEMPOOL_OUTBID_SHARE : 1;
+    int64_t least;
+    return checked_add_i64(&least, old, step) && money_ueur(fee_limit) >= least;
+}
+
+static enum contract_error replace(struct mempool *mempool, struct entry *old,
+                                   const struct transaction *transaction)
+{
+    struct sender *sender = old->sender;
+    const size_t size = transaction->envelope.size;
+    if (!outbids(transaction->fee_limit, old->fee_limit)) {
+        return CONTRACT_TX_NONCE_USED;
+    }
+    if (sender->bytes - old->size + size > mempool->limits.bytes_per_sender_max ||
+        mempool->bytes - old->size + size > mempool->limits.bytes_max) {
+        return CONTRACT_MEMPOOL_FULL;
+    }
+    struct entry *entry = entry_make(mempool, transaction);
+    if (entry == NULL || !heap_reserve(mempool)) {
+        free(entry);
+        return CONTRACT_MEMPOOL_FULL;
+    }
+    entry->sender = sender;
+    entry_link(mempool, entry, old);
+    entry_drop(mempool, old); /* the sender stays: it has the new one */
+    return CONTRACT_OK;
+}
+
 enum contract_error mempool_add(struct mempool *mempool, const struct transaction *transaction)
 {
     if (entry_find(mempool, &transaction->id) != NULL) {
@@ -362,7 +419,7 @@ enum contract_error mempool_add(struct mempool *mempool, const struct transactio
     struct sender *sender = sender_find(mempool, &transaction->sender);
     struct entry *before = sender == NULL ? NULL : place_of(sender, transaction->nonce);
     if (before != NULL && before->nonce == transaction->nonce) {
-        return CONTRACT_TX_NONCE_USED;
+        return replace(mempool, before, transaction);
     }
     const size_t held = sender == NULL ? 0 : sender->bytes;
     if (held + sizeof(struct entry) + size > mempool->limits.bytes_per_sender_max ||
@@ -370,7 +427,7 @@ enum contract_error mempool_add(struct mempool *mempool, const struct transactio
         !heap_reserve(mempool) || !make_room(mempool, sender, size)) {
         return CONTRACT_MEMPOOL_FULL;
     }
-    struct entry *entry = malloc(sizeof *entry + size);
+    struct entry *entry = entry_make(mempool, transaction);
     if (entry == NULL) {
         return CONTRACT_MEMPOOL_FULL;
     }
@@ -381,14 +438,7 @@ enum contract_error mempool_add(struct mempool *mempool, const struct transactio
             return CONTRACT_MEMPOOL_FULL;
         }
     }
-    memset(entry, 0, sizeof *entry);
     entry->sender = sender;
-    entry->arrival = mempool->arrivals++;
-    entry->nonce = transaction->nonce;
-    entry->valid_until = transaction->valid_until;
-    entry->id = transaction->id;
-    entry->size = size;
-    memcpy(entry->envelope, transaction->envelope.data, size);
     entry_link(mempool, entry, before);
     return CONTRACT_OK;
 }
@@ -415,6 +465,10 @@ void mempool_forget(struct mempool *mempool, const struct public_key *sender_key
     struct entry *entry = sender == NULL ? NULL : sender->first;
     while (entry != NULL && entry->nonce <= up_to_nonce) {
         struct entry *after = entry->after; /* dropping the last one drops its sender too */
+        if (mempool->served < sender->tag) {
+            mempool->served = sender->tag;
+        }
+        sender->tag += entry->size;
         entry_drop(mempool, entry);
         entry = after;
     }
@@ -430,20 +484,47 @@ void mempool_expire(struct mempool *mempool, struct timestamp block_time)
 
 /* --- the walk --------------------------------------------------------------------------------- */
 
-static int compare_oldest(const void *a, const void *b)
+/* Of equal tags, whose candidate came first. No two arrivals are equal. */
+static bool walks_before(const struct sender *a, const struct sender *b)
 {
-    const struct sender *x = *(struct sender *const *)a;
-    const struct sender *y = *(struct sender *const *)b;
-    MUST(x == y || x->oldest != y->oldest); /* no two arrivals are equal */
-    return x->oldest < y->oldest ? -1 : x->oldest > y->oldest ? 1 : 0;
+    return a->walk_tag != b->walk_tag ? a->walk_tag < b->walk_tag
+                                      : a->cursor->arrival < b->cursor->arrival;
+}
+
+static void round_sift_down(struct mempool *mempool, size_t index)
+{
+    struct sender **round = mempool->round;
+    struct sender *sender = round[index];
+    for (;;) {
+        size_t child = 2 * index + 1;
+        if (child >= mempool->round_count) {
+            break;
+        }
+        if (child + 1 < mempool->round_count && walks_before(round[child + 1], round[child])) {
+            child++;
+        }
+        if (!walks_before(round[child], sender)) {
+            break;
+        }
+        round[index] = round[child];
+        index = child;
+    }
+    round[index] = sender;
+}
+
+static void round_drop_first(struct mempool *mempool)
+{
+    MUST(mempool->round_count > 0);
+    mempool->round[0] = mempool->round[--mempool->round_count];
+    if (mempool->round_count > 0) {
+        round_sift_down(mempool, 0);
+    }
 }
 
 void mempool_walk_begin(struct mempool *mempool)
 {
     mempool->round_count = 0;
-    mempool->round_at = 0;
-    mempool->round_kept = 0;
-    mempool->offered = NULL;
+    mempool->offered = false;
     if (mempool->round_capacity < mempool->sender_count) {
         struct sender **round =
             realloc(mempool->round, mempool->sender_count * sizeof(struct sender *));
@@ -454,44 +535,46 @@ void mempool_walk_begin(struct mempool *mempool)
         mempool->round_capacity = mempool->sender_count;
     }
     for (struct sender *sender = mempool->senders; sender != NULL; sender = sender->all_after) {
+        /* Whoever could not use its turns, for a nonce that was missing, has not saved them up. */
+        if (mempool->served > MEMPOOL_LAG_BYTES &&
+            sender->tag < mempool->served - MEMPOOL_LAG_BYTES) {
+            sender->tag = mempool->served - MEMPOOL_LAG_BYTES;
+        }
         sender->cursor = sender->first;
-        sender->oldest = sender->first->arrival;
+        sender->walk_tag = sender->tag;
         mempool->round[mempool->round_count++] = sender;
     }
     MUST(mempool->round_count == mempool->sender_count);
-    if (mempool->round_count > 0) {
-        qsort(mempool->round, mempool->round_count, sizeof(struct sender *), compare_oldest);
+    for (size_t i = mempool->round_count / 2; i > 0; i--) {
+        round_sift_down(mempool, i - 1);
     }
 }
 
 bool mempool_walk_next(struct mempool *mempool, struct bytes_view *envelope)
 {
-    for (;;) {
-        /* Who was offered last comes again in the next round, unless skipped or at its end. */
-        if (mempool->offered != NULL && mempool->offered->cursor != NULL) {
-            mempool->round[mempool->round_kept++] = mempool->offered;
-        }
-        mempool->offered = NULL;
-        if (mempool->round_at == mempool->round_count) {
-            mempool->round_count = mempool->round_kept;
-            mempool->round_at = 0;
-            mempool->round_kept = 0;
-            if (mempool->round_count == 0) {
-                return false;
-            }
-        }
-        struct sender *sender = mempool->round[mempool->round_at++];
-        if (sender->cursor != NULL) {
-            const struct entry *entry = sender->cursor;
-            sender->cursor = entry->after;
-            mempool->offered = sender;
-            *envelope = bytes_view_of(entry->envelope, entry->size);
-            return true;
+    if (mempool->offered) {
+        struct sender *sender = mempool->round[0];
+        sender->walk_tag += sender->cursor->size;
+        sender->cursor = sender->cursor->after;
+        if (sender->cursor == NULL) {
+            round_drop_first(mempool);
+        } else {
+            round_sift_down(mempool, 0);
         }
     }
+    mempool->offered = mempool->round_count > 0;
+    if (!mempool->offered) {
+        return false;
+    }
+    const struct entry *entry = mempool->round[0]->cursor;
+    *envelope = bytes_view_of(entry->envelope, entry->size);
+    return true;
 }
 
 void mempool_walk_skip_sender(struct mempool *mempool)
 {
-    mempool->offered = NULL;
+    if (mempool->offered) {
+        round_drop_first(mempool);
+    }
+    mempool->offered = false;
 }

@@ -1,5 +1,5 @@
 /* The mempool: nonce order, fairness between senders, limits, what a commit and the time drop, and a
- * long random run against invariants that are counted the slow way. */
+ * long random run beside a slow model of the whole order. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -246,84 +246,277 @@ static void test_the_time_drops_what_has_expired(void **state)
     mempool_destroy(mempool);
 }
 
-/* --- a long run --------------------------------------------------------------------------------- */
+static enum contract_error bid(struct mempool *mempool, uint64_t nonce, int64_t limit,
+                               int64_t until)
+{
+    uint8_t envelope[ENVELOPE];
+    struct transaction one = make(envelope, 1, nonce, until);
+    one.fee_limit = money_of(limit);
+    return mempool_add(mempool, &one);
+}
 
-enum { SENDERS = 6, NONCES = 40 };
+static void test_replacement(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t waiting;
+        int64_t limit;
+        enum contract_error expected;
+    } rows[] = {
+        {1000, 1000, CONTRACT_TX_NONCE_USED},
+        {1000, 1249, CONTRACT_TX_NONCE_USED},
+        {1000, 1250, CONTRACT_OK},
+        {1000, 1, CONTRACT_TX_NONCE_USED},
+        {0, 0, CONTRACT_TX_NONCE_USED},
+        {0, 1, CONTRACT_OK},
+        {3, 3, CONTRACT_TX_NONCE_USED},
+        {3, 4, CONTRACT_OK},
+        {4, 5, CONTRACT_OK},
+        {8, 9, CONTRACT_TX_NONCE_USED},
+        {INT64_MAX, INT64_MAX, CONTRACT_TX_NONCE_USED},
+        {INT64_MAX / 2, INT64_MAX, CONTRACT_OK},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct mempool *mempool = create(0, 0);
+        assert_int_equal(bid(mempool, 1, 5, 1000), CONTRACT_OK);
+        assert_int_equal(bid(mempool, 2, rows[i].waiting, 1000), CONTRACT_OK);
+        assert_int_equal(bid(mempool, 3, 5, 1000), CONTRACT_OK);
+        const size_t bytes = mempool_bytes(mempool);
+        assert_int_equal(bid(mempool, 2, rows[i].limit, 999), rows[i].expected);
+        assert_int_equal(mempool_count(mempool), 3);
+        assert_int_equal(mempool_bytes(mempool), bytes);
+        int64_t until = 0;
+        struct bytes_view found;
+        mempool_walk_begin(mempool);
+        expect_next(mempool, 1, 1);
+        assert_true(mempool_walk_next(mempool, &found));
+        memcpy(&until, found.data + 9, sizeof until);
+        assert_int_equal(until, rows[i].expected == CONTRACT_OK ? 999 : 1000);
+        expect_next(mempool, 1, 3);
+        expect_end(mempool);
+        mempool_destroy(mempool);
+    }
+    /* A nonce is fought over a bounded number of times, whatever the steps. */
+    struct mempool *mempool = create(0, 0);
+    int64_t limit = 0;
+    int taken = 0;
+    assert_int_equal(bid(mempool, 1, limit, 1000), CONTRACT_OK);
+    while (limit < INT64_MAX - limit / MEMPOOL_OUTBID_SHARE - 1) {
+        limit += limit / MEMPOOL_OUTBID_SHARE > 0 ? limit / MEMPOOL_OUTBID_SHARE : 1;
+        assert_int_equal(bid(mempool, 1, limit, 1001 + taken), CONTRACT_OK);
+        taken++;
+    }
+    assert_true(taken > 100 && taken < 250);
+    assert_int_equal(bid(mempool, 1, INT64_MAX, 5000), CONTRACT_TX_NONCE_USED);
+    assert_int_equal(mempool_count(mempool), 1);
+    mempool_destroy(mempool);
+}
+
+/* Ten senders with a thousand each; blocks take twenty. Whoever comes anew stands in the next block, or in
+ * the one after, and so does one who comes again and again. */
+static void test_a_newcomer_waits_for_one_of_each(void **state)
+{
+    (void)state;
+    enum { FLOODERS = 10, DEPTH = 1000, BLOCK = 20, BLOCKS = 60 };
+    struct mempool *mempool = create(0, 0);
+    uint64_t taken[256] = {0};
+    for (uint64_t nonce = 1; nonce <= DEPTH; nonce++) {
+        for (uint8_t s = 1; s <= FLOODERS; s++) {
+            assert_int_equal(add(mempool, s, nonce), CONTRACT_OK);
+        }
+    }
+    uint64_t newcomer = 0;
+    for (int block = 0; block < BLOCKS; block++) {
+        if (block >= 5 && taken[100] == newcomer) {
+            assert_int_equal(add(mempool, 100, ++newcomer), CONTRACT_OK);
+        }
+        uint64_t up_to[256] = {0};
+        struct bytes_view found;
+        mempool_walk_begin(mempool);
+        for (int i = 0; i < BLOCK; i++) {
+            assert_true(mempool_walk_next(mempool, &found));
+            memcpy(&up_to[found.data[0]], found.data + 1, sizeof up_to[0]);
+        }
+        assert_true(block < 5 || up_to[100] == newcomer);
+        for (unsigned s = 0; s < 256; s++) {
+            struct public_key key;
+            memset(key.bytes, (int)s, sizeof key.bytes);
+            if (up_to[s] > 0) {
+                mempool_forget(mempool, &key, up_to[s]);
+                taken[s] = up_to[s];
+            }
+        }
+    }
+    assert_int_equal(taken[100], BLOCKS - 5);
+    for (uint8_t s = 1; s <= FLOODERS; s++) {
+        for (uint8_t other = 1; other <= FLOODERS; other++) {
+            assert_true(taken[s] <= taken[other] + 1);
+        }
+    }
+    mempool_destroy(mempool);
+}
+
+/* --- a long run beside a model that searches all of it for whoever is next ------------------------- */
+
+enum { SENDERS = 6, NONCES = 40, LEAST_SIZE = 20, MOST_SIZE = 4000 };
 
 struct model {
-    bool waits[SENDERS][NONCES];
-    int64_t valid_until[SENDERS][NONCES];
+    uint64_t served;
+    uint64_t arrivals;
+    bool present[SENDERS];
+    uint64_t tag[SENDERS];
+    struct waiting {
+        bool waits;
+        int64_t valid_until;
+        int64_t fee_limit;
+        uint64_t arrival;
+        size_t size;
+    } waiting[SENDERS][NONCES];
 };
 
-static void compare(struct mempool *mempool, const struct model *model)
+static bool has_some(const struct model *model, int s)
 {
-    uint64_t last[SENDERS] = {0};
-    uint32_t seen[SENDERS] = {0};
+    for (int n = 0; n < NONCES; n++) {
+        if (model->waiting[s][n].waits) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void note_presence(struct model *model)
+{
+    for (int s = 0; s < SENDERS; s++) {
+        const bool now = has_some(model, s);
+        if (now && !model->present[s]) {
+            model->tag[s] = model->served;
+        }
+        model->present[s] = now;
+    }
+}
+
+static int first_from(const struct model *model, int s, int from)
+{
+    while (from < NONCES && !model->waiting[s][from].waits) {
+        from++;
+    }
+    return from;
+}
+
+/* The whole order of a walk, each time the smallest of all. */
+static void compare(struct mempool *mempool, struct model *model)
+{
+    int next[SENDERS];
+    uint64_t tag[SENDERS];
     struct bytes_view envelope;
-    size_t expected = 0;
     size_t count = 0;
     for (int s = 0; s < SENDERS; s++) {
-        for (int n = 0; n < NONCES; n++) {
-            expected += model->waits[s][n] ? 1 : 0;
-        }
+        const uint64_t least =
+            model->served > MEMPOOL_LAG_BYTES ? model->served - MEMPOOL_LAG_BYTES : 0;
+        model->tag[s] = model->tag[s] < least ? least : model->tag[s];
+        tag[s] = model->tag[s];
+        next[s] = first_from(model, s, 0);
     }
-    assert_int_equal(mempool_count(mempool), expected);
     mempool_walk_begin(mempool);
-    while (mempool_walk_next(mempool, &envelope)) {
-        uint64_t nonce = 0;
-        const uint8_t sender = envelope.data[0];
-        memcpy(&nonce, envelope.data + 1, sizeof nonce);
-        assert_true(sender < SENDERS && nonce < NONCES && model->waits[sender][nonce]);
-        assert_true(seen[sender] == 0 || nonce > last[sender]);
-        last[sender] = nonce;
-        seen[sender]++;
-        /* Nobody is two rounds ahead of one who still has some. */
-        for (int other = 0; other < SENDERS; other++) {
-            size_t left = 0;
-            for (uint64_t n = 0; n < NONCES; n++) {
-                left += model->waits[other][n] && (seen[other] == 0 || n > last[other]) ? 1 : 0;
+    for (;;) {
+        int best = -1;
+        for (int s = 0; s < SENDERS; s++) {
+            if (next[s] == NONCES) {
+                continue;
             }
-            assert_true(left == 0 || seen[sender] <= seen[other] + 1);
+            if (best < 0 || tag[s] < tag[best] ||
+                (tag[s] == tag[best] &&
+                 model->waiting[s][next[s]].arrival < model->waiting[best][next[best]].arrival)) {
+                best = s;
+            }
         }
+        if (best < 0) {
+            break;
+        }
+        uint64_t nonce = 0;
+        const struct waiting *expected = &model->waiting[best][next[best]];
+        assert_true(mempool_walk_next(mempool, &envelope));
+        memcpy(&nonce, envelope.data + 1, sizeof nonce);
+        assert_int_equal(envelope.data[0], best);
+        assert_int_equal(nonce, next[best]);
+        assert_int_equal(envelope.size, expected->size);
+        tag[best] += expected->size;
+        next[best] = first_from(model, best, next[best] + 1);
         count++;
     }
-    assert_int_equal(count, expected);
+    assert_false(mempool_walk_next(mempool, &envelope));
+    assert_int_equal(mempool_count(mempool), count);
+}
+
+static void model_forget(struct model *model, int s, uint64_t up_to)
+{
+    for (uint64_t i = 0; i <= up_to; i++) {
+        if (!model->waiting[s][i].waits) {
+            continue;
+        }
+        model->waiting[s][i].waits = false;
+        model->served = model->tag[s] > model->served ? model->tag[s] : model->served;
+        model->tag[s] += model->waiting[s][i].size;
+    }
+}
+
+static void add_one(struct mempool *mempool, struct model *model, struct test_random *random,
+                    uint8_t s, uint64_t n, int64_t until)
+{
+    uint8_t envelope[MOST_SIZE] = {0};
+    struct transaction one = make(envelope, s, n, until);
+    struct waiting *waiting = &model->waiting[s][n];
+    const size_t size = LEAST_SIZE + test_random_below(random, MOST_SIZE - LEAST_SIZE);
+    const int64_t limit = (int64_t)test_random_below(random, 50);
+    memcpy(envelope + 17, &size, 2);
+    envelope[19] = (uint8_t)limit;
+    one.envelope = bytes_view_of(envelope, size);
+    one.fee_limit = money_of(limit);
+    hash_bytes(&one.id, HASH_DOMAIN_TX_ID, envelope, size);
+    const bool same = waiting->waits && waiting->valid_until == until && waiting->size == size &&
+                      waiting->fee_limit == limit;
+    /* A quarter more: 4 times the new one is at least 5 times the old one, less what division drops. */
+    const int64_t step = waiting->fee_limit / 4 > 1 ? waiting->fee_limit / 4 : 1;
+    const bool outbids = limit >= waiting->fee_limit + step;
+    const enum contract_error expected = same                         ? CONTRACT_EXISTS_ALREADY
+                                         : waiting->waits && !outbids ? CONTRACT_TX_NONCE_USED
+                                                                      : CONTRACT_OK;
+    assert_int_equal(mempool_add(mempool, &one), expected);
+    assert_true(mempool_has(mempool, &one.id) == (expected != CONTRACT_TX_NONCE_USED));
+    if (expected == CONTRACT_OK) {
+        *waiting = (struct waiting){.waits = true,
+                                    .valid_until = until,
+                                    .fee_limit = limit,
+                                    .arrival = model->arrivals++,
+                                    .size = size};
+    }
 }
 
 static void random_step(struct mempool *mempool, struct model *model, struct test_random *random,
                         int64_t *time)
 {
-    uint8_t envelope[ENVELOPE];
     const uint8_t s = (uint8_t)test_random_below(random, SENDERS);
     const uint64_t n = test_random_below(random, NONCES);
     const int64_t until = *time + (int64_t)test_random_below(random, 200);
-    const struct transaction one = make(envelope, s, n, until);
     const uint64_t what = test_random_below(random, 20);
+    struct public_key key;
+    memset(key.bytes, s, sizeof key.bytes);
     if (what == 0) {
-        mempool_forget(mempool, &one.sender, n);
-        for (uint64_t i = 0; i <= n; i++) {
-            model->waits[s][i] = false;
-        }
+        mempool_forget(mempool, &key, n);
+        model_forget(model, s, n);
     } else if (what == 1) {
         *time += (int64_t)test_random_below(random, 30);
         mempool_expire(mempool, timestamp_of(*time));
         for (int i = 0; i < SENDERS; i++) {
             for (int k = 0; k < NONCES; k++) {
-                model->waits[i][k] = model->waits[i][k] && model->valid_until[i][k] >= *time;
+                model->waiting[i][k].waits =
+                    model->waiting[i][k].waits && model->waiting[i][k].valid_until >= *time;
             }
         }
     } else {
-        const enum contract_error error = mempool_add(mempool, &one);
-        assert_true(error == (model->waits[s][n] ? model->valid_until[s][n] == until
-                                                       ? CONTRACT_EXISTS_ALREADY
-                                                       : CONTRACT_TX_NONCE_USED
-                                                 : CONTRACT_OK));
-        if (error == CONTRACT_OK) {
-            model->waits[s][n] = true;
-            model->valid_until[s][n] = until;
-        }
-        assert_true(mempool_has(mempool, &one.id) == (error != CONTRACT_TX_NONCE_USED));
+        add_one(mempool, model, random, s, n, until);
     }
+    note_presence(model);
 }
 
 static void test_a_long_random_run(void **state)
@@ -334,12 +527,13 @@ static void test_a_long_random_run(void **state)
     struct test_random random = {.state = 11};
     int64_t time = 0;
     memset(&model, 0, sizeof model);
-    for (int step = 0; step < 6000; step++) {
+    for (int step = 0; step < 12000; step++) {
         random_step(mempool, &model, &random, &time);
         if (step % 20 == 0) {
             compare(mempool, &model);
         }
     }
+    assert_true(model.served > MEMPOOL_LAG_BYTES);
     mempool_destroy(mempool);
 }
 
@@ -353,6 +547,8 @@ int main(void)
         cmocka_unit_test(test_a_flood_keeps_nobody_out),
         cmocka_unit_test(test_the_depth_of_a_gap_is_bounded),
         cmocka_unit_test(test_the_time_drops_what_has_expired),
+        cmocka_unit_test(test_replacement),
+        cmocka_unit_test(test_a_newcomer_waits_for_one_of_each),
         cmocka_unit_test(test_a_long_random_run),
     };
     return crypto_init() ? cmocka_run_group_tests(tests, NULL, NULL) : 1;
