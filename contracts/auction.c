@@ -22,6 +22,7 @@
 
 #include "base/fatal.h"
 #include "contracts/auction_internal.h"
+#include "contracts/coupled.h"
 
 bool market_is_auction(const struct market_create *terms)
 {
@@ -39,6 +40,11 @@ bool market_is_auction(const struct market_create *terms)
     return false;
 }
 
+bool market_is_gated(const struct market_create *terms)
+{
+    return market_is_auction(terms) || market_is_coupled(terms);
+}
+
 bool auction_takes_options(const struct market_create *terms, const struct order_options *options)
 {
     bool one_sided = terms->clearing.mechanism == MECHANISM_ONE_SIDED;
@@ -52,7 +58,7 @@ bool auction_gate_has_closed(const struct contract_call *call, const struct mark
                              struct timestamp period_start)
 {
     struct book_times times;
-    return market_is_auction(terms) && book_times_of(&times, terms, period_start) &&
+    return market_is_gated(terms) && book_times_of(&times, terms, period_start) &&
            timestamp_compare(call->context->time, times.gate) >= 0;
 }
 

@@ -38,6 +38,8 @@ _Static_assert((int)AUCTION_BIDS_MAX <= (int)LIMIT_OPEN_ORDERS_PER_BOOK,
 
 /* Whether the market's orders gather for an auction; else they trade in the block that takes them. */
 bool market_is_auction(const struct market_create *terms);
+/* The same of a coupled auction too: bids stand until their gate, and then are nobody's to change. */
+bool market_is_gated(const struct market_create *terms);
 /* Whether the mechanism carries out what an order asks for beyond quantity and price. */
 bool auction_takes_options(const struct market_create *terms, const struct order_options *options);
 /* Whether there is a place for the order among the bids that stand: BOTH_SIDES, ONE_BUYER, BAD_RANK,
@@ -50,7 +52,7 @@ void auction_entered(const struct contract_call *call, const struct order_record
                      const struct market_create *terms);
 void auction_left(const struct contract_call *call, const struct order_record *order,
                   const struct market_create *terms);
-/* Whether it is an auction, and its bids are no longer anybody's to change. */
+/* Whether it is an auction of either kind, and its bids are no longer anybody's to change. */
 bool auction_gate_has_closed(const struct contract_call *call, const struct market_create *terms,
                              struct timestamp period_start);
 

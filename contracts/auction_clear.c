@@ -107,7 +107,7 @@ static void load_side(struct contract_call *call, struct auction_scratch *scratc
 }
 
 /* Into the order of time, in place: index[i] is where the i-th bid stands; each cycle is walked once. */
-static void sort_bids(struct auction_scratch *scratch)
+void auction_sort_bids(struct auction_scratch *scratch)
 {
     uint32_t *index = scratch->index;
     for (uint32_t i = 0; i < scratch->count; i++) {
@@ -131,7 +131,7 @@ static void sort_bids(struct auction_scratch *scratch)
 }
 
 /* Agents are numbered as they first appear. */
-static void number_agents(struct auction_scratch *scratch)
+void auction_number_agents(struct auction_scratch *scratch)
 {
     uint32_t *index = scratch->index;
     for (uint32_t i = 0; i < scratch->count; i++) {
@@ -154,7 +154,6 @@ static void number_agents(struct auction_scratch *scratch)
             scratch->agents[scratch->agent_count++] =
                 (struct auction_agent){.bid = i, .buys = bid->buys};
         }
-        MUST(scratch->agents[bid->agent].buys == bid->buys);
     }
 }
 
@@ -211,8 +210,8 @@ void auction_load(struct contract_call *call, struct auction_scratch *scratch,
     scratch->count = 0;
     load_side(call, scratch, book, terms, SIDE_BUY);
     load_side(call, scratch, book, terms, SIDE_SELL);
-    sort_bids(scratch);
-    number_agents(scratch);
+    auction_sort_bids(scratch);
+    auction_number_agents(scratch);
     admit_offers(call, scratch);
 }
 

@@ -21,6 +21,7 @@
 
 #include "base/fatal.h"
 #include "contracts/auction_internal.h"
+#include "contracts/coupled.h"
 #include "contracts/deal.h"
 
 enum { NEUR_PER_UEUR = 1000 };
@@ -171,7 +172,7 @@ static void share_among_buyers(struct auction_scratch *scratch)
 
 /* What is over once every seller is sure of its amount stays with the deals whose buyers paid more than
  * their sellers get, in proportion, until they are delivered; fractions go to the pool. */
-static void keep_surplus(struct auction_scratch *scratch, struct auction_record *record, int128 net)
+struct money auction_keep_surplus(struct auction_scratch *scratch, int128 net)
 {
     int128 over = 0;
     int128 kept = 0;
@@ -190,7 +191,33 @@ static void keep_surplus(struct auction_scratch *scratch, struct auction_record 
     }
     int64_t pool;
     MUST(checked_narrow_i64(&pool, net > 0 ? net - kept : (int128)0) && pool >= 0);
-    record->pool = money_of(pool);
+    return money_of(pool);
+}
+
+int64_t auction_average_price(const struct auction_deal *plan)
+{
+    int64_t average;
+    if (!checked_narrow_i64(
+            &average, div_floor_i128(product_i128(plan->sold, NEUR_PER_UEUR), plan->quantity))) {
+        average = INT64_MAX;
+    }
+    return average;
+}
+
+static int64_t price_of(const struct auction_scratch *scratch, const struct auction_deal *plan,
+                        enum market_payment payment)
+{
+    switch (payment) {
+    case PAYMENT_UNIFORM:
+        return scratch->price.price;
+    case PAYMENT_PAY_AS_BID:
+        return scratch->bids[plan->sell].price;
+    case PAYMENT_VCG:
+    case PAYMENT_SELLER_VCG:
+    case PAYMENT_SHAPLEY:
+        break;
+    }
+    return auction_average_price(plan);
 }
 
 void auction_plan(struct auction_scratch *scratch, struct auction_record *record)
@@ -215,7 +242,7 @@ void auction_plan(struct auction_scratch *scratch, struct auction_record *record
     }
     MUST(dealt == sold && paid == bought);
     int128 net = bought - sold - given;
-    keep_surplus(scratch, record, net);
+    record->pool = auction_keep_surplus(scratch, net);
     int64_t narrow[3];
     MUST(checked_narrow_i64(&narrow[0], bought) && checked_narrow_i64(&narrow[1], sold) &&
          checked_narrow_i64(&narrow[2], given));
@@ -224,6 +251,10 @@ void auction_plan(struct auction_scratch *scratch, struct auction_record *record
     record->given = money_of(narrow[2]);
     record->reserve_used = money_of(net < 0 ? (int64_t)-net : 0);
     record->deals = scratch->deal_count;
+    for (uint32_t i = 0; i < scratch->deal_count; i++) {
+        scratch->deals[i].price =
+            price_of(scratch, &scratch->deals[i], (enum market_payment)record->payment);
+    }
 }
 
 /* Says whom the grid cut, as far as a call would (contracts/book_grid.c). */
@@ -251,8 +282,8 @@ bool auction_events_fit(const struct contract_call *call, const struct auction_s
 /* --- money and orders ----------------------------------------------------------------------- */
 
 /* A request is over: what it locked is free, and what was accepted of it is paid from there. */
-static void end_request(struct contract_call *call, const struct auction_scratch *scratch,
-                        uint32_t at, const struct market_create *terms)
+void auction_end_request(struct contract_call *call, const struct auction_scratch *scratch,
+                         uint32_t at, const struct market_create *terms)
 {
     uint64_t id = scratch->bids[at].id;
     struct order_record order;
@@ -269,7 +300,7 @@ static void end_request(struct contract_call *call, const struct auction_scratch
 }
 
 /* After its deals, so that whoever reads the events knows by then what was left to expire. */
-static void tell_expired(struct contract_call *call, const struct auction_scratch *scratch)
+void auction_tell_expired(struct contract_call *call, const struct auction_scratch *scratch)
 {
     for (uint32_t i = 0; i < scratch->buy_count; i++) {
         uint32_t at = scratch->buys[i];
@@ -294,31 +325,8 @@ static void fund(struct contract_call *call, uint64_t id, const struct auction_d
     book_move(call, pot_fees(), pot_deal_escrow(id), deal->added);
 }
 
-/* What a kilowatt-hour of it brings its seller: for people and statistics, nothing is computed from it. */
-static struct energy_price price_of(const struct auction_scratch *scratch,
-                                    const struct auction_deal *plan, enum market_payment payment)
-{
-    int64_t average;
-    switch (payment) {
-    case PAYMENT_UNIFORM:
-        return energy_price_of(scratch->price.price);
-    case PAYMENT_PAY_AS_BID:
-        return energy_price_of(scratch->bids[plan->sell].price);
-    case PAYMENT_VCG:
-    case PAYMENT_SELLER_VCG:
-    case PAYMENT_SHAPLEY:
-        break;
-    }
-    if (!checked_narrow_i64(
-            &average, div_floor_i128(product_i128(plan->sold, NEUR_PER_UEUR), plan->quantity))) {
-        average = INT64_MAX;
-    }
-    return energy_price_of(average);
-}
-
-static void make_deal(struct contract_call *call, const struct auction_scratch *scratch,
-                      const struct auction_deal *plan, const struct market_record *market,
-                      enum market_payment payment)
+void auction_make_deal(struct contract_call *call, const struct auction_scratch *scratch,
+                       const struct auction_deal *plan, const struct market_record *market)
 {
     uint64_t sell_id = scratch->bids[plan->sell].id;
     const struct auction_bid *buy = &scratch->bids[plan->buy];
@@ -344,7 +352,7 @@ static void make_deal(struct contract_call *call, const struct auction_scratch *
                  .sell_order = sell_id,
                  .period_start = sell.period_start,
                  .contracted = energy_of(plan->quantity),
-                 .price = price_of(scratch, plan, payment),
+                 .price = energy_price_of(plan->price),
                  .schedule_hash = sell.schedule_hash,
                  .matched_height = call->context->height,
                  .proof_deadline = times.proof,
@@ -356,8 +364,10 @@ static void make_deal(struct contract_call *call, const struct auction_scratch *
     event.deal.deposit =
         book_fund_deposit(call, sell_id, id, &sell, rest, energy_of(plan->quantity));
     book_keep_rest(call, sell_id, &sell, &market->terms, rest);
-    grid_sell(ledger_grid(call->ledger), scratch->bids[plan->sell].place,
-              energy_of(plan->quantity));
+    if (!market_is_coupled(&market->terms)) {
+        grid_sell(ledger_grid(call->ledger), scratch->bids[plan->sell].place,
+                  energy_of(plan->quantity));
+    }
     struct state_key key = state_key_u64(STATE_DEAL, id);
     contract_write(call, &key, &deal_record_codec, &event.deal);
     struct state_key deadline = state_key_deadline(times.proof, DEADLINE_PROOF, id);
@@ -367,8 +377,7 @@ static void make_deal(struct contract_call *call, const struct auction_scratch *
 
 /* Into the pool what buyers pay beyond their own deals, and what the reserve adds: from there the other
  * deals are filled, and whoever sells nothing is given its share. */
-static void collect(struct contract_call *call, const struct auction_scratch *scratch,
-                    const struct auction_record *record, const struct name *market)
+void auction_collect(struct contract_call *call, const struct auction_scratch *scratch)
 {
     for (uint32_t i = 0; i < scratch->deal_count; i++) {
         const struct auction_deal *plan = &scratch->deals[i];
@@ -378,7 +387,6 @@ static void collect(struct contract_call *call, const struct auction_scratch *sc
                       money_of(beyond));
         }
     }
-    book_move(call, pot_market_reserve(market), pot_fees(), record->reserve_used);
 }
 
 void auction_settle(struct contract_call *call, struct auction_scratch *scratch,
@@ -392,13 +400,14 @@ void auction_settle(struct contract_call *call, struct auction_scratch *scratch,
     tell_cuts(call, scratch);
     record->first_deal = scratch->deal_count > 0 ? counters.deals + 1 : 0;
     for (uint32_t i = 0; i < scratch->buy_count; i++) {
-        end_request(call, scratch, scratch->buys[i], &market->terms);
+        auction_end_request(call, scratch, scratch->buys[i], &market->terms);
     }
-    collect(call, scratch, record, &market->terms.id);
+    auction_collect(call, scratch);
+    book_move(call, pot_market_reserve(&market->terms.id), pot_fees(), record->reserve_used);
     for (uint32_t i = 0; i < scratch->deal_count; i++) {
-        make_deal(call, scratch, &scratch->deals[i], market, (enum market_payment)record->payment);
+        auction_make_deal(call, scratch, &scratch->deals[i], market);
     }
-    tell_expired(call, scratch);
+    auction_tell_expired(call, scratch);
     for (uint32_t i = 0; i < scratch->agent_count; i++) {
         const struct auction_agent *agent = &scratch->agents[i];
         if (agent->receives > 0 && !agent->sells) {

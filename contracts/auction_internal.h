@@ -22,6 +22,9 @@ struct auction_bid {
     int64_t open;
     int32_t place;   /* in the market's network; GRID_PLACE_NONE: it loads nothing */
     int32_t limiter; /* the node that left less than was open */
+    /* Of a coupled auction, whose `place` is the problem's. */
+    uint32_t slot;
+    uint64_t portfolio;
 };
 
 /* What one agent trades and pays, over its deals. */
@@ -43,6 +46,7 @@ struct auction_deal {
     int64_t sold;     /* ueur: what the seller gets for all of it */
     int64_t bought;   /* what the buyer pays */
     int64_t kept;     /* of the buyer's, held with it until it ends */
+    int64_t price;    /* what a kilowatt-hour brings the seller: for people and statistics */
 };
 
 struct auction_scratch {
@@ -73,6 +77,9 @@ void auction_load(struct contract_call *call, struct auction_scratch *scratch,
                   const struct book_id *book, const struct market_create *terms);
 /* Who trades how much, and what each agent pays or gets: fills scratch and the result's part of the
  * record. Changes nothing but work spent. */
+/* Into the order of time; and agents by number, as they first appear. */
+void auction_sort_bids(struct auction_scratch *scratch);
+void auction_number_agents(struct auction_scratch *scratch);
 void auction_compute(const struct contract_call *call, struct auction_scratch *scratch,
                      struct auction_record *record, const struct market_create *terms);
 
@@ -80,8 +87,21 @@ void auction_compute(const struct contract_call *call, struct auction_scratch *s
 
 /* Who has a deal with whom, and how the agents' amounts are split over them. */
 void auction_plan(struct auction_scratch *scratch, struct auction_record *record);
+/* Of `net` that is over: how much of it stays with deals whose buyers paid more than their sellers get, in
+ * proportion (`kept`). The rest is fractions, and is the answer. */
+struct money auction_keep_surplus(struct auction_scratch *scratch, int128 net);
+/* For people and statistics: sold over quantity, floored. */
+int64_t auction_average_price(const struct auction_deal *plan);
 /* Whether the block has room for the events of what is planned. */
 bool auction_events_fit(const struct contract_call *call, const struct auction_scratch *scratch);
+/* Parts of carrying it out, in this order: every accepted buy's escrow is free; what buyers pay beyond their
+ * own deals goes to the pool; deals are made, with what they lack from there; the rest of buys expires. */
+void auction_end_request(struct contract_call *call, const struct auction_scratch *scratch,
+                         uint32_t at, const struct market_create *terms);
+void auction_collect(struct contract_call *call, const struct auction_scratch *scratch);
+void auction_make_deal(struct contract_call *call, const struct auction_scratch *scratch,
+                       const struct auction_deal *plan, const struct market_record *market);
+void auction_tell_expired(struct contract_call *call, const struct auction_scratch *scratch);
 /* Carries out the plan: orders, deals, money. */
 void auction_settle(struct contract_call *call, struct auction_scratch *scratch,
                     struct auction_record *record, const struct market_record *market);

@@ -26,6 +26,7 @@
 #include "contracts/auction.h"
 #include "contracts/book_internal.h"
 #include "contracts/capacity.h"
+#include "contracts/coupled.h"
 #include "contracts/deal.h"
 
 /* --- keys --------------------------------------------------------------------------------- */
@@ -175,12 +176,13 @@ bool book_times_of(struct book_times *out, const struct market_create *terms,
 {
     struct duration length =
         duration_of(duration_ms(terms->times.mtu) * terms->times.mtus_per_period);
+    struct timestamp gated = coupled_start_of(terms, start);
     out->opening = terms->times.opens;
     if (duration_ms(terms->times.gate_opening) != 0 &&
-        !timestamp_sub(&out->opening, start, terms->times.gate_opening)) {
+        !timestamp_sub(&out->opening, gated, terms->times.gate_opening)) {
         return false;
     }
-    return timestamp_sub(&out->gate, start, terms->times.gate_closure) &&
+    return timestamp_sub(&out->gate, gated, terms->times.gate_closure) &&
            timestamp_add(&out->end, start, length) &&
            timestamp_add(&out->proof, out->end, terms->times.proof_deadline);
 }
@@ -369,7 +371,7 @@ enum contract_error book_insert(struct contract_call *call, uint64_t *id,
     }
     if (market_is_auction(terms)) {
         auction_entered(call, order, terms);
-    } else {
+    } else if (!market_is_gated(terms)) {
         book_expire_at_gate(call, *id, order, terms);
     }
     contract_write(call, &entrance.size_key, &book_size_record_codec, &entrance.size);
@@ -395,7 +397,7 @@ void book_leave(struct contract_call *call, uint64_t id, struct order_record *or
     MUST(book_times_of(&times, terms, order->period_start));
     struct state_key deadline = state_key_deadline(times.gate, DEADLINE_ORDER, id);
     /* A bid of an auction has none until the auction has cleared without it. */
-    if (!market_is_auction(terms) || contract_exists(call, &deadline)) {
+    if (!market_is_gated(terms) || contract_exists(call, &deadline)) {
         contract_remove(call, &deadline);
     }
     struct book_id book = book_of_order(order);

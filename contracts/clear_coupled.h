@@ -239,8 +239,10 @@ MUST_USE bool coupled_repair(struct coupled_draft *draft, const struct coupled_p
 /* Who pays what at the price of each place, in neur over `den`; positive = receives. */
 struct coupled_settlement {
     int64_t den;
-    int128 *price;      /* [slot][place]: what one unit more is worth there, over den */
-    int128 *agent;      /* per agent, exact, over den */
+    int128 *price; /* [slot][place]: what one unit more is worth there, over den */
+    int128 *bid;   /* per bid, exact, over den: its part of what its agent gets. Where welfare is
+                           not negative no bid is worse off than by its own price */
+    int128 *agent; /* per agent, exact, over den */
     int128 *agent_ueur; /* per agent, rounded down once */
     int128 balance_ueur;
     int128 surplus;    /* what the network earns at these prices, over den; may be below 0 */

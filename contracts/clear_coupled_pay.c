@@ -6,7 +6,8 @@
  * then by the units that gain, in proportion to their gain.
  *
  * Invariants, asserted: 1. agents and what is left add up to 0 exactly. 2. Where welfare is not
- * negative no unit loses. 3. Rounding is each agent's own, once, towards minus infinity.
+ * negative no unit loses, and no bid of one: what a bid gains gives way to what another of its unit
+ * loses. 3. Rounding is each agent's own, once, towards minus infinity.
  *
  * Deliberately absent: accounts; the caller moves the money. */
 #include <string.h>
@@ -84,6 +85,14 @@ static void charge_gainers(int128 *out, const struct coupled_plan *plan, const i
     arena->used = mark;
 }
 
+/* What a bid gets for its accepted quantity at its own price; below 0 for a buy. */
+static int128 own_worth(const struct coupled_plan *plan, const struct coupled_solution *solution,
+                        uint32_t at)
+{
+    const struct coupled_bid *bid = &plan->problem->bids[at];
+    return product_i128(bid->price, bid->buy ? -solution->accepted[at] : solution->accepted[at]);
+}
+
 /* What units gain at the prices, and what agents get before anybody is made whole. */
 static bool sum_gains(struct coupled_settlement *out, int128 *gain, const struct coupled_plan *plan,
                       const struct coupled_solution *solution)
@@ -102,6 +111,7 @@ static bool sum_gains(struct coupled_settlement *out, int128 *gain, const struct
         coupled_add(&unit, money.value);
         coupled_add_product(&unit, product_i128(bid->price, -side), solution->den);
         coupled_add(&paid, money.value);
+        out->bid[i] = money.value;
         out->agent[bid->agent] = agent.value;
         gain[plan->unit_of[i]] = unit.value;
         good = good && !money.overflow && !agent.overflow && !unit.overflow && !paid.overflow;
@@ -147,6 +157,50 @@ static bool make_whole(struct coupled_settlement *out, const struct coupled_plan
     return true;
 }
 
+/* The parts of bids in what their units get (`paid`) and agents in all: a unit's gain G goes to the bids
+ * that gain at the prices, together P, in proportion, and those that lose there come out at 0. G is at
+ * most P: a unit that is made whole has G = 0, any other is paid nothing. Running floors, in the order of
+ * bids. False: a number left 128 bits. */
+static bool split_units(struct coupled_settlement *out, const struct coupled_plan *plan,
+                        const struct coupled_solution *solution, const int128 *gain,
+                        const int128 *paid, struct clear_arena *arena)
+{
+    const uint32_t bids = plan->problem->bid_count;
+    size_t mark = arena->used;
+    int128 *gainers = clear_take(arena, bids, sizeof *gainers); /* per unit: P, and P so far */
+    int128 *so_far = clear_take(arena, bids, sizeof *so_far);
+    int128 *own = clear_take(arena, bids, sizeof *own);
+    bool good = true;
+    for (uint32_t i = 0; i < bids && good; i++) {
+        struct coupled_sum sum = {gainers[plan->unit_of[i]], false};
+        struct coupled_sum mine = {out->bid[i], false};
+        coupled_add_product(&mine, -own_worth(plan, solution, i), solution->den);
+        own[i] = mine.value;
+        coupled_add(&sum, own[i] > 0 ? own[i] : 0);
+        gainers[plan->unit_of[i]] = sum.value;
+        good = !sum.overflow && !mine.overflow;
+    }
+    for (uint32_t i = 0; i < bids && good; i++) {
+        const uint32_t unit = plan->unit_of[i];
+        const int128 most = gainers[unit];
+        int128 final = 0;
+        if (own[i] > 0) {
+            int128 rest;
+            const int128 left = gain[unit] + paid[unit];
+            MUST(left >= 0 && left <= most);
+            const int128 before = left == most ? 0 : share_floor(left, so_far[unit], most, &rest);
+            so_far[unit] += own[i];
+            final = left == most ? own[i] : share_floor(left, so_far[unit], most, &rest) - before;
+        }
+        struct coupled_sum gets = {final, false};
+        coupled_add_product(&gets, own_worth(plan, solution, i), solution->den);
+        out->bid[i] = gets.value;
+        good = !gets.overflow;
+    }
+    arena->used = mark;
+    return good;
+}
+
 static bool round_agents(struct coupled_settlement *out, const struct coupled_plan *plan)
 {
     struct coupled_sum exact = {out->left, false};
@@ -171,6 +225,7 @@ bool coupled_settle(struct coupled_settlement *out, const struct coupled_plan *p
     const struct coupled_problem *problem = plan->problem;
     *out = (struct coupled_settlement){.den = solution->den};
     out->price = clear_take(arena, plan->cells, sizeof *out->price);
+    out->bid = clear_take(arena, problem->bid_count, sizeof *out->bid);
     out->agent = clear_take(arena, problem->agent_count, sizeof *out->agent);
     out->agent_ueur = clear_take(arena, problem->agent_count, sizeof *out->agent_ueur);
     size_t mark = arena->used;
@@ -182,7 +237,8 @@ bool coupled_settle(struct coupled_settlement *out, const struct coupled_plan *p
         int128 *agent = &out->agent[problem->bids[i].agent];
         good = checked_add_i128(agent, *agent, paid[i]);
     }
-    good = good && round_agents(out, plan);
+    good = good && (out->short_of != 0 || split_units(out, plan, solution, gain, paid, arena)) &&
+           round_agents(out, plan);
     arena->used = mark;
     return good;
 }

@@ -21,5 +21,35 @@ enum {
     COUPLED_FORECASTS_MAX = 96, /* auctions ahead */
     COUPLED_AUCTIONS_PER_BLOCK_MAX = 4096
 };
+/* Steps of one auction's floor, and of all its forecasts together: a quarter of a second, forty times what
+ * 10,000 divisible bids on 100 nodes need. */
+static const uint64_t coupled_floor_steps_of_auction = 8000000;
+
+/* Whether the market's orders come in portfolios and clear together. */
+bool market_is_coupled(const struct market_create *terms);
+/* Where the auction starts that an order for this period belongs to; in any other market the period itself. */
+struct timestamp coupled_start_of(const struct market_create *terms, struct timestamp period_start);
+
+/* Takes back the whole portfolio of an open order, before its gate. */
+void coupled_take_back(struct contract_call *call, uint64_t order,
+                       const struct market_create *terms);
+
+/* Fixes the problems of auctions whose gate has closed, and clears those whose window is over, the longest
+ * due first, as far as the block's share of work and room reach. */
+void coupled_block_end(struct contract_call *call);
+
+/* Working memory; the ledger owns it. NULL if memory ran out. */
+struct coupled_scratch;
+struct coupled_scratch *coupled_scratch_create(void);
+void coupled_scratch_destroy(struct coupled_scratch *scratch);
+struct coupled_scratch *ledger_coupled_scratch(struct ledger *ledger);
+
+/* Puts an auction's pages together: its problem's or best solution's bytes, of which its record says how
+ * many there are. NULL: a page is not there. Each page is `read` by its key. */
+bool coupled_pages_read(uint8_t *out, size_t size, const struct name *market,
+                        struct timestamp start, uint8_t direction, enum coupled_page_of what,
+                        bool (*read)(void *context, const struct state_key *key,
+                                     struct coupled_page_record *page),
+                        void *context);
 
 #endif

@@ -231,6 +231,22 @@ static bool pool_share_is_sound(const struct deal_record *deal, struct money poo
            (deal->basis == DEAL_BY_AMOUNT ? money_compare(gain, over) <= 0 : money_ueur(gain) <= 1);
 }
 
+/* Of what the pool would gain: in a coupled market all but the fee is what the network earned on the deal,
+ * and goes to the account that the terms name. */
+static struct money earned_by_market(const struct contract_call *call,
+                                     const struct deal_record *deal, struct money pool)
+{
+    struct market_create terms;
+    struct money earned;
+    if (deal->basis != DEAL_BY_AMOUNT ||
+        !market_terms_read(call, &deal->market, deal->version, &terms) ||
+        terms.clearing.mechanism != MECHANISM_COUPLED) {
+        return money_of(0);
+    }
+    MUST(money_sub(&earned, pool, deal->fee) && money_ueur(earned) >= 0);
+    return earned;
+}
+
 /* The seller gets what it earned less the deal's fee, the fee pool the fee and the rounding, the
  * buyer the rest and the penalty; what is left of the deposit goes back to the seller. */
 void deal_pay_out(struct contract_call *call, struct event_deal *ended)
@@ -245,12 +261,17 @@ void deal_pay_out(struct contract_call *call, struct event_deal *ended)
     MUST(money_sub(&pool, deal->escrow, net) && money_sub(&pool, pool, deal->refunded) &&
          money_sub(&pool, pool, deal->returned));
     MUST(pool_share_is_sound(deal, pool));
+    struct money earned = earned_by_market(call, deal, pool);
+    MUST(money_sub(&pool, pool, earned));
     MUST(money_sub(&rest, deal->deposit, deal->penalty) && money_ueur(rest) >= 0);
     pay_from(call, pot_deal_escrow(ended->id), pot_balance(&deal->seller), net);
     pay_from(call, pot_deal_escrow(ended->id), pot_fees(), pool);
     pay_from(call, pot_deal_escrow(ended->id), pot_balance(&deal->buyer), deal->refunded);
     if (money_ueur(deal->returned) > 0) {
         pay_from(call, pot_deal_escrow(ended->id), adder_of(call, deal), deal->returned);
+    }
+    if (money_ueur(earned) > 0) {
+        pay_from(call, pot_deal_escrow(ended->id), adder_of(call, deal), earned);
     }
     pay_from(call, pot_deal_deposit(ended->id), pot_balance(&deal->buyer), deal->penalty);
     pay_from(call, pot_deal_deposit(ended->id), pot_balance(&deal->seller), rest);

@@ -124,7 +124,7 @@ static const struct error_text texts[CONTRACT_ERROR_COUNT] = {
                                       "A cap is always up, a floor always down."},
     [CONTRACT_BAD_TERM_MECHANISM] =
         {"bad_term_mechanism",
-         "capacity and coupled clear capacity_allocation; the others clear everything else."},
+         "capacity clears capacity_allocation and nothing else does; coupled clears energy."},
     [CONTRACT_BAD_TERM_TIE] = {"bad_term_tie",
                                "This mechanism has no use for a tie rule; leave it at pro_rata."},
     [CONTRACT_BAD_TERM_TRADE_PRICE] =
@@ -136,9 +136,10 @@ static const struct error_text texts[CONTRACT_ERROR_COUNT] = {
         {"bad_term_payment",
          "A book pays uniform, merit order and ordered demand by any rule, one-sided by any but "
          "uniform."},
-    [CONTRACT_BAD_TERM_RESERVE] =
-        {"bad_term_reserve",
-         "A VCG market names an account with a reserve, and no other market does."},
+    [CONTRACT_BAD_TERM_RESERVE] = {"bad_term_reserve",
+                                   "A VCG market names an account with a reserve, a coupled one "
+                                   "the account of its surplus, and "
+                                   "no other market does."},
     [CONTRACT_BAD_TERM_METHOD] = {"bad_term_method",
                                   "This product is not delivered by this method."},
     [CONTRACT_BAD_TERM_CREDIT] =
@@ -159,8 +160,8 @@ static const struct error_text texts[CONTRACT_ERROR_COUNT] = {
                                    "The gate of sealed bids is out of range, or bids are open."},
     [CONTRACT_UNSUPPORTED_PRODUCT] = {"unsupported_product",
                                       "The engine does not trade this product yet."},
-    [CONTRACT_UNSUPPORTED_MECHANISM] = {"unsupported_mechanism",
-                                        "The engine does not clear by this mechanism yet."},
+    [CONTRACT_UNSUPPORTED_MECHANISM] =
+        {"unsupported_mechanism", "Not answered any more: the engine clears by every mechanism."},
     [CONTRACT_UNSUPPORTED_PAYMENT] = {"unsupported_payment",
                                       "Not answered any more: auctions pay by every rule."},
     [CONTRACT_UNSUPPORTED_DISPUTES] =

@@ -153,12 +153,21 @@ int32_t grid_place(const struct grid *grid, const struct device_record *device)
     return place != GRID_PLACE_NONE ? place : find(grid, &device->feeder);
 }
 
+bool grid_node_of(const struct contract_call *call, const struct name *network,
+                  const struct device_record *device, struct name *node)
+{
+    struct state_key own = state_key_pair(STATE_NETWORK_NODE, network, &device->node);
+    struct state_key feeder = state_key_pair(STATE_NETWORK_NODE, network, &device->feeder);
+    bool at_own = contract_exists(call, &own);
+    *node = at_own ? device->node : device->feeder;
+    return at_own || contract_exists(call, &feeder);
+}
+
 bool grid_has_device(const struct contract_call *call, const struct name *network,
                      const struct device_record *device)
 {
-    struct state_key node = state_key_pair(STATE_NETWORK_NODE, network, &device->node);
-    struct state_key feeder = state_key_pair(STATE_NETWORK_NODE, network, &device->feeder);
-    return contract_exists(call, &node) || contract_exists(call, &feeder);
+    struct name node;
+    return grid_node_of(call, network, device, &node);
 }
 
 bool grid_is_loaded_by(const struct market_create *terms, const struct order_record *order)

@@ -39,7 +39,10 @@ struct name grid_name(const struct grid *grid, int32_t place);
 int32_t grid_parent(const struct grid *grid, int32_t place);
 /* Where the device's path begins: at its node, or else its feeder; GRID_PLACE_NONE: at neither. */
 int32_t grid_place(const struct grid *grid, const struct device_record *device);
-/* Whether it stands at one of the network's nodes, without loading them. */
+/* At which of the network's nodes it stands, by the same rule, without loading them; false: at none. */
+bool grid_node_of(const struct contract_call *call, const struct name *network,
+                  const struct device_record *device, struct name *node);
+/* Whether it stands at any. */
 bool grid_has_device(const struct contract_call *call, const struct name *network,
                      const struct device_record *device);
 

@@ -19,6 +19,7 @@
 #include "contracts/auction.h"
 #include "contracts/book.h"
 #include "contracts/capacity.h"
+#include "contracts/coupled.h"
 #include "contracts/deal.h"
 #include "contracts/ledger_internal.h"
 #include "contracts/rules.h"
@@ -55,8 +56,9 @@ struct ledger *ledger_create(void)
     ledger->grid = grid_create();
     ledger->auction_scratch = auction_scratch_create();
     ledger->capacity_scratch = capacity_scratch_create();
+    ledger->coupled_scratch = coupled_scratch_create();
     if (ledger->book_scratch == NULL || ledger->grid == NULL || ledger->auction_scratch == NULL ||
-        ledger->capacity_scratch == NULL) {
+        ledger->capacity_scratch == NULL || ledger->coupled_scratch == NULL) {
         ledger_destroy(ledger);
         return NULL;
     }
@@ -70,6 +72,7 @@ void ledger_destroy(struct ledger *ledger)
         grid_destroy(ledger->grid);
         auction_scratch_destroy(ledger->auction_scratch);
         capacity_scratch_destroy(ledger->capacity_scratch);
+        coupled_scratch_destroy(ledger->coupled_scratch);
     }
     free(ledger);
 }
@@ -77,6 +80,11 @@ void ledger_destroy(struct ledger *ledger)
 struct capacity_scratch *ledger_capacity_scratch(struct ledger *ledger)
 {
     return ledger->capacity_scratch;
+}
+
+struct coupled_scratch *ledger_coupled_scratch(struct ledger *ledger)
+{
+    return ledger->coupled_scratch;
 }
 
 struct grid *ledger_grid(struct ledger *ledger)

@@ -55,6 +55,7 @@ struct ledger {
     struct grid *grid;
     struct auction_scratch *auction_scratch;
     struct capacity_scratch *capacity_scratch;
+    struct coupled_scratch *coupled_scratch;
     /* By how much the pots of each kind changed in this block, micro-euro. */
     int64_t held_change[POT_KIND_COUNT];
     /* Writes into one of the two buffers below: the running transaction's, or the block end's. */

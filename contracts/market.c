@@ -19,6 +19,7 @@
 #include "contracts/auction.h"
 #include "contracts/book.h"
 #include "contracts/capacity.h"
+#include "contracts/coupled.h"
 #include "contracts/deal.h"
 
 static bool price_fits_steps(const struct market_create *terms, struct energy_price price)
@@ -32,19 +33,10 @@ static bool quantity_fits_steps(const struct market_create *terms, struct energy
     return energy_wh(quantity) % energy_wh(terms->limits.quantity_step) == 0;
 }
 
-/* What requests and offers have in common. */
-struct order_terms {
-    struct energy quantity;
-    struct energy_price price;
-    struct timestamp period_start;
-    uint8_t direction;
-    const struct order_options *options;
-};
-
 /* In a sequential book the place inside a block is worth something, and validators choose it
  * (market-rules 4): VALIDATOR_TRADES. */
-static enum contract_error open_market(const struct contract_call *call, const struct name *id,
-                                       struct market_record *market)
+enum contract_error market_require_open(const struct contract_call *call, const struct name *id,
+                                        struct market_record *market)
 {
     struct state_key key = state_key_name(STATE_MARKET, id);
     if (!contract_read(call, &key, &market_record_codec, market)) {
@@ -83,19 +75,19 @@ static bool options_fit(const struct market_create *terms, const struct order_op
         return options->rank == 0;
     case MECHANISM_CAPACITY: /* nothing arrives there that could be cancelled on arrival */
         return options->kind == ORDER_LIMIT && options->rank == 0;
+    case MECHANISM_COUPLED:
+        return options->kind == ORDER_LIMIT;
     case MECHANISM_MERIT_ORDER:
     case MECHANISM_ORDERED_DEMAND:
     case MECHANISM_ONE_SIDED:
         return auction_takes_options(terms, options);
-    case MECHANISM_COUPLED:
-        return false;
     }
     return false;
 }
 
 /* Quantity, least first fill and price, against the market's steps and ranges. */
 static enum contract_error check_amounts(const struct market_create *terms,
-                                         const struct order_terms *order)
+                                         const struct market_order *order)
 {
     struct energy least = order->options->min_quantity;
     if (energy_wh(order->quantity) <= 0) {
@@ -113,9 +105,9 @@ static enum contract_error check_amounts(const struct market_create *terms,
     return good ? CONTRACT_OK : CONTRACT_OUT_OF_RANGE;
 }
 
-static enum contract_error check_order(const struct contract_call *call,
+enum contract_error market_check_order(const struct contract_call *call,
                                        const struct market_create *terms,
-                                       const struct order_terms *order)
+                                       const struct market_order *order)
 {
     int64_t length_ms = duration_ms(terms->times.mtu) * terms->times.mtus_per_period;
     int64_t start_ms = timestamp_ms(order->period_start);
@@ -141,8 +133,9 @@ static enum contract_error check_order(const struct contract_call *call,
 }
 
 /* Into its book, and, in a sequential one, through it. */
-static enum contract_error enter(struct contract_call *call, uint64_t *id,
-                                 struct order_record *order, const struct market_record *market)
+enum contract_error market_enter_order(struct contract_call *call, uint64_t *id,
+                                       struct order_record *order,
+                                       const struct market_record *market)
 {
     enum contract_error error = book_insert(call, id, order, &market->terms);
     if (error != CONTRACT_OK) {
@@ -179,13 +172,16 @@ enum contract_error market_place_request(struct contract_call *call, uint64_t *i
         return CONTRACT_NOT_PERMITTED;
     }
     struct market_record market;
-    enum contract_error error = open_market(call, &request->market, &market);
+    enum contract_error error = market_require_open(call, &request->market, &market);
     if (error != CONTRACT_OK) {
         return error;
     }
-    struct order_terms asked = {request->quantity, request->price, request->period_start,
-                                request->direction, &request->options};
-    error = check_order(call, &market.terms, &asked);
+    if (market_is_coupled(&market.terms)) {
+        return CONTRACT_UNSUPPORTED_ORDER; /* it takes portfolios */
+    }
+    struct market_order asked = {request->quantity, request->price, request->period_start,
+                                 request->direction, &request->options};
+    error = market_check_order(call, &market.terms, &asked);
     if (error == CONTRACT_OK) {
         error = check_device(call, request, &market.terms);
     }
@@ -201,7 +197,7 @@ enum contract_error market_place_request(struct contract_call *call, uint64_t *i
                                  .price = request->price,
                                  .device = request->device,
                                  .options = request->options};
-    error = enter(call, id, &order, &market);
+    error = market_enter_order(call, id, &order, &market);
     if (error == CONTRACT_OK && capacity_is_sold(&market.terms)) {
         capacity_entered(call, &order, &market.terms);
     }
@@ -246,9 +242,9 @@ static enum contract_error device_fits_method(const struct market_create *terms,
 }
 
 /* The device must be free for the whole period, units and all. */
-static enum contract_error commit_device(const struct contract_call *call,
-                                         const struct offer_place *offer,
-                                         const struct market_create *terms)
+enum contract_error market_commit_offer(const struct contract_call *call,
+                                        const struct offer_place *offer,
+                                        const struct market_create *terms)
 {
     struct book_times times;
     MUST(book_times_of(&times, terms, offer->period_start));
@@ -273,7 +269,7 @@ static enum contract_error commit_device(const struct contract_call *call,
 }
 
 /* Who offers against a schedule declares one, and nobody else does. */
-static bool schedule_fits_method(const struct market_create *terms, const struct hash *schedule)
+bool market_schedule_fits(const struct market_create *terms, const struct hash *schedule)
 {
     if (terms->product == PRODUCT_RESERVATION) {
         return hash_is_zero(schedule);
@@ -294,21 +290,24 @@ enum contract_error market_place_offer(struct contract_call *call, uint64_t *id,
                                        const struct offer_place *offer)
 {
     struct market_record market;
-    enum contract_error error = open_market(call, &offer->market, &market);
+    enum contract_error error = market_require_open(call, &offer->market, &market);
     if (error != CONTRACT_OK) {
         return error;
     }
-    struct order_terms asked = {offer->quantity, offer->price, offer->period_start,
-                                offer->direction, &offer->options};
-    error = check_order(call, &market.terms, &asked);
+    if (market_is_coupled(&market.terms)) {
+        return CONTRACT_UNSUPPORTED_ORDER;
+    }
+    struct market_order asked = {offer->quantity, offer->price, offer->period_start,
+                                 offer->direction, &offer->options};
+    error = market_check_order(call, &market.terms, &asked);
     if (error == CONTRACT_OK && capacity_is_sold(&market.terms)) {
         error = CONTRACT_UNSUPPORTED_ORDER; /* its operator publishes what there is */
     }
-    if (error == CONTRACT_OK && !schedule_fits_method(&market.terms, &offer->schedule_hash)) {
+    if (error == CONTRACT_OK && !market_schedule_fits(&market.terms, &offer->schedule_hash)) {
         error = CONTRACT_BAD_SCHEDULE;
     }
     if (error == CONTRACT_OK) {
-        error = commit_device(call, offer, &market.terms);
+        error = market_commit_offer(call, offer, &market.terms);
     }
     if (error == CONTRACT_OK && offer->reservation != 0) {
         error = reservation_answer(call, offer);
@@ -328,7 +327,7 @@ enum contract_error market_place_offer(struct contract_call *call, uint64_t *id,
                                  .deposit_price = market_deposit_rate(&market.terms, offer->price),
                                  .reservation = offer->reservation,
                                  .options = offer->options};
-    return enter(call, id, &order, &market);
+    return market_enter_order(call, id, &order, &market);
 }
 
 static enum contract_error offer_place(struct contract_call *call, const void *record)
@@ -348,6 +347,7 @@ static const struct contract_method_entry market_methods[] = {
 static void market_block_end(struct contract_call *call)
 {
     auction_clear_due(call);
+    coupled_block_end(call);
     capacity_clear_due(call);
     book_call_touched(call);
     market_apply_changes(call);

@@ -12,6 +12,32 @@ enum contract_error market_create_apply(struct contract_call *call, const void *
 enum contract_error market_update_apply(struct contract_call *call, const void *record);
 enum contract_error market_state_apply(struct contract_call *call, const void *record);
 
+/* What orders of all kinds have in common. */
+struct market_order {
+    struct energy quantity;
+    struct energy_price price;
+    struct timestamp period_start;
+    uint8_t direction;
+    const struct order_options *options;
+};
+/* The market takes orders, and from this sender: UNKNOWN_MARKET, MARKET_NOT_OPEN, VALIDATOR_TRADES. */
+enum contract_error market_require_open(const struct contract_call *call, const struct name *id,
+                                        struct market_record *market);
+/* Period, direction, options, gate and amounts, in that order. */
+enum contract_error market_check_order(const struct contract_call *call,
+                                       const struct market_create *terms,
+                                       const struct market_order *order);
+/* The right to offer the device, and its room, which is taken. */
+enum contract_error market_commit_offer(const struct contract_call *call,
+                                        const struct offer_place *offer,
+                                        const struct market_create *terms);
+/* Whether such an offer declares a schedule exactly if it should. */
+bool market_schedule_fits(const struct market_create *terms, const struct hash *schedule);
+/* Into its book, with its event, and in a sequential book through it. */
+enum contract_error market_enter_order(struct contract_call *call, uint64_t *id,
+                                       struct order_record *order,
+                                       const struct market_record *market);
+
 /* A request of the sender's, as by ACTION_REQUEST_PLACE: all of its checks, and the order's id. */
 enum contract_error market_place_request(struct contract_call *call, uint64_t *id,
                                          const struct request_place *request);

@@ -12,6 +12,7 @@
  * with a market does not touch orders. */
 #include "base/fatal.h"
 #include "contracts/auction.h"
+#include "contracts/coupled.h"
 #include "contracts/market.h"
 
 /* The open order of the sender's with that number, and its market; in whatever state that is. */
@@ -44,7 +45,9 @@ enum contract_error order_cancel_apply(struct contract_call *call, const void *r
     struct order_record order;
     struct market_record market;
     enum contract_error error = find_order(call, cancel->order, &order, &market);
-    if (error == CONTRACT_OK) {
+    if (error == CONTRACT_OK && market_is_coupled(&market.terms)) {
+        coupled_take_back(call, cancel->order, &market.terms);
+    } else if (error == CONTRACT_OK) {
         book_end_order(call, cancel->order, &order, &market.terms, ORDER_CANCELLED);
     }
     return error;
@@ -111,6 +114,9 @@ enum contract_error order_replace_apply(struct contract_call *call, const void *
     enum contract_error error = find_order(call, to->order, &order, &market);
     if (error != CONTRACT_OK) {
         return error;
+    }
+    if (market_is_coupled(&market.terms)) {
+        return CONTRACT_UNSUPPORTED_ORDER; /* what it is linked to stands as it was placed */
     }
     struct energy traded;
     struct energy open;

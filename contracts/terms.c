@@ -20,6 +20,7 @@
 #include "base/limits.h"
 #include "contracts/auction.h"
 #include "contracts/baseline.h"
+#include "contracts/coupled.h"
 #include "contracts/module.h"
 
 enum { PERMILLE = 1000, TERMS_BYTES_MAX = 512 };
@@ -53,7 +54,7 @@ static bool gate_holds(const struct market_create *terms)
     int64_t closure = duration_ms(terms->times.gate_closure);
     int64_t opening = duration_ms(terms->times.gate_opening);
     /* An auction clears at its gate, and those who sold must still be able to prepare. */
-    return within(closure, market_is_auction(terms) ? 1 : 0, limit_gate_closure_ms) &&
+    return within(closure, market_is_gated(terms) ? 1 : 0, limit_gate_closure_ms) &&
            (opening == 0 || (opening > closure && opening <= limit_gate_closure_ms));
 }
 
@@ -105,12 +106,12 @@ static bool directions_hold(const struct market_create *terms)
     return false;
 }
 
-/* Room in the grid is shared out down its tree, and nothing else is. */
+/* Room in the grid is shared out down its tree, and nothing else is; what is coupled is energy. */
 static bool mechanism_holds(const struct market_create *terms)
 {
     bool shares = terms->clearing.mechanism == MECHANISM_CAPACITY;
-    bool couples = terms->clearing.mechanism == MECHANISM_COUPLED;
-    return terms->product == PRODUCT_CAPACITY_ALLOCATION ? shares || couples : !shares;
+    return market_is_coupled(terms) ? terms->product == PRODUCT_ENERGY
+                                    : shares == (terms->product == PRODUCT_CAPACITY_ALLOCATION);
 }
 
 static bool tie_holds(const struct market_create *terms)
@@ -163,12 +164,16 @@ static bool sharing_holds(const struct market_create *terms)
             energy_price_ueur_per_kwh(terms->limits.price_max) == 0);
 }
 
-/* Only the two-sided VCG rule may end in a deficit (D2.3 3.4.3). */
+/* Only the two-sided VCG rule may end in a deficit (D2.3 3.4.3); a coupled auction ends in a surplus, and
+ * never asks its account for anything. */
 static bool reserve_holds(const struct market_create *terms)
 {
     bool named = !name_is_empty(&terms->clearing.reserve_account);
     int64_t reserve = money_ueur(terms->clearing.reserve);
-    return terms->clearing.payment == PAYMENT_VCG ? named && reserve >= 0 : !named && reserve == 0;
+    if (terms->clearing.payment == PAYMENT_VCG) {
+        return named && reserve >= 0;
+    }
+    return named == market_is_coupled(terms) && reserve == 0;
 }
 
 static bool method_holds(const struct market_create *terms)
@@ -263,8 +268,26 @@ static bool network_holds(const struct market_create *terms)
 {
     int64_t period_ms = duration_ms(terms->times.mtu) * terms->times.mtus_per_period;
     return name_is_empty(&terms->network)
-               ? terms->product != PRODUCT_CAPACITY_ALLOCATION
+               ? terms->product != PRODUCT_CAPACITY_ALLOCATION && !market_is_coupled(terms)
                : period_ms <= LIMIT_INTERVALS_PER_PERIOD * (int64_t)COMMITMENT_SLOT_MS;
+}
+
+/* A coupled market's own, and nothing of it elsewhere. One unit in steps of 1 Wh: what an optimum comes to
+ * is never rounded. One direction: lines are not used by two auctions at a time. */
+static bool coupling_holds(const struct market_create *terms)
+{
+    const struct market_coupling *coupling = &terms->coupling;
+    if (!market_is_coupled(terms)) {
+        return coupling->intervals == 0 && coupling->forecast == 0 &&
+               coupling->later == LATER_KEPT && coupling->zones == ZONES_COUPLED &&
+               coupling->window == 0 && money_ueur(coupling->fee) == 0;
+    }
+    return within(coupling->intervals, 1, COUPLED_AUCTION_SLOTS_MAX) &&
+           coupling->forecast <= COUPLED_FORECASTS_MAX &&
+           (coupling->later == LATER_KEPT || coupling->forecast > 0) &&
+           coupling->window <= COUPLED_WINDOW_MAX && money_ueur(coupling->fee) >= 0 &&
+           terms->times.mtus_per_period == 1 && energy_wh(terms->limits.quantity_step) == 1 &&
+           terms->directions != DIRECTIONS_BOTH && name_is_empty(&terms->links.parent);
 }
 
 /* --- what this engine does not carry out yet ------------------------------------------------ */
@@ -279,22 +302,6 @@ static bool product_is_there(const struct market_create *terms)
     case PRODUCT_CAPACITY_ALLOCATION:
         return true;
     case PRODUCT_LOCAL_ENERGY:
-        return false;
-    }
-    return false;
-}
-
-static bool mechanism_is_there(const struct market_create *terms)
-{
-    switch ((enum market_mechanism)terms->clearing.mechanism) {
-    case MECHANISM_BOOK_BATCH:
-    case MECHANISM_BOOK_SEQUENTIAL:
-    case MECHANISM_MERIT_ORDER:
-    case MECHANISM_ORDERED_DEMAND:
-    case MECHANISM_ONE_SIDED:
-    case MECHANISM_CAPACITY:
-        return true;
-    case MECHANISM_COUPLED:
         return false;
     }
     return false;
@@ -333,8 +340,8 @@ static const struct term_rule rules[] = {
     {CONTRACT_BAD_TERM_LINKS, links_hold},
     {CONTRACT_BAD_TERM_SEALING, sealing_holds},
     {CONTRACT_BAD_TERM_NETWORK, network_holds},
+    {CONTRACT_BAD_TERM_COUPLING, coupling_holds},
     {CONTRACT_UNSUPPORTED_PRODUCT, product_is_there},
-    {CONTRACT_UNSUPPORTED_MECHANISM, mechanism_is_there},
     {CONTRACT_UNSUPPORTED_SEALING, sealing_is_there},
 };
 
@@ -389,6 +396,10 @@ static void give_to_vote(struct market_create *terms, const struct market_create
     terms->clearing.mechanism = mechanism;
     terms->delivery = after->delivery;
     terms->delivery.method = method;
+    terms->coupling.forecast = after->coupling.forecast;
+    terms->coupling.later = after->coupling.later;
+    terms->coupling.window = after->coupling.window;
+    terms->coupling.fee = after->coupling.fee;
     terms->links.activation_lead = after->links.activation_lead;
     terms->links.must_offer = after->links.must_offer;
 }

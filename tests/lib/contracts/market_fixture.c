@@ -464,7 +464,7 @@ static bool is_called(struct fixture *fixture, const struct name *market)
     struct market_record record;
     struct state_key key = state_key_name(STATE_MARKET, market);
     assert_true(ledger_read(fixture->view, &key, &market_record_codec, &record));
-    return record.state == MARKET_OPEN &&
+    return record.state == MARKET_OPEN && record.terms.clearing.mechanism != MECHANISM_COUPLED &&
            record.terms.clearing.mechanism != MECHANISM_MERIT_ORDER &&
            record.terms.clearing.mechanism != MECHANISM_ORDERED_DEMAND &&
            record.terms.clearing.mechanism != MECHANISM_ONE_SIDED;
@@ -552,6 +552,32 @@ static size_t audit_auctions(struct fixture *fixture)
     return bids;
 }
 
+/* The same of coupled auctions, whose bids wait for the end of a window too. */
+static size_t audit_coupled(struct fixture *fixture)
+{
+    size_t bids = 0;
+    size_t pending = 0;
+    struct walk walk = walk_kind(fixture, STATE_COUPLED);
+    while (walk_next(&walk)) {
+        struct coupled_record record;
+        MUST(codec_decode_all(&coupled_record_codec, &record, walk.value));
+        if (record.state == COUPLED_OPEN || record.state == COUPLED_SOLVING) {
+            assert_true(record.bids > 0);
+            bids += record.bids;
+            pending++;
+        }
+        assert_true(money_ueur(record.bought) >= money_ueur(record.sold) +
+                                                     money_ueur(record.given) +
+                                                     money_ueur(record.surplus));
+        assert_int_equal(hash_is_zero(&record.problem), record.problem_bytes == 0);
+    }
+    walk = walk_kind(fixture, STATE_COUPLED_DUE);
+    while (walk_next(&walk))
+        pending--;
+    assert_int_equal(pending, 0);
+    return bids;
+}
+
 static size_t deadlines_but_calls(struct fixture *fixture)
 {
     enum { CALL = 4, WHAT_AT = 1 + 8 };
@@ -571,6 +597,6 @@ void market_audit(struct fixture *fixture, bool called)
     audit_pots(fixture);
     assert_true(audit_commitments(fixture) == owed_commitments(fixture));
     audit_books(fixture, open, called);
-    size_t bids = audit_auctions(fixture);
+    size_t bids = audit_auctions(fixture) + audit_coupled(fixture);
     assert_int_equal(deadlines_but_calls(fixture), open - bids + matched);
 }

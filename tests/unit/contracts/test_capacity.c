@@ -102,7 +102,7 @@ static void test_terms(void **state)
     ROW(CONTRACT_BAD_TERM_MECHANISM, terms.clearing.mechanism = MECHANISM_BOOK_BATCH);
     ROW(CONTRACT_BAD_TERM_DEPOSIT, terms.delivery.deposit_permille = 1;
         terms.delivery.penalty_price = energy_price_of(1));
-    ROW(CONTRACT_UNSUPPORTED_MECHANISM, terms.clearing.mechanism = MECHANISM_COUPLED);
+    ROW(CONTRACT_BAD_TERM_MECHANISM, terms.clearing.mechanism = MECHANISM_COUPLED);
 #undef ROW
 }
 

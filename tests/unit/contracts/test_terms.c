@@ -101,7 +101,6 @@ static void test_unsupported(void **state)
 {
     (void)state;
     ROW(UNSUPPORTED_PRODUCT, t.product = PRODUCT_LOCAL_ENERGY);
-    ROW(UNSUPPORTED_MECHANISM, t.clearing.mechanism = MECHANISM_COUPLED);
     ROW(UNSUPPORTED_SEALING, t.sealing.bids = BIDS_SEALED);
 }
 

@@ -1,0 +1,409 @@
+/* When coupled auctions are fixed and cleared (contracts/coupled.h; docs/spec/coupled.md 12 to 14).
+ *
+ *   first portfolio ---> open --- gate ---> solving --- window over ---> cleared: deals, the rest expires
+ *                         |         |          '------> void, if the market is not open or delivery has
+ *                         |         '-----------------> void, for the same, or if there is no problem
+ *                         '--- last portfolio taken back: as if it had never been
+ *
+ * Invariants:
+ * 1. An open auction has its one entry in the index of gates, one that takes solutions in that of windows.
+ * 2. Bids of an auction don't change from its gate on, however late the block is that fixes it.
+ * 3. What a forecast says binds nobody; it is worked out of copies.
+ * 4. Work is bounded: before an auction is begun the block has some of its share left, and each auction
+ *    costs at most what its limits say. The first one of a block always fits.
+ *
+ * Deliberately absent: judging (coupled_propose.c), deals (coupled_deal.c). */
+#include <string.h>
+
+#include "base/fatal.h"
+#include "contracts/coupled_internal.h"
+
+/* A step of the floor visits a node or line, and takes as long as four of other arithmetic. */
+enum { FLOOR_STEP_COST = 4, FLOOR_STEPS_LEAST = 200000, FLOOR_STEPS_PER_BID = 2000 };
+enum { SLOT_EVENTS_BYTES = COUPLED_AUCTION_SLOTS_MAX * LIMIT_NETWORK_CARRIERS * 192 };
+_Static_assert(COUPLED_AUCTION_BIDS_MAX *(BOOK_TRADE_EVENT_BYTES + 2 * BOOK_END_EVENT_BYTES) +
+                       SLOT_EVENTS_BYTES + BOOK_EVENTS_RESERVE + CONTRACT_EVENT_BYTES_MAX <=
+                   LEDGER_BLOCK_EVENTS_BYTES_MAX,
+               "the first clearing of a block always has room for its events");
+
+/* --- records -------------------------------------------------------------------------------- */
+
+static void store(const struct contract_call *call, const struct coupled_id *id,
+                  const struct coupled_record *record)
+{
+    struct state_key key = coupled_key(STATE_COUPLED, id);
+    contract_write(call, &key, &coupled_record_codec, record);
+}
+
+static void report(const struct contract_call *call, const struct coupled_id *id,
+                   const struct coupled_record *record)
+{
+    struct event_coupled event = {
+        .market = id->market, .start = id->start, .direction = id->direction, .auction = *record};
+    contract_event(call, EVENT_COUPLED, &event);
+}
+
+/* All bids that are still open are due from now on. */
+static void expire_bids(struct contract_call *call, const struct coupled_id *id,
+                        const struct market_create *terms)
+{
+    for (uint32_t slot = 0; slot < terms->coupling.intervals; slot++) {
+        const struct book_id book = {id->market, id->direction,
+                                     coupled_slot_start(terms, id, slot)};
+        for (uint8_t side = SIDE_BUY; side <= SIDE_SELL; side++) {
+            struct state_key at = {.size = 0};
+            for (uint32_t i = 0; i < COUPLED_AUCTION_BIDS_MAX; i++) {
+                struct order_record order;
+                if (!book_side_next(call, &book, side, &at) ||
+                    !book_read_order(call, book_index_order(&at), &order)) {
+                    break;
+                }
+                book_expire_at_gate(call, book_index_order(&at), &order, terms);
+            }
+        }
+    }
+}
+
+/* Nobody enters any more, so nobody needs to know who stands on which side. */
+static void forget_sides(struct contract_call *call, const struct coupled_id *id,
+                         const struct market_create *terms)
+{
+    for (uint32_t slot = 0; slot < terms->coupling.intervals; slot++) {
+        struct state_key prefix = state_key_coupled(
+            STATE_COUPLED_SIDE, &id->market, coupled_slot_start(terms, id, slot), id->direction);
+        for (uint32_t i = 0; i < COUPLED_AUCTION_BIDS_MAX; i++) {
+            struct state_key key;
+            struct bytes_view value;
+            if (!contract_next(call, book_key_view(&prefix), bytes_view_of(NULL, 0), &key,
+                               &value)) {
+                break;
+            }
+            contract_remove(call, &key);
+        }
+    }
+}
+
+static void end_void(struct contract_call *call, const struct coupled_id *id,
+                     struct coupled_record *record, const struct market_record *market,
+                     enum coupled_reason reason)
+{
+    record->state = COUPLED_VOID;
+    record->reason = (uint8_t)reason;
+    record->height = call->context->height;
+    record->version = record->version == 0 ? market->version : record->version;
+    record->fixed_height = record->fixed_height == 0 ? call->context->height : record->fixed_height;
+    store(call, id, record);
+    expire_bids(call, id, &market->terms);
+    report(call, id, record);
+}
+
+/* Nobody is bound to a delivery that has begun, or by a market that its operator has stopped. */
+static enum coupled_reason may_clear(const struct contract_call *call, const struct coupled_id *id,
+                                     const struct market_record *market)
+{
+    if (market->state != MARKET_OPEN) {
+        return COUPLED_REASON_MARKET;
+    }
+    return timestamp_compare(call->context->time, id->start) < 0 ? COUPLED_REASON_NONE
+                                                                 : COUPLED_REASON_LATE;
+}
+
+static bool read_auction(const struct contract_call *call, const struct coupled_id *id,
+                         struct coupled_record *record, struct market_record *market)
+{
+    struct state_key market_key = state_key_name(STATE_MARKET, &id->market);
+    struct state_key key = coupled_key(STATE_COUPLED, id);
+    return book_read(call, &market_key, &market_record_codec, market) &&
+           book_read(call, &key, &coupled_record_codec, record);
+}
+
+/* --- the floor ------------------------------------------------------------------------------ */
+
+/* Loads, encodes and opens an auction's problem. */
+static enum coupled_reason open_problem(struct contract_call *call, const struct coupled_id *id,
+                                        const struct market_create *terms, struct hash *digest,
+                                        struct bytes_view *bytes)
+{
+    struct coupled_scratch *scratch = ledger_coupled_scratch(call->ledger);
+    struct coupled_auction_problem loaded;
+    struct byte_writer writer;
+    enum coupled_reason reason = coupled_load(call, &loaded, id, terms);
+    if (reason != COUPLED_REASON_NONE) {
+        return reason;
+    }
+    byte_writer_init(&writer, scratch->problem_bytes, COUPLED_PROBLEM_BYTES_MAX);
+    coupled_problem_encode(&writer, &loaded);
+    MUST(!writer.failed);
+    *bytes = bytes_view_of(scratch->problem_bytes, writer.size);
+    coupled_problem_digest(digest, *bytes);
+    contract_spend(call, coupled_work_of_check(&loaded.problem));
+    return coupled_open(scratch, digest, *bytes) ? COUPLED_REASON_NONE : COUPLED_REASON_PROBLEM;
+}
+
+/* The floor of the open problem, with what it is worth. False if its own multipliers leave 128 bits with
+ * the network's coefficients: then there is nothing to start from. */
+static bool make_floor(struct contract_call *call, struct coupled_draft *draft,
+                       struct coupled_claim *claim, uint64_t steps)
+{
+    struct coupled_scratch *scratch = ledger_coupled_scratch(call->ledger);
+    struct coupled_break broken;
+    contract_spend(call, steps * FLOOR_STEP_COST / AUCTION_STEPS_PER_WORK);
+    coupled_draft_take(draft, &scratch->auction.problem, &scratch->arena);
+    if (!coupled_rest_is_solution(scratch->plan, &broken) ||
+        !coupled_floor(draft, &broken, scratch->plan, steps, &scratch->arena)) {
+        return false;
+    }
+    const struct coupled_solution solution = coupled_draft_view(draft);
+    return coupled_check(claim, &broken, scratch->plan, &solution, &scratch->arena) &&
+           coupled_settles(scratch, &solution);
+}
+
+/* --- the gate ------------------------------------------------------------------------------- */
+
+/* More bids, more steps, up to the most of an auction. */
+static uint64_t floor_steps(uint32_t bids)
+{
+    uint64_t steps = FLOOR_STEPS_LEAST + FLOOR_STEPS_PER_BID * (uint64_t)bids;
+    return steps < coupled_floor_steps_of_auction ? steps : coupled_floor_steps_of_auction;
+}
+
+/* The problem and its floor into the record and their pages. */
+static enum coupled_reason fix(struct contract_call *call, const struct coupled_id *id,
+                               struct coupled_record *record, const struct market_record *market)
+{
+    struct coupled_scratch *scratch = ledger_coupled_scratch(call->ledger);
+    struct coupled_draft draft;
+    struct coupled_claim claim;
+    struct bytes_view bytes;
+    struct byte_writer writer;
+    struct hash hash;
+    enum coupled_reason reason = open_problem(call, id, &market->terms, &record->problem, &bytes);
+    if (reason != COUPLED_REASON_NONE) {
+        memset(&record->problem, 0, sizeof record->problem);
+        return reason;
+    }
+    if (!make_floor(call, &draft, &claim, floor_steps(record->bids))) {
+        memset(&record->problem, 0, sizeof record->problem);
+        return COUPLED_REASON_PROBLEM;
+    }
+    const struct coupled_problem *problem = &scratch->auction.problem;
+    const struct coupled_solution solution = coupled_draft_view(&draft);
+    byte_writer_init(&writer, scratch->solution_bytes, COUPLED_SOLUTION_BYTES_MAX);
+    coupled_solution_encode(&writer, problem, &solution);
+    MUST(!writer.failed && claim.welfare >= 0);
+    record->state = COUPLED_SOLVING;
+    record->fixed_height = call->context->height;
+    record->closes_height = call->context->height + market->terms.coupling.window;
+    record->version = market->version;
+    record->problem_bytes = (uint32_t)bytes.size;
+    record->agents = problem->agent_count;
+    record->places = problem->place_count;
+    record->lines = problem->line_count;
+    record->rows = problem->row_count;
+    record->seed = call->context->parent_id;
+    coupled_solution_hash(&hash, scratch->plan, &solution, &record->seed);
+    record->best = (struct coupled_best){.height = call->context->height};
+    coupled_best_of(&record->best, &claim, &hash, bytes_view_of(writer.data, writer.size));
+    record->floor_welfare = record->best.welfare;
+    coupled_pages_write(call, id, COUPLED_PAGE_PROBLEM, bytes, 0);
+    coupled_pages_write(call, id, COUPLED_PAGE_SOLUTION, bytes_view_of(writer.data, writer.size),
+                        0);
+    return COUPLED_REASON_NONE;
+}
+
+/* --- clearing ------------------------------------------------------------------------------- */
+
+static bool events_fit(const struct contract_call *call)
+{
+    const struct auction_scratch *deals = ledger_auction_scratch(call->ledger);
+    return contract_event_room(call) >= (size_t)deals->deal_count * BOOK_TRADE_EVENT_BYTES +
+                                            (size_t)deals->count * 2 * BOOK_END_EVENT_BYTES +
+                                            SLOT_EVENTS_BYTES + BOOK_EVENTS_RESERVE +
+                                            CONTRACT_EVENT_BYTES_MAX;
+}
+
+/* False if the block has no room left for its events; then nothing has changed. */
+static bool clear(struct contract_call *call, const struct coupled_id *id,
+                  struct coupled_record *record, const struct market_record *market)
+{
+    struct coupled_scratch *scratch = ledger_coupled_scratch(call->ledger);
+    struct coupled_draft draft;
+    enum coupled_reason reason = may_clear(call, id, market);
+    if (reason != COUPLED_REASON_NONE) {
+        end_void(call, id, record, market, reason);
+        return true;
+    }
+    if (!coupled_open_fixed(call, id, record) || !coupled_plan_deals(call, id, record, market)) {
+        return false;
+    }
+    if (!events_fit(call)) {
+        return false;
+    }
+    record->state = COUPLED_CLEARED;
+    record->height = call->context->height;
+    coupled_settle_deals(call, record, market);
+    store(call, id, record);
+    expire_bids(call, id, &market->terms);
+    report(call, id, record);
+    MUST(coupled_open_fixed(call, id, record) || call->view->fault);
+    if (coupled_read_best(call, &draft, id, record)) {
+        const struct coupled_solution solution = coupled_draft_view(&draft);
+        coupled_tell_slots(call, id, &market->terms, &scratch->auction, scratch->plan, &solution,
+                           false, &scratch->arena);
+    }
+    return true;
+}
+
+/* --- forecasts ------------------------------------------------------------------------------ */
+
+static void return_bids(struct contract_call *call, const struct market_create *terms)
+{
+    /* The bids of the scratch are the auction's whole, so every portfolio's first is among them. */
+    const struct auction_scratch *scratch = ledger_auction_scratch(call->ledger);
+    for (uint32_t i = 0; i < scratch->count; i++) {
+        struct portfolio_record portfolio;
+        struct state_key key = state_key_u64(STATE_PORTFOLIO, scratch->bids[i].id);
+        if (scratch->bids[i].portfolio == scratch->bids[i].id &&
+            book_read(call, &key, &portfolio_record_codec, &portfolio)) {
+            coupled_end_portfolio(call, scratch->bids[i].id, &portfolio, terms, ORDER_EXPIRED);
+        }
+    }
+}
+
+/* What the floor makes of the bids that stand for one later auction. */
+static void forecast_one(struct contract_call *call, const struct coupled_id *id,
+                         const struct market_create *terms, uint64_t steps)
+{
+    struct coupled_scratch *scratch = ledger_coupled_scratch(call->ledger);
+    struct coupled_draft draft;
+    struct coupled_claim claim;
+    struct bytes_view bytes;
+    struct hash digest;
+    if (open_problem(call, id, terms, &digest, &bytes) == COUPLED_REASON_NONE &&
+        make_floor(call, &draft, &claim, steps)) {
+        const struct coupled_solution solution = coupled_draft_view(&draft);
+        coupled_tell_slots(call, id, terms, &scratch->auction, scratch->plan, &solution, true,
+                           &scratch->arena);
+    }
+    if (terms->coupling.later == LATER_RETURNED) {
+        return_bids(call, terms);
+    }
+}
+
+/* The auctions ahead, the next one first, until so many bids have been looked at. */
+static void forecast(struct contract_call *call, const struct coupled_id *id,
+                     const struct market_create *terms)
+{
+    uint32_t bids = 0;
+    struct coupled_id ahead = *id;
+    for (uint32_t i = 0; i < terms->coupling.forecast; i++) {
+        struct coupled_record record;
+        struct state_key key;
+        struct duration length =
+            duration_of(duration_ms(coupled_period(terms)) * terms->coupling.intervals);
+        if (!timestamp_add(&ahead.start, ahead.start, length)) {
+            return;
+        }
+        key = coupled_key(STATE_COUPLED, &ahead);
+        if (!contract_read(call, &key, &coupled_record_codec, &record) ||
+            record.state != COUPLED_OPEN) {
+            continue;
+        }
+        bids += record.bids;
+        if (bids > COUPLED_FORECAST_BIDS_MAX) {
+            return;
+        }
+        forecast_one(call, &ahead, terms, floor_steps(record.bids) / terms->coupling.forecast);
+    }
+}
+
+/* --- due ------------------------------------------------------------------------------------ */
+
+static bool gate_is_due(struct contract_call *call, const struct coupled_id *id)
+{
+    struct market_record market;
+    struct coupled_record record;
+    if (!read_auction(call, id, &record, &market)) {
+        return false;
+    }
+    MUST(record.state == COUPLED_OPEN);
+    /* What ends it in this very block needs room, and so do its forecasts. */
+    if (contract_event_room(call) < (size_t)LEDGER_BLOCK_EVENTS_BYTES_MAX / 2) {
+        return false;
+    }
+    forget_sides(call, id, &market.terms);
+    enum coupled_reason reason = may_clear(call, id, &market);
+    if (reason == COUPLED_REASON_NONE) {
+        reason = fix(call, id, &record, &market);
+    }
+    if (call->view->fault) {
+        return false;
+    }
+    if (reason != COUPLED_REASON_NONE) {
+        end_void(call, id, &record, &market, reason);
+        return true;
+    }
+    store(call, id, &record);
+    report(call, id, &record);
+    struct state_key window =
+        coupled_due_key(COUPLED_DUE_WINDOW, (int64_t)record.closes_height, id);
+    contract_write_index(call, &window);
+    forecast(call, id, &market.terms);
+    return true;
+}
+
+static bool window_is_due(struct contract_call *call, const struct coupled_id *id)
+{
+    struct market_record market;
+    struct coupled_record record;
+    if (!read_auction(call, id, &record, &market)) {
+        return false;
+    }
+    MUST(record.state == COUPLED_SOLVING);
+    return clear(call, id, &record, &market);
+}
+
+static struct coupled_id id_of_due(const struct state_key *key, int64_t *at)
+{
+    struct coupled_id id;
+    struct byte_reader reader;
+    byte_reader_init(&reader, key->bytes, key->size);
+    (void)byte_read_view(&reader, 2);
+    *at = byte_read_i64(&reader);
+    byte_read_raw(&reader, id.market.text, NAME_SIZE);
+    id.start = timestamp_of(byte_read_i64(&reader));
+    id.direction = byte_read_u8(&reader);
+    MUST(byte_reader_done(&reader));
+    return id;
+}
+
+/* Whatever of one kind is due at `now`, the longest due first. */
+static void run_due(struct contract_call *call, enum coupled_due what, int64_t now,
+                    uint64_t work_before,
+                    bool (*run)(struct contract_call *call, const struct coupled_id *id))
+{
+    struct state_key prefix = state_key_single(STATE_COUPLED_DUE);
+    prefix.bytes[prefix.size++] = (uint8_t)what;
+    for (uint32_t i = 0; i < COUPLED_AUCTIONS_PER_BLOCK_MAX; i++) {
+        struct state_key key;
+        struct bytes_view value;
+        int64_t at;
+        if (contract_work(call) - work_before > AUCTION_WORK_MAX ||
+            !contract_next(call, book_key_view(&prefix), bytes_view_of(NULL, 0), &key, &value)) {
+            return;
+        }
+        const struct coupled_id id = id_of_due(&key, &at);
+        if (at > now || !run(call, &id)) {
+            return;
+        }
+        contract_remove(call, &key);
+    }
+}
+
+/* Windows last, so that an auction without one is over in the block that fixes it. */
+void coupled_block_end(struct contract_call *call)
+{
+    const uint64_t work_before = contract_work(call);
+    run_due(call, COUPLED_DUE_GATE, timestamp_ms(call->context->time), work_before, gate_is_due);
+    run_due(call, COUPLED_DUE_WINDOW, (int64_t)call->context->height, work_before, window_is_due);
+}
