@@ -1,6 +1,6 @@
 /* A base in memory: what the simulator, tests and the offline audit commit blocks into.
  *
- * An ordered map of state entries, and a table of tree nodes. The map's arena gives no room back
+ * An ordered map of state entries, and their tree in a forest of its own. The map's arena gives no room back
  * until it is cleared, so a full one is copied into a larger one; what was replaced or removed
  * stays behind. Copying at a doubling of the live bytes costs each byte a constant number of
  * copies.
@@ -11,7 +11,6 @@
 
 #include "base/fatal.h"
 #include "base/ordered_map.h"
-#include "storage/node_table.h"
 #include "storage/overlay.h"
 #include "storage/tree_node.h"
 
@@ -25,7 +24,6 @@ struct growing_map {
 struct memory_base {
     struct state_base face;
     struct growing_map state;
-    struct node_table *nodes;
 };
 
 static bool growing_init(struct growing_map *growing)
@@ -123,7 +121,8 @@ static bool memory_node_get(void *context, struct state_tree_node *out,
                             const struct state_tree_path *path)
 {
     const struct memory_base *memory = context;
-    return node_table_get(memory->nodes, out, path);
+    forest_node(memory->face.forest, &memory->face.tree, out, path);
+    return true;
 }
 
 struct memory_base *memory_base_create(void)
@@ -134,8 +133,8 @@ struct memory_base *memory_base_create(void)
     }
     memory->face = (struct state_base){
         .context = memory, .get = memory_get, .next = memory_next, .node_get = memory_node_get};
-    memory->nodes = node_table_create();
-    if (!growing_init(&memory->state) || memory->nodes == NULL) {
+    memory->face.forest = forest_create(-1);
+    if (!growing_init(&memory->state) || memory->face.forest == NULL) {
         memory_base_destroy(memory);
         return NULL;
     }
@@ -150,7 +149,9 @@ void memory_base_destroy(struct memory_base *memory)
     if (memory->state.map != NULL) {
         ordered_map_destroy(memory->state.map);
     }
-    node_table_destroy(memory->nodes);
+    if (memory->face.forest != NULL) {
+        forest_release(memory->face.forest);
+    }
     free(memory);
 }
 
@@ -169,16 +170,9 @@ static bool commit_change(void *context, struct bytes_view key, struct bytes_vie
     return growing_put(&memory->state, key, value);
 }
 
-static bool commit_node(void *context, const struct state_tree_path *path,
-                        const struct state_tree_node *node)
-{
-    struct memory_base *memory = context;
-    return node_table_put(memory->nodes, path, node);
-}
-
-bool memory_base_commit(struct memory_base *memory, const struct overlay *overlay)
+bool memory_base_commit(struct memory_base *memory, struct overlay *overlay)
 {
     MUST(overlay_is_sealed(overlay));
     return overlay_each_change(overlay, memory, commit_change) &&
-           overlay_each_node(overlay, memory, commit_node);
+           overlay_commit_tree(overlay, &memory->face);
 }

@@ -1,8 +1,8 @@
 /* Overlays: the changes of blocks that are not final yet, stacked on each other and on a base.
  *
- * A layer holds two ordered maps: state key -> tag byte and value (a tombstone is a tag alone), and
- * tree path -> node. Reads fall through the layers to the base; an ordered walk merges them, the
- * topmost layer that knows a key deciding about it.
+ * A layer holds an ordered map, state key -> tag byte and value (a tombstone is a tag alone), and once
+ * it is sealed a tree in the base's forest. Reads fall through the layers to the base; an ordered walk
+ * merges them, the topmost layer that knows a key deciding about it.
  *
  * Invariants:
  *  1. Only the topmost layer of a stack changes; a parent is sealed before a child stands on it.
@@ -55,9 +55,9 @@ struct overlay {
     struct overlay *parent;
     const struct state_base *base;
     struct ordered_map *changes;
-    struct ordered_map *nodes;
+    struct forest *forest; /* that the batch is in; shared */
+    struct forest_batch batch;
     bool sealed;
-    struct hash root;
     bool in_savepoint;
     struct undo_entry *undo;
     size_t undo_capacity; /* entries */
@@ -528,28 +528,32 @@ static const struct state_ops overlay_ops = {
 
 /* --- sealing --------------------------------------------------------------------------------- */
 
-static bool seal_node_get(void *context, struct state_tree_node *out,
-                          const struct state_tree_path *path)
+/* The tree below this layer, and the forest that it is in. A base that holds nothing needs no forest
+ * before something is sealed on it. */
+static bool seal_on(struct overlay *overlay, struct forest_tree *before)
 {
-    const struct overlay *overlay = context;
-    const struct bytes_view key = bytes_view_of(path->bytes, path->size);
-    for (const struct overlay *layer = overlay; layer != NULL; layer = layer->parent) {
-        struct bytes_view bytes;
-        if (ordered_map_get(layer->nodes, key, &bytes)) {
-            return tree_node_decode(out, bytes);
-        }
+    const struct overlay *parent = overlay->parent;
+    struct forest *forest = parent != NULL ? parent->forest : overlay->base->forest;
+    *before = parent != NULL ? parent->batch.tree : overlay->base->tree;
+    if (forest != NULL) {
+        forest_share(forest);
+    } else {
+        MUST(overlay->base == state_base_empty());
+        forest = forest_create(-1);
     }
-    return overlay->base->node_get(overlay->base->context, out, path);
+    overlay->forest = forest;
+    return forest != NULL;
 }
 
-static bool seal_node_put(void *context, const struct state_tree_path *path,
-                          const struct state_tree_node *node)
+static void change_set(struct state_tree_change *change, struct bytes_view key, bool present,
+                       struct bytes_view value)
 {
-    struct overlay *overlay = context;
-    uint8_t bytes[STATE_TREE_NODE_SIZE];
-    tree_node_encode(bytes, node);
-    return ordered_map_put(overlay->nodes, bytes_view_of(path->bytes, path->size),
-                           bytes_view_of(bytes, sizeof bytes));
+    memset(change, 0, sizeof *change);
+    hash_bytes(&change->key, HASH_DOMAIN_STATE_KEY, key.data, key.size);
+    change->absent = !present;
+    if (present) {
+        hash_bytes(&change->value, HASH_DOMAIN_STATE_VALUE, value.data, value.size);
+    }
 }
 
 /* Forgets entries that change nothing, and hashes the rest. False on a fault. */
@@ -574,13 +578,7 @@ static bool collect_changes(struct overlay *overlay, struct state_tree_change *c
             continue;
         }
         MUST(*count < capacity);
-        struct state_tree_change *change = &changes[(*count)++];
-        memset(change, 0, sizeof *change);
-        hash_bytes(&change->key, HASH_DOMAIN_STATE_KEY, key.data, key.size);
-        change->absent = !present;
-        if (present) {
-            hash_bytes(&change->value, HASH_DOMAIN_STATE_VALUE, after.data, after.size);
-        }
+        change_set(&changes[(*count)++], key, present, after);
     }
     return true;
 }
@@ -593,18 +591,18 @@ bool overlay_seal(struct overlay *overlay, struct hash *state_root)
     }
     const size_t capacity = ordered_map_count(overlay->changes);
     struct state_tree_change *changes = malloc((capacity + 1) * sizeof *changes);
-    const struct state_tree_store store = {
-        .context = overlay, .get = seal_node_get, .put = seal_node_put};
+    struct forest_tree before;
     size_t count = 0;
     if (changes == NULL || !collect_changes(overlay, changes, capacity, &count) ||
-        !state_tree_update(&store, &overlay->root, changes, count)) {
+        !seal_on(overlay, &before) ||
+        !forest_update(overlay->forest, &overlay->batch, &before, changes, count)) {
         free(changes);
         overlay->view.fault = true;
         return false;
     }
     free(changes);
     overlay->sealed = true;
-    *state_root = overlay->root;
+    *state_root = overlay->batch.tree.hash;
     return true;
 }
 
@@ -616,7 +614,7 @@ bool overlay_is_sealed(const struct overlay *overlay)
 const struct hash *overlay_root(const struct overlay *overlay)
 {
     MUST(overlay->sealed);
-    return &overlay->root;
+    return &overlay->batch.tree.hash;
 }
 
 bool overlay_each_change(const struct overlay *overlay, void *context, overlay_entry_fn entry)
@@ -637,23 +635,57 @@ bool overlay_each_change(const struct overlay *overlay, void *context, overlay_e
     return true;
 }
 
-bool overlay_each_node(const struct overlay *overlay, void *context, overlay_node_fn entry)
+const struct forest_tree *overlay_tree(const struct overlay *overlay)
 {
-    struct bytes_view from = {NULL, 0};
-    struct bytes_view key;
-    struct bytes_view bytes;
-    bool inclusive = true;
-    while (ordered_map_seek(overlay->nodes, from, inclusive, &key, &bytes)) {
-        struct state_tree_path path = {.size = key.size};
-        struct state_tree_node node;
-        MUST(key.size <= sizeof path.bytes && tree_node_decode(&node, bytes));
-        memcpy(path.bytes, key.data, key.size);
-        if (!entry(context, &path, &node)) {
-            return false;
-        }
-        from = key;
-        inclusive = false;
+    MUST(overlay->sealed);
+    return &overlay->batch.tree;
+}
+
+struct change_list {
+    struct state_tree_change *changes;
+    size_t count;
+};
+
+static bool list_change(void *context, struct bytes_view key, struct bytes_view value)
+{
+    struct change_list *list = context;
+    change_set(&list->changes[list->count++], key, value.data != NULL, value);
+    return true;
+}
+
+/* The changes once more, into the tree of a base that the overlay was not sealed on. */
+static bool commit_anew(struct overlay *overlay, struct state_base *base)
+{
+    const size_t count = ordered_map_count(overlay->changes);
+    struct state_tree_change *changes = malloc((count + 1) * sizeof *changes);
+    struct forest_batch batch = {0};
+    struct change_list list = {.changes = changes};
+    bool good = changes != NULL && overlay_each_change(overlay, &list, list_change) &&
+                forest_update(base->forest, &batch, &base->tree, changes, list.count);
+    free(changes);
+    if (good) {
+        base->tree = batch.tree;
+        forest_commit(base->forest, &batch);
     }
+    forest_batch_free(&batch);
+    return good;
+}
+
+bool overlay_stands_on(const struct overlay *overlay, const struct state_base *base)
+{
+    const struct forest_tree *before = &overlay->batch.before;
+    return overlay->sealed && overlay->forest == base->forest && before->root == base->tree.root &&
+           hash_equal(&before->hash, &base->tree.hash);
+}
+
+bool overlay_commit_tree(struct overlay *overlay, struct state_base *base)
+{
+    MUST(overlay->sealed && base->forest != NULL);
+    if (!overlay_stands_on(overlay, base)) {
+        return commit_anew(overlay, base);
+    }
+    base->tree = overlay->batch.tree;
+    forest_commit(overlay->forest, &overlay->batch);
     return true;
 }
 
@@ -670,8 +702,7 @@ struct overlay *overlay_create(size_t bytes_max)
     overlay->undo_capacity = bytes_max / 4 / sizeof overlay->undo[0];
     overlay->undo = malloc((overlay->undo_capacity + 1) * sizeof overlay->undo[0]);
     overlay->changes = ordered_map_create(bytes_max);
-    overlay->nodes = ordered_map_create(2 * bytes_max);
-    if (overlay->undo == NULL || overlay->changes == NULL || overlay->nodes == NULL) {
+    if (overlay->undo == NULL || overlay->changes == NULL) {
         overlay_destroy(overlay);
         return NULL;
     }
@@ -679,17 +710,26 @@ struct overlay *overlay_create(size_t bytes_max)
     return overlay;
 }
 
+/* What was sealed and not committed came to nothing. */
+static void drop_tree(struct overlay *overlay)
+{
+    if (overlay->forest != NULL) {
+        forest_discard(overlay->forest, &overlay->batch);
+        forest_release(overlay->forest);
+        overlay->forest = NULL;
+    }
+}
+
 void overlay_destroy(struct overlay *overlay)
 {
     if (overlay == NULL) {
         return;
     }
+    drop_tree(overlay);
+    forest_batch_free(&overlay->batch);
     free(overlay->undo);
     if (overlay->changes != NULL) {
         ordered_map_destroy(overlay->changes);
-    }
-    if (overlay->nodes != NULL) {
-        ordered_map_destroy(overlay->nodes);
     }
     free(overlay);
 }
@@ -699,7 +739,7 @@ void overlay_reset(struct overlay *overlay, struct overlay *parent, const struct
     MUST(parent != NULL || base != NULL);
     MUST(parent != overlay && (parent == NULL || parent->sealed));
     ordered_map_clear(overlay->changes);
-    ordered_map_clear(overlay->nodes);
+    drop_tree(overlay);
     overlay->parent = parent;
     overlay->base = parent != NULL ? parent->base : base;
     overlay->view.fault = false;

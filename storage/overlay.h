@@ -2,13 +2,13 @@
  *
  * Overlays stack: each stands on a parent overlay or on a base (the committed state in LMDB, or
  * nothing). Contracts see one as a state_view. Sealing computes the state root: all changes of the
- * block go into the state tree as one batch, whose nodes are kept here too. Committing writes both
- * down to the base (storage/store.h). */
+ * block go into the state tree as one batch, a new tree in the base's forest. Committing writes the
+ * changes down to the base and puts that tree in the place of the one before (storage/store.h). */
 #ifndef FLEX_STORAGE_OVERLAY_H
 #define FLEX_STORAGE_OVERLAY_H
 
 #include "contracts/state.h"
-#include "crypto/state_tree.h"
+#include "storage/forest.h"
 
 struct overlay;
 
@@ -22,12 +22,16 @@ struct state_base {
                  uint8_t *key_out, size_t *key_size, struct bytes_view *value);
     bool (*node_get)(void *context, struct state_tree_node *out,
                      const struct state_tree_path *path);
+    /* Where overlays on this base make their trees, and the tree of what it holds. NULL: nothing may be
+     * sealed on it, unless it is empty. */
+    struct forest *forest;
+    struct forest_tree tree;
 };
 
 /* A base that holds nothing: genesis, tests. */
 const struct state_base *state_base_empty(void);
 
-/* Room for `bytes_max` bytes of changes and twice as many of tree nodes. NULL if memory ran out. */
+/* Room for `bytes_max` bytes of changes. NULL if memory ran out. */
 struct overlay *overlay_create(size_t bytes_max);
 void overlay_destroy(struct overlay *overlay);
 /* Starts afresh on `parent` (not NULL: it is sealed and its base is used) or on `base`. Both must
@@ -49,16 +53,20 @@ const struct hash *overlay_root(const struct overlay *overlay);
 /* Everything that changed, in key order; value.data NULL: removed. Return false to stop. */
 typedef bool (*overlay_entry_fn)(void *context, struct bytes_view key, struct bytes_view value);
 bool overlay_each_change(const struct overlay *overlay, void *context, overlay_entry_fn entry);
-typedef bool (*overlay_node_fn)(void *context, const struct state_tree_path *path,
-                                const struct state_tree_node *node);
-bool overlay_each_node(const struct overlay *overlay, void *context, overlay_node_fn entry);
+/* The tree that sealing made; its changes have been committed into `base`, whose tree it becomes. A base
+ * with another tree than the one that the overlay was sealed on takes the changes into its own. False if
+ * memory ran out. The overlay and its children stay as they are. */
+bool overlay_commit_tree(struct overlay *overlay, struct state_base *base);
+/* Is the overlay's tree made of the base's? */
+bool overlay_stands_on(const struct overlay *overlay, const struct state_base *base);
+const struct forest_tree *overlay_tree(const struct overlay *overlay);
 
 /* An in-memory base that overlays can be committed into: tests, simulator, offline audit. */
 struct memory_base;
 struct memory_base *memory_base_create(void);
 void memory_base_destroy(struct memory_base *memory);
 const struct state_base *memory_base_face(struct memory_base *memory);
-/* Takes over a sealed overlay's changes and nodes. False if memory ran out. */
-bool memory_base_commit(struct memory_base *memory, const struct overlay *overlay);
+/* Takes over a sealed overlay's changes and tree. False if memory ran out. */
+bool memory_base_commit(struct memory_base *memory, struct overlay *overlay);
 
 #endif

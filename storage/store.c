@@ -5,13 +5,15 @@
  *
  *   table         key                    value
  *   meta          "format"               u32 version | genesis hash
- *   meta          "tip"                  u64 height | u64 view | block id | state root | i64 time
- * ms | u64 transactions | u64 log count | log peaks (32 each) state         state key state value
- * (contracts/records.h) nodes         u16 depth | path bits  u8 kind | hash | hash
- * (crypto/state_tree.h) blocks        u64 height             header (none at height 0) |
- * finalization certificate bodies        u64 height             body (contracts/body.h) receipts
- * u64 height             u32 count x sized receipt transactions  transaction id         u64 height
- * | u32 index ids           block id               u64 height
+ *   meta          "tip"                  height, view, block id, state root, time, log (store_record.c)
+ *   state         state key              state value (contracts/records.h)
+ *   blocks        u64 height             header (none at height 0) | finalization certificate
+ *   bodies        u64 height             body (contracts/body.h)
+ *   receipts      u64 height             u32 count x sized receipt
+ *   transactions  transaction id         u64 height | u32 index
+ *   ids           block id               u64 height
+ *
+ * The state tree stands in no table: it is computed from the records at every opening (store_tree.c).
  *
  * Durability invariants: D1 to D4 of storage/store.h, and
  *  D5 the lock file is held (flock) for as long as the environment is open: two processes, or one
@@ -41,7 +43,6 @@
 #include "base/fatal.h"
 #include "base/log.h"
 #include "storage/store_internal.h"
-#include "storage/tree_node.h"
 
 static const size_t map_bytes_default = (size_t)64 << 30;
 static const size_t map_bytes_max_default = (size_t)1 << 40;
@@ -197,6 +198,20 @@ static enum store_result load_tip(struct store *store)
     return result == STORE_ABSENT ? STORE_CORRUPT : result;
 }
 
+static enum store_result grow_tree(struct store *store)
+{
+    store->forest = forest_create(store->directory_fd);
+    if (store->forest == NULL) {
+        return STORE_FAULT;
+    }
+    store->reader.base.forest = store->forest;
+    const enum store_result result = store_tree_build(store, &store->reader.base.tree);
+    if (result == STORE_OK && store->tip.has_genesis) {
+        forest_publish(store->forest, store->tip.height, &store->reader.base.tree);
+    }
+    return result;
+}
+
 enum store_result store_open(struct store **out, const struct store_config *config)
 {
     struct store *store = calloc(1, sizeof *store);
@@ -227,6 +242,9 @@ enum store_result store_open(struct store **out, const struct store_config *conf
     if (result == STORE_OK) {
         result = load_tip(store);
     }
+    if (result == STORE_OK) {
+        result = grow_tree(store);
+    }
     if (result != STORE_OK) {
         store_close(store);
         return result;
@@ -242,6 +260,9 @@ void store_close(struct store *store)
     }
     MUST(store->snapshots == 0);
     store_reader_end(&store->reader);
+    if (store->forest != NULL) {
+        forest_release(store->forest);
+    }
     if (store->env != NULL) {
         mdb_env_close(store->env);
     }
@@ -297,28 +318,6 @@ static bool commit_change(void *context, struct bytes_view key, struct bytes_vie
     return commit->code == MDB_SUCCESS;
 }
 
-static bool commit_node(void *context, const struct state_tree_path *path,
-                        const struct state_tree_node *node)
-{
-    struct commit *commit = context;
-    const MDB_dbi table = commit->store->tables[TABLE_NODES];
-    const struct bytes_view key = bytes_view_of(path->bytes, path->size);
-    if (node->kind == STATE_TREE_EMPTY) {
-        MDB_val mdb_key = store_val(key);
-        commit->code = mdb_del(commit->txn, table, &mdb_key, NULL);
-        /* A node may come and go within one batch without ever having been stored. */
-        if (commit->code == MDB_NOTFOUND) {
-            commit->code = MDB_SUCCESS;
-        }
-    } else {
-        uint8_t bytes[STATE_TREE_NODE_SIZE];
-        tree_node_encode(bytes, node);
-        commit->code =
-            store_put(commit->txn, table, key, bytes_view_of(bytes, sizeof bytes), nothing, 0);
-    }
-    return commit->code == MDB_SUCCESS;
-}
-
 static bool commit_put(struct commit *commit, enum store_table table, struct bytes_view key,
                        struct bytes_view a, struct bytes_view b, unsigned flags)
 {
@@ -351,7 +350,6 @@ static bool commit_everything(struct commit *commit, const struct store_block *b
     const struct bytes_view height = store_height_key(height_bytes, block->height);
     const size_t tip_size = store_tip_encode(tip, &block->tip);
     return overlay_each_change(block->state, commit, commit_change) &&
-           overlay_each_node(block->state, commit, commit_node) &&
            commit_put(commit, TABLE_BLOCKS, height, block->header, block->certificate,
                       MDB_APPEND) &&
            commit_put(commit, TABLE_BODIES, height, block->body, nothing, MDB_APPEND) &&
@@ -409,6 +407,7 @@ static bool grow_map(struct store *store)
     (void)pthread_mutex_lock(&store->mutex);
     store->growing = true;
     const bool idle = wait_for_snapshots(store);
+    const struct state_base base = store->reader.base; /* with the tree, which stays */
     int code = MDB_SUCCESS;
     if (idle) {
         store_reader_end(&store->reader);
@@ -416,6 +415,7 @@ static bool grow_map(struct store *store)
         if (code == MDB_SUCCESS) {
             code = store_reader_begin(&store->reader, store, &store->tip);
         }
+        store->reader.base = base;
     }
     store->growing = false;
     (void)pthread_cond_broadcast(&store->changed);
@@ -448,6 +448,7 @@ static void check_block(const struct store *store, const struct store_block *blo
     const struct store_tip *tip = &store->tip;
     MUST(overlay_is_sealed(block->state));
     MUST(hash_equal(overlay_root(block->state), &block->tip.state_root));
+    MUST(overlay_stands_on(block->state, &store->reader.base));
     MUST(block->tip.height == block->height && block->tip.has_genesis);
     MUST(block->tip.log.count == block->height + 1);
     if (tip->has_genesis) {
@@ -489,12 +490,18 @@ enum store_result store_commit(struct store *store, const struct store_block *bl
         const struct store_block *block;
         void *context;
     } given = {.block = block}; /* write_block only reads it */
-    if (!store->faulted) {
-        check_block(store, block);
+    if (store->faulted) {
+        return STORE_FAULT;
     }
+    check_block(store, block);
+    /* Before its height can be seen: whoever sees it finds its tree. */
+    forest_publish(store->forest, block->height, overlay_tree(block->state));
     const enum store_result result = store_write(store, "a commit", write_block, given.context);
     if (result == STORE_OK) {
         store->tip = block->tip;
+        MUST(overlay_commit_tree(block->state, &store->reader.base));
+    } else {
+        forest_withdraw(store->forest, block->height);
     }
     return result;
 }

@@ -77,7 +77,7 @@ struct store_block {
     struct bytes_view certificate; /* finalization of this very block, or empty */
     const struct hash *tx_ids;     /* in the order of the body */
     uint32_t tx_count;
-    const struct overlay *state; /* sealed; its changes and nodes go down with the block */
+    struct overlay *state; /* sealed; its changes go down with the block, and its tree counts */
     struct store_tip tip;        /* what the tip is afterwards */
 };
 enum store_result store_commit(struct store *store, const struct store_block *block);

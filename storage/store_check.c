@@ -100,8 +100,7 @@ static bool quick_wants(void *context, const char *table)
 {
     (void)context;
     return strcmp(table, store_table_name(TABLE_META)) == 0 ||
-           strcmp(table, store_table_name(TABLE_STATE)) == 0 ||
-           strcmp(table, store_table_name(TABLE_NODES)) == 0;
+           strcmp(table, store_table_name(TABLE_STATE)) == 0;
 }
 
 static void on_pages(void *context, uint64_t pages, uint64_t pages_all)

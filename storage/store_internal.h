@@ -11,7 +11,6 @@
 enum store_table {
     TABLE_META,
     TABLE_STATE,
-    TABLE_NODES,
     TABLE_BLOCKS,
     TABLE_BODIES,
     TABLE_RECEIPTS,
@@ -20,7 +19,7 @@ enum store_table {
     STORE_TABLES
 };
 
-enum { STORE_VERSION = 1, STORE_HEIGHT_KEY_SIZE = 8 };
+enum { STORE_VERSION = 2, STORE_HEIGHT_KEY_SIZE = 8 };
 enum { STORE_FRONTIER_BYTES_MAX = 8 + MERKLE_DEPTH_MAX * HASH_SIZE };
 enum { STORE_TIP_BYTES_MAX = 8 + 8 + 32 + 32 + 8 + 8 + STORE_FRONTIER_BYTES_MAX };
 
@@ -31,6 +30,7 @@ struct store_reader {
     MDB_cursor *cursor;          /* over TABLE_STATE, opened by the first walk */
     const struct store_tip *tip; /* of this reader's commit; NULL while that is not known */
     bool proves_absence;         /* of state records, by the tree: snapshots, which can afford it */
+    bool pinned;                 /* the tree of `tip`, by a snapshot */
     struct state_base base;
 };
 
@@ -52,6 +52,7 @@ struct store {
     struct hash genesis;
     struct store_tip tip;
     struct store_floor floor;
+    struct forest *forest;      /* the trees of the last commits, and of overlays on them */
     struct store_reader reader; /* the owner thread's, always at the last commit */
     bool faulted;
     struct store_damage_log damage;
@@ -119,6 +120,9 @@ typedef int (*store_write_fn)(struct store *store, MDB_txn *txn, void *context);
 enum store_result store_write(struct store *store, const char *what, store_write_fn write,
                               void *context);
 int store_put_floor(struct store *store, MDB_txn *txn, const struct store_floor *floor);
+
+/* store_tree.c: the tree over all state records of the owner's reader, in the store's forest. */
+enum store_result store_tree_build(struct store *store, struct forest_tree *out);
 
 /* A history log: u64 count, one peak per one bit of it. */
 void store_frontier_write(struct byte_writer *writer, const struct merkle_frontier *log);

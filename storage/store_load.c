@@ -1,7 +1,7 @@
 /* Loading a state into an empty store (storage/store.h; docs/spec/snapshot.md).
  *
- * The entries come in parts, each part one synced transaction with the tree nodes that it changes;
- * the tip comes last, in one transaction with the check of the root. So:
+ * The entries come in parts, each part one synced transaction; the tip comes last, after the tree over
+ * all of them has been computed and its root compared. So:
  *
  * Invariants:
  *  1. A store has a tip only if the tree over what it holds has the tip's state root.
@@ -15,68 +15,21 @@
 #include "base/fatal.h"
 #include "base/log.h"
 #include "storage/store_internal.h"
-#include "storage/tree_node.h"
 
 static const struct bytes_view nothing = {NULL, 0};
 /* A body of no transactions, and no receipts: a count of zero, as genesis has them. */
 static const uint8_t no_records[4];
 
-/* --- the tree in one transaction ------------------------------------------------------------- */
-
-struct load_tree {
-    struct store *store;
-    MDB_txn *txn;
-    int code; /* LMDB's, of the first call that failed */
-};
-
-static bool tree_get(void *context, struct state_tree_node *out, const struct state_tree_path *path)
-{
-    struct load_tree *tree = context;
-    struct bytes_view bytes;
-    memset(out, 0, sizeof *out);
-    out->kind = STATE_TREE_EMPTY;
-    const enum store_result result = store_get(tree->txn, tree->store->tables[TABLE_NODES],
-                                               bytes_view_of(path->bytes, path->size), &bytes);
-    if (result == STORE_ABSENT) {
-        return true;
-    }
-    if (result != STORE_OK || !tree_node_decode(out, bytes)) {
-        tree->code = MDB_CORRUPTED;
-        return false;
-    }
-    return true;
-}
-
-static bool tree_put(void *context, const struct state_tree_path *path,
-                     const struct state_tree_node *node)
-{
-    struct load_tree *tree = context;
-    const struct bytes_view key = bytes_view_of(path->bytes, path->size);
-    const MDB_dbi table = tree->store->tables[TABLE_NODES];
-    uint8_t bytes[STATE_TREE_NODE_SIZE];
-    if (node->kind == STATE_TREE_EMPTY) {
-        MDB_val mdb_key = store_val(key);
-        tree->code = mdb_del(tree->txn, table, &mdb_key, NULL);
-    } else {
-        tree_node_encode(bytes, node);
-        tree->code =
-            store_put(tree->txn, table, key, bytes_view_of(bytes, sizeof bytes), nothing, 0);
-    }
-    return tree->code == MDB_SUCCESS;
-}
+/* --- entries ------------------------------------------------------------------------------- */
 
 struct load_entries {
     const struct store_entry *entries;
     size_t count;
-    struct state_tree_change *changes; /* count; sorted anew by each try */
 };
 
 static int write_entries(struct store *store, MDB_txn *txn, void *context)
 {
     const struct load_entries *load = context;
-    struct load_tree tree = {.store = store, .txn = txn};
-    const struct state_tree_store face = {.context = &tree, .get = tree_get, .put = tree_put};
-    struct hash root;
     for (size_t i = 0; i < load->count; i++) {
         const struct store_entry *entry = &load->entries[i];
         const int code = store_put(txn, store->tables[TABLE_STATE], entry->key, entry->value,
@@ -85,13 +38,6 @@ static int write_entries(struct store *store, MDB_txn *txn, void *context)
             MUST(code != MDB_KEYEXIST);
             return code;
         }
-        struct state_tree_change *change = &load->changes[i];
-        change->absent = false;
-        hash_bytes(&change->key, HASH_DOMAIN_STATE_KEY, entry->key.data, entry->key.size);
-        hash_bytes(&change->value, HASH_DOMAIN_STATE_VALUE, entry->value.data, entry->value.size);
-    }
-    if (!state_tree_update(&face, &root, load->changes, load->count)) {
-        return tree.code != MDB_SUCCESS ? tree.code : MDB_CORRUPTED;
     }
     return MDB_SUCCESS;
 }
@@ -104,13 +50,7 @@ enum store_result store_load_entries(struct store *store, const struct store_ent
         return STORE_OK;
     }
     struct load_entries load = {.entries = entries, .count = count};
-    load.changes = malloc(count * sizeof *load.changes);
-    if (load.changes == NULL) {
-        return STORE_FAULT;
-    }
-    const enum store_result result = store_write(store, "loading entries", write_entries, &load);
-    free(load.changes);
-    return result;
+    return store_write(store, "loading entries", write_entries, &load);
 }
 
 /* --- headers and the tip --------------------------------------------------------------------- */
@@ -215,39 +155,28 @@ static int write_tip(struct store *store, MDB_txn *txn, void *context)
     return code;
 }
 
-/* The root over what has been loaded: a batch of no changes says it. */
-static bool loaded_root(struct store *store, struct hash *root)
-{
-    const struct state_base *base = &store->reader.base;
-    struct state_tree_path path = {.size = 2};
-    struct state_tree_node node;
-    if (!base->node_get(base->context, &node, &path)) {
-        return false;
-    }
-    state_tree_node_hash(root, &node);
-    return true;
-}
-
 enum store_result store_load_finish(struct store *store, const struct store_tip *tip,
                                     const struct merkle_frontier *below, struct bytes_view header,
                                     struct bytes_view certificate)
 {
     struct load_header load = {.certificate = certificate, .tip = tip, .below = below};
-    struct hash root;
     struct hash log_root;
     MUST(!store->tip.has_genesis && header_of(&load, header));
     MUST(load.height == tip->height && hash_equal(&load.id, &tip->block_id) && tip->has_genesis &&
          tip->log.count == tip->height + 1 && below->count == tip->height);
-    if (!loaded_root(store, &root)) {
-        return STORE_FAULT;
+    const enum store_result built = store_tree_build(store, &store->reader.base.tree);
+    if (built != STORE_OK) {
+        return built;
     }
     merkle_frontier_root(&log_root, below);
-    if (!hash_equal(&root, &tip->state_root) || !hash_equal(&log_root, &load.log_root)) {
+    if (!hash_equal(&store->reader.base.tree.hash, &tip->state_root) || !hash_equal(&log_root, &load.log_root)) {
+        store->reader.base.tree = (struct forest_tree){0}; /* what was loaded is thrown away */
         return STORE_CORRUPT;
     }
     const enum store_result result = store_write(store, "finishing a load", write_tip, &load);
     if (result == STORE_OK) {
         store->tip = *tip;
+        forest_publish(store->forest, tip->height, &store->reader.base.tree);
         store->floor = (struct store_floor){
             .headers = load.height, .bodies = load.height + 1, .witnesses = load.height + 1};
     }

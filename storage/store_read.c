@@ -24,6 +24,8 @@
 /* --- damage ---------------------------------------------------------------------------------- */
 
 enum { DAMAGE_LINES_MAX = 64 };
+/* Each lost try means that several blocks were committed between two calls of this thread. */
+enum { PIN_TRIES_MAX = 64 };
 
 void store_note_damage(struct store *store, enum store_table table, struct bytes_view key,
                        const char *what)
@@ -80,16 +82,9 @@ static bool base_node_get(void *context, struct state_tree_node *out,
                           const struct state_tree_path *path)
 {
     const struct store_reader *reader = context;
-    const struct bytes_view key = bytes_view_of(path->bytes, path->size);
-    struct bytes_view bytes;
-    enum store_result result =
-        store_get(reader->txn, reader->store->tables[TABLE_NODES], key, &bytes);
-    memset(out, 0, sizeof *out);
-    out->kind = STATE_TREE_EMPTY;
-    if (result == STORE_OK && !tree_node_decode(out, bytes)) {
-        result = STORE_CORRUPT;
-    }
-    return is_answer(reader, TABLE_NODES, key, result);
+    MUST(reader->store->forest != NULL);
+    forest_node(reader->store->forest, &reader->base.tree, out, path);
+    return true;
 }
 
 /* The tree, whose root is the tip's, has no leaf for that key; else the record was lost. */
@@ -385,6 +380,27 @@ static void snapshot_leave(struct store *store)
     (void)pthread_mutex_unlock(&store->mutex);
 }
 
+/* The tip and its tree. FULL: the tree has gone since the reader began, so there is a later tip; or more
+ * snapshots are open than can be. */
+static enum store_result snapshot_pin(struct store_snapshot *snapshot)
+{
+    struct store_reader *reader = &snapshot->reader;
+    const enum store_result result = store_reader_tip(reader, &snapshot->tip);
+    if (result != STORE_OK) {
+        return result;
+    }
+    reader->pinned =
+        forest_pin(reader->store->forest, snapshot->tip.height, &reader->base.tree);
+    return reader->pinned ? STORE_OK : STORE_FULL;
+}
+
+static void snapshot_unpin(struct store_snapshot *snapshot)
+{
+    if (snapshot->reader.pinned) {
+        forest_unpin(snapshot->reader.store->forest, snapshot->tip.height);
+    }
+}
+
 struct store_snapshot *store_snapshot_begin(struct store *store)
 {
     struct store_snapshot *snapshot = calloc(1, sizeof *snapshot);
@@ -398,15 +414,19 @@ struct store_snapshot *store_snapshot_begin(struct store *store)
     store->snapshots++;
     (void)pthread_mutex_unlock(&store->mutex);
 
-    const int code = store_reader_begin(&snapshot->reader, store, NULL);
-    const enum store_result result = code != MDB_SUCCESS
-                                         ? store_result_of(code)
-                                         : store_reader_tip(&snapshot->reader, &snapshot->tip);
+    int code = store_reader_begin(&snapshot->reader, store, NULL);
+    enum store_result result = STORE_FULL;
+    for (int i = 0; code == MDB_SUCCESS && result == STORE_FULL && i < PIN_TRIES_MAX; i++) {
+        code = i == 0 ? MDB_SUCCESS : store_reader_renew(&snapshot->reader);
+        result = code == MDB_SUCCESS ? snapshot_pin(snapshot) : STORE_FULL;
+    }
+    result = code != MDB_SUCCESS ? store_result_of(code) : result;
     snapshot->reader.tip = &snapshot->tip;
     snapshot->reader.proves_absence = true;
     if (result != STORE_OK && result != STORE_ABSENT) {
         log_line(LOG_UNUSUAL, "store: no snapshot (%s) -> the request fails",
                  code != MDB_SUCCESS ? mdb_strerror(code) : store_result_text(result));
+        snapshot_unpin(snapshot);
         store_reader_end(&snapshot->reader);
         free(snapshot);
         snapshot_leave(store);
@@ -418,6 +438,7 @@ struct store_snapshot *store_snapshot_begin(struct store *store)
 void store_snapshot_end(struct store_snapshot *snapshot)
 {
     struct store *store = snapshot->reader.store;
+    snapshot_unpin(snapshot);
     store_reader_end(&snapshot->reader);
     free(snapshot);
     snapshot_leave(store);

@@ -26,7 +26,6 @@ const struct bytes_view store_format_key = {format_name, sizeof format_name};
 static const char *const table_names[STORE_TABLES] = {
     [TABLE_META] = "meta",
     [TABLE_STATE] = "state",
-    [TABLE_NODES] = "nodes",
     [TABLE_BLOCKS] = "blocks",
     [TABLE_BODIES] = "bodies",
     [TABLE_RECEIPTS] = "receipts",
