@@ -5,15 +5,17 @@
  * at whatever depth; any other is H(node, left, right). So the root depends on the set of entries
  * alone and not on the order in which they came, and a tree of n entries is some log2(n) deep.
  *
- * Nodes live in a store of the caller's, addressed by their path. Updates come in batches, once per
- * block; each node is read, hashed and written at most once per batch. */
+ * Nodes live in a store of the caller's, addressed by their path. Updates come in batches; each node is
+ * read, hashed and written at most once per batch. The node's own trees, which share nodes, are made in
+ * storage/forest.h; this is the plain form, for whoever keeps one tree: tests and models hold the forest
+ * against it. Proofs are made and verified here alone. */
 #ifndef FLEX_CRYPTO_STATE_TREE_H
 #define FLEX_CRYPTO_STATE_TREE_H
 
 #include "base/checked.h"
 #include "crypto/hash.h"
 
-enum { STATE_TREE_DEPTH_MAX = 256, STATE_TREE_PATH_SIZE = 2 + 32, STATE_TREE_NODE_SIZE = 65 };
+enum { STATE_TREE_DEPTH_MAX = 256, STATE_TREE_PATH_SIZE = 2 + 32 };
 
 /* Where a node stands: u16 depth (big-endian), then the key hash's first `depth` bits, the rest
  * zero, in as many whole bytes as `depth` needs. Encoded path sizes are 2 + ceil(depth/8). */
@@ -24,7 +26,7 @@ struct state_tree_path {
 
 enum state_tree_kind { STATE_TREE_EMPTY = 0, STATE_TREE_LEAF = 1, STATE_TREE_BRANCH = 2 };
 
-/* A stored node: its kind, then for a leaf (key hash, value hash), for a branch (left child's hash,
+/* A node: its kind, then for a leaf (key hash, value hash), for a branch (left child's hash,
  * right child's hash). Empty nodes are not stored. */
 struct state_tree_node {
     enum state_tree_kind kind;

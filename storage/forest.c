@@ -29,7 +29,8 @@
 #include "storage/forest_internal.h"
 
 enum { SEGMENT_BYTES = FOREST_SEGMENT_NODES * sizeof(struct forest_node), LIST_ROOM_FIRST = 64 };
-_Static_assert(sizeof(struct forest_node) == 72, "docs/adr/0052 and docs/performance.md say 72 bytes");
+_Static_assert(sizeof(struct forest_node) == 72,
+               "docs/adr/0052 and docs/performance.md say 72 bytes");
 _Static_assert(SEGMENT_BYTES % 4096 == 0, "segments are mapped one by one");
 
 /* --- places ---------------------------------------------------------------------------------- */
@@ -60,8 +61,8 @@ static bool add_segment(struct forest *forest)
     }
     struct forest_node *segment = map_scratch(forest);
     if (segment == NULL) {
-        segment = mmap(NULL, SEGMENT_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
-                       0);
+        segment =
+            mmap(NULL, SEGMENT_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     }
     if (segment == MAP_FAILED) {
         return false;
@@ -251,8 +252,7 @@ void forest_commit(struct forest *forest, struct forest_batch *batch)
         return;
     }
     if (batch->dead.count > 0 && waiting_reserve(forest)) {
-        const size_t at =
-            (forest->waiting_head + forest->waiting_count) % forest->waiting_room;
+        const size_t at = (forest->waiting_head + forest->waiting_count) % forest->waiting_room;
         forest->waiting[at] = (struct forest_waiting){
             .height = forest->height, .items = batch->dead.items, .count = batch->dead.count};
         forest->waiting_count++;

@@ -46,10 +46,10 @@ struct forest {
     int file; /* -1: none */
     struct forest_node *segments[FOREST_SEGMENTS_MAX];
     uint32_t segment_count;
-    uint32_t used;  /* places given out so far, FOREST_NONE among them */
-    uint32_t freed; /* the first free place; each names the next in `left` */
-    size_t count;   /* in use */
-    uint64_t height; /* of the last tree that was published */
+    uint32_t used;                  /* places given out so far, FOREST_NONE among them */
+    uint32_t freed;                 /* the first free place; each names the next in `left` */
+    size_t count;                   /* in use */
+    uint64_t height;                /* of the last tree that was published */
     struct forest_waiting *waiting; /* a ring */
     size_t waiting_head;
     size_t waiting_count;

@@ -11,8 +11,8 @@
 
 #include "base/fatal.h"
 #include "base/ordered_map.h"
+#include "storage/key_order.h"
 #include "storage/overlay.h"
-#include "storage/tree_node.h"
 
 enum { ARENA_BYTES_FIRST = 256 * 1024 };
 

@@ -22,7 +22,7 @@
 
 #include "base/fatal.h"
 #include "base/ordered_map.h"
-#include "storage/tree_node.h"
+#include "storage/key_order.h"
 
 enum { TAG_REMOVED = 0, TAG_PRESENT = 1 };
 enum { VALUE_BYTES_MAX = 1 + LIMIT_STATE_VALUE_BYTES };

@@ -78,7 +78,7 @@ struct store_block {
     const struct hash *tx_ids;     /* in the order of the body */
     uint32_t tx_count;
     struct overlay *state; /* sealed; its changes go down with the block, and its tree counts */
-    struct store_tip tip;        /* what the tip is afterwards */
+    struct store_tip tip;  /* what the tip is afterwards */
 };
 enum store_result store_commit(struct store *store, const struct store_block *block);
 

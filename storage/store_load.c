@@ -169,7 +169,8 @@ enum store_result store_load_finish(struct store *store, const struct store_tip 
         return built;
     }
     merkle_frontier_root(&log_root, below);
-    if (!hash_equal(&store->reader.base.tree.hash, &tip->state_root) || !hash_equal(&log_root, &load.log_root)) {
+    if (!hash_equal(&store->reader.base.tree.hash, &tip->state_root) ||
+        !hash_equal(&log_root, &load.log_root)) {
         store->reader.base.tree = (struct forest_tree){0}; /* what was loaded is thrown away */
         return STORE_CORRUPT;
     }

@@ -17,9 +17,9 @@
 #include "base/fatal.h"
 #include "base/log.h"
 #include "storage/checksum.h"
+#include "storage/key_order.h"
 #include "storage/record_name.h"
 #include "storage/store_internal.h"
-#include "storage/tree_node.h"
 
 /* --- damage ---------------------------------------------------------------------------------- */
 
@@ -389,8 +389,7 @@ static enum store_result snapshot_pin(struct store_snapshot *snapshot)
     if (result != STORE_OK) {
         return result;
     }
-    reader->pinned =
-        forest_pin(reader->store->forest, snapshot->tip.height, &reader->base.tree);
+    reader->pinned = forest_pin(reader->store->forest, snapshot->tip.height, &reader->base.tree);
     return reader->pinned ? STORE_OK : STORE_FULL;
 }
 

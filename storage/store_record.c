@@ -11,8 +11,8 @@
 
 #include "base/fatal.h"
 #include "storage/checksum.h"
+#include "storage/key_order.h"
 #include "storage/store_internal.h"
-#include "storage/tree_node.h"
 
 static const uint8_t tip_name[] = {'t', 'i', 'p'};
 static const uint8_t format_name[] = {'f', 'o', 'r', 'm', 'a', 't'};
@@ -24,12 +24,8 @@ const struct bytes_view store_tip_key = {tip_name, sizeof tip_name};
 const struct bytes_view store_format_key = {format_name, sizeof format_name};
 
 static const char *const table_names[STORE_TABLES] = {
-    [TABLE_META] = "meta",
-    [TABLE_STATE] = "state",
-    [TABLE_BLOCKS] = "blocks",
-    [TABLE_BODIES] = "bodies",
-    [TABLE_RECEIPTS] = "receipts",
-    [TABLE_TRANSACTIONS] = "transactions",
+    [TABLE_META] = "meta",     [TABLE_STATE] = "state",       [TABLE_BLOCKS] = "blocks",
+    [TABLE_BODIES] = "bodies", [TABLE_RECEIPTS] = "receipts", [TABLE_TRANSACTIONS] = "transactions",
     [TABLE_IDS] = "ids",
 };
 

@@ -78,7 +78,8 @@ enum store_result store_tree_build(struct store *store, struct forest_tree *out)
         return store_result_of(code);
     }
     build.changes = malloc(CHUNK_RECORDS * sizeof build.changes[0]);
-    const enum store_result result = build.changes != NULL ? build_all(&build, cursor) : STORE_FAULT;
+    const enum store_result result =
+        build.changes != NULL ? build_all(&build, cursor) : STORE_FAULT;
     free(build.changes);
     mdb_cursor_close(cursor);
     *out = build.tree;

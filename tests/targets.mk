@@ -208,6 +208,9 @@ coverage-run:
 	@tests/sim/run_seeds.sh $(SIM) $(COUNT)
 	@tests/coverage.py $(BUILD)
 
+# The forest of state trees is held against crypto/state_tree.h over its tests' store.
+$(BUILD)/tests/unit/storage/test_forest: $(BUILD)/obj/tests/lib/crypto/node_store.o
+
 # Programs with a second version of the rules, which changes one of them (contracts/rules.h).
 PREVIEW := $(BUILD)/obj/tests/lib/preview/rules_preview.o
 PREVIEW_PROGRAMS := $(BUILD)/tests/preview/flexd $(BUILD)/tests/preview/flex $(BUILD)/tests/preview/flexsim

@@ -14,8 +14,8 @@
 #include "p2p/handshake.h"
 #include "solver/frame.h"
 #include "storage/journal_internal.h"
+#include "storage/key_order.h"
 #include "storage/store_internal.h"
-#include "storage/tree_node.h"
 #include "tests/fuzz/lib/fuzz.h"
 #include "tests/fuzz/lib/proof_world.h"
 #include "tests/fuzz/lib/sample.h"
@@ -252,7 +252,7 @@ static void storage(void)
         save("journal", names[variant]);
     }
     struct store_tip tip;
-    uint8_t tip_bytes[STORE_TIP_BYTES_MAX], node_bytes[STATE_TREE_NODE_SIZE];
+    uint8_t tip_bytes[STORE_TIP_BYTES_MAX];
     memset(&tip, 0, sizeof tip);
     const struct hash leaf = {.bytes = {4}};
     merkle_frontier_append(&tip.log, &leaf);
@@ -260,18 +260,14 @@ static void storage(void)
     byte_write_u8(&out, 0);
     byte_write_raw(&out, tip_bytes, store_tip_encode(tip_bytes, &tip));
     save("store", "tip");
-    const struct state_tree_node node = {.kind = STATE_TREE_BRANCH, .a = leaf, .b = leaf};
-    tree_node_encode(node_bytes, &node);
-    begin(), byte_write_u8(&out, 1), byte_write_raw(&out, node_bytes, sizeof node_bytes);
-    save("store", "node");
     static struct state_tree_proof proof;
     proof.count = 3;
     proof.end = STATE_TREE_LEAF;
-    begin(), byte_write_u8(&out, 2), state_tree_proof_encode(&proof, &out);
+    begin(), byte_write_u8(&out, 1), state_tree_proof_encode(&proof, &out);
     save("store", "proof");
     begin();
     for (int i = 0; i < 2; i++) {
-        byte_write_sized(&out, node_bytes, 40);
+        byte_write_sized(&out, tip_bytes, 40);
         byte_write_sized(&out, "body", 4);
         byte_write_sized(&out, "", 0);
     }
