@@ -48,8 +48,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const struct bytes_view rest = fuzz_take_rest(&source);
     if (what == 0)
         one_tip(rest);
-    else if (what == 1)
-        one_node(rest);
     else
         one_proof(rest);
     return 0;
