@@ -20,6 +20,7 @@
 #include "base/fatal.h"
 #include "node/version.h"
 #include "tools/submit.h"
+#include "tools/text_width.h"
 #include "tools/value.h"
 
 const struct cli_option cli_common_options[] = {
@@ -126,7 +127,10 @@ int cli_fail(struct cli *cli, int status, const char *code, const char *format, 
     vsnprintf(reason, sizeof reason, format, list);
     va_end(list);
     const bool own = cli->noun != NULL && cli_noun_is_program(cli->noun);
-    fprintf(cli->err, "%s: %s: %s\n", own ? cli->noun->noun : "flex", code, reason);
+    const bool red = text_may_colour(cli->err);
+    text_clean(reason);
+    fprintf(cli->err, "%s: %s%s%s: %s\n", own ? cli->noun->noun : "flex", red ? "\033[31m" : "",
+            code, red ? "\033[0m" : "", reason);
     if (cli->result != NULL && cJSON_GetObjectItemCaseSensitive(cli->result, "error") == NULL) {
         struct cJSON *error = cJSON_AddObjectToObject(cli->result, "error");
         cJSON_AddStringToObject(error, "code", code);

@@ -75,17 +75,26 @@ enum {
 
 struct cli;
 
+/* Some of a command's options under a heading, where there are too many for one list. */
+struct cli_group {
+    const char *heading;
+    const char
+        *options; /* their names, with blanks between; those that the command lacks are left out */
+};
+
 struct cli_command {
     const char *verb;
     const char *summary; /* one line, without a full stop */
     const char *teach;   /* sentences and an example for --help; may be NULL */
     const struct cli_option *options;
     size_t option_count;
-    size_t arguments_size;  /* of the struct that the offsets refer to */
-    uint8_t action;         /* enum action_type if the command sends just that, else 0 */
-    bool sends;             /* takes the options of a sender (implied by action) */
-    bool changes;           /* a record that exists: no option has a fallback, none but the
+    size_t arguments_size;          /* of the struct that the offsets refer to */
+    uint8_t action;                 /* enum action_type if the command sends just that, else 0 */
+    bool sends;                     /* takes the options of a sender (implied by action) */
+    bool changes;                   /* a record that exists: no option has a fallback, none but the
                                positional ones is required; what is not given stays as it is */
+    const struct cli_group *groups; /* of its options; others stand before them */
+    size_t group_count;
     const char *more_words; /* name of further words, as in FILE...; NULL: none allowed */
     int (*run)(struct cli *cli, void *arguments); /* NULL if action is set */
 };
@@ -157,6 +166,8 @@ void cli_complete(FILE *out, const struct cli_noun *const *nouns, size_t noun_co
 /* Help (tools/cli_help.c). */
 void cli_help_overview(FILE *out, const struct cli_noun *const *nouns, size_t count);
 void cli_help_noun(FILE *out, const struct cli_noun *noun);
+/* What people type most of that noun, a line each (tools/noun_examples.c); NULL: none. */
+const char *noun_examples(const char *noun);
 void cli_help_command(FILE *out, const struct cli_noun *noun, const struct cli_command *command);
 /* The manual page flex(1), in man(7) macros, out of the same tables (tools/cli_man.c). */
 void cli_man_page(FILE *out, const struct cli_noun *const *nouns, size_t count);

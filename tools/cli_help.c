@@ -7,13 +7,12 @@
 #include <cjson/cJSON.h>
 #include <limits.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
 
 #include "base/checked.h"
 #include "base/fatal.h"
 #include "base/json.h"
 #include "tools/cli.h"
+#include "tools/text_width.h"
 #include "tools/value.h"
 
 enum { TABLE_COLUMNS_MAX = 12, COLUMN_NAME_SIZE = 40, CELL_SIZE = 96, INDENT_STEP = 2 };
@@ -36,6 +35,10 @@ void cli_help_noun(FILE *out, const struct cli_noun *noun)
     fprintf(out, "%s: %s\n\n", cli_call(call, noun), noun->summary);
     for (size_t i = 0; i < noun->command_count; i++) {
         fprintf(out, "  %-20s %s\n", noun->commands[i].verb, noun->commands[i].summary);
+    }
+    const char *examples = noun_examples(noun->noun);
+    if (examples != NULL) {
+        fprintf(out, "\nfor example:\n%s\n", examples);
     }
     fprintf(out, "\n%s VERB --help explains one.\n", call);
 }
@@ -108,49 +111,134 @@ static int help_width(const struct cli_command *command)
     return width;
 }
 
+/* Words up to the edge, further lines under the first; the cursor stands at column `at` of the first. */
+enum { HELP_COLUMNS = 100, HELP_COLUMNS_MIN = 40, HELP_TEXT_SIZE = 1024 };
+
+static void put_wrapped(FILE *out, int at, int indent, const char *text)
+{
+    const int known = text_columns(out);
+    const int room = known == 0 || known > HELP_COLUMNS ? HELP_COLUMNS : known;
+    const int edge = room < indent + HELP_COLUMNS_MIN ? indent + HELP_COLUMNS_MIN : room;
+    int column = at;
+    while (*text != '\0') {
+        const int length = (int)strcspn(text, " ");
+        if (column > indent && column + 1 + length > edge) {
+            fprintf(out, "\n%*s", indent, "");
+            column = indent;
+        } else if (column > at || (column == at && at > indent)) {
+            fputc(' ', out);
+            column++;
+        }
+        fprintf(out, "%.*s", length, text);
+        column += length;
+        text += length + (text[length] == ' ');
+    }
+    fputc('\n', out);
+}
+
 static void help_option(FILE *out, int width, const struct cli_command *command,
                         const struct cli_option *option)
 {
-    char left[64];
+    char left[64], text[HELP_TEXT_SIZE];
+    size_t used = (size_t)snprintf(text, sizeof text, "%s", option->help);
     option_left(left, option);
-    fprintf(out, "  %-*s %s", width, left, option->help);
-    for (size_t i = 0; i < option->name_count; i++) {
+    for (size_t i = 0; i < option->name_count && used < sizeof text; i++) {
         if (option->names[i] != NULL) {
-            fprintf(out, "%s%s", i == 0 ? ": " : ", ", option->names[i]);
+            used += (size_t)snprintf(text + used, sizeof text - used, "%s%s", i == 0 ? ": " : ", ",
+                                     option->names[i]);
         }
     }
     const char *fallback = cli_fallback_told(command, option);
-    if (fallback != NULL) {
-        fprintf(out, " (%s)", fallback);
+    if (fallback != NULL && used < sizeof text) {
+        snprintf(text + used, sizeof text - used, " (%s)", fallback);
     }
-    fprintf(out, "\n");
+    fprintf(out, "  %-*s ", width, left);
+    put_wrapped(out, width + 3, width + 3, text);
 }
 
-static void usage_options(FILE *out, const struct cli_command *command, bool must)
+/* More than that, and the usage only says that there are options: they follow by groups. */
+enum { USAGE_OPTIONS_MAX = 10, USAGE_SIZE = 2048 };
+
+static void usage_options(char out[USAGE_SIZE], const struct cli_command *command, bool must)
 {
+    size_t count = 0;
+    for (size_t i = 0; i < command->option_count; i++) {
+        count += cli_must_give(command, &command->options[i]) == must;
+    }
+    const size_t used = strlen(out);
+    if (!must && count > USAGE_OPTIONS_MAX) {
+        snprintf(out + used, USAGE_SIZE - used, " [OPTION...]");
+        return;
+    }
     for (size_t i = 0; i < command->option_count; i++) {
         const struct cli_option *option = &command->options[i];
-        if (cli_must_give(command, option) != must) {
-            continue;
+        const size_t at = strlen(out);
+        const bool valued = !option_is_word(option) && option->type != CLI_SWITCH;
+        if (cli_must_give(command, option) == must) {
+            snprintf(out + at, USAGE_SIZE - at, " %s%s%s%s%s%s", must ? "" : "[",
+                     option_is_word(option) ? "" : "--", option->name, valued ? " " : "",
+                     valued ? cli_type_placeholder(option->type) : "", must ? "" : "]");
         }
-        fprintf(out, " %s%s%s", must ? "" : "[", option_is_word(option) ? "" : "--", option->name);
-        if (!option_is_word(option) && option->type != CLI_SWITCH) {
-            fprintf(out, " %s", cli_type_placeholder(option->type));
-        }
-        fprintf(out, "%s", must ? "" : "]");
     }
 }
 
 static void help_usage(FILE *out, const struct cli_noun *noun, const struct cli_command *command)
 {
-    char call[CLI_CALL_SIZE];
-    fprintf(out, "usage: %s %s", cli_call(call, noun), command->verb);
-    usage_options(out, command, true);
-    usage_options(out, command, false);
+    char call[CLI_CALL_SIZE], text[USAGE_SIZE] = "";
+    const int head = fprintf(out, "usage: %s %s", cli_call(call, noun), command->verb);
+    usage_options(text, command, true);
+    usage_options(text, command, false);
     if (command->more_words != NULL) {
-        fprintf(out, " %s", command->more_words);
+        const size_t used = strlen(text);
+        snprintf(text + used, sizeof text - used, " %s", command->more_words);
     }
-    fprintf(out, "\n");
+    put_wrapped(out, head, 7, text[0] == ' ' ? text + 1 : text);
+}
+
+static bool is_in_words(const char *words, const char *name)
+{
+    const size_t length = strlen(name);
+    for (const char *at = words; at != NULL && *at != '\0';) {
+        const size_t word = strcspn(at, " ");
+        if (word == length && strncmp(at, name, length) == 0) {
+            return true;
+        }
+        at += word + (at[word] == ' ');
+    }
+    return false;
+}
+
+static bool is_grouped(const struct cli_command *command, const struct cli_option *option)
+{
+    bool found = false;
+    for (size_t i = 0; i < command->group_count; i++) {
+        found = found || is_in_words(command->groups[i].options, option->name);
+    }
+    return found;
+}
+
+/* What stands in no group first. */
+static void help_options(FILE *out, const struct cli_command *command)
+{
+    const int width = help_width(command);
+    for (size_t i = 0; i < command->option_count; i++) {
+        if (!is_grouped(command, &command->options[i])) {
+            help_option(out, width, command, &command->options[i]);
+        }
+    }
+    for (size_t group = 0; group < command->group_count; group++) {
+        bool said = false;
+        for (size_t i = 0; i < command->option_count; i++) {
+            if (!is_in_words(command->groups[group].options, command->options[i].name)) {
+                continue;
+            }
+            if (!said) {
+                fprintf(out, "\n%s:\n", command->groups[group].heading);
+                said = true;
+            }
+            help_option(out, width, command, &command->options[i]);
+        }
+    }
 }
 
 void cli_help_command(FILE *out, const struct cli_noun *noun, const struct cli_command *command)
@@ -165,9 +253,7 @@ void cli_help_command(FILE *out, const struct cli_noun *noun, const struct cli_c
     if (command->option_count > 0) {
         fprintf(out, "\n");
     }
-    for (size_t i = 0; i < command->option_count; i++) {
-        help_option(out, width, command, &command->options[i]);
-    }
+    help_options(out, command);
     if (command->sends || command->action != 0) {
         fprintf(out, "\nfor every command that sends a transaction:\n");
         for (size_t i = 0; i < cli_sender_count; i++) {
@@ -214,7 +300,7 @@ static bool is_zero_hash(const char *text)
     return length >= 64 && strspn(text, "0") == length;
 }
 
-static void scalar_text(char *out, size_t size, const char *key, const struct cJSON *value)
+static void scalar_words(char *out, size_t size, const char *key, const struct cJSON *value)
 {
     char text[VALUE_TEXT_SIZE];
     int64_t number;
@@ -244,6 +330,13 @@ static void scalar_text(char *out, size_t size, const char *key, const struct cJ
     } else {
         snprintf(out, size, "%s", value->valuestring);
     }
+}
+
+/* What comes from a node must not steer the terminal that it is shown on. */
+static void scalar_text(char *out, size_t size, const char *key, const struct cJSON *value)
+{
+    scalar_words(out, size, key, value);
+    text_clean(out);
 }
 
 /* The key as people read it: without its unit, which the value shows. */
@@ -404,21 +497,18 @@ static void shorten_hash(char cell[CELL_SIZE])
     }
 }
 
-static int terminal_columns(struct cli *cli)
+static int terminal_columns(const struct cli *cli)
 {
-    struct winsize size;
-    if (cli->json || !isatty(fileno(cli->out)) || ioctl(fileno(cli->out), TIOCGWINSZ, &size) != 0 ||
-        size.ws_col == 0) {
-        return INT_MAX;
-    }
-    return size.ws_col;
+    const int columns = cli->json ? 0 : text_columns(cli->out);
+    return columns > 0 ? columns : INT_MAX;
 }
 
-/* One row; no blanks behind its last cell. */
+/* One row; no blanks behind its last cell. Its head is bold where there are colours. */
 static void say_row(struct cli *cli, const struct table *table, const struct cJSON *item)
 {
-    char line[TABLE_COLUMNS_MAX * (CELL_SIZE + 2)];
+    char line[TABLE_COLUMNS_MAX * (2 * CELL_SIZE + 2)];
     size_t used = 0;
+    const bool bold = item == NULL && !cli->json && text_may_colour(cli->out);
     for (size_t i = 0; i < table->count; i++) {
         char cell[CELL_SIZE];
         if (item == NULL) {
@@ -427,13 +517,14 @@ static void say_row(struct cli *cli, const struct table *table, const struct cJS
             table_cell(cell, item, table->keys[i]);
             shorten_hash(cell);
         }
-        used += (size_t)snprintf(line + used, sizeof line - used, "%s%-*s", i > 0 ? "  " : "",
-                                 table->widths[i], cell);
+        const int blanks = table->widths[i] - (int)text_width(cell);
+        used += (size_t)snprintf(line + used, sizeof line - used, "%s%s%*s", i > 0 ? "  " : "",
+                                 cell, blanks > 0 ? blanks : 0, "");
     }
     while (used > 0 && line[used - 1] == ' ') {
         line[--used] = '\0';
     }
-    cli_say(cli, "%s\n", line);
+    cli_say(cli, "%s%s%s\n", bold ? "\033[1m" : "", line, bold ? "\033[0m" : "");
 }
 
 /* Where the terminal is too narrow for the table: a line for each cell, a gap behind each row. */
@@ -465,7 +556,7 @@ void cli_say_table(struct cli *cli, const struct cJSON *items, const char *colum
         for (size_t i = 0; i < table.count; i++) {
             table_cell(cell, item, table.keys[i]);
             shorten_hash(cell);
-            int cell_width = (int)strlen(cell);
+            int cell_width = (int)text_width(cell);
             table.widths[i] = cell_width > table.widths[i] ? cell_width : table.widths[i];
         }
     }

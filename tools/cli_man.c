@@ -131,6 +131,8 @@ static const char page_tail[] =
     ".TP\nFLEX_HOME\nstands in for \\fB\\-\\-home\\fR\n"
     ".TP\nFLEX_CA\nstands in for \\fB\\-\\-ca\\fR\n"
     ".TP\nFLEX_NODE\nstands in for \\fB\\-\\-node\\fR\n"
+    ".TP\nCOLUMNS\nhow wide tables and help may be, if not as the terminal is\n"
+    ".TP\nNO_COLOR\nif it is not empty, no colours on terminals either\n"
     ".SH FILES\n"
     ".TP\n~/.flex/key.json\nthe wallet's key\n"
     ".TP\n~/.flex/genesis.json\nwhat every proof ends in\n"
@@ -153,6 +155,12 @@ void cli_man_page(FILE *out, const struct cli_noun *const *nouns, size_t count)
         fputs("\n", out);
         put(out, nouns[i]->summary);
         fputs(".\n", out);
+        const char *examples = noun_examples(nouns[i]->noun);
+        if (examples != NULL) {
+            fputs(".sp\n.nf\n", out);
+            put(out, examples);
+            fputs("\n.fi\n", out);
+        }
         for (size_t j = 0; j < nouns[i]->command_count; j++) {
             put_command(out, nouns[i], &nouns[i]->commands[j]);
         }

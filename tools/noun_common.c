@@ -107,16 +107,47 @@ static int prove_items(struct session *session, const char *plural, struct cJSON
     return status;
 }
 
-int noun_list(struct cli *cli, const char *plural, const char *columns)
+/* Takes out what is not wanted. */
+static void keep_some(struct cJSON *items, noun_keep_fn keep, const void *context)
+{
+    struct cJSON *next;
+    for (struct cJSON *item = items->child; item != NULL; item = next) {
+        next = item->next;
+        if (keep != NULL && !keep(item, context)) {
+            cJSON_Delete(cJSON_DetachItemViaPointer(items, item));
+        }
+    }
+}
+
+static void say_list(struct cli *cli, const struct session *session, struct cJSON *items,
+                     const char *columns, bool proven)
+{
+    cJSON_AddItemToObject(cli->result, "items", items);
+    cJSON_AddBoolToObject(cli->result, "proof_verified", proven);
+    if (session->filtered) {
+        cJSON_AddBoolToObject(cli->result, "filtered", true);
+        fprintf(cli->err, "only what this wallet may see\n");
+    }
+    if (!cli->json) {
+        cli_say_table(cli, items, columns);
+    }
+}
+
+int noun_list_some(struct cli *cli, const char *plural, const char *columns, noun_keep_fn keep,
+                   const void *context, struct name *self)
 {
     struct session session;
     struct cJSON *items = NULL;
     bool prove = false;
     int status = session_open(&session, cli);
+    if (status == CLI_DONE && self != NULL) {
+        status = session_participant(&session, self, NULL);
+    }
     if (status == CLI_DONE) {
         status = session_list(&session, &items, plural);
     }
     if (status == CLI_DONE) {
+        keep_some(items, keep, context);
         prove = !cli->no_verify && cJSON_GetArraySize(items) <= NOUN_LIST_PROVEN_MAX;
         if (!prove && !cli->no_verify) {
             fprintf(cli->err, "flex: warning: more than %d records, NOT VERIFIED one by one\n",
@@ -125,20 +156,19 @@ int noun_list(struct cli *cli, const char *plural, const char *columns)
         status = prove ? prove_items(&session, plural, &items) : CLI_DONE;
     }
     if (status == CLI_DONE) {
-        cJSON_AddItemToObject(cli->result, "items", items);
-        cJSON_AddBoolToObject(cli->result, "proof_verified", prove);
-        if (session.filtered) {
-            cJSON_AddBoolToObject(cli->result, "filtered", true);
-            fprintf(cli->err, "only what this wallet may see\n");
-        }
-        if (!cli->json) {
-            cli_say_table(cli, items, columns);
-        }
+        /* A record may have changed between the list and its proof. */
+        keep_some(items, keep, context);
+        say_list(cli, &session, items, columns, prove);
     } else {
         cJSON_Delete(items);
     }
     session_close(&session);
     return status;
+}
+
+int noun_list(struct cli *cli, const char *plural, const char *columns)
+{
+    return noun_list_some(cli, plural, columns, NULL, NULL, NULL);
 }
 
 int noun_show(struct cli *cli, const char *kind, const char *id, const char *absent_code)

@@ -23,12 +23,67 @@ static int run_show(struct cli *cli, void *arguments)
     return noun_show(cli, "deal", wanted->id, "unknown_deal");
 }
 
+/* What a list is cut down to. Their places in the table are those of their bits in `given`. */
+enum { FILTER_STATE, FILTER_MARKET, FILTER_SIDE, FILTER_SINCE };
+struct filter {
+    uint8_t state;
+    struct name market;
+    uint8_t side;
+    struct timestamp since;
+    uint64_t given;
+    struct name self;
+};
+
+static const struct cli_option list_options[] = {
+    {"state", CLI_CHOICE, offsetof(struct filter, state), "only those", CLI_OPTIONAL, NULL,
+     deal_state_names, DEAL_STATE_COUNT},
+    {"market", CLI_NAME, offsetof(struct filter, market), "in this market only", CLI_OPTIONAL, NULL,
+     NULL, 0},
+    {"side", CLI_CHOICE, offsetof(struct filter, side), "those in which this wallet buys, or sells",
+     CLI_OPTIONAL, NULL, order_side_names, 2},
+    {"since", CLI_TIME, offsetof(struct filter, since), "for deliveries that start then or later",
+     CLI_OPTIONAL, NULL, NULL, 0},
+};
+
+static bool filter_has(const struct filter *filter, int option)
+{
+    return (filter->given >> option & 1) != 0;
+}
+
+static const char *text_of(const struct cJSON *record, const char *key)
+{
+    const char *text = json_string(record, key);
+    return text != NULL ? text : "";
+}
+
+static bool keep(const struct cJSON *record, const void *context)
+{
+    const struct filter *filter = context;
+    char market[NAME_SIZE + 1];
+    int64_t start = INT64_MIN;
+    if (filter_has(filter, FILTER_SIDE)) {
+        char self[NAME_SIZE + 1];
+        name_to_text(self, &filter->self);
+        if (strcmp(text_of(record, filter->side == SIDE_BUY ? "buyer" : "seller"), self) != 0) {
+            return false;
+        }
+    }
+    (void)json_i64(&start, record, "period_start_ms");
+    return (!filter_has(filter, FILTER_STATE) ||
+            strcmp(text_of(record, "state"), deal_state_names[filter->state]) == 0) &&
+           (!filter_has(filter, FILTER_MARKET) ||
+            strcmp(text_of(record, "market"), name_to_text(market, &filter->market)) == 0) &&
+           (!filter_has(filter, FILTER_SINCE) || start >= timestamp_ms(filter->since));
+}
+
 static int run_list(struct cli *cli, void *arguments)
 {
-    (void)arguments;
-    return noun_list(cli, "deals",
-                     "id state buyer seller device direction period_start_ms contracted_wh "
-                     "delivered_wh price_ueur_per_kwh paid_ueur refunded_ueur");
+    struct filter *filter = arguments;
+    filter->given = cli->given;
+    return noun_list_some(cli, "deals",
+                          "id state buyer seller device direction period_start_ms contracted_wh "
+                          "delivered_wh price_ueur_per_kwh paid_ueur refunded_ueur",
+                          keep, filter, filter_has(filter, FILTER_SIDE) ? &filter->self : NULL);
 }
 
 struct prove {
@@ -293,7 +348,13 @@ static const struct cli_option call_options[] = {
 };
 
 static const struct cli_command commands[] = {
-    {.verb = "list", .summary = "all deals", .run = run_list},
+    {.verb = "list",
+     .summary = "deals, each proven; all, or some",
+     .teach = "  flex deal list --state matched --market west-1h --side buy --since 2025-01-15",
+     .options = list_options,
+     .option_count = sizeof list_options / sizeof list_options[0],
+     .arguments_size = sizeof(struct filter),
+     .run = run_list},
     {.verb = "watch",
      .summary = "deals as they change, live and proven",
      .teach = "Prints what has not ended, then every deal that is made, proven, disputed or ended, "

@@ -31,7 +31,9 @@ static const struct cli_option start_options[] = {
     {"audit", CLI_U32, offsetof(struct devnet_start, audits), "how many audit nodes", CLI_OPTIONAL,
      "1", NULL, 0},
     {"genesis-spec", CLI_FILE, offsetof(struct devnet_start, spec),
-     "JSON that changes the genesis (tools/devnet_genesis.c)", CLI_OPTIONAL, NULL, NULL, 0},
+     "JSON of what the genesis is to have instead: any of its parts, by their names in "
+     "genesis.json",
+     CLI_OPTIONAL, NULL, NULL, 0},
     {"simulated-time", CLI_TIME, offsetof(struct devnet_start, simulated_ms),
      "run on a simulated clock that starts then", CLI_OPTIONAL, NULL, NULL, 0},
     {"ready-timeout", CLI_DURATION, offsetof(struct devnet_start, ready_ms),
@@ -277,9 +279,17 @@ static int run_time(struct cli *cli, void *arguments)
 static const struct cli_command commands[] = {
     {.verb = "start",
      .summary = "make a devnet if there is none, and start every node",
-     .teach = "Returns once every node is ready. Wallets without passphrase are in DIR/wallets:\n"
-              "  flex devnet start --dir /tmp/dev\n"
-              "  flex --home /tmp/dev/wallets/dso --node http://127.0.0.1:PORT account show",
+     .teach =
+         "Returns once every node is ready. Wallets without passphrase are in DIR/wallets:\n"
+         "  flex devnet start --dir /tmp/dev\n"
+         "  flex --home /tmp/dev/wallets/dso --node http://127.0.0.1:PORT account show\n"
+         "--genesis-spec names a file with any of: chain, time_ms, fee_per_tx_ueur,\n"
+         "fee_per_action_ueur, fee_per_deal_ueur, fee_period_ms, tx_lifetime_ms (as strings);\n"
+         "delta_ms, block_interval_ms, max_idle_ms, exec_budget_ms, timeout_cap_ms,\n"
+         "backoff_permille (as numbers); participants, further ones:\n"
+         "  "
+         "{\"block_interval_ms\":200,\"participants\":[{\"id\":\"anna\",\"roles\":[\"prosumer\"]}]"
+         "}",
      .options = start_options,
      .option_count = sizeof start_options / sizeof start_options[0],
      .arguments_size = sizeof(struct devnet_start),

@@ -121,6 +121,24 @@ const struct cli_option market_terms_options[] = {
 _Static_assert(sizeof market_terms_options / sizeof market_terms_options[0] <= 64,
                "cli.given has 64 bits");
 
+/* Under which headings help tells them. */
+static const struct cli_group terms_groups[] = {
+    {"what and where", "zone network product directions parent"},
+    {"times", "opens closes mtu mtus-per-period gate-opening gate-closure"},
+    {"quantities and prices",
+     "price-min price-max price-step quantity-min-wh quantity-max-wh quantity-step-wh "
+     "orders-per-participant budget"},
+    {"how orders become deals",
+     "mechanism tie trade-price payment sharing reserve-account reserve bids sealing-gate"},
+    {"delivery and settlement",
+     "method proof-deadline correction-deadline dispute-window tolerance-permille floor-permille "
+     "penalty-price deposit-price deposit-permille"},
+    {"baselines", "baseline-days baseline-highest baseline-adjustment-permille baseline-window "
+                  "baseline-gap"},
+    {"reservations", "activation-lead must-offer"},
+};
+enum { TERMS_GROUPS = sizeof terms_groups / sizeof terms_groups[0] };
+
 enum { PRICE_STEP_DEFAULT_UEUR = 100 };
 
 static int run_create(struct cli *cli, void *arguments)
@@ -274,6 +292,8 @@ static const struct cli_command commands[] = {
               "       --price-max 2.00",
      .options = market_terms_options,
      .option_count = sizeof market_terms_options / sizeof market_terms_options[0],
+     .groups = terms_groups,
+     .group_count = TERMS_GROUPS,
      .arguments_size = sizeof(struct market_create),
      .sends = true,
      .run = run_create},
@@ -287,6 +307,8 @@ static const struct cli_command commands[] = {
          "  flex market update west-1h --dispute-window 2d",
      .options = market_terms_options,
      .option_count = MARKET_TERMS_THAT_CHANGE,
+     .groups = terms_groups,
+     .group_count = TERMS_GROUPS,
      .changes = true,
      .arguments_size = sizeof(struct market_create),
      .sends = true,

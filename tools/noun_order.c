@@ -250,12 +250,64 @@ static int run_allocation(struct cli *cli, void *arguments)
     return noun_show(cli, "allocation", wanted->id, "not_cleared");
 }
 
+/* What a list is cut down to. Their places in the table are those of their bits in `given`. */
+enum { FILTER_STATE, FILTER_MARKET, FILTER_SIDE, FILTER_SINCE };
+struct filter {
+    uint8_t state;
+    struct name market;
+    uint8_t side;
+    struct timestamp since;
+    uint64_t given;
+    struct name self;
+};
+
+static const struct cli_option list_options[] = {
+    {"state", CLI_CHOICE, offsetof(struct filter, state), "only those", CLI_OPTIONAL, NULL,
+     order_status_names, 4},
+    {"market", CLI_NAME, offsetof(struct filter, market), "in this market only", CLI_OPTIONAL, NULL,
+     NULL, 0},
+    {"side", CLI_CHOICE, offsetof(struct filter, side), "of requests or of offers", CLI_OPTIONAL,
+     NULL, order_side_names, 2},
+    {"since", CLI_TIME, offsetof(struct filter, since), "for deliveries that start then or later",
+     CLI_OPTIONAL, NULL, NULL, 0},
+};
+
+static bool filter_has(const struct filter *filter, int option)
+{
+    return (filter->given >> option & 1) != 0;
+}
+
+static const char *text_of(const struct cJSON *record, const char *key)
+{
+    const char *text = json_string(record, key);
+    return text != NULL ? text : "";
+}
+
+static bool keep(const struct cJSON *record, const void *context)
+{
+    const struct filter *filter = context;
+    char market[NAME_SIZE + 1];
+    int64_t start = INT64_MIN;
+    if (filter_has(filter, FILTER_SIDE) &&
+        strcmp(text_of(record, "side"), order_side_names[filter->side]) != 0) {
+        return false;
+    }
+    (void)json_i64(&start, record, "period_start_ms");
+    return (!filter_has(filter, FILTER_STATE) ||
+            strcmp(text_of(record, "status"), order_status_names[filter->state]) == 0) &&
+           (!filter_has(filter, FILTER_MARKET) ||
+            strcmp(text_of(record, "market"), name_to_text(market, &filter->market)) == 0) &&
+           (!filter_has(filter, FILTER_SINCE) || start >= timestamp_ms(filter->since));
+}
+
 static int run_list(struct cli *cli, void *arguments)
 {
-    (void)arguments;
-    return noun_list(cli, "orders",
-                     "id market side direction period_start_ms quantity_wh open_wh "
-                     "price_ueur_per_kwh participant status");
+    struct filter *filter = arguments;
+    filter->given = cli->given;
+    return noun_list_some(cli, "orders",
+                          "id market side direction period_start_ms quantity_wh open_wh "
+                          "price_ueur_per_kwh participant status",
+                          keep, filter, NULL);
 }
 
 static const struct cli_command commands[] = {
@@ -332,7 +384,13 @@ static const struct cli_command commands[] = {
      .option_count = 1,
      .arguments_size = sizeof(struct noun_id),
      .run = run_show},
-    {.verb = "list", .summary = "all orders", .run = run_list},
+    {.verb = "list",
+     .summary = "orders, each proven; all, or some",
+     .teach = "  flex order list --state open --market west-1h --side buy --since 2025-01-15",
+     .options = list_options,
+     .option_count = sizeof list_options / sizeof list_options[0],
+     .arguments_size = sizeof(struct filter),
+     .run = run_list},
     {.verb = "watch",
      .summary = "orders as they change, live and proven",
      .teach =

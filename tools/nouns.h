@@ -37,6 +37,11 @@ extern const struct cli_noun tx_noun;
  * proven, unless there are more than NOUN_LIST_PROVEN_MAX; `proof_verified` says so. */
 enum { NOUN_LIST_PROVEN_MAX = 1000 };
 int noun_list(struct cli *cli, const char *plural, const char *columns);
+/* Only those that `keep` says yes to, as the node tells them and again as they are proven. `self` is set to
+ * the wallet's own participant first, if it is not NULL. */
+typedef bool (*noun_keep_fn)(const struct cJSON *record, const void *context);
+int noun_list_some(struct cli *cli, const char *plural, const char *columns, noun_keep_fn keep,
+                   const void *context, struct name *self);
 /* Shows one record, proven against the genesis file: the result gets the record's fields, `height`
  * and `proof_verified`; an absent record is CLI_REFUSED with the code `absent_code`. */
 int noun_show(struct cli *cli, const char *kind, const char *id, const char *absent_code);

@@ -151,4 +151,20 @@ sed -i 's/,short/,plan/' offers.csv
 as agg-a order place --csv offers.csv | jq -e '.offers == "2"' >/dev/null || fail "offers"
 [ "$(ls net/wallets/agg-a/schedules | wc -l)" = 2 ] || fail "salts"
 [ "$(as dso deal list | jq '.items | length')" = 2 ] || fail "deals"
+
+# --- lists, cut down; each against the node's whole list -------------------------------------------
+# listed NOUN FILTER-OF-JQ OPTIONS...
+listed() {
+    local wanted
+    wanted=$(curl -s "$node/v1/$1s?limit=1000" | jq -c "[.items[] | select($2) | .id]")
+    [ "$(as dso "$1" list "${@:3}" | jq -c '[.items[] | .id]')" = "$wanted" ] || fail "$1 list ${*:3}: not $wanted"
+    [ "$wanted" != '[]' ] || fail "nothing to list: $1 $2"
+}
+listed order '.status == "filled"' --state filled
+listed order '.side == "sell"' --side sell
+listed order '.market == "west" and (.period_start_ms | tonumber) >= 1737154800000' --market west --since 2025-01-17T23:00Z
+listed order '.status == "open" and .side == "buy" and (.period_start_ms | tonumber) >= 1737154800000' --state open --side buy --since 2025-01-17T23:00Z
+listed deal '.buyer == "dso" and .state == "matched"' --side buy --state matched
+[ "$(as dso deal list --side sell | jq '.items | length')" = 0 ] || fail "the DSO sells"
+[ "$(as agg-a deal list --side sell --market west | jq '.items | length')" = 2 ] || fail "agg-a's sales"
 echo "tables: every refusal the ledger's own, sums right, 45 rows placed once through $kills kills"
