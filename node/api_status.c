@@ -115,7 +115,7 @@ struct metric_line {
     uint64_t value;
 };
 
-enum { METRIC_LINES_MAX = 64, METRIC_LINE_BYTES = 320 };
+enum { METRIC_LINES_MAX = 128, METRIC_LINE_BYTES = 320 };
 
 static size_t gauges(struct metric_line *lines, struct node *node)
 {
@@ -156,6 +156,7 @@ static size_t gauges(struct metric_line *lines, struct node *node)
          node->signer == NULL || signer_is_up(node->signer)},
         {"log_broken_lines", "counter", "Log lines of level broken", log_broken_count()},
     };
+    _Static_assert(sizeof values / sizeof values[0] <= METRIC_LINES_MAX / 2, "room for all");
     memcpy(lines, values, sizeof values);
     return sizeof values / sizeof values[0];
 }
@@ -225,6 +226,7 @@ static size_t counters(struct metric_line *lines, const struct node_metrics *m)
         {"signer_losses", "counter", "Times that the signer stopped answering",
          metric_read(&m->signer_losses)},
     };
+    _Static_assert(sizeof values / sizeof values[0] <= METRIC_LINES_MAX / 2, "room for all");
     memcpy(lines, values, sizeof values);
     return sizeof values / sizeof values[0];
 }
@@ -234,7 +236,7 @@ void api_read_metrics(const struct api_request *request, struct api_reply *reply
     struct metric_line lines[METRIC_LINES_MAX];
     size_t count = gauges(lines, request->node);
     count += counters(lines + count, &request->node->metrics);
-    char *text = api_allocate((size_t)METRIC_LINES_MAX * METRIC_LINE_BYTES);
+    char *text = api_allocate((size_t)METRIC_LINES_MAX * METRIC_LINE_BYTES + FIGURES_TEXT_BYTES);
     if (text == NULL) {
         api_reply_error(reply, MHD_HTTP_INTERNAL_SERVER_ERROR, "out_of_memory", "try again");
         return;
@@ -248,5 +250,6 @@ void api_read_metrics(const struct api_request *request, struct api_reply *reply
         if (written > 0 && written < METRIC_LINE_BYTES)
             size += (size_t)written;
     }
+    size += figures_print(&request->node->figures, text + size);
     api_reply_bytes(reply, "text/plain; version=0.0.4", text, size);
 }

@@ -169,6 +169,7 @@ static void journal_effect(struct shell *shell, const struct bft_effect *effect)
         journal_append_block(journal, &effect->header, body);
     } else if (effect->kind == BFT_PERSIST_VOTE) {
         journal_append_vote(journal, &effect->vote);
+        figures_vote(&shell->node->figures, effect->vote.signer, effect->vote.view);
         if (effect->vote.kind == VOTE_NULLIFY)
             metric_add(&shell->node->metrics.views_nullified, 1);
     } else if (effect->kind == BFT_PERSIST_PEER_VOTE) {
@@ -446,6 +447,13 @@ static void perform_build(struct shell *shell, const struct shell_request *reque
     shell_feed(shell, &input);
 }
 
+static uint64_t now_us(void)
+{
+    struct timespec now;
+    MUST(clock_gettime(CLOCK_MONOTONIC, &now) == 0);
+    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
 static void perform_execute(struct shell *shell, const struct shell_request *request)
 {
     struct bft_input input = shell_input(BFT_INPUT_EXECUTED);
@@ -456,7 +464,10 @@ static void perform_execute(struct shell *shell, const struct shell_request *req
     struct chain *chain = shell->node->chain;
     bool known = chain_has_body(chain, &request->block_id) ||
                  hash_equal(&request->block_id, &chain_tip(chain)->block_id);
+    const uint64_t begun = now_us();
     input.verdict = known ? chain_execute(chain, &request->block_id) : BFT_VERDICT_INVALID;
+    if (known)
+        figures_processing(&shell->node->figures, now_us() - begun);
     if (chain_rules_missing(chain) != 0)
         return; /* no verdict: this program can't have one */
     shell_feed(shell, &input);
@@ -502,6 +513,13 @@ static void commit_done(struct shell *shell, const struct shell_request *request
     if (block != NULL && block->height == request->header.height) {
         metric_add(&node->metrics.transactions_committed, block->tx_count);
         metric_add(&node->metrics.blocks_committed, 1);
+        const struct figures_block figures = {.view = request->header.view,
+                                              .parent_view = request->header.parent_view,
+                                              .time = request->header.time,
+                                              .now = node_clock_wall(&node->clock),
+                                              .body_size = block->body.size,
+                                              .transactions = block->tx_count};
+        figures_block(&node->figures, &figures);
     }
     if (node->mempool != NULL)
         chain_tell_mempool(node->chain, node->mempool);

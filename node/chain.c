@@ -529,10 +529,20 @@ static enum store_result commit(struct chain *chain, const struct block_header *
     if (result != STORE_OK) {
         return result;
     }
+    if (chain->watch != NULL) {
+        chain->watch(chain->watch_context, overlay_view(chain->blocks[index]->overlay));
+    }
     block.state = NULL;
     chain->last_view = block;
     after_commit(chain, index);
     return STORE_OK;
+}
+
+void chain_watch(struct chain *chain, void (*watch)(void *context, struct state_view *view),
+                 void *context)
+{
+    chain->watch = watch;
+    chain->watch_context = context;
 }
 
 enum store_result chain_commit(struct chain *chain, const struct block_header *header,

@@ -90,6 +90,10 @@ enum store_result chain_commit(struct chain *chain, const struct block_header *h
 enum store_result chain_commit_boundary(struct chain *chain, const struct block_header *header,
                                         const struct certificate *certificate,
                                         struct bytes_view proof_headers);
+/* From now on `watch` sees the state view of each block that was committed, with what it changed, before
+ * the view is gone. NULL: nobody. */
+void chain_watch(struct chain *chain, void (*watch)(void *context, struct state_view *view),
+                 void *context);
 /* The last block that this chain_commit committed since the start, with ids and receipts, for those
  * who wait for events: valid until the next commit. Its `state` is NULL. NULL if there was none. */
 const struct store_block *chain_last_commit(const struct chain *chain);

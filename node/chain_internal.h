@@ -49,10 +49,12 @@ struct chain {
     size_t body_bytes;
     struct overlay *free_overlays[CHAIN_FREE_OVERLAYS_MAX];
     uint32_t free_overlay_count;
-    struct overlay *committed; /* sealed and empty, on the base */
-    uint32_t rules_last;       /* newest version of the rules that this program has */
-    uint32_t rules;            /* of the next block */
-    uint32_t rules_waiting;    /* voted in for rules_height; 0: none */
+    struct overlay *committed;                             /* sealed and empty, on the base */
+    void (*watch)(void *context, struct state_view *view); /* chain_watch */
+    void *watch_context;
+    uint32_t rules_last;    /* newest version of the rules that this program has */
+    uint32_t rules;         /* of the next block */
+    uint32_t rules_waiting; /* voted in for rules_height; 0: none */
     uint64_t rules_height;
     uint32_t rules_missing;    /* chain_rules_missing */
     struct cached_block *last; /* the last one committed */

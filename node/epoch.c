@@ -250,6 +250,7 @@ bool node_epoch_open(struct node *node, char problem[NODE_PROBLEM_SIZE])
     chain_next_validators(node->chain, &node->set);
     atomic_store(&node->quorum, validator_set_quorum(&node->set));
     atomic_store(&node->own_index, own_place(node));
+    figures_begin_epoch(&node->figures, &node->set);
     node_fill_peer_tables(node);
     if (node->own_index == NODE_NO_VALIDATOR && node->config.role == NODE_VALIDATOR)
         log_line(

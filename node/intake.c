@@ -154,6 +154,9 @@ static bool take_vote(struct node *node, int peer, struct bytes_view payload)
     struct vote vote;
     if (!message_decode_vote(&vote, payload))
         return false;
+    /* Its signature is the core's to check; the link says who sent it. */
+    if (vote.epoch == node->epoch && node->peer_validator[peer] == vote.signer)
+        figures_vote(&node->figures, vote.signer, vote.view);
     struct bft_input input = shell_input_from(node, BFT_INPUT_VOTE, peer);
     input.vote = &vote;
     shell_feed(node->shell, &input);

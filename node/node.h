@@ -16,6 +16,7 @@
 #include "node/clock.h"
 #include "node/config.h"
 #include "node/evidence.h"
+#include "node/figures.h"
 #include "node/history.h"
 #include "node/inbox.h"
 #include "node/mempool.h"
@@ -68,6 +69,7 @@ struct node {
     struct node_evidence evidence;
     struct node_history history;
     struct node_metrics metrics;
+    struct figures figures;
     struct verify_cache cache;
     struct inbox inbox;
     struct workers *workers;

@@ -137,6 +137,12 @@ int node_refuse_rules(const struct node *node, uint32_t version)
     return FLEXD_NEW_RULES;
 }
 
+static void watch_commit(void *context, struct state_view *view)
+{
+    struct node *node = context;
+    figures_state_changed(&node->figures, view);
+}
+
 static int open_chain(struct node *node)
 {
     char problem[160] = "";
@@ -148,6 +154,8 @@ static int open_chain(struct node *node)
         return refuse_damaged(node, damage.first);
     if (node->chain == NULL)
         return refuse(FLEXD_FAILED, "chain", problem);
+    figures_count(&node->figures, chain_committed_view(node->chain));
+    chain_watch(node->chain, watch_commit, node);
     if (chain_rules_missing(node->chain) != 0)
         return node_refuse_rules(node, chain_rules_missing(node->chain));
     /* An audit node takes no transaction from anybody, so it has nowhere to put one. */
@@ -350,6 +358,7 @@ int node_start(struct node *node, const char *home)
     node_board_open(&node->board);
     node_evidence_open(&node->evidence);
     node_history_open(&node->history);
+    figures_open(&node->figures);
     inbox_open(&node->inbox);
     node_reload_open(node);
     sync_inbox_open(&node->sync_inbox);
@@ -436,6 +445,7 @@ void node_stop(struct node *node)
         store_close(node->store);
     if (node->cache.entries != NULL)
         verify_cache_close(&node->cache);
+    figures_close(&node->figures);
     node_board_close(&node->board);
     node_evidence_close(&node->evidence);
     node_history_close(&node->history);
