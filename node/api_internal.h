@@ -255,7 +255,7 @@ void api_read_health(const struct api_request *request, struct api_reply *reply)
 void api_read_ready(const struct api_request *request, struct api_reply *reply);
 void api_read_metrics(const struct api_request *request, struct api_reply *reply);
 void api_read_genesis(const struct api_request *request, struct api_reply *reply);
-/* api_routes.c */
+/* api_openapi.c */
 void api_read_openapi(const struct api_request *request, struct api_reply *reply);
 /* api_records.c */
 void api_read_list(const struct api_request *request, struct api_reply *reply);

@@ -1,18 +1,14 @@
 /* The API's table of routes: what dispatches is what /openapi.json documents, so that they can't
- * differ (docs/spec/api.md).
+ * differ (docs/spec/api.md; api_openapi.c).
  *
  * Paths are matched segment by segment. "{name}" takes one segment, "{name...}" the rest, slashes
  * included, because some records' ids have parts.
  *
  * Deliberately absent: regular expressions, optional segments, content negotiation. */
-#include <cjson/cJSON.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/fatal.h"
 #include "node/api_internal.h"
-#include "node/version.h"
 
 const struct api_route api_routes[] = {
     {"GET",
@@ -310,6 +306,96 @@ const struct api_route api_routes[] = {
      ACCESS_MEMBERS,
      api_read_record,
      STATE_NETWORK_NODE,
+     {NULL},
+     NULL},
+    {"GET",
+     "/v1/coupled_auctions",
+     "List coupled auctions, open, solving and cleared, in key order",
+     API_READ,
+     ACCESS_SCOPED,
+     api_read_list,
+     STATE_COUPLED,
+     {"after", "limit", NULL},
+     NULL},
+    {"GET",
+     "/v1/coupled_auctions/{id...}",
+     "What one coupled auction came to, or is at",
+     API_READ,
+     ACCESS_SCOPED,
+     api_read_record,
+     STATE_COUPLED,
+     {NULL},
+     NULL},
+    {"GET",
+     "/v1/coupled_pages",
+     "List pages of the problems and best solutions of coupled auctions, in key order",
+     API_READ,
+     ACCESS_MEMBERS,
+     api_read_list,
+     STATE_COUPLED_PAGE,
+     {"after", "limit", NULL},
+     NULL},
+    {"GET",
+     "/v1/coupled_pages/{id...}",
+     "One page of a problem or solution",
+     API_READ,
+     ACCESS_MEMBERS,
+     api_read_record,
+     STATE_COUPLED_PAGE,
+     {NULL},
+     NULL},
+    {"GET",
+     "/v1/portfolios",
+     "List portfolios of linked orders, in key order",
+     API_READ,
+     ACCESS_SCOPED,
+     api_read_list,
+     STATE_PORTFOLIO,
+     {"after", "limit", NULL},
+     NULL},
+    {"GET",
+     "/v1/portfolios/{id...}",
+     "One of the portfolios, by its first order",
+     API_READ,
+     ACCESS_SCOPED,
+     api_read_record,
+     STATE_PORTFOLIO,
+     {NULL},
+     NULL},
+    {"GET",
+     "/v1/network_lines",
+     "List lines of networks, in key order",
+     API_READ,
+     ACCESS_MEMBERS,
+     api_read_list,
+     STATE_NETWORK_LINE,
+     {"after", "limit", NULL},
+     NULL},
+    {"GET",
+     "/v1/network_lines/{id...}",
+     "One line of a network",
+     API_READ,
+     ACCESS_MEMBERS,
+     api_read_record,
+     STATE_NETWORK_LINE,
+     {NULL},
+     NULL},
+    {"GET",
+     "/v1/network_rows",
+     "List rows of networks: limits on sums of injections, in key order",
+     API_READ,
+     ACCESS_MEMBERS,
+     api_read_list,
+     STATE_NETWORK_ROW,
+     {"after", "limit", NULL},
+     NULL},
+    {"GET",
+     "/v1/network_rows/{id...}",
+     "One row of a network",
+     API_READ,
+     ACCESS_MEMBERS,
+     api_read_record,
+     STATE_NETWORK_ROW,
      {NULL},
      NULL},
     {"GET",
@@ -683,84 +769,4 @@ const struct api_route *api_route_find(const char *method, char *path,
         return &api_routes[i];
     }
     return NULL;
-}
-
-/* --- /openapi.json ------------------------------------------------------------------------ */
-
-static void add_parameter(cJSON *parameters, const char *name, size_t length, const char *where)
-{
-    char text[32];
-    MUST(length < sizeof text);
-    memcpy(text, name, length);
-    text[length] = '\0';
-    cJSON *parameter = api_add_item(parameters, cJSON_CreateObject());
-    cJSON_AddStringToObject(parameter, "name", text);
-    cJSON_AddStringToObject(parameter, "in", where);
-    cJSON_AddBoolToObject(parameter, "required", strcmp(where, "path") == 0);
-    cJSON *schema = cJSON_AddObjectToObject(parameter, "schema");
-    cJSON_AddStringToObject(schema, "type", "string");
-}
-
-static void add_parameters(cJSON *operation, const struct api_route *route)
-{
-    cJSON *parameters = cJSON_AddArrayToObject(operation, "parameters");
-    for (const char *at = strchr(route->path, '{'); at != NULL; at = strchr(at + 1, '{')) {
-        size_t length = strcspn(at + 1, ".}");
-        add_parameter(parameters, at + 1, length, "path");
-    }
-    for (int i = 0; i < API_QUERIES_MAX && route->query[i] != NULL; i++)
-        add_parameter(parameters, route->query[i], strlen(route->query[i]), "query");
-}
-
-static void add_response(cJSON *responses, const char *status, const char *description,
-                         const char *content_type)
-{
-    cJSON *response = cJSON_AddObjectToObject(responses, status);
-    cJSON_AddStringToObject(response, "description", description);
-    cJSON *content = cJSON_AddObjectToObject(response, "content");
-    cJSON_AddObjectToObject(content, content_type);
-}
-
-static void add_operation(cJSON *paths, const struct api_route *route)
-{
-    /* OpenAPI has no name for "the rest of the path": the dots go, the meaning is in the text. */
-    char path[API_PATH_BYTES_MAX];
-    size_t size = 0;
-    for (const char *at = route->path; *at != '\0' && size + 1 < sizeof path; at++) {
-        if (*at != '.' || strchr(route->path, '{') == NULL || at < strchr(route->path, '{'))
-            path[size++] = *at;
-    }
-    path[size] = '\0';
-    cJSON *item = cJSON_GetObjectItemCaseSensitive(paths, path);
-    if (item == NULL)
-        item = cJSON_AddObjectToObject(paths, path);
-    bool post = strcmp(route->method, "POST") == 0;
-    cJSON *operation = cJSON_AddObjectToObject(item, post ? "post" : "get");
-    cJSON_AddStringToObject(operation, "summary", route->summary);
-    cJSON_AddStringToObject(operation, "x-read-access", access_route_names[route->access]);
-    add_parameters(operation, route);
-    if (post) {
-        cJSON *body = cJSON_AddObjectToObject(operation, "requestBody");
-        cJSON_AddBoolToObject(body, "required", true);
-        cJSON *content = cJSON_AddObjectToObject(body, "content");
-        cJSON_AddObjectToObject(content, "application/octet-stream");
-    }
-    cJSON *responses = cJSON_AddObjectToObject(operation, "responses");
-    add_response(responses, post ? "202" : "200", post ? "taken" : "as described",
-                 route->content_type != NULL ? route->content_type : "application/json");
-    add_response(responses, "default", "{\"error\":{\"code\",\"reason\"}}", "application/json");
-}
-
-void api_read_openapi(const struct api_request *request, struct api_reply *reply)
-{
-    (void)request;
-    cJSON *root = cJSON_CreateObject();
-    cJSON_AddStringToObject(root, "openapi", "3.0.3");
-    cJSON *info = cJSON_AddObjectToObject(root, "info");
-    cJSON_AddStringToObject(info, "title", "Flexledger node");
-    cJSON_AddStringToObject(info, "version", FLEX_VERSION);
-    cJSON *paths = cJSON_AddObjectToObject(root, "paths");
-    for (size_t i = 0; i < api_route_count; i++)
-        add_operation(paths, &api_routes[i]);
-    api_reply_json(reply, MHD_HTTP_OK, root);
 }

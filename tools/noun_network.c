@@ -6,9 +6,12 @@
  *
  * Deliberately absent: deriving the figures from a grid's data; flex grid rows does that for networks of
  * lines. */
+#include <cjson/cJSON.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
+#include "base/files.h"
 #include "tools/csv.h"
 #include "tools/nouns.h"
 #include "tools/value.h"
@@ -25,6 +28,77 @@ static const struct cli_option node_options[] = {
     {"parent", CLI_NAME, offsetof(struct network_add_node, parent), "the node above it (none)",
      CLI_OPTIONAL, NULL, NULL, 0},
 };
+
+static const struct cli_option line_options[] = {
+    {"NETWORK", CLI_NAME, offsetof(struct network_line, network), "the network", CLI_POSITIONAL,
+     NULL, NULL, 0},
+    {"NAME", CLI_NAME, offsetof(struct network_line, id), "the line's name", CLI_POSITIONAL, NULL,
+     NULL, 0},
+    {"from", CLI_NAME, offsetof(struct network_line, from), "a node", CLI_REQUIRED, NULL, NULL, 0},
+    {"to", CLI_NAME, offsetof(struct network_line, to), "another", CLI_REQUIRED, NULL, NULL, 0},
+    {"capacity-w", CLI_I64, offsetof(struct network_line, capacity),
+     "what it carries, in both directions", CLI_REQUIRED, NULL, NULL, 0},
+    {"carrier", CLI_NAME, offsetof(struct network_line, carrier), "what it carries: el, heat, ...",
+     CLI_OPTIONAL, "el", NULL, 0},
+    {"tie", CLI_SWITCH, offsetof(struct network_line, tie),
+     "it runs between zones, and carries nothing in markets whose zones are separate", CLI_OPTIONAL,
+     NULL, NULL, 0},
+};
+
+/* --- rows ----------------------------------------------------------------------------------- */
+
+struct rows_file {
+    struct name network;
+    const char *file;
+};
+
+static const struct cli_option rows_options[] = {
+    {"NETWORK", CLI_NAME, offsetof(struct rows_file, network), "the network", CLI_POSITIONAL, NULL,
+     NULL, 0},
+    {"FILE", CLI_FILE, offsetof(struct rows_file, file),
+     "{\"rows\":[{\"id\",\"carrier\",\"op\",\"rhs\",\"coefs\":[{\"node\",\"value\"}]}]}",
+     CLI_POSITIONAL, NULL, NULL, 0},
+};
+
+/* One transaction: all rows stand or none does. */
+static int run_rows(struct cli *cli, void *arguments)
+{
+    static struct network_row rows[LIMIT_ACTIONS_PER_TX];
+    static struct submit submit;
+    const struct rows_file *wanted = arguments;
+    char problem[160];
+    char name[NAME_SIZE + 1];
+    struct byte_writer scratch;
+    byte_writer_init(&scratch, NULL, 0);
+    struct cJSON *file = files_read_json(wanted->file, problem);
+    struct cJSON *list = cJSON_GetObjectItemCaseSensitive(file, "rows");
+    bool good = file != NULL;
+    submit.count = 0;
+    if (good && (!cJSON_IsArray(list) || list->child == NULL)) {
+        (void)snprintf(problem, sizeof problem, "wanted {\"rows\":[...]}");
+        good = false;
+    }
+    struct cJSON *item;
+    cJSON_ArrayForEach(item, list)
+    {
+        const uint32_t at = submit.count;
+        if (!good || at == LIMIT_ACTIONS_PER_TX) {
+            break;
+        }
+        cJSON_AddStringToObject(item, "network", name_to_text(name, &wanted->network));
+        good =
+            codec_from_json(&network_row_codec, &rows[at], item, &scratch, problem, sizeof problem);
+        submit.actions[submit.count++] =
+            (struct transaction_draft_action){ACTION_NETWORK_ROW, &rows[at]};
+    }
+    if (good && cJSON_GetArraySize(list) > LIMIT_ACTIONS_PER_TX) {
+        (void)snprintf(problem, sizeof problem, "more rows than one transaction holds");
+        good = false;
+    }
+    cJSON_Delete(file);
+    return good ? submit_run(cli, &submit)
+                : cli_fail(cli, CLI_USAGE, "bad_file", "%s: %s", wanted->file, problem);
+}
 
 /* --- publish -------------------------------------------------------------------------------- */
 
@@ -249,6 +323,23 @@ static const struct cli_command commands[] = {
      .option_count = sizeof node_options / sizeof node_options[0],
      .arguments_size = sizeof(struct network_add_node),
      .action = ACTION_NETWORK_NODE},
+    {.verb = "line",
+     .summary = "add a line for coupled auctions, or give it another capacity",
+     .teach = "Coupled markets of the network use it from their next gate on.\n"
+              "  flex network line lv1 l1 --from trafo-1 --to feeder-2 --capacity-w 40000",
+     .options = line_options,
+     .option_count = sizeof line_options / sizeof line_options[0],
+     .arguments_size = sizeof(struct network_line),
+     .action = ACTION_NETWORK_LINE},
+    {.verb = "rows",
+     .summary = "limits on sums of injections for coupled auctions, from a file",
+     .teach = "Right sides are in coefficient x W, and on the side of 0. A row that is there is\n"
+              "replaced, one without coefficients goes. flex grid rows derives them.",
+     .options = rows_options,
+     .option_count = sizeof rows_options / sizeof rows_options[0],
+     .arguments_size = sizeof(struct rows_file),
+     .sends = true,
+     .run = run_rows},
     {.verb = "publish",
      .summary = "say what a node can carry, day-ahead or intraday",
      .teach = "Beyond what is expected there anyway. A later publication replaces an earlier one;\n"

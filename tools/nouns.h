@@ -16,6 +16,7 @@ extern const struct cli_noun asset_noun;
 extern const struct cli_noun audit_noun;
 extern const struct cli_noun bill_noun;
 extern const struct cli_noun block_noun;
+extern const struct cli_noun coupled_noun;
 extern const struct cli_noun deal_noun;
 extern const struct cli_noun devnet_noun;
 extern const struct cli_noun dispatch_noun;
