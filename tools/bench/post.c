@@ -43,6 +43,7 @@ struct link {
     uint32_t lane;
     struct bench_transaction *carries; /* NULL: idle */
     size_t written;
+    bool again; /* what it carries goes out for the second time */
 };
 
 struct bench_poster {
@@ -111,6 +112,7 @@ static bool hand_over(struct bench_poster *poster, struct link *link, uint64_t n
     lane->next++;
     item->posted_ns = due != 0 ? due : now;
     link->carries = item;
+    link->again = false;
     link->written = 0;
     bench_http_next(&link->http);
     atomic_store(&poster->posted, posted + 1);
@@ -164,6 +166,20 @@ static bool open_link(struct bench_poster *poster, struct link *link)
            epoll_ctl(poster->poll, EPOLL_CTL_ADD, link->http.descriptor, &event) == 0;
 }
 
+/* The API closes what is idle for long, and may do so just when a request goes out. An idle link opens
+ * anew; a request that nothing was answered to goes out again, once: its id keeps it from counting twice. */
+static bool again(struct bench_poster *poster, struct link *link)
+{
+    if (link->carries != NULL && (link->again || link->http.filled > 0))
+        return false;
+    bench_http_close(&link->http);
+    if (!open_link(poster, link))
+        return false;
+    link->again = link->carries != NULL;
+    link->written = 0;
+    return link->carries == NULL || write_on(link);
+}
+
 static bool step(struct bench_poster *poster)
 {
     struct epoll_event events[LINKS_MAX];
@@ -171,19 +187,18 @@ static bool step(struct bench_poster *poster)
     uint64_t now = bench_now_ns();
     for (int i = 0; i < count; i++) {
         struct link *link = events[i].data.ptr;
-        if (link->carries == NULL) {
-            /* The API closes what is idle for long; what it had to say has been said. */
-            bench_http_close(&link->http);
-            if (!open_link(poster, link))
-                return false;
-            continue;
-        }
-        if (link->written < link->carries->size ? !write_on(link) : !take_answer(poster, link, now))
+        bool whole = link->carries != NULL;
+        if (whole)
+            whole = link->written < link->carries->size ? write_on(link)
+                                                        : take_answer(poster, link, now);
+        if (!whole && !again(poster, link))
             return false;
     }
-    for (uint32_t i = 0; i < poster->link_count; i++)
-        if (poster->links[i].carries == NULL && !hand_over(poster, &poster->links[i], now))
+    for (uint32_t i = 0; i < poster->link_count; i++) {
+        struct link *link = &poster->links[i];
+        if (link->carries == NULL && !hand_over(poster, link, now) && !again(poster, link))
             return false;
+    }
     return true;
 }
 
