@@ -36,6 +36,7 @@ import nemesis_clocks
 import nemesis_disks
 import nemesis_keys
 import nemesis_links
+import nemesis_peers
 
 # --- crashes ---------------------------------------------------------------------------------------
 
