@@ -114,6 +114,7 @@ install: all install-library ## install programs, libflexverify and guides under
 	install -d $(DESTDIR)$(PREFIX)/share/man/man1
 	install -m 644 docs/man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1/
 	install -D -m 644 tools/service/flexd.service $(DESTDIR)$(PREFIX)/lib/systemd/system/flexd.service
+	install -D -m 644 tools/service/flexsignd.service $(DESTDIR)$(PREFIX)/lib/systemd/system/flexsignd.service
 	install -D -m 644 tools/completion/flex.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/flex
 	install -D -m 644 tools/completion/_flex $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_flex
 	install -D -m 644 tools/completion/flex.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/flex.fish
