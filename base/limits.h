@@ -11,7 +11,7 @@ enum {
     LIMIT_VALIDATORS_MIN = 4,
 
     /* One signed transaction without its witness. An aggregator's portfolio is 100 orders in one
-     * transaction (flexbench batch mode); actions stay under 512 bytes but for three (action_bytes_max). */
+     * transaction (flexbench batch mode); actions stay under 512 bytes but for a few (action_bytes_max). */
     LIMIT_ACTIONS_PER_TX = 128,
     LIMIT_ACTION_BYTES = 512,
     LIMIT_TX_BYTES = 72 * 1024,
@@ -102,6 +102,10 @@ enum {
     LIMIT_ROW_BYTES = 3584,
     LIMIT_SOLUTION_BYTES = 56 * 1024,
     LIMIT_SOLUTION_ACTION_BYTES = LIMIT_SOLUTION_BYTES + 128,
+
+    /* Feeders of one transformer that a market couples with its own zone, and the largest terms with them. */
+    LIMIT_MARKET_ZONES = 16,
+    LIMIT_TERMS_BYTES = 1024,
 
     LIMIT_MARKETS = 1024,
     LIMIT_OPEN_ORDERS_PER_BOOK = 20000

@@ -640,6 +640,9 @@ size_t action_bytes_max(uint8_t type)
     if (type == ACTION_SOLUTION_PROPOSE) {
         return LIMIT_SOLUTION_ACTION_BYTES;
     }
+    if (type == ACTION_MARKET_CREATE || type == ACTION_MARKET_UPDATE) {
+        return LIMIT_TERMS_BYTES;
+    }
     return type == ACTION_NETWORK_ROW ? LIMIT_ROW_BYTES : LIMIT_ACTION_BYTES;
 }
 

@@ -66,7 +66,7 @@ static enum contract_error check_market(const struct contract_call *call,
     if (market.state == MARKET_CLOSED) {
         return CONTRACT_MARKET_NOT_OPEN;
     }
-    return name_compare(&issue->zone, &market.terms.zone) == 0 ? CONTRACT_OK : CONTRACT_WRONG_ZONE;
+    return market_covers(&market.terms, &issue->zone) ? CONTRACT_OK : CONTRACT_WRONG_ZONE;
 }
 
 static void write_alias(const struct contract_call *call, const struct alias_issue *issue)

@@ -291,7 +291,7 @@ static enum contract_error enrol_apply(struct contract_call *call, const void *r
         return CONTRACT_SUSPENDED;
     if (market.state == MARKET_CLOSED)
         return CONTRACT_MARKET_NOT_OPEN;
-    if (name_compare(&device.zone, &market.terms.zone) != 0)
+    if (!market_covers(&market.terms, &device.zone))
         return CONTRACT_WRONG_ZONE;
     if (enrolled)
         return CONTRACT_EXISTS_ALREADY;
@@ -315,6 +315,16 @@ static enum contract_error sheet_apply(struct contract_call *call, const void *r
     device.address_hash = action->address_hash;
     write_device(call, &action->device, &device);
     return CONTRACT_OK;
+}
+
+/* Is it a zone that the market couples with its own? */
+static bool is_coupled(const struct contract_call *call, const struct name *market,
+                       const struct name *zone)
+{
+    struct market_record record;
+    struct state_key key = state_key_name(STATE_MARKET, market);
+    return contract_read(call, &key, &market_record_codec, &record) &&
+           market_covers(&record.terms, zone);
 }
 
 enum contract_error assets_right_to_offer(const struct contract_call *call,
@@ -344,7 +354,7 @@ enum contract_error assets_right_of(const struct contract_call *call,
         return CONTRACT_SUSPENDED;
     if (out->status != STATUS_ACTIVE)
         return CONTRACT_NOT_PREQUALIFIED;
-    if (name_compare(&out->zone, zone) != 0)
+    if (name_compare(&out->zone, zone) != 0 && !is_coupled(call, market, &out->zone))
         return CONTRACT_WRONG_ZONE;
     struct state_key key = state_key_pair(STATE_ENROLMENT, device, market);
     return contract_exists(call, &key) ? CONTRACT_OK : CONTRACT_NOT_ENROLLED;

@@ -248,6 +248,9 @@ static const struct error_text texts[CONTRACT_ERROR_COUNT] = {
                                 "The solution is for another problem than the auction's."},
     [CONTRACT_TOO_MANY_STRIKES] = {"too_many_strikes",
                                    "You have sent too many wrong solutions for this auction."},
+    [CONTRACT_BAD_TERM_ZONES] = {"bad_term_zones",
+                                 "Further zones need a network, and are listed once each, by name, "
+                                 "without the market's own."},
     [CONTRACT_RESERVE_IN_USE] = {"reserve_in_use",
                                  "An auction of the market that may need it has not cleared yet."},
 };

@@ -91,7 +91,16 @@ static bool too_many_markets(const struct contract_call *call)
     return true;
 }
 
-/* What is called lies within what was reserved: the parent is a reservation market of the same zone and
+static bool zones_equal(const struct market_create *a, const struct market_create *b)
+{
+    bool equal = name_compare(&a->zone, &b->zone) == 0 && a->zone_count == b->zone_count;
+    for (uint32_t i = 0; equal && i < a->zone_count; i++) {
+        equal = name_compare(&a->zones[i].name, &b->zones[i].name) == 0;
+    }
+    return equal;
+}
+
+/* What is called lies within what was reserved: the parent is a reservation market of the same zones and
  * market time unit, its periods hold whole ones of this market, and a call still leaves time to answer
  * before the gate. */
 static bool parent_fits(const struct contract_call *call, const struct market_create *terms)
@@ -102,7 +111,7 @@ static bool parent_fits(const struct contract_call *call, const struct market_cr
     }
     return read_market(call, &terms->links.parent, &parent) &&
            parent.terms.product == PRODUCT_RESERVATION &&
-           name_compare(&parent.terms.zone, &terms->zone) == 0 &&
+           zones_equal(&parent.terms, terms) &&
            duration_ms(parent.terms.times.mtu) == duration_ms(terms->times.mtu) &&
            parent.terms.times.mtus_per_period % terms->times.mtus_per_period == 0 &&
            duration_ms(parent.terms.links.activation_lead) > duration_ms(terms->times.gate_closure);

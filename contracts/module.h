@@ -118,7 +118,7 @@ void membership_key_proof_message(struct hash *out, const struct hash *genesis,
 
 /* assets.c: the right to offer (MFX III.A; market-rules 2), all but what is sold already: device
  * exists and is prequalified, sender owns or manages it for all of [from, until), it is enrolled in
- * `market` and stands in `zone`. */
+ * `market` and stands in `zone`, the market's, or in one that the market couples with it. */
 enum contract_error assets_right_to_offer(const struct contract_call *call,
                                           const struct name *device, const struct name *market,
                                           const struct name *zone, struct timestamp from,

@@ -23,7 +23,7 @@
 #include "contracts/coupled.h"
 #include "contracts/module.h"
 
-enum { PERMILLE = 1000, TERMS_BYTES_MAX = 512 };
+enum { PERMILLE = 1000 };
 
 static bool within(int64_t value, int64_t least, int64_t most)
 {
@@ -290,6 +290,27 @@ static bool coupling_holds(const struct market_create *terms)
            terms->directions != DIRECTIONS_BOTH && name_is_empty(&terms->links.parent);
 }
 
+/* What couples zones is a network, of which they are parts. */
+static bool zones_hold(const struct market_create *terms)
+{
+    bool good = terms->zone_count == 0 || !name_is_empty(&terms->network);
+    for (uint32_t i = 0; i < terms->zone_count; i++) {
+        const struct name *zone = &terms->zones[i].name;
+        good = good && name_compare(zone, &terms->zone) != 0 &&
+               (i == 0 || name_compare(&terms->zones[i - 1].name, zone) < 0);
+    }
+    return good;
+}
+
+bool market_covers(const struct market_create *terms, const struct name *zone)
+{
+    bool covers = name_compare(&terms->zone, zone) == 0;
+    for (uint32_t i = 0; i < terms->zone_count; i++) {
+        covers = covers || name_compare(&terms->zones[i].name, zone) == 0;
+    }
+    return covers;
+}
+
 /* --- what this engine does not carry out yet ------------------------------------------------ */
 
 static bool product_is_there(const struct market_create *terms)
@@ -341,6 +362,8 @@ static const struct term_rule rules[] = {
     {CONTRACT_BAD_TERM_SEALING, sealing_holds},
     {CONTRACT_BAD_TERM_NETWORK, network_holds},
     {CONTRACT_BAD_TERM_COUPLING, coupling_holds},
+=======
+    {CONTRACT_BAD_TERM_ZONES, zones_hold},
     {CONTRACT_UNSUPPORTED_PRODUCT, product_is_there},
     {CONTRACT_UNSUPPORTED_SEALING, sealing_is_there},
 };
@@ -361,7 +384,7 @@ enum contract_error market_terms_check(const struct market_create *terms)
  * of it, and falls under MARKET_CHANGE_NEVER until it is given to somebody below. */
 static bool terms_equal(const struct market_create *a, const struct market_create *b)
 {
-    uint8_t bytes[2][TERMS_BYTES_MAX];
+    uint8_t bytes[2][LIMIT_TERMS_BYTES];
     struct byte_writer writers[2];
     byte_writer_init(&writers[0], bytes[0], sizeof bytes[0]);
     byte_writer_init(&writers[1], bytes[1], sizeof bytes[1]);

@@ -9,6 +9,7 @@
 #ifndef FLEX_CONTRACTS_TERMS_H
 #define FLEX_CONTRACTS_TERMS_H
 
+#include "base/limits.h"
 #include "base/codec.h"
 #include "base/name.h"
 #include "base/units.h"
@@ -186,8 +187,17 @@ struct market_create {
     struct market_links links;
     struct market_sealing sealing;
     struct market_coupling coupling;
+    /* Zones are independent (MFX II.B.1) unless a market of a network names others beside its own, whose
+     * devices then trade in it as those of its own; by name, rising. */
+    uint32_t zone_count;
+    struct market_zone {
+        struct name name;
+    } zones[LIMIT_MARKET_ZONES];
 };
 extern const struct codec_record market_create_record;
+
+/* Does the market take devices of that zone? */
+bool market_covers(const struct market_create *terms, const struct name *zone);
 
 /* CONTRACT_OK if the engine carries out exactly these terms; else the first term, in the order of
  * docs/spec/market.md 1, that is wrong (BAD_TERM_...) or not carried out yet (UNSUPPORTED_...). Looks

@@ -225,6 +225,16 @@ static const struct codec_record market_coupling_record = {
     .field_count = sizeof market_coupling_record_fields / sizeof market_coupling_record_fields[0],
 };
 
+static const struct codec_field market_zone_record_fields[] = {
+    {.name = "zone", .offset = offsetof(struct market_zone, name), .type = CODEC_NAME},
+};
+static const struct codec_record market_zone_record = {
+    .name = "market_zone",
+    .struct_size = sizeof(struct market_zone),
+    .fields = market_zone_record_fields,
+    .field_count = sizeof market_zone_record_fields / sizeof market_zone_record_fields[0],
+};
+
 static const struct codec_field market_create_record_fields[] = {
     {.name = "id", .offset = offsetof(struct market_create, id), .type = CODEC_NAME},
     {.name = "zone", .offset = offsetof(struct market_create, zone), .type = CODEC_NAME},
@@ -269,6 +279,12 @@ static const struct codec_field market_create_record_fields[] = {
      .offset = offsetof(struct market_create, coupling),
      .type = CODEC_RECORD,
      .record = &market_coupling_record},
+    {.name = "zones",
+     .offset = offsetof(struct market_create, zones),
+     .type = CODEC_ARRAY,
+     .limit = LIMIT_MARKET_ZONES,
+     .count_offset = offsetof(struct market_create, zone_count),
+     .record = &market_zone_record},
 };
 const struct codec_record market_create_record = {
     .name = "market_create",

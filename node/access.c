@@ -110,6 +110,10 @@ bool access_market_zone(const struct access *access, const struct state_base *ba
         return false;
     if (access_zone(access, &record.terms.zone))
         return true;
+    for (uint32_t i = 0; i < record.terms.zone_count; i++) {
+        if (access_zone(access, &record.terms.zones[i].name))
+            return true;
+    }
     if (name_is_empty(&record.terms.network))
         return false;
     key = state_key_name(STATE_NETWORK, &record.terms.network);

@@ -88,14 +88,14 @@ static bool manages(const struct device_record *device, const struct history_boo
 }
 
 static void add_device(struct market_history *history, const struct state_base *state,
-                       uint32_t number, const struct name *id, const struct name *zone)
+                       uint32_t number, const struct name *id, const struct market_create *terms)
 {
     const struct history_book *book = &history->books[number];
     struct state_key key = state_key_name(STATE_DEVICE, id);
     struct device_record device;
     struct energy potential, spare;
     if (!history_read(state, &key, &device_record_codec, &device) ||
-        device.status != STATUS_ACTIVE || name_compare(&device.zone, zone) != 0) {
+        device.status != STATUS_ACTIVE || !market_covers(terms, &device.zone)) {
         return;
     }
     /* Outside of its validity nobody can offer an alias, and the device behind it has others. */
@@ -153,7 +153,7 @@ static void close_book(struct market_history *history, const struct state_base *
         memcpy(device.text, keys[turn] + 1, NAME_SIZE);
         memcpy(enrolled_in.text, keys[turn] + 1 + NAME_SIZE, NAME_SIZE);
         if (name_compare(&enrolled_in, &book->market) == 0) {
-            add_device(history, state, number, &device, &market.terms.zone);
+            add_device(history, state, number, &device, &market.terms);
         }
     }
 }

@@ -132,6 +132,15 @@ const struct cli_option market_terms_options[] = {
      CLI_OPTIONAL, "open", market_bids_names, BIDS_COUNT},
     {"sealing-gate", CLI_DURATION, offsetof(struct market_create, sealing.gate),
      "of sealed bids: how long before gate closure they open", CLI_OPTIONAL, "0s", NULL, 0},
+    {"zones", CLI_TEXT, sizeof(struct market_create),
+     "with a network: further zones of it, coupled with the market's own; by name, comma-separated",
+     CLI_OPTIONAL, NULL, NULL, 0},
+};
+
+/* A list is no field of the terms that an option could be. */
+struct create_arguments {
+    struct market_create terms;
+    const char *zones;
 };
 
 _Static_assert(sizeof market_terms_options / sizeof market_terms_options[0] <= 64,
@@ -139,7 +148,7 @@ _Static_assert(sizeof market_terms_options / sizeof market_terms_options[0] <= 6
 
 /* Under which headings help tells them. */
 static const struct cli_group terms_groups[] = {
-    {"what and where", "zone network product directions parent"},
+    {"what and where", "zone network zones product directions parent"},
     {"times", "opens closes mtu mtus-per-period gate-opening gate-closure"},
     {"quantities and prices",
      "price-min price-max price-step quantity-min-wh quantity-max-wh quantity-step-wh "
@@ -157,9 +166,32 @@ enum { TERMS_GROUPS = sizeof terms_groups / sizeof terms_groups[0] };
 
 enum { PRICE_STEP_DEFAULT_UEUR = 100 };
 
+_Static_assert(offsetof(struct create_arguments, zones) == sizeof(struct market_create),
+               "as the option says");
+
+static bool read_zones(struct market_create *terms, const char *text)
+{
+    while (text != NULL) {
+        const char *comma = strchr(text, ',');
+        size_t size = comma != NULL ? (size_t)(comma - text) : strlen(text);
+        if (terms->zone_count == LIMIT_MARKET_ZONES ||
+            !name_from_text(&terms->zones[terms->zone_count].name, text, size)) {
+            return false;
+        }
+        terms->zone_count++;
+        text = comma != NULL ? comma + 1 : NULL;
+    }
+    return true;
+}
+
 static int run_create(struct cli *cli, void *arguments)
 {
-    struct market_create *terms = arguments;
+    struct create_arguments *given = arguments;
+    struct market_create *terms = &given->terms;
+    if (!read_zones(terms, given->zones)) {
+        return cli_fail(cli, CLI_USAGE, "bad_value",
+                        "--zones: at most 16 names of zones with commas between them");
+    }
     /* A fallback would be read as EUR or as ueur depending on --ueur, so it is set here. */
     if (energy_price_ueur_per_kwh(terms->limits.price_step) == 0) {
         terms->limits.price_step = energy_price_of(PRICE_STEP_DEFAULT_UEUR);
@@ -310,7 +342,7 @@ static const struct cli_command commands[] = {
      .option_count = sizeof market_terms_options / sizeof market_terms_options[0],
      .groups = terms_groups,
      .group_count = TERMS_GROUPS,
-     .arguments_size = sizeof(struct market_create),
+     .arguments_size = sizeof(struct create_arguments),
      .sends = true,
      .run = run_create},
     {.verb = "update",

@@ -214,6 +214,57 @@ static void test_worked_example(void **state)
     close_day();
 }
 
+/* Feeders are zones of their own, each a market; one that couples them takes devices of both, and their
+ * requests meet at the transformer: of its 2000 Wh alice, in z1, has 1500 by price, and carol's other
+ * device, in z2, what is left. A market of z1 alone refuses it, and so does a right looked up later. */
+static void test_coupled_zones(void **state)
+{
+    (void)state;
+    struct market_create terms;
+    open_day();
+    capacity_terms(&terms);
+    terms.zones[0].name = fixture_name("z2");
+    terms.zones[1].name = fixture_name("z3");
+    terms.zone_count = 2;
+    grid_market(&fixture, "wide", &terms);
+    struct device_register device = {.id = fixture_name("in-z2"),
+                                     .type = DEVICE_EV,
+                                     .max_power = power_of(10000),
+                                     .connection = power_of(12000),
+                                     .node = fixture_name("f2"),
+                                     .feeder = fixture_name("f2"),
+                                     .zone = fixture_name("z2"),
+                                     .meter_key = fixture_key("in-z2")};
+    assert_error(CONTRACT_OK, fixture_act(&fixture, "carol", ACTION_DEVICE_REGISTER, &device));
+    struct device_status active = {.device = device.id, .status = STATUS_ACTIVE};
+    assert_error(CONTRACT_OK, fixture_act(&fixture, "dso", ACTION_DEVICE_STATUS, &active));
+    struct device_enrol enrol = {.device = device.id, .market = fixture_name("room"), .enrolled = 1};
+    assert_error(CONTRACT_WRONG_ZONE, fixture_act(&fixture, "carol", ACTION_DEVICE_ENROL, &enrol));
+    enrol.market = fixture_name("wide");
+    assert_error(CONTRACT_OK, fixture_act(&fixture, "carol", ACTION_DEVICE_ENROL, &enrol));
+    static const char *const nodes[] = {"trafo", "f1", "leaf", "f2"};
+    for (size_t i = 0; i < 4; i++)
+        grid_publish(&fixture, nodes[i], PERIOD, 4000, 0);
+    assert_error(CONTRACT_OK, ask("wide", "alice", DIRECTION_DOWN, 1500, 90000));
+    struct request_place request = {.market = fixture_name("wide"),
+                                    .direction = DIRECTION_DOWN,
+                                    .period_start = market_period(PERIOD),
+                                    .quantity = energy_of(1500),
+                                    .price = energy_price_of(50000),
+                                    .device = device.id};
+    assert_error(CONTRACT_OK, fixture_act(&fixture, "carol", ACTION_REQUEST_PLACE, &request));
+    request.market = fixture_name("room");
+    assert_error(CONTRACT_WRONG_ZONE,
+                 fixture_act(&fixture, "carol", ACTION_REQUEST_PLACE, &request));
+    pass_gate(PERIOD);
+    struct allocation_record carol = grid_allocation(&fixture, 2);
+    struct name trafo = fixture_name("trafo");
+    assert_int_equal(energy_wh(grid_allocation(&fixture, 1).granted), 1500);
+    assert_int_equal(energy_wh(carol.granted), 500);
+    assert_int_equal(name_compare(&carol.limited_by, &trafo), 0);
+    close_day();
+}
+
 /* Intraday: a second market of the same network finds what the first one left, more once more is
  * published, and nothing where less is enforced. */
 static void test_intraday(void **state)
@@ -632,6 +683,7 @@ int main(void)
         cmocka_unit_test(test_terms),
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_worked_example),
+        cmocka_unit_test(test_coupled_zones),
         cmocka_unit_test(test_intraday),
         cmocka_unit_test(test_unpublished),
         cmocka_unit_test(test_void),
