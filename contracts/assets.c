@@ -317,29 +317,18 @@ static enum contract_error sheet_apply(struct contract_call *call, const void *r
     return CONTRACT_OK;
 }
 
-/* Is it a zone that the market couples with its own? */
-static bool is_coupled(const struct contract_call *call, const struct name *market,
-                       const struct name *zone)
-{
-    struct market_record record;
-    struct state_key key = state_key_name(STATE_MARKET, market);
-    return contract_read(call, &key, &market_record_codec, &record) &&
-           market_covers(&record.terms, zone);
-}
-
 enum contract_error assets_right_to_offer(const struct contract_call *call,
-                                          const struct name *device, const struct name *market,
-                                          const struct name *zone, struct timestamp from,
+                                          const struct name *device,
+                                          const struct market_create *terms, struct timestamp from,
                                           struct timestamp until, struct device_record *out)
 {
-    return assets_right_of(call, &call->sender, device, market, zone, from, until, out);
+    return assets_right_of(call, &call->sender, device, terms, from, until, out);
 }
 
 enum contract_error assets_right_of(const struct contract_call *call,
                                     const struct name *participant, const struct name *device,
-                                    const struct name *market, const struct name *zone,
-                                    struct timestamp from, struct timestamp until,
-                                    struct device_record *out)
+                                    const struct market_create *terms, struct timestamp from,
+                                    struct timestamp until, struct device_record *out)
 {
     MUST(timestamp_compare(from, until) < 0);
     if (!read_device(call, device, out))
@@ -354,9 +343,9 @@ enum contract_error assets_right_of(const struct contract_call *call,
         return CONTRACT_SUSPENDED;
     if (out->status != STATUS_ACTIVE)
         return CONTRACT_NOT_PREQUALIFIED;
-    if (name_compare(&out->zone, zone) != 0 && !is_coupled(call, market, &out->zone))
+    if (!market_covers(terms, &out->zone))
         return CONTRACT_WRONG_ZONE;
-    struct state_key key = state_key_pair(STATE_ENROLMENT, device, market);
+    struct state_key key = state_key_pair(STATE_ENROLMENT, device, &terms->id);
     return contract_exists(call, &key) ? CONTRACT_OK : CONTRACT_NOT_ENROLLED;
 }
 

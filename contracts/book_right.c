@@ -20,6 +20,6 @@ bool book_may_trade(const struct contract_call *call, const struct order_record 
     }
     return name_is_empty(&order->device) ||
            (book_times_of(&times, terms, order->period_start) &&
-            assets_right_of(call, &order->participant, &order->device, &order->market, &terms->zone,
-                            order->period_start, times.end, &device) == CONTRACT_OK);
+            assets_right_of(call, &order->participant, &order->device, terms, order->period_start,
+                            times.end, &device) == CONTRACT_OK);
 }

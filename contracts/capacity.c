@@ -127,9 +127,8 @@ enum contract_error capacity_admit(struct contract_call *call, const struct requ
     if (name_is_empty(&request->device)) {
         return CONTRACT_UNSUPPORTED_ORDER;
     }
-    enum contract_error error =
-        assets_right_to_offer(call, &request->device, &request->market, &terms->zone,
-                              request->period_start, times.end, &device);
+    enum contract_error error = assets_right_to_offer(call, &request->device, terms,
+                                                      request->period_start, times.end, &device);
     if (error != CONTRACT_OK) {
         return error;
     }

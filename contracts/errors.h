@@ -136,7 +136,7 @@ enum contract_error {
     CONTRACT_NOT_SOLVING,      /* the auction takes no solutions: its gate is open, or it is over */
     CONTRACT_OTHER_PROBLEM,    /* a solution of another problem than the auction's */
     CONTRACT_TOO_MANY_STRIKES, /* COUPLED_STRIKES_MAX wrong solutions in this auction */
-    CONTRACT_BAD_TERM_ZONES,   /* zones that nothing couples, or that are not listed once, by name */
+    CONTRACT_BAD_TERM_ZONES, /* zones that nothing couples, or that are not listed once, by name */
     CONTRACT_ERROR_COUNT
 };
 

@@ -250,8 +250,7 @@ enum contract_error market_commit_offer(const struct contract_call *call,
     MUST(book_times_of(&times, terms, offer->period_start));
     struct device_record device;
     enum contract_error error =
-        assets_right_to_offer(call, &offer->device, &offer->market, &terms->zone,
-                              offer->period_start, times.end, &device);
+        assets_right_to_offer(call, &offer->device, terms, offer->period_start, times.end, &device);
     if (error != CONTRACT_OK) {
         return error;
     }

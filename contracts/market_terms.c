@@ -110,8 +110,7 @@ static bool parent_fits(const struct contract_call *call, const struct market_cr
         return true;
     }
     return read_market(call, &terms->links.parent, &parent) &&
-           parent.terms.product == PRODUCT_RESERVATION &&
-           zones_equal(&parent.terms, terms) &&
+           parent.terms.product == PRODUCT_RESERVATION && zones_equal(&parent.terms, terms) &&
            duration_ms(parent.terms.times.mtu) == duration_ms(terms->times.mtu) &&
            parent.terms.times.mtus_per_period % terms->times.mtus_per_period == 0 &&
            duration_ms(parent.terms.links.activation_lead) > duration_ms(terms->times.gate_closure);

@@ -118,17 +118,16 @@ void membership_key_proof_message(struct hash *out, const struct hash *genesis,
 
 /* assets.c: the right to offer (MFX III.A; market-rules 2), all but what is sold already: device
  * exists and is prequalified, sender owns or manages it for all of [from, until), it is enrolled in
- * `market` and stands in `zone`, the market's, or in one that the market couples with it. */
+ * the market of these terms and stands in its zone, or in one that it couples with that. */
 enum contract_error assets_right_to_offer(const struct contract_call *call,
-                                          const struct name *device, const struct name *market,
-                                          const struct name *zone, struct timestamp from,
+                                          const struct name *device,
+                                          const struct market_create *terms, struct timestamp from,
                                           struct timestamp until, struct device_record *out);
 /* The same of any participant. */
 enum contract_error assets_right_of(const struct contract_call *call,
                                     const struct name *participant, const struct name *device,
-                                    const struct name *market, const struct name *zone,
-                                    struct timestamp from, struct timestamp until,
-                                    struct device_record *out);
+                                    const struct market_create *terms, struct timestamp from,
+                                    struct timestamp until, struct device_record *out);
 /* Commitments are exact for market time units of 15, 30 and 60 minutes (records.h); a market of any
  * other is a BAD_PARAMETER. */
 bool assets_mtu_is_supported(struct duration mtu);

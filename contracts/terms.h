@@ -9,8 +9,8 @@
 #ifndef FLEX_CONTRACTS_TERMS_H
 #define FLEX_CONTRACTS_TERMS_H
 
-#include "base/limits.h"
 #include "base/codec.h"
+#include "base/limits.h"
 #include "base/name.h"
 #include "base/units.h"
 #include "contracts/errors.h"

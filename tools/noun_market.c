@@ -6,6 +6,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include <string.h>
+
 #include "base/fatal.h"
 #include "base/json.h"
 #include "tools/noun_market_update.h"

@@ -360,11 +360,9 @@ static enum contract_error right(const char *sender, const char *id, const char 
 {
     struct contract_call call = call_by(sender);
     struct name device_id = fixture_name(id);
-    struct name market_id = fixture_name(market);
-    struct name zone_id = fixture_name(zone);
+    const struct market_create terms = {.id = fixture_name(market), .zone = fixture_name(zone)};
     struct device_record record;
-    return assets_right_to_offer(&call, &device_id, &market_id, &zone_id, at(from), at(until),
-                                 &record);
+    return assets_right_to_offer(&call, &device_id, &terms, at(from), at(until), &record);
 }
 
 static void test_right_to_offer(void **state)

@@ -238,7 +238,8 @@ static void test_coupled_zones(void **state)
     assert_error(CONTRACT_OK, fixture_act(&fixture, "carol", ACTION_DEVICE_REGISTER, &device));
     struct device_status active = {.device = device.id, .status = STATUS_ACTIVE};
     assert_error(CONTRACT_OK, fixture_act(&fixture, "dso", ACTION_DEVICE_STATUS, &active));
-    struct device_enrol enrol = {.device = device.id, .market = fixture_name("room"), .enrolled = 1};
+    struct device_enrol enrol = {
+        .device = device.id, .market = fixture_name("room"), .enrolled = 1};
     assert_error(CONTRACT_WRONG_ZONE, fixture_act(&fixture, "carol", ACTION_DEVICE_ENROL, &enrol));
     enrol.market = fixture_name("wide");
     assert_error(CONTRACT_OK, fixture_act(&fixture, "carol", ACTION_DEVICE_ENROL, &enrol));

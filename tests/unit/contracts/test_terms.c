@@ -85,8 +85,8 @@ static void test_contradictions(void **state)
     ROW(BAD_TERM_NETWORK, t.network = fixture_name("lv1"); t.times.mtus_per_period = 51;
         t.times.mtu = duration_of(1800000); t.limits.quantity_step = energy_of(51);
         t.limits.quantity_min = energy_of(51); t.limits.quantity_max = energy_of(51););
-    ROW(OK, t.network = fixture_name("lv1"); t.zone_count = 2;
-        t.zones[0].name = fixture_name("a"); t.zones[1].name = fixture_name("z2"));
+    ROW(OK, t.network = fixture_name("lv1"); t.zone_count = 2; t.zones[0].name = fixture_name("a");
+        t.zones[1].name = fixture_name("z2"));
     ROW(BAD_TERM_ZONES, t.zone_count = 1; t.zones[0].name = fixture_name("z2"));
     ROW(BAD_TERM_ZONES, t.network = fixture_name("lv1"); t.zone_count = 1;
         t.zones[0].name = fixture_name("z1"));
