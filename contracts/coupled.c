@@ -285,8 +285,8 @@ static enum contract_error check_buy(struct contract_call *call, struct name *no
                                                                          : CONTRACT_UNKNOWN_NODE;
     }
     MUST(timestamp_add(&end, order->period_start, coupled_period(terms)));
-    enum contract_error error = assets_right_to_offer(
-        call, &bid->device, &order->market, &terms->zone, order->period_start, end, &device);
+    enum contract_error error =
+        assets_right_to_offer(call, &bid->device, terms, order->period_start, end, &device);
     return error == CONTRACT_OK ? device_node(call, node, terms, &bid->device) : error;
 }
 

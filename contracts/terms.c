@@ -362,7 +362,6 @@ static const struct term_rule rules[] = {
     {CONTRACT_BAD_TERM_SEALING, sealing_holds},
     {CONTRACT_BAD_TERM_NETWORK, network_holds},
     {CONTRACT_BAD_TERM_COUPLING, coupling_holds},
-=======
     {CONTRACT_BAD_TERM_ZONES, zones_hold},
     {CONTRACT_UNSUPPORTED_PRODUCT, product_is_there},
     {CONTRACT_UNSUPPORTED_SEALING, sealing_is_there},
