@@ -134,7 +134,7 @@ const struct cli_option market_terms_options[] = {
      CLI_OPTIONAL, "open", market_bids_names, BIDS_COUNT},
     {"sealing-gate", CLI_DURATION, offsetof(struct market_create, sealing.gate),
      "of sealed bids: how long before gate closure they open", CLI_OPTIONAL, "0s", NULL, 0},
-    {"zones", CLI_TEXT, sizeof(struct market_create),
+    {"coupled-zones", CLI_TEXT, sizeof(struct market_create),
      "with a network: further zones of it, coupled with the market's own; by name, comma-separated",
      CLI_OPTIONAL, NULL, NULL, 0},
 };
@@ -150,7 +150,7 @@ _Static_assert(sizeof market_terms_options / sizeof market_terms_options[0] <= 6
 
 /* Under which headings help tells them. */
 static const struct cli_group terms_groups[] = {
-    {"what and where", "zone network zones product directions parent"},
+    {"what and where", "zone network coupled-zones product directions parent"},
     {"times", "opens closes mtu mtus-per-period gate-opening gate-closure"},
     {"quantities and prices",
      "price-min price-max price-step quantity-min-wh quantity-max-wh quantity-step-wh "
@@ -192,7 +192,7 @@ static int run_create(struct cli *cli, void *arguments)
     struct market_create *terms = &given->terms;
     if (!read_zones(terms, given->zones)) {
         return cli_fail(cli, CLI_USAGE, "bad_value",
-                        "--zones: at most 16 names of zones with commas between them");
+                        "--coupled-zones: at most 16 names of zones with commas between them");
     }
     /* A fallback would be read as EUR or as ueur depending on --ueur, so it is set here. */
     if (energy_price_ueur_per_kwh(terms->limits.price_step) == 0) {
