@@ -48,8 +48,11 @@ static cJSON *block_json(const struct api_request *request, const struct state_b
     json_add_u64(root, "height", header.height);
     api_add_hash(root, "id", &id);
     api_put_item(root, "header", codec_to_json(&block_header_record, &header));
-    api_scope_block(cJSON_AddArrayToObject(root, "transactions"), NULL, &request->access, base,
-                    block);
+    if (!api_scope_block(cJSON_AddArrayToObject(root, "transactions"), NULL, &request->access, base,
+                         block)) {
+        cJSON_Delete(root);
+        return NULL;
+    }
     api_add_filtered(request, root);
     if (block->certificate.size > 0 && finality_decode(&finality, block->certificate))
         api_put_item(root, "certificate",
@@ -183,10 +186,11 @@ char *api_block_event(struct node *node, uint64_t height, const struct public_ke
         json_add_i64(root, "time_ms", timestamp_ms(header.time));
         cJSON *ids = cJSON_AddArrayToObject(root, "transactions");
         cJSON *events = cJSON_AddArrayToObject(root, "events");
-        api_scope_block(ids, events, &access, base, &block);
+        const bool whole = api_scope_block(ids, events, &access, base, &block);
         if (!access.all)
             cJSON_AddBoolToObject(root, "filtered", true);
-        text = cJSON_PrintUnformatted(root);
+        if (whole && api_reply_is_whole())
+            text = cJSON_PrintUnformatted(root);
         cJSON_Delete(root);
     }
     store_snapshot_end(snapshot);

@@ -105,6 +105,7 @@ static void send_text(struct stream *stream, char *text, size_t size)
 /* The event of the next block, framed. False if it can't be read now. */
 static bool prepare_event(struct stream *stream)
 {
+    api_reply_begin();
     char *data =
         api_block_event(stream->owner->node, stream->next, stream->whole ? NULL : &stream->reader);
     if (data == NULL)
@@ -219,6 +220,8 @@ struct MHD_Response *api_streams_open(struct api_streams *streams,
     bool room = slot < API_STREAMS_MAX && !streams->ending;
     if (room)
         streams->streams[slot] = stream;
+    else
+        wake_all(streams); /* those whose readers have gone see that, and make room for the next */
     stream->next = height > 0 ? height : streams->height + 1;
     unlock(streams);
     if (!room) {

@@ -141,6 +141,8 @@ const struct api_route *api_route_find(const char *method, char *path,
 void api_reply_watch_memory(void);
 /* An answer begins: of which no part has lacked memory as yet. */
 void api_reply_begin(void);
+/* Whether all parts of it found memory so far. */
+bool api_reply_is_whole(void);
 /* Zeroed; if it is NULL, the answer that is being made will say so. */
 void *api_allocate(size_t size);
 /* Takes the item over; NULL if it found no place, and the answer will say so. */
@@ -242,8 +244,9 @@ enum api_scope api_scope_transaction(const struct access *access, const struct s
 /* Appends the events that the reader may see; false as show_events. */
 bool api_scope_events(struct cJSON *list, const struct access *access,
                       const struct state_base *base, struct bytes_view events);
-/* The ids of those transactions of a block, and if `events` isn't NULL the events. */
-void api_scope_block(struct cJSON *ids, struct cJSON *events, const struct access *access,
+/* The ids of those transactions of a block, and if `events` isn't NULL the events. False if the block can't
+ * be told whole: it can't be read, or memory ran out. */
+bool api_scope_block(struct cJSON *ids, struct cJSON *events, const struct access *access,
                      const struct state_base *base, const struct store_block *block);
 /* The envelope at `index` of a body; false if there is none. */
 bool api_envelope_at(struct bytes_view body, uint32_t index, struct bytes_view *envelope);

@@ -21,6 +21,11 @@ void api_reply_begin(void)
     memory_failed = false;
 }
 
+bool api_reply_is_whole(void)
+{
+    return !memory_failed;
+}
+
 void *api_allocate(size_t size)
 {
     void *memory = calloc(1, size);

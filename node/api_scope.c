@@ -79,7 +79,7 @@ bool api_scope_events(cJSON *list, const struct access *access, const struct sta
     return cursor == events.size;
 }
 
-void api_scope_block(cJSON *ids, cJSON *events, const struct access *access,
+bool api_scope_block(cJSON *ids, cJSON *events, const struct access *access,
                      const struct state_base *base, const struct store_block *block)
 {
     struct body_reader body;
@@ -87,7 +87,7 @@ void api_scope_block(cJSON *ids, cJSON *events, const struct access *access,
     byte_reader_init(&receipts, block->receipts.data, block->receipts.size);
     const uint32_t count = byte_read_u32(&receipts);
     if (!body_open(&body, block->body) || receipts.failed || count != body.count + 1)
-        return;
+        return false;
     for (uint32_t i = 0; i < count; i++) {
         struct receipt receipt;
         struct bytes_view envelope = {NULL, 0};
@@ -95,7 +95,7 @@ void api_scope_block(cJSON *ids, cJSON *events, const struct access *access,
         const bool is_end = i + 1 == count;
         if (receipts.failed || !codec_decode_all(&receipt_record, &receipt, bytes) ||
             (!is_end && !body_next(&body, &envelope)))
-            return;
+            return false;
         const enum api_scope scope =
             is_end ? API_SCOPE_PARTS : api_scope_transaction(access, base, envelope, &receipt);
         if (scope == API_SCOPE_HIDDEN)
@@ -111,6 +111,7 @@ void api_scope_block(cJSON *ids, cJSON *events, const struct access *access,
                               ? show_events(events, receipt.events)
                               : api_scope_events(events, access, base, receipt.events);
         if (!good)
-            return;
+            return false;
     }
+    return true;
 }

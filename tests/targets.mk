@@ -41,7 +41,7 @@ test-all: test coupled-large package nemesis snapshots integrity soak tidy model
 # Programs that take ten seconds and more each under a sanitizer: `make test` runs them without one, and
 # leaves them there to `make asan` and `make tsan`, which test-all runs whole.
 SLOW_SANITIZED := solver/test_solver tools/test_audit tools/test_witness contracts/test_book contracts/test_deal \
-                  consensus/test_cluster storage/test_journal node/test_store_check node/test_chain_work
+                  consensus/test_cluster storage/test_journal node/test_api_memory node/test_store_check node/test_chain_work
 LEFT_OUT = $(if $(QUICK),$(SLOW_SANITIZED:%=$(BUILD)/tests/unit/%))
 
 unit: ## unit tests, contract tables, vectors, protocol harness
@@ -238,6 +238,11 @@ $(BUILD)/tests/e2e/%: $(BUILD)/obj/tests/e2e/helpers/%.o $(LINK_node)
 
 e2e: all library $(E2E_HELPERS) $(PREVIEW_PROGRAMS) ## real processes: clusters, kill -9, bad input over the wire
 	@tests/run_e2e.sh $(BUILD)
+
+.PHONY: api-memory api-load fuzz-api valgrind
+api-memory: ## each allocation of each request of the API fails in turn, under the address sanitizer
+	@$(MAKE) --no-print-directory -j2 BUILD=$(BUILD)/asan SANITIZE=address,undefined OPT=-O1 $(BUILD)/asan/tests/unit/node/test_api_memory
+	@STRIDE=1 $(BUILD)/asan/tests/unit/node/test_api_memory
 
 .PHONY: snapshots
 snapshots: all $(E2E_HELPERS) ## real processes join by snapshot beside a liar, and prune two months; SEED=n
