@@ -172,12 +172,11 @@ static uint64_t key_head(const uint8_t *key, size_t size, size_t skip)
 {
     MUST(size >= skip);
     uint8_t head[HEAD_BYTES] = {0};
-    const uint8_t *at = key + skip;
     if (size - skip >= HEAD_BYTES) {
-        memcpy(head, at, HEAD_BYTES);
+        memcpy(head, key + skip, HEAD_BYTES);
     } else {
-        for (size_t i = 0; i < size - skip; i++) {
-            head[i] = at[i];
+        for (size_t i = 0; i < size - skip; i++) { /* of an empty key there is no address */
+            head[i] = key[skip + i];
         }
     }
     return (uint64_t)head[0] << 56 | (uint64_t)head[1] << 48 | (uint64_t)head[2] << 40 |
