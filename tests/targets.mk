@@ -27,7 +27,7 @@ package: ## Debian packages: built twice alike, installed into a fresh Debian, r
 	@scripts/install_deps.sh packages-deb.txt
 	@tests/package.sh
 
-test-all: test coupled-large package nemesis snapshots integrity soak tidy model ctime determinism asan tsan ## every tier whole
+test-all: test api-memory api-load coupled-large package nemesis snapshots integrity soak tidy model ctime determinism asan tsan ## every tier whole
 	@$(MAKE) --no-print-directory books COUNT=3000
 	@$(MAKE) --no-print-directory clearing-large
 	@$(MAKE) --no-print-directory capacity
@@ -239,7 +239,13 @@ $(BUILD)/tests/e2e/%: $(BUILD)/obj/tests/e2e/helpers/%.o $(LINK_node)
 e2e: all library $(E2E_HELPERS) $(PREVIEW_PROGRAMS) ## real processes: clusters, kill -9, bad input over the wire
 	@tests/run_e2e.sh $(BUILD)
 
-.PHONY: api-memory api-load fuzz-api valgrind
+.PHONY: api-memory api-load fuzz-api
+api-load: all ## real nodes beside 5,000 slow clients, 10,000 connections and floods: an honest order within twice its quiet time
+	@tests/e2e/http_load.py $(BUILD)
+
+fuzz-api: fuzz-build ## fuzz the HTTP API over sockets of one process for SECONDS=3600
+	@tests/fuzz/run.sh $(FUZZ_BUILD) $(if $(filter command line,$(origin SECONDS)),$(SECONDS),3600) api
+
 api-memory: ## each allocation of each request of the API fails in turn, under the address sanitizer
 	@$(MAKE) --no-print-directory -j2 BUILD=$(BUILD)/asan SANITIZE=address,undefined OPT=-O1 $(BUILD)/asan/tests/unit/node/test_api_memory
 	@STRIDE=1 $(BUILD)/asan/tests/unit/node/test_api_memory

@@ -11,7 +11,7 @@ FUZZ_SECONDS := $(if $(filter command line,$(origin SECONDS)),$(SECONDS),120)
 FUZZ_PROGRAMS := $(patsubst %,$(BUILD)/bin/fuzz_%,$(FUZZ_NAMES))
 # Keys and cheap signatures of the cluster harness, a store of tree nodes, a small genesis.
 FUZZ_LIB_OBJECTS := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/fuzz/lib/*.c)) \
-                    $(TESTLIB_consensus) $(TESTLIB_verify) $(BUILD)/obj/tests/lib/crypto/node_store.o $(TESTLIB_node)
+                    $(TESTLIB_consensus) $(TESTLIB_verify) $(BUILD)/obj/tests/lib/crypto/node_store.o $(TESTLIB_node) $(TEST_LIB_OBJECTS)
 
 FUZZ_MAKE = $(MAKE) --no-print-directory -j2 BUILD=$(FUZZ_BUILD) CC=clang OPT=-O1 \
             SANITIZE=$(FUZZ_SANITIZE) CFLAGS=-fno-sanitize-recover=undefined

@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -179,31 +180,57 @@ void api_world_stop(struct api_world *world)
     temp_dir_remove(world->directory);
 }
 
-size_t api_world_talk(const struct api_world *world, const void *sent, size_t size, char *out,
-                      size_t max, size_t want)
+static int dial(const struct api_world *world, const void *sent, size_t size)
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(world->port)};
     const struct timeval patience = {.tv_sec = 20};
     const int yes = 1;
-    size_t got = 0;
     ssize_t count = 1;
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     MUST(fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience) == 0);
-    (void)setsockopt(fd, IPPROTO_TCP, 1 /* TCP_NODELAY */, &yes, sizeof yes);
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
     MUST(connect(fd, (const struct sockaddr *)&address, sizeof address) == 0);
     for (size_t done = 0; done < size && count > 0; done += count > 0 ? (size_t)count : 0)
         count = send(fd, (const char *)sent + done, size - done, MSG_NOSIGNAL);
+    return fd;
+}
+
+size_t api_world_talk(const struct api_world *world, const void *sent, size_t size, char *out,
+                      size_t max, size_t want)
+{
+    size_t got = 0;
+    int fd = dial(world, sent, size);
     /* A request that is cut short ends here, and not at the node's patience. */
     if (want == 0)
         (void)shutdown(fd, SHUT_WR);
     while (got + 1 < max && (want == 0 || got < want)) {
-        count = recv(fd, out + got, max - 1 - got, 0);
+        const ssize_t count = recv(fd, out + got, max - 1 - got, 0);
         if (count <= 0)
             break;
         got += (size_t)count;
     }
     out[got] = '\0';
+    (void)close(fd);
+    return got;
+}
+
+size_t api_world_talk_until(const struct api_world *world, const void *sent, size_t size, char *out,
+                            size_t max, const char *enough)
+{
+    size_t got = 0;
+    const struct timeval silence = {.tv_usec = 5000};
+    int fd = dial(world, sent, size);
+    (void)shutdown(fd, SHUT_WR);
+    MUST(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &silence, sizeof silence) == 0);
+    out[0] = '\0';
+    while (got + 1 < max && (enough == NULL || strstr(out, enough) == NULL)) {
+        const ssize_t count = recv(fd, out + got, max - 1 - got, 0);
+        if (count <= 0)
+            break;
+        got += (size_t)count;
+        out[got] = '\0';
+    }
     (void)close(fd);
     return got;
 }

@@ -29,6 +29,10 @@ void api_world_stop(struct api_world *world);
  * (0: all). Returns how many; `out` ends in NUL. */
 size_t api_world_talk(const struct api_world *world, const void *sent, size_t size, char *out,
                       size_t max, size_t want);
+/* The same, until `enough` (NULL: nothing) stands in the answer, the node closes, or says nothing for some
+ * milliseconds. */
+size_t api_world_talk_until(const struct api_world *world, const void *sent, size_t size, char *out,
+                            size_t max, const char *enough);
 /* A signed Authorization of one of the world's people for a GET, with a nonce of its own. */
 void api_world_sign(const struct api_world *world, const char *person, const char *target,
                     char header[READ_REQUEST_TEXT_SIZE]);
