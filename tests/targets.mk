@@ -27,7 +27,7 @@ package: ## Debian packages: built twice alike, installed into a fresh Debian, r
 	@scripts/install_deps.sh packages-deb.txt
 	@tests/package.sh
 
-test-all: test api-memory api-load coupled-large package nemesis snapshots integrity soak tidy model ctime determinism asan tsan ## every tier whole
+test-all: test api-memory api-load valgrind coupled-large package nemesis snapshots integrity soak tidy model ctime determinism asan tsan ## every tier whole
 	@$(MAKE) --no-print-directory books COUNT=3000
 	@$(MAKE) --no-print-directory clearing-large
 	@$(MAKE) --no-print-directory capacity
@@ -239,7 +239,10 @@ $(BUILD)/tests/e2e/%: $(BUILD)/obj/tests/e2e/helpers/%.o $(LINK_node)
 e2e: all library $(E2E_HELPERS) $(PREVIEW_PROGRAMS) ## real processes: clusters, kill -9, bad input over the wire
 	@tests/run_e2e.sh $(BUILD)
 
-.PHONY: api-memory api-load fuzz-api
+.PHONY: api-memory api-load fuzz-api valgrind
+valgrind: all ## one of four real nodes under valgrind: transfers, reads, a clean stop, no error and no leak
+	@tests/e2e/valgrind.py $(BUILD)
+
 api-load: all ## real nodes beside 5,000 slow clients, 10,000 connections and floods: an honest order within twice its quiet time
 	@tests/e2e/http_load.py $(BUILD)
 

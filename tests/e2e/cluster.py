@@ -71,6 +71,7 @@ class Node:
         self.process = None
         self.expected_down = False
         self.log_to = None  # a file for its log other than its own
+        self.wrapper = []  # what flexd runs under
         self.tls = None  # an ssl.SSLContext, if its API speaks TLS
         self.injected_before = 0
         self.log_path = cluster.dir / f"{self.name}.log"
@@ -101,8 +102,8 @@ class Node:
         with open(self.log_path, "ab") as log:
             to = log if self.log_to is None else self.log_to
             self.process = subprocess.Popen(
-                [self.cluster.bin / "flexd", "start", "--home", self.home], stderr=to, stdout=to,
-                env=environment)
+                [*self.wrapper, self.cluster.bin / "flexd", "start", "--home", self.home],
+                stderr=to, stdout=to, env=environment)
         self.expected_down = False
 
     def try_start(self, wrapper=()):
