@@ -247,7 +247,7 @@ api-load: all ## real nodes beside 5,000 slow clients, 10,000 connections and fl
 	@tests/e2e/http_load.py $(BUILD)
 
 fuzz-api: fuzz-build ## fuzz the HTTP API over sockets of one process for SECONDS=3600
-	@tests/fuzz/run.sh $(FUZZ_BUILD) $(if $(filter command line,$(origin SECONDS)),$(SECONDS),3600) api
+	@tests/fuzz/run.sh $(FUZZ_BUILD) $$(($(if $(filter command line,$(origin SECONDS)),$(SECONDS),3600) / 2)) api # run.sh counts two at a time
 
 api-memory: ## each allocation of each request of the API fails in turn, under the address sanitizer
 	@$(MAKE) --no-print-directory -j2 BUILD=$(BUILD)/asan SANITIZE=address,undefined OPT=-O1 $(BUILD)/asan/tests/unit/node/test_api_memory
