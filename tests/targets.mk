@@ -27,7 +27,7 @@ package: ## Debian packages: built twice alike, installed into a fresh Debian, r
 	@scripts/install_deps.sh packages-deb.txt
 	@tests/package.sh
 
-test-all: test api-memory api-load valgrind coupled-large package nemesis snapshots integrity soak tidy model ctime determinism asan tsan ## every tier whole
+test-all: test api-memory api-load valgrind coupled-large package nemesis namespaces snapshots integrity soak tidy model ctime determinism asan tsan ## every tier whole
 	@$(MAKE) --no-print-directory books COUNT=3000
 	@$(MAKE) --no-print-directory clearing-large
 	@$(MAKE) --no-print-directory capacity
@@ -252,6 +252,10 @@ fuzz-api: fuzz-build ## fuzz the HTTP API over sockets of one process for SECOND
 api-memory: ## each allocation of each request of the API fails in turn, under the address sanitizer
 	@$(MAKE) --no-print-directory -j2 BUILD=$(BUILD)/asan SANITIZE=address,undefined OPT=-O1 $(BUILD)/asan/tests/unit/node/test_api_memory
 	@STRIDE=1 $(BUILD)/asan/tests/unit/node/test_api_memory
+
+.PHONY: namespaces
+namespaces: all ## four network namespaces with 40 ms and 1 % loss for SECONDS=n, and one of them cut off (root)
+	@tests/e2e/test_namespaces.sh $(BUILD) $(or $(SECONDS),60) || { code=$$?; [ $$code -eq 77 ] || exit $$code; }
 
 .PHONY: snapshots
 snapshots: all $(E2E_HELPERS) ## real processes join by snapshot beside a liar, and prune two months; SEED=n

@@ -327,6 +327,29 @@ def flooding_peer(c):
     c.finish(seconds=90)
 
 
+@scenario
+def gossip_once(c):
+    """11: a transaction crosses each link once: who takes it sends it to each validator, those who hear of
+    it send it nowhere, and the same one posted again is not sent again."""
+    c.start(load=False)
+    data = [ledger.envelope(c.chain, "bank", nonce, [ledger.mint("dso", 5, f"receipt {nonce}")])
+            for nonce in range(1, 31)]
+    before = [node.metric("transactions_received") for node in c.nodes]
+    for _ in range(3):
+        for one in data:
+            status, answer = c.nodes[0].request("/v1/transactions", one)
+            if status != 202 and b"tx_nonce_used" not in answer:
+                raise Failure(f"{status} {answer}")
+    for node in c.nodes:
+        wait_until(20, "all of them committed", lambda node=node: (node.get(
+            "/v1/accounts/dso") or {}).get("balance_ueur") == str(5 * len(data)))
+    after = [node.metric("transactions_received") for node in c.nodes]
+    heard = [b - a for a, b in zip(before, after)]
+    if heard != [0] + [len(data)] * 3:
+        raise Failure(f"{len(data)} transactions were heard of {heard} times")
+    c.finish()
+
+
 def bounds_of_running(c, node, before):
     grown = node.anonymous_kb() - before
     descriptors = len(os.listdir(f"/proc/{node.process.pid}/fd"))
