@@ -55,6 +55,15 @@ int market_query_deliveries(struct cli *cli, void *arguments);
 int market_query_fees(struct cli *cli, void *arguments);
 int market_query_capacity(struct cli *cli, void *arguments);
 
+/* `flex audit coupled` (tools/audit_coupled.c). */
+struct coupled_query {
+    const char *dir;
+    const char *out; /* NULL: no files */
+};
+enum { COUPLED_QUERY_OPTIONS = 2 };
+extern const struct cli_option coupled_query_options[COUPLED_QUERY_OPTIONS];
+int coupled_query_run(struct cli *cli, void *arguments);
+
 /* `flex audit report` (tools/audit_surveil.c). */
 struct surveillance_query {
     const char *dir;

@@ -174,6 +174,17 @@ static const struct cli_command commands[] = {
      .option_count = MARKET_QUERY_OPTIONS,
      .arguments_size = sizeof(struct market_query),
      .run = market_query_capacity},
+    {.verb = "coupled",
+     .summary = "verify, then check each coupled auction anew, with no solver",
+     .teach = "Problem and solution out of the re-executed state, every rule, the welfare and the "
+              "bound\n"
+              "in exact integers. --out writes them for flexclear, which needs no ledger:\n"
+              "  flex audit coupled --dir export --out auctions\n"
+              "  flexclear --verify auctions/NAME.problem.json auctions/NAME.result.json",
+     .options = coupled_query_options,
+     .option_count = COUPLED_QUERY_OPTIONS,
+     .arguments_size = sizeof(struct coupled_query),
+     .run = coupled_query_run},
     {.verb = "report",
      .summary = "verify, then totals, deals, market concentration and suspicious patterns",
      .teach =
