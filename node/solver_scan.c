@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/fatal.h"
+#include "contracts/coupled.h"
 
 enum { DUE_WINDOW = 1, DUE_PREFIX = 2 };
 
@@ -64,26 +64,10 @@ bool solver_scan_auctions(struct solver_auction *out, uint32_t *count,
     return true;
 }
 
-/* The pages of a problem, one behind the other. */
-static bool read_pages(uint8_t *bytes, const struct solver_auction *auction,
-                       const struct state_base *state)
+static bool read_page(void *context, const struct state_key *key, struct coupled_page_record *page)
 {
-    const uint32_t size = auction->record.problem_bytes;
-    uint32_t page = 0;
-    for (uint32_t at = 0; at < size; page++) {
-        const uint32_t rest = size - at;
-        const uint32_t part = rest < COUPLED_PAGE_BYTES ? rest : COUPLED_PAGE_BYTES;
-        struct coupled_page_record record;
-        struct state_key key = state_key_coupled_page(
-            &auction->market, auction->start, auction->direction, COUPLED_PAGE_PROBLEM, page);
-        bool found;
-        if (!read_record(&found, &record, &key, &coupled_page_record_codec, state) || !found ||
-            record.bytes.size != part)
-            return false;
-        memcpy(bytes + at, record.bytes.data, part);
-        at += part;
-    }
-    return true;
+    bool found;
+    return read_record(&found, page, key, &coupled_page_record_codec, context) && found;
 }
 
 bool solver_scan_problem(struct coupled_problem *out, void **memory,
@@ -97,7 +81,10 @@ bool solver_scan_problem(struct coupled_problem *out, void **memory,
     uint8_t *bytes = malloc((size_t)size + 1);
     struct clear_arena arena = {malloc(COUPLED_AUCTION_ARENA_BYTES), COUPLED_AUCTION_ARENA_BYTES,
                                 0};
-    bool good = bytes != NULL && arena.bytes != NULL && read_pages(bytes, auction, state);
+    bool good =
+        bytes != NULL && arena.bytes != NULL &&
+        coupled_pages_read(bytes, size, &auction->market, auction->start, auction->direction,
+                           COUPLED_PAGE_PROBLEM, read_page, (void *)(uintptr_t)state);
     if (good) {
         coupled_problem_digest(&digest, bytes_view_of(bytes, size));
         good = hash_equal(&digest, &auction->record.problem) &&

@@ -22,7 +22,7 @@ as dso network node lv1 f1 --parent trafo >/dev/null
 as dso network line lv1 l1 --from trafo --to f1 --capacity-w 8000 >/dev/null
 as operator market create cpl --zone west --coupled-zones east --network lv1 --opens 2025-01-01 --closes 2026-01-01 \
     --price-max 2 --mechanism coupled --directions up --mtus-per-period 1 --quantity-step-wh 1 \
-    --quantity-min-wh 1 --gate-closure 1h --intervals 2 --window-blocks 40 --reserve-account operator >/dev/null
+    --quantity-min-wh 1 --gate-closure 1h --intervals 2 --window-blocks 30 --reserve-account operator >/dev/null
 for who in agg-a agg-b; do
     flex meter new-key --out $who.meter --json >meter.json
     as $who asset register car-$who --type ev --max-power-w 10000 --connection-w 11000 --grid-node home-$who \
