@@ -241,22 +241,37 @@ static void report(const struct node_config *config, const struct public_key *ke
     cJSON_Delete(root);
 }
 
+/* The machine's own name up to its first dot, as far as a name goes; empty if it has none. */
+static const char *machine_name(char out[NAME_SIZE + 1])
+{
+    char host[256] = "";
+    size_t size = 0;
+    if (gethostname(host, sizeof host - 1) != 0)
+        host[0] = '\0';
+    for (const char *at = host; *at != '\0' && *at != '.' && size < NAME_SIZE; at++)
+        out[size++] = (char)(*at >= 'A' && *at <= 'Z' ? *at - 'A' + 'a' : *at);
+    out[size] = '\0';
+    return out;
+}
+
 /* Fills the configuration from the options; the message names the option at fault. */
 static const char *config_from_options(struct node_config *config,
                                        const struct flexd_options *options)
 {
     char host[NODE_ADDRESS_MAX];
     uint16_t port = 0;
-    if (options->name == NULL || options->role == NULL)
-        return "--name and --role are required";
     if (options->home[0] == '\0' || strlen(options->home) >= NODE_PATH_MAX - 32)
         return "--home: empty or too long";
     node_config_init(config, options->home);
-    if (!name_from_text(&config->name, options->name, strlen(options->name)))
-        return "--name: must be 1 to 24 of a-z 0-9 - _ .";
-    if (strcmp(options->role, "validator") != 0 && strcmp(options->role, "audit") != 0)
+    char machine[NAME_SIZE + 1];
+    const char *name = options->name != NULL ? options->name : machine_name(machine);
+    if (!name_from_text(&config->name, name, strlen(name)))
+        return options->name != NULL ? "--name: must be 1 to 24 of a-z 0-9 - _ ."
+                                     : "the machine's name is none for a node: say --name";
+    const char *role = options->role != NULL ? options->role : "validator";
+    if (strcmp(role, "validator") != 0 && strcmp(role, "audit") != 0)
         return "--role: must be validator or audit";
-    config->role = strcmp(options->role, "audit") == 0 ? NODE_AUDIT : NODE_VALIDATOR;
+    config->role = strcmp(role, "audit") == 0 ? NODE_AUDIT : NODE_VALIDATOR;
     const char *p2p = options->listen_p2p != NULL ? options->listen_p2p : "127.0.0.1:7400";
     const char *api = options->listen_api != NULL ? options->listen_api : "127.0.0.1:8400";
     if (p2p[0] != '\0' && !node_address_split(p2p, host, &port))

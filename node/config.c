@@ -356,6 +356,26 @@ static bool parse_signer(struct node_config *config, const cJSON *root,
             refuse(problem, "signer.socket must be an absolute path"));
 }
 
+/* Notes aside, which are text under a key that begins with a number sign. */
+static bool has_only(const cJSON *root, const char *const *known, char problem[NODE_PROBLEM_SIZE])
+{
+    const cJSON *item;
+    cJSON_ArrayForEach(item, root)
+    {
+        size_t i = 0;
+        if (item->string[0] == '#') {
+            if (!cJSON_IsString(item))
+                return refuse(problem, "\"%.64s\" is a note, so it must be text", item->string);
+            continue;
+        }
+        while (known[i] != NULL && strcmp(known[i], item->string) != 0)
+            i++;
+        if (known[i] == NULL)
+            return refuse(problem, "unknown key \"%.64s\"", item->string);
+    }
+    return true;
+}
+
 static bool parse_root(struct node_config *config, const cJSON *root,
                        char problem[NODE_PROBLEM_SIZE])
 {
@@ -369,9 +389,8 @@ static bool parse_root(struct node_config *config, const cJSON *root,
                                         "signer",     "solver",        NULL};
     if (!cJSON_IsObject(root))
         return refuse(problem, "must be one JSON object");
-    const char *unknown = json_unknown_key(root, known);
-    if (unknown != NULL)
-        return refuse(problem, "unknown key \"%.64s\"", unknown);
+    if (!has_only(root, known, problem))
+        return false;
     char role[16] = "";
     char name[NAME_SIZE + 8] = "";
     if (!take_text(root, "role", true, role, sizeof role, problem) ||
@@ -520,6 +539,7 @@ static cJSON *config_to_json(const struct node_config *config)
 bool node_config_save(const struct node_config *config, char problem[NODE_PROBLEM_SIZE])
 {
     cJSON *root = config_to_json(config);
+    node_config_add_notes(root);
     char *text = cJSON_Print(root);
     cJSON_Delete(root);
     if (text == NULL)

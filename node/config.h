@@ -124,6 +124,16 @@ bool node_config_parse(struct node_config *config, const char *home, const char 
 bool node_config_load(struct node_config *config, const char *home,
                       char problem[NODE_PROBLEM_SIZE]);
 /* Writes HOME/flexd.json beside itself, syncs, renames. */
+/* What the file says of a setting that it leaves at its default. */
+struct node_config_note {
+    const char *key;
+    const char *value; /* the default as JSON; NULL if nothing that could be written says it */
+    const char *text;
+};
+extern const struct node_config_note node_config_notes[];
+extern const size_t node_config_note_count;
+/* Adds the notes of all keys that `root` does not have. */
+void node_config_add_notes(struct cJSON *root);
 bool node_config_save(const struct node_config *config, char problem[NODE_PROBLEM_SIZE]);
 /* The node's public key: of the signer if there is one, else of HOME/node.key, whose seed is the caller's
  * to wipe (zero with a signer). */

@@ -181,7 +181,8 @@ static bool open_journal(struct node *node, char problem[NODE_PROBLEM_SIZE])
         snprintf(problem, NODE_PROBLEM_SIZE, "the home's name is too long");
         return false;
     }
-    if (!check_memory(node, path, problem))
+    /* A restored home has no journal yet, and a mark that says more than its absence. */
+    if (!node->restored && !check_memory(node, path, problem))
         return false;
     struct journal_config config = {
         .directory = path, .genesis = node->genesis_hash, .epoch = node->epoch};
@@ -224,6 +225,7 @@ static bool heed_restore(struct node *node, char problem[NODE_PROBLEM_SIZE])
 {
     char text[NODE_PROBLEM_SIZE];
     const struct store_tip *tip = chain_tip(node->chain);
+    node->restored = false;
     switch (restored_look(&node->config, tip->time, text)) {
     case RESTORED_NO:
         return true;
@@ -236,6 +238,7 @@ static bool heed_restore(struct node *node, char problem[NODE_PROBLEM_SIZE])
     case RESTORED_FAULT:
         break;
     }
+    node->restored = true;
     if (node_is_validator(node)) {
         log_line(LOG_UNUSUAL, "%s -> no votes", text);
         bft_refuse_to_vote(node->core, "restored from a backup: start it again a minute later");

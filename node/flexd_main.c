@@ -25,7 +25,7 @@
 static const char usage[] =
     "flexd: a Flexledger node\n"
     "\n"
-    "  flexd init --home DIR --name NAME --role validator|audit\n"
+    "  flexd init --home DIR [--name NAME] [--role validator|audit]\n"
     "             [--listen-p2p HOST:PORT] [--listen-api HOST:PORT]\n"
     "             [--new-ca CA-NAME | --ca-certificate FILE --ca-key FILE]\n"
     "             [--genesis FILE] [--peer KEY@HOST:PORT]... [--clock-offset-file FILE]\n"

@@ -82,6 +82,7 @@ struct node {
     struct chain *chain;
     struct mempool *mempool; /* NULL on an audit node */
     struct journal *journal;
+    bool restored; /* out of a backup, and the chain is not past that (restored.h) */
     struct shell *shell;
     struct snapshots *snapshots;
     struct solver_worker *solver; /* NULL: this node solves nothing */

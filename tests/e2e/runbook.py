@@ -221,7 +221,7 @@ def main():
         for machine in MACHINES:
             if os.path.exists(run.place(machine, "log")):
                 print(f"== {machine}")
-                print("\n".join(open(run.place(machine, "log")).read().split("\n")[-8:]))
+                print("\n".join(open(run.place(machine, "log")).read().split("\n")[-14:]))
         raise
     finally:
         for machine in MACHINES:

@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "base/files.h"
 #include "node/clock.h"
 #include "node/config.h"
 
@@ -296,6 +297,60 @@ static void a_node_listens_on_loopback_unless_told_otherwise(void **state)
     }
 }
 
+/* Every optional key of the document has a note in a new file and the other way round, and writing a
+ * note's default changes nothing. */
+static void notes_say_what_is_not_said(void **state)
+{
+    (void)state;
+    static const char start[] = "\n## flexd.json\n";
+    static const char head[] =
+        "{\"role\":\"validator\",\"name\":\"a\",\"listen_p2p\":\"127.0.0.1:1\","
+        "\"listen_api\":\"127.0.0.1:2\"";
+    char path[512], problem[NODE_PROBLEM_SIZE] = "";
+    struct node_config plain, other;
+    size_t size = 0;
+    unsigned noted = 0;
+    node_config_init(&plain, directory);
+    assert_true(name_from_text(&plain.name, "a", 1));
+    snprintf(plain.listen_p2p, sizeof plain.listen_p2p, "127.0.0.1:1");
+    snprintf(plain.listen_api, sizeof plain.listen_api, "127.0.0.1:2");
+    assert_true(node_config_save(&plain, problem));
+    snprintf(path, sizeof path, "%s/flexd.json", directory);
+    char *file = files_read(path, 1 << 20, &size);
+    char *document = files_read("docs/spec/config.md", 1 << 20, &size);
+    assert_non_null(file);
+    assert_non_null(document);
+    char *row = strstr(document, start);
+    assert_non_null(row);
+    *strstr(row, "\n```json") = '\0'; /* the tables of objects come behind the example, too */
+    for (row = strstr(row, "\n| `"); row != NULL; row = strstr(row + 1, "\n| `")) {
+        char key[64], said[80], note[80];
+        assert_int_equal(sscanf(row, "\n| `%63[a-z_0-9]`", key), 1);
+        snprintf(said, sizeof said, "\"%s\":", key);
+        snprintf(note, sizeof note, "\"# %s\":", key);
+        if ((strstr(file, said) != NULL) == (strstr(file, note) != NULL))
+            fail_msg("%s: once, as a setting or as a note", key);
+        noted += strstr(file, note) != NULL;
+    }
+    /* `signer` stands in a document of its own. */
+    assert_in_range(noted, node_config_note_count - 1, node_config_note_count);
+    snprintf(path, sizeof path, "%s}", head);
+    assert_true(node_config_parse(&plain, directory, path, strlen(path), problem));
+    for (size_t i = 0; i < node_config_note_count; i++) {
+        char text[512];
+        if (node_config_notes[i].value == NULL)
+            continue;
+        snprintf(text, sizeof text, "%s,\"%s\":%s,\"# x\":\"y\"}", head, node_config_notes[i].key,
+                 node_config_notes[i].value);
+        assert_true(node_config_parse(&other, directory, text, strlen(text), problem));
+        assert_memory_equal(&plain, &other, sizeof plain);
+    }
+    snprintf(path, sizeof path, "%s,\"#\":1}", head);
+    assert_false(node_config_parse(&other, directory, path, strlen(path), problem));
+    free(file);
+    free(document);
+}
+
 static void what_is_saved_is_loaded(void **state)
 {
     (void)state;
@@ -460,6 +515,7 @@ int main(void)
         cmocka_unit_test(a_solver_is_described),
         cmocka_unit_test(a_node_listens_on_loopback_unless_told_otherwise),
         cmocka_unit_test(what_is_saved_is_loaded),
+        cmocka_unit_test(notes_say_what_is_not_said),
         cmocka_unit_test(keys_are_kept_to_their_owner),
         cmocka_unit_test(a_simulated_clock_follows_its_file),
         cmocka_unit_test(addresses_are_host_and_port),
