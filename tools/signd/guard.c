@@ -16,10 +16,13 @@
 #include "tools/signd/guard.h"
 
 #include <cjson/cJSON.h>
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -32,7 +35,8 @@ enum {
     /* Some 8000 votes; two or three of them are kept. */
     SEGMENT_BYTES = 1 << 20,
     PRUNE_VOTES = 1024,
-    IMPORT_EPOCHS_MAX = 4096
+    /* A node's home has a few dozen names, and a journal for each epoch. */
+    IMPORT_NAMES_MAX = 1 << 20
 };
 
 static const char what_to_do[] =
@@ -54,6 +58,7 @@ struct guard {
     uint64_t top;   /* highest view of that epoch */
     uint32_t since_prune;
     bool importing; /* votes are taken as they were cast */
+    int lock_fd;    /* of HOME/votes/lock */
     struct journal *journal;
     struct guard_view views[LIMIT_VIEW_WINDOW];
 };
@@ -298,7 +303,21 @@ static struct guard *guard_new(const char *home, const struct public_key *key,
     }
     snprintf(guard->home, sizeof guard->home, "%s", home);
     guard->key = *key;
+    guard->lock_fd = -1;
     return guard;
+}
+
+/* The journal's own lock is one epoch's, and there is none before the first vote. */
+static bool take_lock(struct guard *guard, char problem[NODE_PROBLEM_SIZE])
+{
+    char path[NODE_PATH_MAX];
+    if (!path_of(path, guard->home, "votes/lock"))
+        return refuse(problem, guard->home, "the name is too long");
+    guard->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (guard->lock_fd < 0)
+        return refuse(problem, path, strerror(errno));
+    return flock(guard->lock_fd, LOCK_EX | LOCK_NB) == 0 ||
+           refuse(problem, path, "another signer has this home");
 }
 
 bool guard_create(const char *home, const struct public_key *key, char problem[NODE_PROBLEM_SIZE])
@@ -323,7 +342,10 @@ struct guard *guard_open(const char *home, const struct public_key *key,
     struct guard *guard = guard_new(home, key, problem);
     if (guard == NULL)
         return NULL;
-    if (!read_state(guard, problem) || (guard->bound && !open_journal(guard, true, problem))) {
+    /* Looked at before the lock, which can be taken only where there is a directory for it; what counts
+     * is read under it. */
+    if (!read_state(guard, problem) || !take_lock(guard, problem) || !read_state(guard, problem) ||
+        (guard->bound && !open_journal(guard, true, problem))) {
         guard_close(guard);
         return NULL;
     }
@@ -334,6 +356,8 @@ void guard_close(struct guard *guard)
 {
     if (guard->journal != NULL)
         journal_close(guard->journal);
+    if (guard->lock_fd >= 0)
+        (void)close(guard->lock_fd);
     free(guard);
 }
 
@@ -394,6 +418,83 @@ static bool import_epoch(struct import *import, const char *path, uint64_t epoch
     return false;
 }
 
+/* The number of "journal" or "journal-N"; false for any other name. */
+static bool journal_epoch(uint64_t *epoch, const char *name)
+{
+    static const char first[] = "journal";
+    const size_t size = sizeof first - 1;
+    *epoch = 0;
+    if (strncmp(name, first, size) != 0)
+        return false;
+    return name[size] == '\0' ||
+           (name[size] == '-' && uint64_from_text(epoch, name + size + 1) && *epoch > 0);
+}
+
+/* *found: there is a journal at all. False if the home can't be read. */
+static bool newest_journal(uint64_t *newest, bool *found, const char *node_home,
+                           char problem[NODE_PROBLEM_SIZE])
+{
+    DIR *directory = opendir(node_home);
+    const struct dirent *entry = NULL;
+    *found = false;
+    *newest = 0;
+    if (directory == NULL)
+        return refuse(problem, node_home, strerror(errno));
+    uint32_t names = 0;
+    for (; names < IMPORT_NAMES_MAX; names++) {
+        uint64_t epoch = 0;
+        errno = 0;
+        entry = readdir(directory);
+        if (entry == NULL)
+            break;
+        if (!journal_epoch(&epoch, entry->d_name))
+            continue;
+        *newest = epoch > *newest ? epoch : *newest;
+        *found = true;
+    }
+    const bool whole = entry == NULL && errno == 0;
+    (void)closedir(directory);
+    return whole || refuse(problem, node_home, "its files can't be listed");
+}
+
+/* Whether the note of lost votes is of an epoch before `newest`, in which nobody votes any more. */
+static bool is_of_the_past(const char *path, uint64_t newest)
+{
+    static const char head[] = "epoch ";
+    char fault[NODE_PROBLEM_SIZE];
+    uint64_t lost = 0;
+    size_t size = 0;
+    char *text = node_file_read(path, STATE_BYTES_MAX, &size, fault);
+    if (text == NULL)
+        return false;
+    bool past =
+        size > sizeof head && strncmp(text, head, sizeof head - 1) == 0 && text[size - 1] == '\n';
+    if (past) {
+        text[size - 1] = '\0';
+        past = uint64_from_text(&lost, text + sizeof head - 1) && lost < newest;
+    }
+    free(text);
+    return past;
+}
+
+/* A node that has lost its memory says so in its home, and casts no vote; a journal that it has made since
+ * knows nothing of the votes before (node/epoch.c, node/restored.h). */
+static bool remembers(const char *node_home, uint64_t newest, char problem[NODE_PROBLEM_SIZE])
+{
+    char lost[NODE_PATH_MAX], restored[NODE_PATH_MAX];
+    if (!path_of(lost, node_home, "votes-lost") || !path_of(restored, node_home, "restored"))
+        return refuse(problem, node_home, "the name is too long");
+    const char *mark = NULL;
+    if (access(lost, F_OK) == 0 && !is_of_the_past(lost, newest))
+        mark = lost;
+    else if (access(restored, F_OK) == 0)
+        mark = restored;
+    if (mark != NULL)
+        snprintf(problem, NODE_PROBLEM_SIZE, "%.60s says that votes are forgotten: %s", mark,
+                 what_to_do);
+    return mark == NULL;
+}
+
 bool guard_import(struct guard *guard, uint64_t *votes, const char *node_home,
                   const struct hash *genesis, char problem[NODE_PROBLEM_SIZE])
 {
@@ -401,20 +502,14 @@ bool guard_import(struct guard *guard, uint64_t *votes, const char *node_home,
     uint64_t newest = 0;
     bool found = false;
     char path[NODE_PATH_MAX], name[40];
-    for (uint64_t epoch = 0; epoch < IMPORT_EPOCHS_MAX; epoch++) {
-        snprintf(name, sizeof name, epoch == 0 ? "journal" : "journal-%llu",
-                 (unsigned long long)epoch);
-        if (path_of(path, node_home, name) && access(path, F_OK) == 0) {
-            newest = epoch;
-            found = true;
-        }
-    }
     *votes = 0;
+    if (!newest_journal(&newest, &found, node_home, problem) ||
+        !remembers(node_home, newest, problem))
+        return false;
     if (!found && path_of(path, node_home, "data") && access(path, F_OK) != 0)
         return true; /* a home that was never started */
-    if (!found) {
+    if (!found)
         return refuse(problem, node_home, "no vote journal; what the node has signed is not known");
-    }
     snprintf(name, sizeof name, newest == 0 ? "journal" : "journal-%llu",
              (unsigned long long)newest);
     if (!path_of(path, node_home, name))

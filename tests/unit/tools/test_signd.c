@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "storage/journal.h"
 #include "tests/lib/random.h"
 #include "tests/lib/temp_dir.h"
 #include "tools/signd/server.h"
@@ -43,10 +44,15 @@ static int remove_entry(const char *path, const struct stat *status, int type, s
     return remove(path);
 }
 
+static int remove_tree(const char *path)
+{
+    return nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+}
+
 static int finish(void **state)
 {
     (void)state;
-    return nftw(home, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+    return remove_tree(home);
 }
 
 static struct guard *open_again(struct guard *guard)
@@ -214,6 +220,94 @@ static void a_flipped_byte_is_noticed(void **state)
     refuses_to_open("");
 }
 
+static void one_signer_at_a_time(void **state)
+{
+    (void)state;
+    struct guard *guard = open_again(NULL); /* has no journal as yet, whose lock would do */
+    assert_null(guard_open(home, &key, problem));
+    assert_non_null(strstr(problem, "another signer"));
+    guard_close(guard);
+    guard_close(open_again(NULL));
+}
+
+/* --- a node's votes -------------------------------------------------------------------------- */
+
+static void node_has_voted(const char *node_home, const char *name, const struct vote *vote)
+{
+    char path[2 * TEMP_PATH_SIZE], fault[160] = "";
+    struct journal *journal = NULL;
+    snprintf(path, sizeof path, "%s/%s", node_home, name);
+    const struct journal_config config = {
+        .directory = path, .genesis = chain, .epoch = vote->epoch};
+    assert_int_equal(journal_open(&journal, &config, NULL, NULL, fault), JOURNAL_OK);
+    journal_append_vote(journal, vote);
+    assert_true(journal_sync(journal));
+    journal_close(journal);
+}
+
+/* Of a node whose epochs are `old` and `newest`, with `mark` (if any) in its home. */
+static bool import_from(const char *mark, const char *text, uint64_t old, uint64_t newest)
+{
+    char node_home[TEMP_PATH_SIZE], name[40];
+    uint64_t votes = 0;
+    bool known = false;
+    struct vote vote = {.kind = VOTE_NOTARIZE, .view = 7, .block_id = {{1}}};
+    temp_dir_make(node_home);
+    vote.epoch = old;
+    snprintf(name, sizeof name, old == 0 ? "journal" : "journal-%llu", (unsigned long long)old);
+    node_has_voted(node_home, name, &vote);
+    vote.epoch = newest;
+    snprintf(name, sizeof name, "journal-%llu", (unsigned long long)newest);
+    node_has_voted(node_home, name, &vote);
+    if (mark != NULL)
+        temp_file_write(node_home, mark, text, strlen(text));
+    struct guard *guard = open_again(NULL);
+    const bool good = guard_import(guard, &votes, node_home, &chain, problem);
+    if (good) {
+        assert_int_equal(votes, 1);
+        assert_int_equal(guard_judge(guard, &chain, &vote, &known), SIGNER_DONE);
+        assert_true(known);
+        vote.block_id.bytes[0] = 2;
+        assert_int_equal(guard_judge(guard, &chain, &vote, &known), SIGNER_CONTRADICTS);
+        vote.epoch = old;
+        assert_int_equal(guard_judge(guard, &chain, &vote, &known), SIGNER_TOO_OLD);
+    }
+    guard_close(guard);
+    assert_int_equal(remove_tree(node_home), 0);
+    return good;
+}
+
+static void takes_over_the_newest_journal(void **state)
+{
+    (void)state;
+    assert_true(import_from(NULL, NULL, 0, 9));
+}
+
+static void takes_over_any_epoch(void **state)
+{
+    (void)state;
+    assert_true(import_from(NULL, NULL, 4095, 70000));
+}
+
+static void takes_over_after_an_old_loss(void **state)
+{
+    (void)state;
+    assert_true(import_from("votes-lost", "epoch 8\n", 8, 9));
+}
+
+/* The node would not vote with this home, and must not by way of a signer. */
+static void takes_over_no_forgotten_votes(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {"epoch 9\n", "epoch 10\n", "", "nonsense"};
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        assert_false(import_from("votes-lost", texts[i], 8, 9));
+        assert_non_null(strstr(problem, "forgotten"));
+    }
+    assert_false(import_from("restored", "{\"votes_after_ms\":\"0\"}", 8, 9));
+    assert_non_null(strstr(problem, "forgotten"));
+}
+
 /* --- packets --------------------------------------------------------------------------------- */
 
 static struct signer_answer answer_to(struct signd *signd, const struct signer_request *request)
@@ -311,6 +405,11 @@ int main(void)
         cmocka_unit_test_setup_teardown(old_segments_go, start, finish),
         cmocka_unit_test_setup_teardown(without_its_state_it_does_not_start, start, finish),
         cmocka_unit_test_setup_teardown(a_flipped_byte_is_noticed, start, finish),
+        cmocka_unit_test_setup_teardown(one_signer_at_a_time, start, finish),
+        cmocka_unit_test_setup_teardown(takes_over_the_newest_journal, start, finish),
+        cmocka_unit_test_setup_teardown(takes_over_any_epoch, start, finish),
+        cmocka_unit_test_setup_teardown(takes_over_after_an_old_loss, start, finish),
+        cmocka_unit_test_setup_teardown(takes_over_no_forgotten_votes, start, finish),
         cmocka_unit_test_setup_teardown(signs_votes_and_links_and_nothing_else, start, finish),
         cmocka_unit_test_setup_teardown(packets_of_all_kinds, start, finish),
     };
