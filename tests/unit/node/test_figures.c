@@ -140,7 +140,7 @@ static void print_text(void)
     assert_int_equal(strlen(text), size);
 }
 
-static void has_line(const char *format, ...)
+__attribute__((format(printf, 1, 2))) static void has_line(const char *format, ...)
 {
     char line[256];
     va_list list;
