@@ -31,6 +31,7 @@ test-all: test api-memory api-load valgrind coupled-large package nemesis namesp
 	@$(MAKE) --no-print-directory books COUNT=3000
 	@$(MAKE) --no-print-directory clearing-large
 	@$(MAKE) --no-print-directory capacity
+	@$(MAKE) --no-print-directory coupled-markets
 	@$(MAKE) --no-print-directory sim SEEDS=20000
 	@$(MAKE) --no-print-directory sim-epochs SEEDS=5000
 	@$(MAKE) --no-print-directory sim-mutants
@@ -61,6 +62,10 @@ coupled-large: $(BUILD)/bin/flexclear $(BUILD)/bin/flexsolve ## coupled auctions
 
 .PHONY: capacity
 capacity: $(BUILD)/tests/unit/contracts/test_capacity ## thousands of random capacity markets on the ledger against a model of their own; TURNS=n
+	@TURNS=$(or $(TURNS),3000) $<
+
+.PHONY: coupled-markets
+coupled-markets: $(BUILD)/tests/unit/contracts/test_coupled_market ## thousands of random coupled auctions on the ledger against a model that tries all quantities; TURNS=n
 	@TURNS=$(or $(TURNS),3000) $<
 
 .PHONY: clearing-large doc-examples

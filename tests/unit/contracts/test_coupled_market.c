@@ -928,8 +928,9 @@ static void run_random(uint64_t seed)
 static void test_random(void **state)
 {
     (void)state;
-    enum { RUNS = 60, RUNS_LONG = 2000 };
-    int runs = getenv("LONG") != NULL ? RUNS_LONG : RUNS;
+    const char *turns = getenv("TURNS");
+    const int runs = turns == NULL ? 60 : atoi(turns);
+    assert_true(runs > 0);
     for (int run = 1; run <= runs; run++) {
         run_random((uint64_t)run);
     }
