@@ -8,7 +8,7 @@ set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 e2e_begin solver "$1"
 
-echo '{"block_interval_ms":100,"max_idle_ms":300}' >spec.json
+echo '{"block_interval_ms":100,"max_idle_ms":200}' >spec.json
 devnet --audit 1 --genesis-spec spec.json --simulated-time 2025-01-15T08:00:00Z
 mint 100 dso agg-a agg-b operator
 name=$(jq -r ".nodes[0].name" start.json)

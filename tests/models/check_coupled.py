@@ -290,7 +290,8 @@ def check_payments(problem, result, q, price):
 
 
 def check_bound(problem, result, den, pi, price):
-    """The bound without linked sets is exact; with them it is held to lie under the relaxed one."""
+    """Without linked sets and sums over lumps the bound is exact; with them it is held to lie under the
+    relaxed one."""
     duals = result["certificate"]["duals"]
     total = Fraction(0)
     lines, rows = problem["network"].get("lines", []), problem["network"].get("rows", [])
@@ -309,7 +310,9 @@ def check_bound(problem, result, den, pi, price):
         total += Fraction(int(said) * int(link["quantity"]), den)
         for i in link["bids"]:
             nu[i] = nu.get(i, 0) + Fraction(int(said), den)
-    exact = True
+    lumps = {b["id"] for b in problem["bids"] if b.get("indivisible") or b.get("kind") == "all_or_none"
+             or int(b.get("min_quantity", 0)) > 1}
+    exact = not any(lumps & set(link["bids"]) for link in sums)
     for group in joined(problem, False):
         exact = exact and len(group) == 1
         for b in group:
