@@ -246,11 +246,14 @@ static bool clear(struct contract_call *call, const struct coupled_id *id,
     expire_bids(call, id, &market->terms);
     report(call, id, record);
     MUST(coupled_open_fixed(call, id, record) || call->view->fault);
+    /* The problem stays open, and each round of consensus clears it again. */
+    const size_t mark = scratch->arena.used;
     if (coupled_read_best(call, &draft, id, record)) {
         const struct coupled_solution solution = coupled_draft_view(&draft);
         coupled_tell_slots(call, id, &market->terms, &scratch->auction, scratch->plan, &solution,
                            false, &scratch->arena);
     }
+    scratch->arena.used = mark;
     return true;
 }
 
@@ -290,7 +293,8 @@ static void forecast_one(struct contract_call *call, const struct coupled_id *id
     }
 }
 
-/* The auctions ahead, the next one first, until so many bids have been looked at. */
+/* The auctions ahead, the next one first, until so many bids have been looked at. One whose gate has closed
+ * as well, because the block is late, is due itself: what stood at its gate stays. */
 static void forecast(struct contract_call *call, const struct coupled_id *id,
                      const struct market_create *terms)
 {
@@ -306,7 +310,7 @@ static void forecast(struct contract_call *call, const struct coupled_id *id,
         }
         key = coupled_key(STATE_COUPLED, &ahead);
         if (!contract_read(call, &key, &coupled_record_codec, &record) ||
-            record.state != COUPLED_OPEN) {
+            record.state != COUPLED_OPEN || auction_gate_has_closed(call, terms, ahead.start)) {
             continue;
         }
         bids += record.bids;

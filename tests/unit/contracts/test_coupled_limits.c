@@ -1,0 +1,172 @@
+/* What a coupled auction may cost and leave behind (docs/spec/coupled.md 13; contracts/coupled_internal.h): a
+ * block's end that is executed again asks for no more memory, and a forecast leaves auctions alone whose own
+ * gate has closed. Working memory is looked at in bytes; no time is measured. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "contracts/coupled_internal.h"
+#include "tests/lib/contracts/grid_fixture.h"
+
+enum { UNIT_MS = 900000, WINDOW = 2, BUY_PRICE = 300000, SELL_PRICE = 100000 };
+
+static struct fixture fixture;
+
+static void coupled_terms(struct market_create *terms)
+{
+    market_terms(terms);
+    terms->network = fixture_name("net");
+    terms->directions = DIRECTIONS_UP;
+    terms->times.mtus_per_period = 1;
+    terms->limits.quantity_step = energy_of(1);
+    terms->limits.quantity_min = energy_of(1);
+    terms->clearing.mechanism = MECHANISM_COUPLED;
+    terms->clearing.reserve_account = fixture_name("tso");
+    terms->coupling = (struct market_coupling){.intervals = 1, .window = WINDOW};
+}
+
+static enum contract_error line(const char *id, const char *from, const char *to)
+{
+    const struct network_line action = {.network = fixture_name("net"),
+                                        .id = fixture_name(id),
+                                        .from = fixture_name(from),
+                                        .to = fixture_name(to),
+                                        .carrier = fixture_name("el"),
+                                        .capacity = power_of(4000)};
+    return fixture_act(&fixture, "dso", ACTION_NETWORK_LINE, &action);
+}
+
+static void open_day(void (*change)(struct market_create *terms))
+{
+    struct market_create terms;
+    market_open(&fixture);
+    grid_small_network(&fixture);
+    assert_error(CONTRACT_OK, line("a", "trafo", "f1"));
+    assert_error(CONTRACT_OK, line("b", "f1", "leaf"));
+    assert_error(CONTRACT_OK, line("c", "trafo", "f2"));
+    coupled_terms(&terms);
+    if (change != NULL) {
+        change(&terms);
+    }
+    grid_market(&fixture, "cpl", &terms);
+}
+
+/* The n-th auction from now on. */
+static struct timestamp auction_start(int n)
+{
+    return timestamp_of(FIXTURE_TIME_MS + (int64_t)n * UNIT_MS);
+}
+
+static struct coupled_record auction(int n)
+{
+    struct coupled_record record;
+    const struct coupled_id id = {fixture_name("cpl"), auction_start(n), DIRECTION_UP};
+    struct state_key key = coupled_key(STATE_COUPLED, &id);
+    assert_true(ledger_read(fixture.view, &key, &coupled_record_codec, &record));
+    return record;
+}
+
+/* One bid: dso's at f2, or alice's at leaf. */
+static void bid(int n, enum order_side side, int64_t quantity)
+{
+    struct portfolio_place action = {.market = fixture_name("cpl"),
+                                     .direction = DIRECTION_UP,
+                                     .start = auction_start(n),
+                                     .bid_count = 1};
+    action.bids[0] =
+        (struct portfolio_bid){.side = side,
+                               .quantity = energy_of(quantity),
+                               .price = energy_price_of(side == SIDE_BUY ? BUY_PRICE : SELL_PRICE),
+                               .carrier = fixture_name("el")};
+    if (side == SIDE_BUY) {
+        action.bids[0].node = fixture_name("f2");
+    } else {
+        action.bids[0].device = fixture_name("at-alice");
+    }
+    assert_error(CONTRACT_OK, fixture_act(&fixture, side == SIDE_BUY ? "dso" : "alice",
+                                          ACTION_PORTFOLIO_PLACE, &action));
+}
+
+static void go_to(int64_t time)
+{
+    fixture_next_block(&fixture, time - timestamp_ms(fixture.context.time));
+}
+
+static int64_t gate_of(int n, int64_t closure)
+{
+    return timestamp_ms(auction_start(n)) - closure;
+}
+
+/* A node executes the block that clears once for each round that proposes it, with the same problem open:
+ * what one execution takes of the working memory it must give back, or enough rounds end the node. */
+static void test_clearing_gives_memory_back(void **state)
+{
+    (void)state;
+    open_day(NULL);
+    bid(2, SIDE_BUY, 600);
+    bid(2, SIDE_SELL, 500);
+    go_to(gate_of(2, MARKET_GATE_MS));
+    fixture_next_block(&fixture, FIXTURE_BLOCK_MS);
+    assert_int_equal(auction(2).state, COUPLED_SOLVING);
+    const struct coupled_scratch *scratch = ledger_coupled_scratch(fixture.ledger);
+    size_t used = scratch->arena.used;
+    for (int i = 0; i < WINDOW; i++) {
+        fixture_next_block(&fixture, FIXTURE_BLOCK_MS);
+    }
+    struct coupled_record record = auction(2);
+    assert_int_equal(record.state, COUPLED_CLEARED);
+    assert_int_equal(energy_wh(record.best.quantity), 500);
+    assert_true(hash_equal(&scratch->open, &record.problem));
+    assert_int_equal(scratch->arena.used, used);
+    fixture_end_block(&fixture);
+    fixture_close(&fixture);
+}
+
+/* Two hours ahead, so that a chain that stood still may find several gates closed, and nobody late. */
+enum { EARLY_MS = 8 * UNIT_MS };
+
+static void with_returns(struct market_create *terms)
+{
+    terms->times.gate_closure = duration_of(EARLY_MS);
+    terms->coupling.window = 0;
+    terms->coupling.forecast = 2;
+    terms->coupling.later = LATER_RETURNED;
+}
+
+/* What stood at its gate is one auction, however late the block is; only auctions whose gate is still open
+ * are forecast, and have their bids returned. */
+static void test_forecast_leaves_closed_gates(void **state)
+{
+    (void)state;
+    open_day(with_returns);
+    for (int n = 10; n <= 12; n++) {
+        bid(n, SIDE_BUY, 600);
+        bid(n, SIDE_SELL, 500);
+    }
+    go_to(gate_of(11, EARLY_MS));
+    fixture_next_block(&fixture, FIXTURE_BLOCK_MS);
+    assert_int_equal(auction(10).state, COUPLED_CLEARED);
+    assert_int_equal(auction(11).state, COUPLED_CLEARED);
+    assert_int_equal(energy_wh(auction(11).best.quantity), 500);
+    assert_int_equal(market_order(&fixture, 5).status, ORDER_EXPIRED); /* auction 12's, returned */
+    market_audit(&fixture, false);
+    fixture_end_block(&fixture);
+    fixture_close(&fixture);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_clearing_gives_memory_back),
+        cmocka_unit_test(test_forecast_leaves_closed_gates),
+    };
+    if (!crypto_init()) {
+        return 1;
+    }
+    return cmocka_run_group_tests_name("coupled_limits", tests, NULL, NULL);
+}
