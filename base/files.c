@@ -78,8 +78,7 @@ bool files_write_all(int descriptor, const void *bytes, size_t size)
     return true;
 }
 
-/* A rename is safe only once the directory that holds the name has been synced too. */
-static bool sync_directory_of(const char *path)
+bool files_sync_directory_of(const char *path)
 {
     char directory[FILES_PATH_SIZE];
     const char *slash = strrchr(path, '/');
@@ -129,12 +128,12 @@ bool files_write(const char *path, const void *data, size_t size, unsigned mode)
         errno = fault;
         return false;
     }
-    return sync_directory_of(path);
+    return files_sync_directory_of(path);
 }
 
 bool files_create(const char *path, const void *data, size_t size, unsigned mode)
 {
-    return write_new(path, data, size, mode) && sync_directory_of(path);
+    return write_new(path, data, size, mode) && files_sync_directory_of(path);
 }
 
 bool files_make_directory(const char *path)

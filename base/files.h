@@ -17,6 +17,8 @@ bool files_write_all(int descriptor, const void *data, size_t size);
 bool files_write(const char *path, const void *data, size_t size, unsigned mode);
 /* The same, but never replaces: false with EEXIST if something of that name is there. */
 bool files_create(const char *path, const void *data, size_t size, unsigned mode);
+/* A rename is safe only once the directory that holds the name has been synced too. False with errno. */
+bool files_sync_directory_of(const char *path);
 /* Makes the directory and those above it, mode 0700; true if it is there afterwards. */
 bool files_make_directory(const char *path);
 bool files_exists(const char *path);

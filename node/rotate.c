@@ -14,9 +14,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/files.h"
 #include "node/commands.h"
 #include "node/config.h"
 #include "node/options.h"
+#include "p2p/certificate.h"
 
 enum { CERTIFICATE_DAYS = 3650 };
 
@@ -24,6 +26,12 @@ static int failed(const struct flexd_options *options, const char *problem)
 {
     flexd_say_fault("rotate", options->json, "failed", problem);
     return FLEXD_FAILED;
+}
+
+static bool cannot(const char *path, char problem[NODE_PROBLEM_SIZE])
+{
+    snprintf(problem, NODE_PROBLEM_SIZE, "%.180s: %s", path, strerror(errno));
+    return false;
 }
 
 static bool path_in(char out[NODE_PATH_MAX], const struct node_config *config, const char *name,
@@ -55,10 +63,8 @@ static bool issue(const struct node_config *config, const struct flexd_options *
         !path_in(certificate, config, "tls/next/node.pem", problem) ||
         !path_in(tls_key, config, "tls/next/node.key", problem))
         return false;
-    if (mkdir(directory, 0700) != 0 && errno != EEXIST) {
-        snprintf(problem, NODE_PROBLEM_SIZE, "%.180s: %s", directory, strerror(errno));
-        return false;
-    }
+    if (mkdir(directory, 0700) != 0 && errno != EEXIST)
+        return cannot(directory, problem);
     if (p2p_certificate_issue(certificate, tls_key, options->ca_certificate, options->ca_key, key,
                               CERTIFICATE_DAYS, fault))
         return true;
@@ -96,7 +102,41 @@ static int make_next(const struct node_config *config, const struct flexd_option
 
 /* --- its turn -------------------------------------------------------------------------------- */
 
-/* `from` to `to`, after `to` to `old`; what was done before a crash is not done again. */
+/* Which of both there is; the first, if it is. */
+static bool path_of_either(char out[NODE_PATH_MAX], const struct node_config *config,
+                           const char *first, const char *second, char problem[NODE_PROBLEM_SIZE])
+{
+    return path_in(out, config, exists(config, first) ? first : second, problem);
+}
+
+/* What will be in place has to be the next key's, whether it still waits in tls/next or has been moved
+ * before a crash. */
+static bool certificate_fits(const struct node_config *config, char problem[NODE_PROBLEM_SIZE])
+{
+    char seed_path[NODE_PATH_MAX], ca[NODE_PATH_MAX];
+    char certificate[NODE_PATH_MAX], tls_key[NODE_PATH_MAX], fault[160] = "";
+    struct secret_key seed;
+    struct public_key key;
+    if (!path_in(seed_path, config, "node.key.next", problem) ||
+        !path_in(ca, config, config->tls_ca, problem) ||
+        !path_of_either(certificate, config, "tls/next/node.pem", config->tls_certificate,
+                        problem) ||
+        !path_of_either(tls_key, config, "tls/next/node.key", config->tls_key, problem) ||
+        !node_key_load(seed_path, &seed, problem))
+        return false;
+    ed25519_public_key(&key, &seed);
+    secret_key_wipe(&seed);
+    if (certificate_check(ca, certificate, tls_key, &key, fault))
+        return true;
+    snprintf(problem, NODE_PROBLEM_SIZE,
+             "there is no certificate for the next key (%.90s): put node.pem and node.key into "
+             "HOME/tls/next (flexd certificate)",
+             fault);
+    return false;
+}
+
+/* `from` to `to`, after `to` to `old`, on disk when it returns; what was done before a crash is not done
+ * again. */
 static bool put_in_place(const struct node_config *config, const char *from, const char *to,
                          const char *old, char problem[NODE_PROBLEM_SIZE])
 {
@@ -105,34 +145,31 @@ static bool put_in_place(const struct node_config *config, const char *from, con
         !path_in(aside, config, old, problem))
         return false;
     if (access(next, F_OK) != 0)
-        return true;
+        return files_sync_directory_of(place) || cannot(place, problem);
     if (access(place, F_OK) == 0) {
         if (access(aside, F_OK) == 0) {
             snprintf(problem, NODE_PROBLEM_SIZE,
                      "%.150s is there already: keep it elsewhere, or delete it", aside);
             return false;
         }
-        if (rename(place, aside) != 0) {
-            snprintf(problem, NODE_PROBLEM_SIZE, "%.180s: %s", aside, strerror(errno));
-            return false;
-        }
+        if (rename(place, aside) != 0)
+            return cannot(aside, problem);
     }
-    if (rename(next, place) == 0)
-        return true;
-    snprintf(problem, NODE_PROBLEM_SIZE, "%.180s: %s", place, strerror(errno));
-    return false;
+    return (rename(next, place) == 0 && files_sync_directory_of(next) &&
+            files_sync_directory_of(place)) ||
+           cannot(place, problem);
 }
 
 static int adopt(const struct node_config *config, const struct flexd_options *options)
 {
     char problem[NODE_PROBLEM_SIZE] = "";
     if (exists(config, "flexd.pid"))
-        return failed(options, "flexd.pid is there: stop the node first");
+        return failed(options,
+                      "flexd.pid is there: stop the node first (or remove it after a crash)");
     if (!exists(config, "node.key.next"))
         return failed(options, "there is no node.key.next: flexd rotate makes one");
-    if (!exists(config, "tls/next/node.pem") || !exists(config, "tls/next/node.key"))
-        return failed(options, "there is no certificate for it: put node.pem and node.key into "
-                               "HOME/tls/next (flexd certificate)");
+    if (!certificate_fits(config, problem))
+        return failed(options, problem);
     /* The key last: while it is not in its place, the same command goes on. */
     if (!put_in_place(config, "tls/next/node.key", config->tls_key, "tls/node.key.old", problem) ||
         !put_in_place(config, "tls/next/node.pem", config->tls_certificate, "tls/node.pem.old",
