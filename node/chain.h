@@ -29,7 +29,14 @@ struct chain_backend chain_backend_of_store(struct store *store);
 enum {
     CHAIN_BLOCKS_MAX = LIMIT_VIEW_WINDOW * 2,
     CHAIN_BODY_BYTES_MAX = 256 * LIMIT_BLOCK_BODY_BYTES,
-    CHAIN_FULL_DEPTH_MAX = 8
+    CHAIN_FULL_DEPTH_MAX = 8,
+    /* What this node puts into a block of its own; blocks of others may hold all that the limits allow.
+     * Under load a block is run once to build it and once on each validator, one after the other; one of
+     * 8192 transactions takes long enough on a busy machine that the view is given up and all of it was
+     * for nothing. A thousand take a tenth of a second, against the few milliseconds of syncs and
+     * messages that a block costs whatever is in it. */
+    CHAIN_BUILD_TX_MAX = 1024,
+    CHAIN_BUILD_ACTIONS_MAX = 4096
 };
 
 /* Writes the genesis state if the store is new. NULL with the reason in `problem`. The backend's

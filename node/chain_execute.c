@@ -28,6 +28,7 @@ struct run {
     struct state_view *view;
     struct byte_writer receipts;
     uint32_t tx_count;
+    uint32_t action_count;
     size_t tx_receipt_bytes;
     struct hash receipt_root;
     struct hash state_root;
@@ -105,6 +106,7 @@ static enum contract_error run_apply(struct run *run, const struct transaction *
     append_receipt(run, &receipt);
     run->chain->tx_ids[run->tx_count] = transaction->id;
     run->tx_count++;
+    run->action_count += transaction->action_count;
     run->tx_receipt_bytes = run->receipts.size;
     return CONTRACT_OK;
 }
@@ -299,7 +301,7 @@ enum bft_verdict chain_execute(struct chain *chain, const struct hash *block_id)
 /* Should the builder stop before it tries another one? */
 static bool is_full(const struct run *run)
 {
-    return run->tx_count == LIMIT_TX_PER_BLOCK ||
+    return run->tx_count == CHAIN_BUILD_TX_MAX || run->action_count >= CHAIN_BUILD_ACTIONS_MAX ||
            run->receipts.size + LIMIT_EVENTS_BYTES_PER_TX + RECEIPT_OVERHEAD >
                LIMIT_RECEIPTS_BYTES_PER_BLOCK ||
            ledger_block_is_full(run->chain->ledger);
