@@ -50,6 +50,8 @@ struct state_tree_change {
     struct hash key;   /* hash of the state key */
     struct hash value; /* hash of the value; ignored when absent is set */
     bool absent;       /* the key goes away */
+    bool idle;         /* what forest_update (storage/forest.h) says: it was so before */
+    uint32_t tag;      /* the caller's own */
 };
 
 /* Applies `count` changes, which this call sorts by key in place; equal keys are our bug. */

@@ -44,7 +44,8 @@ static void intake_all(struct loop_state *loop, struct node_event *event)
     while (event != NULL) {
         MUST(++count <= INBOX_BATCH_MAX);
         struct node_event *next = event->next;
-        if (event->kind == NODE_EVENT_TRANSACTION)
+        /* One more can't make nothing of what is there; looking costs a walk over all senders. */
+        if (event->kind == NODE_EVENT_TRANSACTION && !loop->pending)
             loop->pending_changed = true;
         int peer = event->peer;
         node_intake(node, event);

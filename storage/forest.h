@@ -42,8 +42,8 @@ struct forest *forest_create(int directory_fd);
 void forest_share(struct forest *forest);
 void forest_release(struct forest *forest);
 
-/* The tree that `changes`, sorted in place, make out of `before`; `batch` is empty before. False: memory
- * ran out; the batch is empty then. */
+/* The tree that `changes`, sorted in place, make out of `before`; `batch` is empty before. Says of each
+ * whether it is idle. False: memory ran out; the batch is empty then. */
 MUST_USE bool forest_update(struct forest *forest, struct forest_batch *batch,
                             const struct forest_tree *before, struct state_tree_change *changes,
                             size_t count);

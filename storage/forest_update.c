@@ -55,14 +55,15 @@ static bool make(struct run *run, struct forest_tree *spot, const struct forest_
 }
 
 /* The one change there is, where nothing or its own leaf stands. */
-static bool settle(struct run *run, struct forest_tree *spot,
-                   const struct state_tree_change *change)
+static bool settle(struct run *run, struct forest_tree *spot, struct state_tree_change *change)
 {
     const uint32_t before = spot->root;
     if (before != FOREST_NONE && !change->absent &&
         hash_equal(&forest_at(run->forest, before)->b, &change->value)) {
+        change->idle = true;
         return true;
     }
+    change->idle = before == FOREST_NONE && change->absent;
     if (before != FOREST_NONE && !bury(run, before)) {
         return false;
     }
@@ -118,8 +119,8 @@ static size_t split(const struct state_tree_change *changes, size_t count, unsig
 }
 
 /* Applies changes to what stands in *spot, at `depth`. False if memory ran out. */
-static bool update(struct run *run, struct forest_tree *spot,
-                   const struct state_tree_change *changes, size_t count, unsigned depth)
+static bool update(struct run *run, struct forest_tree *spot, struct state_tree_change *changes,
+                   size_t count, unsigned depth)
 {
     if (count == 0) {
         return true;
@@ -131,6 +132,7 @@ static bool update(struct run *run, struct forest_tree *spot,
         return settle(run, spot, changes);
     }
     if (count == 1 && leaf && changes->absent) {
+        changes->idle = true;
         return true;
     }
     struct forest_tree children[2] = {{0}};

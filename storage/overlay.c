@@ -556,31 +556,33 @@ static void change_set(struct state_tree_change *change, struct bytes_view key, 
     }
 }
 
-/* Forgets entries that change nothing, and hashes the rest. False on a fault. */
-static bool collect_changes(struct overlay *overlay, struct state_tree_change *changes,
-                            size_t capacity, size_t *count)
+struct change_list {
+    struct state_tree_change *changes;
+    struct bytes_view *keys; /* by tag; NULL: nobody asks for them */
+    uint32_t count;
+};
+
+static bool list_change(void *context, struct bytes_view key, struct bytes_view value)
 {
-    struct bound from = {.size = 0, .inclusive = true};
-    struct bytes_view key;
-    struct bytes_view tagged;
-    *count = 0;
-    while (ordered_map_seek(overlay->changes, bound_view(&from), from.inclusive, &key, &tagged)) {
-        const bool present = tagged.data[0] == TAG_PRESENT;
-        const struct bytes_view after = bytes_view_of(tagged.data + 1, tagged.size - 1);
-        struct bytes_view before;
-        bool existed = false;
-        bound_set(&from, key, false);
-        if (!stack_get(overlay->parent, overlay->base, key, &existed, &before)) {
-            return false;
-        }
-        if (is_same(existed, before, present, after)) {
-            MUST(ordered_map_remove(overlay->changes, bound_view(&from)));
-            continue;
-        }
-        MUST(*count < capacity);
-        change_set(&changes[(*count)++], key, present, after);
+    struct change_list *list = context;
+    if (list->keys != NULL) {
+        list->keys[list->count] = key;
     }
+    change_set(&list->changes[list->count], key, value.data != NULL, value);
+    list->changes[list->count].tag = list->count;
+    list->count++;
     return true;
+}
+
+/* Forgets the entries that change nothing. The tree knows them by the hashes of their values, so that
+ * nobody has to read what was there before. */
+static void forget_idle(struct overlay *overlay, const struct change_list *list)
+{
+    for (uint32_t i = 0; i < list->count; i++) {
+        if (list->changes[i].idle) {
+            MUST(ordered_map_remove(overlay->changes, list->keys[list->changes[i].tag]));
+        }
+    }
 }
 
 bool overlay_seal(struct overlay *overlay, struct hash *state_root)
@@ -589,21 +591,23 @@ bool overlay_seal(struct overlay *overlay, struct hash *state_root)
     if (overlay->view.fault) {
         return false;
     }
-    const size_t capacity = ordered_map_count(overlay->changes);
-    struct state_tree_change *changes = malloc((capacity + 1) * sizeof *changes);
+    const size_t capacity = ordered_map_count(overlay->changes) + 1;
+    struct change_list list = {.changes = malloc(capacity * sizeof *list.changes),
+                               .keys = malloc(capacity * sizeof *list.keys)};
     struct forest_tree before;
-    size_t count = 0;
-    if (changes == NULL || !collect_changes(overlay, changes, capacity, &count) ||
-        !seal_on(overlay, &before) ||
-        !forest_update(overlay->forest, &overlay->batch, &before, changes, count)) {
-        free(changes);
-        overlay->view.fault = true;
-        return false;
+    const bool good =
+        list.changes != NULL && list.keys != NULL && capacity <= UINT32_MAX &&
+        overlay_each_change(overlay, &list, list_change) && seal_on(overlay, &before) &&
+        forest_update(overlay->forest, &overlay->batch, &before, list.changes, list.count);
+    if (good) {
+        forget_idle(overlay, &list);
+        *state_root = overlay->batch.tree.hash;
     }
-    free(changes);
-    overlay->sealed = true;
-    *state_root = overlay->batch.tree.hash;
-    return true;
+    free(list.changes);
+    free(list.keys);
+    overlay->view.fault = !good;
+    overlay->sealed = good;
+    return good;
 }
 
 bool overlay_is_sealed(const struct overlay *overlay)
@@ -639,18 +643,6 @@ const struct forest_tree *overlay_tree(const struct overlay *overlay)
 {
     MUST(overlay->sealed);
     return &overlay->batch.tree;
-}
-
-struct change_list {
-    struct state_tree_change *changes;
-    size_t count;
-};
-
-static bool list_change(void *context, struct bytes_view key, struct bytes_view value)
-{
-    struct change_list *list = context;
-    change_set(&list->changes[list->count++], key, value.data != NULL, value);
-    return true;
 }
 
 /* The changes once more, into the tree of a base that the overlay was not sealed on. */
