@@ -2,8 +2,10 @@
  * by path and was written before it: the same root and the same nodes after every batch, and whatever else
  * is made, dropped or read meanwhile, trees that are held stay as they were and nothing is left behind. */
 #include <fcntl.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -226,6 +228,82 @@ static void test_pinned_trees_stay(void **state)
     forest_release(forest);
 }
 
+enum { READERS = 2, READ_KEYS = 64, READ_HEIGHTS = 400 };
+
+struct shared {
+    struct forest *forest;
+    _Atomic uint64_t height; /* the last one committed; 0: none yet */
+    _Atomic bool ended;
+    _Atomic uint32_t trees_read;
+};
+
+static bool node_of(void *context, struct state_tree_node *out, const struct state_tree_path *path)
+{
+    const void *const *both = context;
+    forest_node(both[0], both[1], out, path);
+    return true;
+}
+
+/* Proves every key in the latest tree, over and over. */
+static void *read_on(void *context)
+{
+    struct shared *shared = context;
+    while (!atomic_load(&shared->ended)) {
+        struct forest_tree tree;
+        const uint64_t height = atomic_load(&shared->height);
+        if (height == 0 || !forest_pin(shared->forest, height, &tree)) {
+            continue;
+        }
+        const void *both[] = {shared->forest, &tree};
+        const struct state_tree_store face = {.context = both, .get = node_of};
+        for (uint32_t i = 0; i < READ_KEYS; i++) {
+            static _Thread_local struct state_tree_proof proof;
+            struct hash key;
+            hash_bytes(&key, HASH_DOMAIN_STATE_KEY, &i, sizeof i);
+            assert_true(state_tree_prove(&face, &proof, &key));
+            const struct hash *value = proof.end == STATE_TREE_LEAF ? &proof.end_value : NULL;
+            assert_true(state_tree_verify(&proof, &tree.hash, &key, value));
+        }
+        forest_unpin(shared->forest, height);
+        atomic_fetch_add(&shared->trees_read, 1);
+    }
+    return NULL;
+}
+
+/* The owner changes every key at each height while others read the trees before. */
+static void test_readers_need_no_lock(void **state)
+{
+    (void)state;
+    struct shared shared = {.forest = made(-1)};
+    struct forest_batch batch = {0};
+    struct forest_tree tree = {0};
+    pthread_t threads[READERS];
+    for (int i = 0; i < READERS; i++) {
+        assert_int_equal(pthread_create(&threads[i], NULL, read_on, &shared), 0);
+    }
+    /* At least so many heights, and until each could have been met by somebody. */
+    for (uint64_t height = 1; height <= READ_HEIGHTS || atomic_load(&shared.trees_read) < READERS;
+         height++) {
+        struct state_tree_change changes[READ_KEYS];
+        memset(changes, 0, sizeof changes);
+        for (uint32_t i = 0; i < READ_KEYS; i++) {
+            hash_bytes(&changes[i].key, HASH_DOMAIN_STATE_KEY, &i, sizeof i);
+            hash_bytes(&changes[i].value, HASH_DOMAIN_STATE_VALUE, &height, sizeof height);
+        }
+        assert_true(forest_update(shared.forest, &batch, &tree, changes, READ_KEYS));
+        forest_publish(shared.forest, height, &batch.tree);
+        tree = batch.tree;
+        forest_commit(shared.forest, &batch);
+        atomic_store(&shared.height, height);
+    }
+    atomic_store(&shared.ended, true);
+    for (int i = 0; i < READERS; i++) {
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+    }
+    forest_batch_free(&batch);
+    forest_release(shared.forest);
+}
+
 static void test_more_than_one_segment(void **state)
 {
     (void)state;
@@ -261,9 +339,8 @@ static void test_more_than_one_segment(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_same_trees_as_the_model),
-        cmocka_unit_test(test_in_a_scratch_file),
-        cmocka_unit_test(test_pinned_trees_stay),
+        cmocka_unit_test(test_same_trees_as_the_model), cmocka_unit_test(test_in_a_scratch_file),
+        cmocka_unit_test(test_pinned_trees_stay),       cmocka_unit_test(test_readers_need_no_lock),
         cmocka_unit_test(test_more_than_one_segment),
     };
     return crypto_init() ? cmocka_run_group_tests(tests, NULL, NULL) : 1;
