@@ -236,7 +236,8 @@ void api_read_metrics(const struct api_request *request, struct api_reply *reply
     struct metric_line lines[METRIC_LINES_MAX];
     size_t count = gauges(lines, request->node);
     count += counters(lines + count, &request->node->metrics);
-    char *text = api_allocate((size_t)METRIC_LINES_MAX * METRIC_LINE_BYTES + FIGURES_TEXT_BYTES);
+    char *text = api_allocate((size_t)METRIC_LINES_MAX * METRIC_LINE_BYTES + FIGURES_TEXT_BYTES +
+                              STAGES_TEXT_BYTES);
     if (text == NULL) {
         api_reply_error(reply, MHD_HTTP_INTERNAL_SERVER_ERROR, "out_of_memory", "try again");
         return;
@@ -251,5 +252,6 @@ void api_read_metrics(const struct api_request *request, struct api_reply *reply
             size += (size_t)written;
     }
     size += figures_print(&request->node->figures, text + size);
+    size += stages_print(&request->node->metrics.stages, text + size);
     api_reply_bytes(reply, "text/plain; version=0.0.4", text, size);
 }

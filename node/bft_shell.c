@@ -573,6 +573,22 @@ static bool refuse_waiting_build(struct shell *shell)
     return false;
 }
 
+static void perform_timed(struct shell *shell, const struct shell_request *request)
+{
+    struct node_stages *stages = &shell->node->metrics.stages;
+    const uint64_t from_ns = stage_now_ns();
+    if (request->kind == BFT_BUILD && !request->answered) {
+        perform_build(shell, request);
+        stage_add(stages, STAGE_PROPOSE, from_ns);
+    } else if (request->kind == BFT_EXECUTE && !shell->halted) {
+        perform_execute(shell, request);
+        stage_add(stages, STAGE_EXECUTE, from_ns);
+    } else if (request->kind == BFT_DECIDE && !shell->halted) {
+        perform_decide(shell, request);
+        stage_add(stages, STAGE_COMMIT, from_ns);
+    }
+}
+
 /* Performs the oldest request. False if there is none or it has to wait. */
 static bool perform_next(struct shell *shell)
 {
@@ -582,12 +598,7 @@ static bool perform_next(struct shell *shell)
         return refuse_waiting_build(shell);
     /* Answers queue more behind it; the slot itself stays ours until it is popped. */
     struct shell_request *request = request_front(shell);
-    if (request->kind == BFT_BUILD && !request->answered)
-        perform_build(shell, request);
-    else if (request->kind == BFT_EXECUTE && !shell->halted)
-        perform_execute(shell, request);
-    else if (request->kind == BFT_DECIDE && !shell->halted)
-        perform_decide(shell, request);
+    perform_timed(shell, request);
     if (shell->store_full || shell->failed)
         return false;
     request_pop(shell);
@@ -632,11 +643,13 @@ void shell_settle(struct shell *shell)
     while (moved && !shell->failed) {
         bool persisted = shell->persist;
         if (persisted) {
+            const uint64_t from_ns = stage_now_ns();
             shell->persist = false;
             if (!journal_sync(shell->node->journal)) {
                 shell->failed = true; /* stopped while it waited for room: nothing was sent */
                 return;
             }
+            stage_add(&shell->node->metrics.stages, STAGE_JOURNAL, from_ns);
             metric_add(&shell->node->metrics.journal_syncs, 1);
         }
         flush_outbox(shell);

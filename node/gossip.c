@@ -82,6 +82,7 @@ static enum contract_error admit(struct node *node, struct node_event *event)
 
 void node_take_transaction(struct node *node, struct node_event *event)
 {
+    const uint64_t from_ns = stage_now_ns();
     bool full = shell_store_is_full(node->shell);
     enum contract_error error = full ? CONTRACT_MEMPOOL_FULL : admit(node, event);
     if (error != CONTRACT_OK) {
@@ -103,6 +104,7 @@ void node_take_transaction(struct node *node, struct node_event *event)
         event->call->done(event->call);
         event->call = NULL;
     }
+    stage_add(&node->metrics.stages, STAGE_ADMIT, from_ns);
 }
 
 bool node_has_pending(struct node *node)

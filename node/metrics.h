@@ -7,7 +7,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "node/stages.h"
+
 struct node_metrics {
+    struct node_stages stages;
     _Atomic uint64_t frames_received;
     _Atomic uint64_t frames_sent;
     _Atomic uint64_t frame_bytes_sent; /* of those, before TLS */

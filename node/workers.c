@@ -157,12 +157,15 @@ static void *worker_main(void *context)
             continue;
         }
         MUST(pthread_mutex_unlock(&workers->lock) == 0);
+        const uint64_t from_ns = stage_now_ns();
         if (event->kind == NODE_EVENT_TRANSACTION) {
             run_transaction(workers, event);
+            stage_add(&workers->metrics->stages, STAGE_VERIFY, from_ns);
             MUST(pthread_mutex_lock(&workers->lock) == 0);
             continue;
         }
         bool good = check_part(workers, event, part);
+        stage_add(&workers->metrics->stages, STAGE_VERIFY, from_ns);
         MUST(pthread_mutex_lock(&workers->lock) == 0);
         event->bad = event->bad || !good;
         MUST(event->parts > 0);
