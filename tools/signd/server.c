@@ -99,6 +99,32 @@ bool signd_answer(struct signd *signd, struct signer_answer *answer, struct byte
 
 /* --- the socket ------------------------------------------------------------------------------ */
 
+/* Takes away the name that a dead signer has left: never a file of another kind, nor a name on which somebody
+ * answers. False with the reason. */
+static bool clear_name(const struct sockaddr_un *address, char problem[NODE_PROBLEM_SIZE])
+{
+    struct stat status;
+    const char *path = address->sun_path;
+    if (lstat(path, &status) != 0)
+        return true; /* bind will say what else is wrong */
+    if (!S_ISSOCK(status.st_mode)) {
+        snprintf(problem, NODE_PROBLEM_SIZE, "%.150s: is there, and no socket", path);
+        return false;
+    }
+    int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    const bool dead = fd >= 0 &&
+                      connect(fd, (const struct sockaddr *)address, sizeof *address) != 0 &&
+                      errno == ECONNREFUSED;
+    if (fd >= 0)
+        (void)close(fd);
+    if (!dead) {
+        snprintf(problem, NODE_PROBLEM_SIZE, "%.150s: another process listens there", path);
+        return false;
+    }
+    (void)unlink(path);
+    return true;
+}
+
 static int listen_on(const char *path, char problem[NODE_PROBLEM_SIZE])
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -108,9 +134,9 @@ static int listen_on(const char *path, char problem[NODE_PROBLEM_SIZE])
         return -1;
     }
     snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
+    if (!clear_name(&address, problem))
+        return -1;
     int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    /* The home is locked by the votes' journal: who left this name behind is dead. */
-    (void)unlink(path);
     const mode_t before = umask(0117); /* the user and the group, from the first moment on */
     bool good = fd >= 0 && bind(fd, (const struct sockaddr *)&address, sizeof address) == 0 &&
                 listen(fd, SIGND_CLIENTS_MAX) == 0;

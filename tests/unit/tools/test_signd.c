@@ -2,12 +2,16 @@
  * its state; packets of all kinds. */
 #include <ftw.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -398,6 +402,51 @@ static void packets_of_all_kinds(void **state)
     guard_close(signd.guard);
 }
 
+/* --- the socket ------------------------------------------------------------------------------ */
+
+/* SIGTERM waits for whoever serves, so that it ends as soon as it listens. */
+static bool serve_at(const char *path)
+{
+    sigset_t set;
+    struct signd signd = {.socket = path, .seed = seed, .key = key, .guard = open_again(NULL)};
+    assert_int_equal(sigemptyset(&set) | sigaddset(&set, SIGTERM), 0);
+    assert_int_equal(sigprocmask(SIG_BLOCK, &set, NULL), 0);
+    assert_int_equal(raise(SIGTERM), 0);
+    const bool good = signd_serve(&signd, problem);
+    const struct timespec now = {0, 0};
+    (void)sigtimedwait(&set, NULL, &now);
+    guard_close(signd.guard);
+    return good;
+}
+
+static int bind_to(const char *path)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
+    int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+    assert_true(fd >= 0);
+    assert_int_equal(bind(fd, (const struct sockaddr *)&address, sizeof address), 0);
+    return fd;
+}
+
+static void takes_a_dead_name_only(void **state)
+{
+    (void)state;
+    char path[100], file[2 * TEMP_PATH_SIZE];
+    snprintf(path, sizeof path, "%.80s/socket", home);
+    int fd = bind_to(path);
+    assert_int_equal(listen(fd, 1), 0);
+    assert_false(serve_at(path)); /* somebody lives there */
+    assert_int_equal(access(path, F_OK), 0);
+    assert_int_equal(close(fd), 0); /* killed: the name stays */
+    if (!serve_at(path))
+        fail_msg("%s", problem);
+    assert_int_not_equal(access(path, F_OK), 0);
+    snprintf(file, sizeof file, "%s/votes/state", home); /* a slip of the operator's */
+    assert_false(serve_at(file));
+    assert_int_equal(access(file, F_OK), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -412,6 +461,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(takes_over_no_forgotten_votes, start, finish),
         cmocka_unit_test_setup_teardown(signs_votes_and_links_and_nothing_else, start, finish),
         cmocka_unit_test_setup_teardown(packets_of_all_kinds, start, finish),
+        cmocka_unit_test_setup_teardown(takes_a_dead_name_only, start, finish),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
