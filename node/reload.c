@@ -84,9 +84,7 @@ static bool reload(struct node *node, struct node_config *fresh, struct p2p_conf
         return false;
     }
     char fault[160] = "";
-    bool good = p2p_reload(node->p2p, links, fault);
-    secret_key_wipe(&links->seed);
-    if (!good) {
+    if (!p2p_reload(node->p2p, links, fault)) {
         snprintf(problem, NODE_PROBLEM_SIZE, "%s", fault);
         return false;
     }
@@ -105,6 +103,8 @@ void node_reload(struct node *node)
     struct p2p_config *links = malloc(sizeof *links);
     if (fresh == NULL || links == NULL || !reload(node, fresh, links, problem))
         log_line(LOG_UNUSUAL, "reload: %s -> nothing has changed", problem);
+    if (links != NULL)
+        secret_key_wipe(&links->seed);
     free(links);
     free(fresh);
 }
