@@ -4,6 +4,7 @@
  *
  * It limits itself before it reads a byte: memory, processor time, no files, no core dumps; and it
  * ends with the program that started it. */
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -47,6 +48,8 @@ int main(int argc, char **argv)
     bool good = limit(RLIMIT_CORE, 0) && limit(RLIMIT_FSIZE, 0) && limit(RLIMIT_CPU, seconds) &&
                 (LIMITS_MEMORY == 0 || limit(RLIMIT_AS, memory_mb << 20)) &&
                 prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && signal(SIGPIPE, SIG_IGN) != SIG_ERR;
-    (void)nice(NICENESS); /* whatever else the machine does is more urgent */
+    /* Whatever else the machine does is more urgent; where that is refused, it runs all the same. */
+    if (nice(NICENESS) == -1)
+        errno = 0;
     return good ? worker_run(STDIN_FILENO, STDOUT_FILENO) : EXIT_FAILURE;
 }
