@@ -22,6 +22,7 @@
 enum { INTERVALS = 2, WINDOW = 3, FEE = 700, UNIT_MS = 900000, ARENA = 16 * 1024 * 1024 };
 
 static struct fixture fixture;
+static const char *const nodes[] = {"f1", "f2", "leaf", "trafo"};
 static uint8_t arena_bytes[2][ARENA];
 static uint8_t page_bytes[COUPLED_PROBLEM_BYTES_MAX];
 static uint8_t solution_bytes[LIMIT_SOLUTION_BYTES];
@@ -202,7 +203,7 @@ static enum contract_error propose_bytes(const char *who, int n, struct bytes_vi
 
 static struct event_solution judged(void)
 {
-    struct event_solution event;
+    struct event_solution event = {0};
     struct bytes_view record;
     size_t cursor = 0;
     uint8_t type;
@@ -347,10 +348,10 @@ static enum contract_error row(const char *who, const char *id, uint8_t op, int6
                                  .carrier = fixture_name("el"),
                                  .op = op,
                                  .rhs = rhs};
-    const char *const nodes[2] = {a, b};
+    const char *const named[2] = {a, b};
     for (int i = 0; i < 2; i++) {
-        if (nodes[i] != NULL) {
-            action.coefs[action.coef_count++] = (struct row_coef){fixture_name(nodes[i]), value};
+        if (named[i] != NULL) {
+            action.coefs[action.coef_count++] = (struct row_coef){fixture_name(named[i]), value};
         }
     }
     return fixture_act(&fixture, who, ACTION_NETWORK_ROW, &action);
@@ -735,6 +736,106 @@ static void test_surplus(void **state)
     close_day();
 }
 
+/* A heat pump makes 3 Wh of heat of 1 Wh of electricity, which it buys dearer than its own limit, since heat
+ * is dear: it pays the limit, and gets that much less for the heat. */
+static void test_conversion(void **state)
+{
+    (void)state;
+    open_day(NULL);
+    assert_error(CONTRACT_OK, line("h", "f1", "leaf", "heat", 4000, false));
+    struct portfolio_place heat = portfolio_of(1);
+    add_buy(&heat, "f1", 0, 300, 200000)->carrier = fixture_name("heat");
+    struct portfolio_place pump = portfolio_of(1);
+    struct portfolio_bid *in = add_sell(&pump, "bob", 0, 100, 50000);
+    in->side = SIDE_BUY;
+    add_sell(&pump, "bob", 0, 300, 20000)->carrier = fixture_name("heat");
+    struct portfolio_link *link = add_link(&pump, LINK_CONVERT, 0, 1);
+    link->num = 3;
+    link->den = 1;
+    struct portfolio_place power = portfolio_of(1);
+    add_sell(&power, "alice", 0, 100, 100000);
+    assert_error(CONTRACT_OK, place("dso", &heat));
+    assert_error(CONTRACT_OK, place("bob", &pump));
+    assert_error(CONTRACT_OK, place("alice", &power));
+    pass_gate(1);
+    struct coupled_auction_problem problem;
+    struct coupled_draft draft;
+    read_problem(1, &problem);
+    rest(&draft, &problem);
+    for (uint32_t i = 0; i < problem.problem.bid_count; i++) {
+        draft.accepted[i] = problem.problem.bids[i].quantity;
+    }
+    draft.flow[1] = -100; /* leaf to f1 */
+    for (uint32_t i = 0; i < problem.problem.place_count; i++) {
+        draft.node[i] = i < problem.node_count ? 100000 : 200000;
+    }
+    struct event_solution event = propose("agg", 1, &problem, &draft);
+    assert_int_equal(event.verdict, SOLUTION_BEST);
+    assert_int_equal(money_ueur(event.welfare), 49000);
+    for (int i = 0; i < WINDOW + 1; i++) {
+        end_block();
+    }
+    struct coupled_record record = auction(1);
+    assert_int_equal(record.state, COUPLED_CLEARED);
+    assert_int_equal(money_ueur(record.bought), 65000);
+    assert_int_equal(money_ueur(record.sold), 65000);
+    for (uint64_t id = 1; id <= 2; id++) {
+        struct deal_record deal = market_deal(&fixture, id);
+        bool power_deal = name_compare(&deal.seller, &(struct name){"alice"}) == 0;
+        assert_int_equal(money_ueur(deal.payment), power_deal ? 10000 : 55000);
+        assert_int_equal(money_ueur(deal.added), power_deal ? 5000 : 0);
+    }
+    close_day();
+}
+
+/* As many bids as an auction takes: it is fixed in one block and cleared in one, and a proposal of that size
+ * fits its transaction. One more bid finds no room. */
+static void test_full(void **state)
+{
+    (void)state;
+    enum { EACH = LIMIT_PORTFOLIO_BIDS, TURNS = COUPLED_AUCTION_BIDS_MAX / EACH / 2 };
+    static const char *const sellers[] = {"alice", "bob", "carol", "agg"};
+    static struct portfolio_place action;
+    open_day(NULL);
+    for (int turn = 0; turn < TURNS; turn++) {
+        action = portfolio_of(1);
+        for (int i = 0; i < EACH; i++) {
+            add_buy(&action, nodes[i % 4], (uint16_t)(i % INTERVALS), 1 + i % 3, 2000 + 7 * i);
+        }
+        assert_error(CONTRACT_OK, place("dso", &action));
+        action = portfolio_of(1);
+        for (int i = 0; i < EACH; i++) {
+            add_sell(&action, sellers[turn % 4], (uint16_t)(i % INTERVALS), 1 + i % 3,
+                     2000 + 5 * i);
+        }
+        assert_error(CONTRACT_OK, place(sellers[turn % 4], &action));
+    }
+    action = portfolio_of(1);
+    add_buy(&action, "f1", 0, 1, 1);
+    assert_error(CONTRACT_BOOK_FULL, place("dso", &action));
+    int64_t gate = timestamp_ms(auction_start(1)) - MARKET_GATE_MS;
+    fixture_next_block(&fixture, gate - timestamp_ms(fixture.context.time));
+    fixture_next_block(&fixture, FIXTURE_BLOCK_MS);
+    struct coupled_record record = auction(1);
+    assert_int_equal(record.state, COUPLED_SOLVING);
+    assert_int_equal(record.bids, COUPLED_AUCTION_BIDS_MAX);
+    assert_int_equal(record.best.gap_neur, 0);
+    assert_true(record.best.bytes <= LIMIT_SOLUTION_BYTES);
+    static uint8_t copy[LIMIT_SOLUTION_BYTES];
+    struct bytes_view bytes = pages(1, COUPLED_PAGE_SOLUTION, record.best.bytes);
+    memcpy(copy, bytes.data, bytes.size);
+    assert_error(CONTRACT_OK, propose_bytes("agg2", 1, bytes_view_of(copy, bytes.size)));
+    assert_int_equal(judged().verdict, SOLUTION_NOT_BETTER);
+    for (int i = 0; i < WINDOW; i++) {
+        fixture_next_block(&fixture, FIXTURE_BLOCK_MS);
+    }
+    record = auction(1);
+    assert_int_equal(record.state, COUPLED_CLEARED);
+    assert_true(record.deals > COUPLED_AUCTION_BIDS_MAX / 4);
+    fixture_end_block(&fixture);
+    fixture_close(&fixture);
+}
+
 /* --- random auctions against the slow model ------------------------------------------------- */
 
 enum { RANDOM_BIDS = 6 };
@@ -743,8 +844,6 @@ struct placed {
     uint64_t order;
     struct portfolio_bid bid;
 };
-
-static const char *const nodes[] = {"f1", "f2", "leaf", "trafo"};
 
 /* A portfolio or two of one or two bids each, at most RANDOM_BIDS in all. */
 static uint32_t place_at_random(struct dice *dice, struct placed *placed)
@@ -877,6 +976,45 @@ static void assert_deals(const struct coupled_auction_problem *problem,
     }
 }
 
+/* One problem, one encoding: whatever else is accepted is written back byte for byte, and a solution too. */
+static void assert_canonical(int n, struct dice *dice)
+{
+    static uint8_t given[COUPLED_PROBLEM_BYTES_MAX];
+    static uint8_t again[COUPLED_PROBLEM_BYTES_MAX];
+    const struct coupled_record record = auction(n);
+    for (int what = COUPLED_PAGE_PROBLEM; what <= COUPLED_PAGE_SOLUTION; what++) {
+        const bool problem = what == COUPLED_PAGE_PROBLEM;
+        const size_t size = problem ? record.problem_bytes : record.best.bytes;
+        struct coupled_auction_problem right;
+        read_problem(n, &right);
+        struct bytes_view bytes = pages(n, (enum coupled_page_of)what, size);
+        memcpy(given, bytes.data, size);
+        for (size_t cut = 0; cut < size; cut++) {
+            given[cut] ^= (uint8_t)dice_between(dice, 1, 255);
+            for (int shorter = 0; shorter < 2; shorter++) {
+                struct clear_arena arena = {arena_bytes[1], ARENA, 0};
+                struct coupled_auction_problem other;
+                struct coupled_draft draft;
+                struct byte_writer writer;
+                struct bytes_view view = bytes_view_of(given, shorter == 1 ? cut : size);
+                byte_writer_init(&writer, again, sizeof again);
+                if (problem ? coupled_problem_decode(&other, view, &arena)
+                            : coupled_solution_decode(&draft, &right.problem, view, &arena)) {
+                    if (problem) {
+                        coupled_problem_encode(&writer, &other);
+                    } else {
+                        const struct coupled_solution solution = coupled_draft_view(&draft);
+                        coupled_solution_encode(&writer, &right.problem, &solution);
+                    }
+                    assert_int_equal(writer.size, view.size);
+                    assert_memory_equal(again, view.data, view.size);
+                }
+            }
+            given[cut] = bytes.data[cut];
+        }
+    }
+}
+
 static void run_random(uint64_t seed)
 {
     struct dice dice = {seed};
@@ -897,6 +1035,10 @@ static void run_random(uint64_t seed)
     pass_gate(1);
     read_problem(1, &problem);
     assert_problem(&problem, placed, count);
+    if (seed % 16 == 1) {
+        assert_canonical(1, &dice);
+        read_problem(1, &problem);
+    }
     struct coupled_record record = auction(1);
     struct clear_arena arena = {arena_bytes[1], ARENA, 0};
     struct bytes_view bytes = pages(1, COUPLED_PAGE_SOLUTION, record.best.bytes);
@@ -949,6 +1091,8 @@ int main(void)
         cmocka_unit_test(test_void),
         cmocka_unit_test(test_forecasts),
         cmocka_unit_test(test_surplus),
+        cmocka_unit_test(test_conversion),
+        cmocka_unit_test(test_full),
         cmocka_unit_test(test_random),
     };
     if (!crypto_init()) {
