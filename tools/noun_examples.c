@@ -23,6 +23,9 @@ static const struct {
               "  flex audit report --dir export --genesis genesis.json --json"},
     {"bill", "  flex bill show --from 2025-01-01 --to 2025-02-01 --csv january.csv"},
     {"block", "  flex block show 12"},
+    {"coupled", "  flex coupled list\n"
+                "  flex coupled result west 2025-01-15T18:00Z\n"
+                "  flex coupled place west 2025-01-15T18:00Z evening.json"},
     {"deal", "  flex deal list --state matched --side sell\n"
              "  flex deal watch --market west-1h\n"
              "  flex deal show 7"},

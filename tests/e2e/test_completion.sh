@@ -44,7 +44,7 @@ same "bash directory" "$(in_bash flex audit verify --dir genesis-)" genesis-dir
 same "zsh file" "$(in_zsh flex --genesis '')" "FILES"
 same "zsh directory" "$(in_zsh flex audit verify --dir '')" "FILES -/"
 same "fish file" "$(in_fish 'flex --genesis genesis-o')" genesis-one.json
-same "a given option is not offered again" "$(in_bash flex market create --zone west --zo)" ""
+same "a given option is not offered again" "$(in_bash flex market create --zone west --zo)" --zones
 same "behind --" "$(in_bash flex market show -- --)" ""
 same "nothing to say" "$(flex complete nonsense '')$(flex complete)" "$(flex complete '')"
 ! flex complete market create '' | grep -q '^--' || fail "options before a word that must come"
