@@ -1,6 +1,6 @@
 /* flex key: the wallet's own key.
  *
- * Invariants: a key is never overwritten and never printed; the words that it is made from are shown once, by
+ * Invariants: a key is never overwritten by another and never printed; the words that it is made from are shown once, by
  * the command that draws them, after the key file is on disk; a key stays unencrypted only if its owner
  * said so in as many words. */
 #include <cjson/cJSON.h>
@@ -9,6 +9,7 @@
 
 #include "base/files.h"
 #include "contracts/module.h"
+#include "tools/key_words.h"
 #include "tools/mnemonic.h"
 #include "tools/nouns.h"
 #include "tools/wallet.h"
@@ -18,7 +19,18 @@ struct key_new {
     int64_t passphrase_fd;
     bool mnemonic;       /* of new: draw words */
     uint16_t words;      /* how many */
+    bool no_repeat;      /* none is asked back */
     int64_t mnemonic_fd; /* of restore: where the words come from */
+};
+
+/* What a command holds of the key while it makes one; wallet_secrets_new. */
+struct key_secrets {
+    char passphrase[WALLET_PASSPHRASE_MAX + 1];
+    char typed[WALLET_PASSPHRASE_MAX + 1];
+    char phrase[MNEMONIC_TEXT_SIZE];
+    char problem[MNEMONIC_PROBLEM_SIZE]; /* a message about words may quote a wrong one */
+    uint8_t entropy[MNEMONIC_ENTROPY_MAX];
+    struct secret_key secret;
 };
 
 static const char no_passphrase_help[] =
@@ -36,6 +48,8 @@ static const struct cli_option key_new_options[] = {
      CLI_OPTIONAL, NULL, NULL, 0},
     {"words", CLI_U16, offsetof(struct key_new, words), "how many of them: 12, 15, 18, 21 or 24",
      CLI_OPTIONAL, "24", NULL, 0},
+    {"no-repeat", CLI_SWITCH, offsetof(struct key_new, no_repeat),
+     "ask none of them back, where they are shown on a terminal", CLI_OPTIONAL, NULL, NULL, 0},
 };
 
 static const struct cli_option key_restore_options[] = {
@@ -68,18 +82,18 @@ static int prepare_file(struct cli *cli, char path[FILES_PATH_SIZE])
 
 /* Asks for the passphrase, writes the file, says what became of it. */
 static int keep_secret(struct cli *cli, const char *path, const struct key_new *wanted,
-                       const struct secret_key *secret)
+                       struct key_secrets *secrets)
 {
-    char problem[160];
-    char passphrase[WALLET_PASSPHRASE_MAX + 1] = "";
     if (!wanted->no_passphrase &&
-        !wallet_read_passphrase(passphrase, (int)wanted->passphrase_fd, true, problem)) {
+        !wallet_read_passphrase(secrets->passphrase, (int)wanted->passphrase_fd, true,
+                                secrets->problem)) {
         return cli_fail(cli, CLI_USAGE, "passphrase_missing",
-                        "%s (or say --no-passphrase and keep the file safe yourself)", problem);
+                        "%s (or say --no-passphrase and keep the file safe yourself)",
+                        secrets->problem);
     }
-    enum wallet_result result = wallet_create(
-        path, secret, wanted->no_passphrase ? NULL : passphrase, wallet_cost_default());
-    wallet_wipe(passphrase, sizeof passphrase);
+    enum wallet_result result =
+        wallet_create(path, &secrets->secret, wanted->no_passphrase ? NULL : secrets->passphrase,
+                      wallet_cost_default());
     if (result != WALLET_OK) {
         return cli_fail(cli, CLI_USAGE, "key_not_made", "%s: %s", path, wallet_result_text(result));
     }
@@ -94,35 +108,25 @@ static int keep_secret(struct cli *cli, const char *path, const struct key_new *
     return status;
 }
 
-/* Numbered, in columns of six, as people copy them to paper. */
-static void say_words(struct cli *cli, const char *phrase)
+static void draw_secret(struct key_secrets *secrets, bool mnemonic, size_t entropy_size)
 {
-    if (cli->json) {
-        cJSON_AddStringToObject(cli->result, "mnemonic", phrase);
+    struct public_key key;
+    if (mnemonic) {
+        random_bytes(secrets->entropy, entropy_size);
+        mnemonic_from_entropy(secrets->phrase, secrets->entropy, entropy_size);
+        mnemonic_secret(&secrets->secret, secrets->phrase);
         return;
     }
-    cli_say(
-        cli,
-        "\nThe words of this key. Whoever has them has the key; write them down, on paper, now:\n");
-    unsigned place = 0;
-    for (const char *at = phrase; *at != '\0';) {
-        const size_t length = strcspn(at, " ");
-        cli_say(cli, "%s%4u %-*.*s", place % 6 == 0 ? "\n" : "", place + 1, MNEMONIC_WORD_MAX,
-                (int)length, at);
-        place++;
-        at += length + (at[length] == ' ');
-    }
-    cli_say(cli, "\n\nThey are never shown again. flex key restore makes the key from them.\n");
+    do {
+        secret_key_random(&secrets->secret);
+    } while (!schnorr_public_key(&key, &secrets->secret));
 }
 
 static int run_new(struct cli *cli, void *arguments)
 {
     const struct key_new *wanted = arguments;
     const size_t entropy_size = mnemonic_entropy_size(wanted->words);
-    uint8_t entropy[MNEMONIC_ENTROPY_MAX];
-    char path[FILES_PATH_SIZE], phrase[MNEMONIC_TEXT_SIZE] = "";
-    struct secret_key secret;
-    struct public_key key;
+    char path[FILES_PATH_SIZE];
     if (entropy_size == 0) {
         return cli_fail(cli, CLI_USAGE, "bad_value", "--words: 12, 15, 18, 21 or 24");
     }
@@ -130,47 +134,95 @@ static int run_new(struct cli *cli, void *arguments)
     if (status != CLI_DONE) {
         return status;
     }
-    if (wanted->mnemonic) {
-        random_bytes(entropy, entropy_size);
-        mnemonic_from_entropy(phrase, entropy, entropy_size);
-        mnemonic_secret(&secret, phrase);
-    } else {
-        do {
-            secret_key_random(&secret);
-        } while (!schnorr_public_key(&key, &secret));
-    }
-    status = keep_secret(cli, path, wanted, &secret);
+    struct key_secrets *secrets = wallet_secrets_new(sizeof *secrets);
+    draw_secret(secrets, wanted->mnemonic, entropy_size);
+    status = keep_secret(cli, path, wanted, secrets);
     if (status == CLI_DONE && wanted->mnemonic) {
-        say_words(cli, phrase);
+        key_words_say(cli, secrets->phrase);
+        status = wanted->no_repeat ? CLI_DONE : key_words_ask(cli, secrets->phrase);
     }
-    secret_key_wipe(&secret);
-    wallet_wipe(entropy, sizeof entropy);
-    wallet_wipe(phrase, sizeof phrase);
+    wallet_secrets_free(secrets);
     return status;
 }
 
 static int run_restore(struct cli *cli, void *arguments)
 {
     const struct key_new *wanted = arguments;
-    char path[FILES_PATH_SIZE], problem[MNEMONIC_PROBLEM_SIZE];
-    char typed[WALLET_PASSPHRASE_MAX + 1] = "", phrase[MNEMONIC_TEXT_SIZE];
-    struct secret_key secret;
+    char path[FILES_PATH_SIZE];
     int status = prepare_file(cli, path);
     if (status != CLI_DONE) {
         return status;
     }
-    if (!wallet_read_words(typed, (int)wanted->mnemonic_fd, problem)) {
-        status = cli_fail(cli, CLI_USAGE, "mnemonic_missing", "%s", problem);
-    } else if (!mnemonic_parse(phrase, typed, problem)) {
-        status = cli_fail(cli, CLI_USAGE, "bad_mnemonic", "%s", problem);
+    struct key_secrets *secrets = wallet_secrets_new(sizeof *secrets);
+    if (!wallet_read_words(secrets->typed, (int)wanted->mnemonic_fd, secrets->problem)) {
+        status = cli_fail(cli, CLI_USAGE, "mnemonic_missing", "%s", secrets->problem);
+    } else if (!mnemonic_parse(secrets->phrase, secrets->typed, secrets->problem)) {
+        status = cli_fail(cli, CLI_USAGE, "bad_mnemonic", "%s", secrets->problem);
     } else {
-        mnemonic_secret(&secret, phrase);
-        status = keep_secret(cli, path, wanted, &secret);
-        secret_key_wipe(&secret);
+        mnemonic_secret(&secrets->secret, secrets->phrase);
+        status = keep_secret(cli, path, wanted, secrets);
     }
-    wallet_wipe(typed, sizeof typed);
-    wallet_wipe(phrase, sizeof phrase);
-    wallet_wipe(problem, sizeof problem);
+    wallet_secrets_free(secrets);
+    return status;
+}
+
+/* --- another passphrase ---------------------------------------------------------------------- */
+
+struct key_passphrase {
+    bool no_passphrase;
+    int64_t old_fd;
+    int64_t new_fd;
+};
+
+static const struct cli_option key_passphrase_options[] = {
+    {"passphrase-fd", CLI_I64, offsetof(struct key_passphrase, old_fd),
+     "read the old passphrase from this file descriptor instead of the terminal", CLI_OPTIONAL,
+     "-1", NULL, 0},
+    {"new-passphrase-fd", CLI_I64, offsetof(struct key_passphrase, new_fd),
+     "read the new one from this; if it is the same, the new one is the next line", CLI_OPTIONAL,
+     "-1", NULL, 0},
+    {"no-passphrase", CLI_SWITCH, offsetof(struct key_passphrase, no_passphrase),
+     no_passphrase_help, CLI_OPTIONAL, NULL, NULL, 0},
+};
+
+static int run_passphrase(struct cli *cli, void *arguments)
+{
+    const struct key_passphrase *wanted = arguments;
+    char path[FILES_PATH_SIZE];
+    struct public_key key;
+    if (wanted->no_passphrase && wanted->new_fd >= 0) {
+        return cli_fail(cli, CLI_USAGE, "bad_option",
+                        "--no-passphrase and --new-passphrase-fd are two wishes");
+    }
+    if (!session_key_path(cli, path, sizeof path)) {
+        return cli_fail(cli, CLI_USAGE, "bad_path", "the path of the home directory is too long");
+    }
+    struct key_secrets *secrets = wallet_secrets_new(sizeof *secrets);
+    cli->passphrase_fd = wanted->old_fd;
+    int status = session_secret_key(cli, &secrets->secret, &key);
+    if (status == CLI_DONE && !wanted->no_passphrase &&
+        !wallet_read_passphrase(secrets->passphrase, (int)wanted->new_fd, true, secrets->problem)) {
+        status = cli_fail(cli, CLI_USAGE, "passphrase_missing",
+                          "the new one: %s (--new-passphrase-fd; --no-passphrase takes it off)",
+                          secrets->problem);
+    }
+    if (status == CLI_DONE) {
+        enum wallet_result result = wallet_seal_again(
+            path, &secrets->secret, wanted->no_passphrase ? NULL : secrets->passphrase,
+            wallet_cost_default());
+        if (result != WALLET_OK) {
+            status =
+                cli_fail(cli, CLI_USAGE, "key_not_changed", "%s: %s", path,
+                         result == WALLET_FAULT ? strerror(errno) : wallet_result_text(result));
+        }
+    }
+    wallet_secrets_free(secrets);
+    if (status == CLI_DONE) {
+        add_public_key(cli, &key);
+        cJSON_AddStringToObject(cli->result, "file", path);
+        cJSON_AddBoolToObject(cli->result, "encrypted", !wanted->no_passphrase);
+        noun_say_result(cli);
+    }
     return status;
 }
 
@@ -317,6 +369,18 @@ static const struct cli_command key_commands[] = {
      .option_count = sizeof key_restore_options / sizeof key_restore_options[0],
      .arguments_size = sizeof(struct key_new),
      .run = run_restore},
+    {.verb = "passphrase",
+     .summary = "change the passphrase of the key's file",
+     .teach =
+         "The file is replaced as a whole, so whatever happens either the old passphrase opens it\n"
+         "or the new one does. Copies that were made of it keep the old one.\n"
+         "  flex --home ~/agg-a key passphrase\n"
+         "  flex --home ~/agg-a key passphrase --passphrase-fd 3 --new-passphrase-fd 4 3< old 4< "
+         "new",
+     .options = key_passphrase_options,
+     .option_count = sizeof key_passphrase_options / sizeof key_passphrase_options[0],
+     .arguments_size = sizeof(struct key_passphrase),
+     .run = run_passphrase},
     {.verb = "watch",
      .summary = "keep a public key only: the wallet reads everything and signs nothing",
      .teach = "For a screen in a control room, or an accountant. What has to be signed is refused\n"

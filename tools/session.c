@@ -583,13 +583,14 @@ int session_secret_key(struct cli *cli, struct secret_key *secret, struct public
     if (result != WALLET_OK) {
         return key_failure(cli, result, path);
     }
-    char passphrase[WALLET_PASSPHRASE_MAX + 1] = "";
+    char *passphrase = wallet_secrets_new(WALLET_PASSPHRASE_MAX + 1);
     if (file.encrypted &&
         !wallet_read_passphrase(passphrase, (int)cli->passphrase_fd, false, problem)) {
+        wallet_secrets_free(passphrase);
         return cli_fail(cli, CLI_USAGE, "passphrase_missing", "%s", problem);
     }
     result = wallet_open(secret, key, path, file.encrypted ? passphrase : NULL);
-    wallet_wipe(passphrase, sizeof passphrase);
+    wallet_secrets_free(passphrase);
     if (result == WALLET_OK && file.encrypted) {
         opened.known = true;
         memcpy(opened.path, path, sizeof path);

@@ -102,11 +102,16 @@ int text_columns(FILE *out)
                : 0;
 }
 
+bool text_may_steer(FILE *out)
+{
+    const char *terminal = getenv("TERM");
+    const int descriptor = fileno(out);
+    return terminal != NULL && terminal[0] != '\0' && strcmp(terminal, "dumb") != 0 &&
+           descriptor >= 0 && isatty(descriptor);
+}
+
 bool text_may_colour(FILE *out)
 {
     const char *none = getenv("NO_COLOR");
-    const char *terminal = getenv("TERM");
-    const int descriptor = fileno(out);
-    return (none == NULL || none[0] == '\0') && terminal != NULL && terminal[0] != '\0' &&
-           strcmp(terminal, "dumb") != 0 && descriptor >= 0 && isatty(descriptor);
+    return (none == NULL || none[0] == '\0') && text_may_steer(out);
 }

@@ -14,7 +14,9 @@ size_t text_width(const char *text);
 void text_clean(char *text);
 /* Columns of the terminal behind `out`: what COLUMNS says, else the terminal; 0 if it is neither. */
 int text_columns(FILE *out);
-/* A terminal that is not dumb, and NO_COLOR (no-color.org) is unset or empty. */
+/* A terminal that is not dumb: it understands escapes. */
+bool text_may_steer(FILE *out);
+/* Such a one, and NO_COLOR (no-color.org) is unset or empty. */
 bool text_may_colour(FILE *out);
 
 #endif

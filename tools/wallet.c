@@ -5,7 +5,7 @@
  *    "memory_bytes":"268435456","salt":HEX,"check":HEX,"nonce":HEX,"box":HEX}          encrypted
  *   {"format":"flexwatch/1","public_key":HEX}                                           watch only
  *
- * Invariants: a file with a secret is never replaced; a secret stays in memory that is wiped on every
+ * Invariants: a file with a secret is replaced only by one with the same secret; a secret stays in memory that is wiped on every
  * way out; a file whose public key does not belong to its secret is refused, so nobody can make an
  * owner sign under, or be paid to, a key that is not theirs. */
 #include "tools/wallet.h"
@@ -13,10 +13,13 @@
 #include <cjson/cJSON.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -82,6 +85,21 @@ const char *wallet_result_text(enum wallet_result result)
 void wallet_wipe(void *data, size_t size)
 {
     sodium_memzero(data, size);
+}
+
+void *wallet_secrets_new(size_t size)
+{
+    const struct rlimit none = {0, 0};
+    MUST(setrlimit(RLIMIT_CORE, &none) == 0);
+    void *secrets = sodium_malloc(size);
+    MUST(secrets != NULL);
+    memset(secrets, 0, size);
+    return secrets;
+}
+
+void wallet_secrets_free(void *secrets)
+{
+    sodium_free(secrets);
 }
 
 /* The cipher's key and the value that commits to it, both out of one Argon2id run. */
@@ -163,9 +181,9 @@ static bool public_key_of(struct public_key *out, enum key_kind kind,
     return true;
 }
 
-static enum wallet_result create(const char *path, enum key_kind kind,
-                                 const struct secret_key *secret, const char *passphrase,
-                                 struct wallet_cost cost)
+static enum wallet_result seal(const char *path, bool replace, enum key_kind kind,
+                               const struct secret_key *secret, const char *passphrase,
+                               struct wallet_cost cost)
 {
     struct key_box box = {.kind = kind, .encrypted = passphrase != NULL, .cost = cost};
     if (!public_key_of(&box.public_key, kind, secret)) {
@@ -186,7 +204,7 @@ static enum wallet_result create(const char *path, enum key_kind kind,
                                                    box.nonce, key);
         sodium_memzero(key, sizeof key);
     }
-    enum wallet_result result = write_box(path, &box, false);
+    enum wallet_result result = write_box(path, &box, replace);
     sodium_memzero(&box, sizeof box);
     return result;
 }
@@ -194,14 +212,14 @@ static enum wallet_result create(const char *path, enum key_kind kind,
 enum wallet_result wallet_create(const char *path, const struct secret_key *secret,
                                  const char *passphrase, struct wallet_cost cost)
 {
-    return create(path, KEY_PARTICIPANT, secret, passphrase, cost);
+    return seal(path, false, KEY_PARTICIPANT, secret, passphrase, cost);
 }
 
 enum wallet_result wallet_create_node_key(const char *path, const struct secret_key *seed,
                                           const char *passphrase, struct wallet_cost cost)
 {
     return passphrase == NULL ? WALLET_NEEDS_PASSPHRASE
-                              : create(path, KEY_NODE, seed, passphrase, cost);
+                              : seal(path, false, KEY_NODE, seed, passphrase, cost);
 }
 
 static bool read_hex(const struct cJSON *object, const char *name, uint8_t *out, size_t size)
@@ -360,6 +378,29 @@ enum wallet_result wallet_watch(const char *path, const struct public_key *key)
     return result == WALLET_ABSENT || replace ? write_box(path, &box, replace) : WALLET_EXISTS;
 }
 
+enum wallet_result wallet_seal_again(const char *path, const struct secret_key *secret,
+                                     const char *passphrase, struct wallet_cost cost)
+{
+    char real[PATH_MAX];
+    struct key_box old;
+    struct public_key own;
+    enum wallet_result result = read_box(&old, KEY_PARTICIPANT, path);
+    if (result == WALLET_OK && old.watches) {
+        result = WALLET_WATCHES;
+    } else if (result == WALLET_OK &&
+               (!schnorr_public_key(&own, secret) || !public_key_equal(&own, &old.public_key))) {
+        result = WALLET_MALFORMED;
+    }
+    sodium_memzero(&old, sizeof old);
+    if (result != WALLET_OK) {
+        return result;
+    }
+    /* A rename would put a file where the link is, and leave the old one where it leads. */
+    return realpath(path, real) != NULL
+               ? seal(real, true, KEY_PARTICIPANT, secret, passphrase, cost)
+               : WALLET_FAULT;
+}
+
 enum wallet_result wallet_open(struct secret_key *secret, struct public_key *key, const char *path,
                                const char *passphrase)
 {
@@ -374,62 +415,100 @@ enum wallet_result wallet_open_node_key(struct secret_key *seed, struct public_k
 
 /* --- passphrases -------------------------------------------------------------------------- */
 
-/* Up to a newline or the end; false if it is empty, too long or holds a NUL. */
-static bool read_line(char *out, int descriptor)
+/* Which signal ends the question; 0 as long as none does. */
+static volatile sig_atomic_t ended_by;
+
+static void on_end(int number)
+{
+    ended_by = number;
+}
+
+/* Up to a newline or the end: how many bytes, or -1 if they are too many, hold a NUL, or can't be read to
+ * their end; a part of a passphrase must not pass for the whole. */
+static int read_line(char *out, int descriptor)
 {
     size_t used = 0;
     for (;;) {
         char c;
         ssize_t got = read(descriptor, &c, 1);
-        if (got < 0 && errno == EINTR) {
+        if (got < 0 && errno == EINTR && ended_by == 0) {
             continue;
         }
-        if (got <= 0 || c == '\n') {
+        if (got == 0 || (got > 0 && c == '\n')) {
             break;
         }
-        if (c == '\0' || used == WALLET_PASSPHRASE_MAX) {
+        if (got < 0 || c == '\0' || used == WALLET_PASSPHRASE_MAX) {
             sodium_memzero(out, used);
-            return false;
+            return -1;
         }
         out[used++] = c;
     }
     out[used] = '\0';
-    return used > 0;
+    return (int)used;
 }
 
-static bool ask_terminal(char *out, int terminal, const char *prompt)
+static int ask_silently(char *out, int terminal, const char *prompt)
 {
     struct termios before;
     if (tcgetattr(terminal, &before) != 0) {
-        return false;
+        return -1;
     }
     struct termios silent = before;
     silent.c_lflag &= ~(tcflag_t)ECHO;
     bool asked = write(terminal, prompt, strlen(prompt)) >= 0 &&
                  tcsetattr(terminal, TCSAFLUSH, &silent) == 0;
-    bool ok = asked && read_line(out, terminal);
+    int size = asked ? read_line(out, terminal) : -1;
     tcsetattr(terminal, TCSAFLUSH, &before);
-    return write(terminal, "\n", 1) >= 0 && ok;
+    return write(terminal, "\n", 1) >= 0 ? size : -1;
+}
+
+/* The signals that end a process wait until the terminal is as it was. */
+static int ask_terminal(char *out, int terminal, const char *prompt)
+{
+    static const int ends[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+    enum { ENDS = sizeof ends / sizeof ends[0] };
+    const struct sigaction action = {.sa_handler = on_end};
+    struct sigaction before[ENDS];
+    ended_by = 0;
+    for (size_t i = 0; i < ENDS; i++) {
+        sigaction(ends[i], &action, &before[i]);
+    }
+    int size = ask_silently(out, terminal, prompt);
+    for (size_t i = 0; i < ENDS; i++) {
+        sigaction(ends[i], &before[i], NULL);
+    }
+    if (ended_by != 0) {
+        sodium_memzero(out, WALLET_PASSPHRASE_MAX + 1);
+        size = -1;
+        raise(ended_by);
+        ended_by = 0;
+    }
+    return size;
 }
 
 /* From a descriptor that is not -1. */
 static bool read_given(char *out, int descriptor, const char *what, char problem[160])
 {
-    if (!read_line(out, descriptor)) {
+    if (read_line(out, descriptor) <= 0) {
         snprintf(problem, 160, "no %s on file descriptor %d", what, descriptor);
         return false;
     }
     return true;
 }
 
-/* -1 without a terminal. */
-static int open_terminal(const char *option, char problem[160])
+int wallet_ask(char *out, const char *prompt, const char *instead, char problem[160])
 {
     int terminal = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
     if (terminal < 0) {
-        snprintf(problem, 160, "there is no terminal to ask on; use %s", option);
+        snprintf(problem, 160, "there is no terminal to ask on; use %s", instead);
+        return -1;
     }
-    return terminal;
+    int size = ask_terminal(out, terminal, prompt);
+    close(terminal);
+    if (size < 0) {
+        snprintf(problem, 160, "what was typed can't be read, or is far too long");
+    }
+    return size;
 }
 
 bool wallet_read_words(char *out, int descriptor, char problem[160])
@@ -437,16 +516,12 @@ bool wallet_read_words(char *out, int descriptor, char problem[160])
     if (descriptor >= 0) {
         return read_given(out, descriptor, "words", problem);
     }
-    int terminal = open_terminal("--mnemonic-fd", problem);
-    if (terminal < 0) {
-        return false;
+    int size =
+        wallet_ask(out, "The words, in one line (they are not shown): ", "--mnemonic-fd", problem);
+    if (size == 0) {
+        snprintf(problem, 160, "nothing was typed");
     }
-    bool ok = ask_terminal(out, terminal, "The words, in one line (they are not shown): ");
-    close(terminal);
-    if (!ok) {
-        snprintf(problem, 160, "nothing was typed, or far too much");
-    }
-    return ok;
+    return size > 0;
 }
 
 bool wallet_read_passphrase(char *out, int descriptor, bool confirm, char problem[160])
@@ -454,21 +529,19 @@ bool wallet_read_passphrase(char *out, int descriptor, bool confirm, char proble
     if (descriptor >= 0) {
         return read_given(out, descriptor, "passphrase", problem);
     }
-    int terminal = open_terminal("--passphrase-fd", problem);
-    if (terminal < 0) {
-        return false;
+    static const char instead[] = "--passphrase-fd";
+    int size = wallet_ask(out, confirm ? "New passphrase: " : "Passphrase: ", instead, problem);
+    if (size > 0 && confirm) {
+        char *again = wallet_secrets_new(WALLET_PASSPHRASE_MAX + 1);
+        size = wallet_ask(again, "Once more: ", instead, problem);
+        if (size >= 0 && strcmp(out, again) != 0) {
+            snprintf(problem, 160, "the passphrase was not repeated");
+            size = -1;
+        }
+        wallet_secrets_free(again);
     }
-    char again[WALLET_PASSPHRASE_MAX + 1];
-    bool ok = ask_terminal(out, terminal, "Passphrase: ");
-    if (ok && confirm) {
-        ok = ask_terminal(again, terminal, "Once more: ") && strcmp(out, again) == 0;
+    if (size == 0) {
+        snprintf(problem, 160, "the passphrase is empty");
     }
-    sodium_memzero(again, sizeof again);
-    close(terminal);
-    if (!ok) {
-        snprintf(problem, 160, "%s",
-                 confirm ? "the passphrase is empty or was not repeated"
-                         : "the passphrase is empty or too long");
-    }
-    return ok;
+    return size > 0;
 }

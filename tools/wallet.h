@@ -41,6 +41,11 @@ struct wallet_file {
 /* Makes a file with this secret. `passphrase` NULL: unencrypted. */
 enum wallet_result wallet_create(const char *path, const struct secret_key *secret,
                                  const char *passphrase, struct wallet_cost cost);
+/* Seals the secret anew in place of the file that holds it, whole or not at all: whenever the process ends,
+ * the old file or the new one is there. `passphrase` NULL: unencrypted. WALLET_MALFORMED if the file is
+ * another key's. A symbolic link stays one. */
+enum wallet_result wallet_seal_again(const char *path, const struct secret_key *secret,
+                                     const char *passphrase, struct wallet_cost cost);
 /* Makes a file that watches this key. Replaces one that watches another, never one with a secret. */
 enum wallet_result wallet_watch(const char *path, const struct public_key *key);
 /* What can be read without a passphrase. */
@@ -57,13 +62,22 @@ enum wallet_result wallet_peek_node_key(struct public_key *key, const char *path
 enum wallet_result wallet_open_node_key(struct secret_key *seed, struct public_key *key,
                                         const char *path, const char *passphrase);
 
-/* Reads a passphrase from `descriptor` (up to a newline or the end), or from the terminal without
- * echo if it is -1; asks twice with `confirm`. False with the reason in `problem`. `out` holds
+/* Asks on the terminal, without echo; a signal that ends the process leaves the terminal as it was. How many
+ * bytes were typed, or -1 with the reason in `problem`; `instead` is the option that needs no terminal. `out`
+ * holds WALLET_PASSPHRASE_MAX + 1 bytes and is the caller's to wipe. */
+int wallet_ask(char *out, const char *prompt, const char *instead, char problem[160]);
+/* Reads a passphrase from `descriptor` (up to a newline or the end), or from the terminal if it is -1; with
+ * `confirm` it is a new one, and asked for twice. False with the reason in `problem`. `out` holds
  * WALLET_PASSPHRASE_MAX + 1 bytes and is the caller's to wipe. */
 bool wallet_read_passphrase(char *out, int descriptor, bool confirm, char problem[160]);
 /* The same for the words of a backup (tools/mnemonic.h), never asked twice. `out` holds
  * WALLET_PASSPHRASE_MAX + 1 bytes. */
 bool wallet_read_words(char *out, int descriptor, char problem[160]);
 void wallet_wipe(void *data, size_t size);
+/* Zeroed memory for secrets between guard pages, never swapped out as far as the system lets pages be
+ * locked; from then on a crash of this process leaves no core. Never NULL. */
+void *wallet_secrets_new(size_t size);
+/* Wipes it, and gives it back. */
+void wallet_secrets_free(void *secrets);
 
 #endif

@@ -1,4 +1,5 @@
-/* Key files: round trips, wrong passphrases, every damaged byte, and never over an old one. */
+/* Key files: round trips, wrong passphrases, every damaged byte, never over another's, and sealed again by a
+ * process that is killed. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -6,10 +7,14 @@
 
 #include <cmocka.h>
 
+#include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/files.h"
@@ -119,6 +124,80 @@ static void test_never_overwritten(void **state)
     assert_memory_equal(back.bytes, secret.bytes, SECRET_KEY_SIZE);
 }
 
+static void test_sealed_again(void **state)
+{
+    (void)state;
+    static const char *const passphrases[] = {"first", "second", NULL, "first"};
+    struct secret_key secret = make("first"), other, back;
+    struct public_key key;
+    struct stat info;
+    for (size_t i = 1; i < 4; i++) {
+        assert_int_equal(wallet_seal_again(path, &secret, passphrases[i], cheap), WALLET_OK);
+        assert_int_equal(wallet_open(&back, &key, path, passphrases[i]), WALLET_OK);
+        assert_memory_equal(back.bytes, secret.bytes, SECRET_KEY_SIZE);
+        assert_int_equal(wallet_open(&back, &key, path, passphrases[i - 1]),
+                         passphrases[i] == NULL       ? WALLET_OK
+                         : passphrases[i - 1] == NULL ? WALLET_NEEDS_PASSPHRASE
+                                                      : WALLET_WRONG_PASSPHRASE);
+        assert_int_equal(stat(path, &info), 0);
+        assert_int_equal(info.st_mode & 0777, 0600);
+    }
+    /* Never another secret, never where there is none. */
+    secret_key_random(&other);
+    assert_int_equal(wallet_seal_again(path, &other, "first", cheap), WALLET_MALFORMED);
+    assert_int_equal(wallet_open(&back, &key, path, "first"), WALLET_OK);
+    unlink(path);
+    assert_int_equal(wallet_seal_again(path, &secret, "first", cheap), WALLET_ABSENT);
+    assert_int_equal(wallet_watch(path, &key), WALLET_OK);
+    assert_int_equal(wallet_seal_again(path, &secret, "first", cheap), WALLET_WATCHES);
+}
+
+/* A process that seals without end, first so, then so; killed after some microseconds. */
+static void seal_until_killed(const struct secret_key *secret, useconds_t delay)
+{
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        for (unsigned i = 0;; i++) {
+            if (wallet_seal_again(path, secret, i % 2 == 0 ? "second" : "first", cheap) !=
+                WALLET_OK) {
+                _exit(1);
+            }
+        }
+    }
+    int status;
+    usleep(delay);
+    kill(child, SIGKILL);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status));
+}
+
+static void test_killed_while_sealing(void **state)
+{
+    (void)state;
+    enum { KILLS = 150, KILLS_MAX = 3000 };
+    struct secret_key secret = make("first");
+    unsigned seen[2] = {0, 0}, beside = 0, kills = 0;
+    /* A busy machine may kill all of the first before they have sealed anything. */
+    for (; kills < KILLS || (kills < KILLS_MAX && (seen[0] == 0 || seen[1] == 0)); kills++) {
+        struct secret_key back;
+        struct public_key key;
+        seal_until_killed(&secret, 300 + kills * 37 % 10000);
+        const bool first = wallet_open(&back, &key, path, "first") == WALLET_OK;
+        if (!first) {
+            assert_int_equal(wallet_open(&back, &key, path, "second"), WALLET_OK);
+        }
+        assert_memory_equal(back.bytes, secret.bytes, SECRET_KEY_SIZE);
+        seen[first]++;
+        char command[128];
+        snprintf(command, sizeof command, "rm %s/*.new 2>/dev/null", directory);
+        beside += system(command) == 0;
+    }
+    print_message("%u kills: %u left the one passphrase, %u the other, %u a part beside\n", kills,
+                  seen[1], seen[0], beside);
+    assert_true(seen[0] > 0 && seen[1] > 0);
+}
+
 /* Whatever byte changes: another secret never comes out, and nothing crashes. */
 static void every_byte(const char *passphrase)
 {
@@ -179,6 +258,52 @@ static void test_passphrase_from_a_descriptor(void **state)
     }
 }
 
+/* What can't be read to its end is no passphrase, and a descriptor that isn't one is none either. */
+static void test_passphrase_that_cannot_be_read(void **state)
+{
+    (void)state;
+    char out[WALLET_PASSPHRASE_MAX + 1], problem[160] = "", whole[WALLET_PASSPHRASE_MAX + 2];
+    int ends[2];
+    assert_int_equal(pipe(ends), 0);
+    memset(whole, 'x', sizeof whole);
+    assert_int_equal(write(ends[1], whole, sizeof whole), (ssize_t)sizeof whole);
+    assert_false(wallet_read_passphrase(out, ends[0], false, problem));
+    assert_non_null(strstr(problem, "no passphrase"));
+    assert_int_equal(write(ends[1], "half", 4), 4);
+    assert_int_equal(write(ends[1], "\0\n", 2), 2);
+    assert_false(wallet_read_passphrase(out, ends[0], false, problem));
+    close(ends[0]);
+    close(ends[1]);
+    assert_false(wallet_read_passphrase(out, ends[0], false, problem));
+}
+
+/* A master whose other side goes away gives an error where a pipe gives the end. */
+static void test_a_read_that_fails_is_not_the_end(void **state)
+{
+    (void)state;
+    char out[WALLET_PASSPHRASE_MAX + 1], problem[160] = "";
+    int master = posix_openpt(O_RDWR | O_NOCTTY);
+    assert_true(master >= 0 && grantpt(master) == 0 && unlockpt(master) == 0);
+    int slave = open(ptsname(master), O_RDWR | O_NOCTTY);
+    assert_true(slave >= 0);
+    assert_int_equal(write(slave, "half", 4), 4);
+    close(slave);
+    assert_false(wallet_read_passphrase(out, master, false, problem));
+    close(master);
+}
+
+static void test_secrets_are_zero_and_guarded(void **state)
+{
+    (void)state;
+    static const uint8_t zero[1000];
+    uint8_t *secrets = wallet_secrets_new(sizeof zero);
+    struct rlimit core;
+    assert_memory_equal(secrets, zero, sizeof zero);
+    assert_int_equal(getrlimit(RLIMIT_CORE, &core), 0);
+    assert_int_equal(core.rlim_max, 0);
+    wallet_secrets_free(secrets);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -187,8 +312,13 @@ int main(void)
         cmocka_unit_test(test_encrypted_file_does_not_hold_the_secret),
         cmocka_unit_test(test_two_files_of_one_key_differ),
         cmocka_unit_test(test_never_overwritten),
+        cmocka_unit_test(test_sealed_again),
+        cmocka_unit_test(test_killed_while_sealing),
         cmocka_unit_test(test_every_damaged_byte_is_found),
         cmocka_unit_test(test_passphrase_from_a_descriptor),
+        cmocka_unit_test(test_passphrase_that_cannot_be_read),
+        cmocka_unit_test(test_a_read_that_fails_is_not_the_end),
+        cmocka_unit_test(test_secrets_are_zero_and_guarded),
     };
     return cmocka_run_group_tests_name("wallet", tests, set_up, tear_down);
 }
