@@ -36,7 +36,7 @@ enum {
      * for nothing. A thousand take a tenth of a second, against the few milliseconds of syncs and
      * messages that a block costs whatever is in it. */
     CHAIN_BUILD_TX_MAX = 1024,
-    CHAIN_BUILD_ACTIONS_MAX = 4096
+    CHAIN_BUILD_ACTIONS_MAX = 2048
 };
 
 /* Writes the genesis state if the store is new. NULL with the reason in `problem`. The backend's
