@@ -159,11 +159,51 @@ static void test_forecast_leaves_closed_gates(void **state)
     fixture_close(&fixture);
 }
 
+/* The example of coupled.md 4: a searched sum says which bids are on together, its multiplier how much. */
+static void test_searched_sum(void **state)
+{
+    (void)state;
+    static uint8_t memory[1024 * 1024];
+    struct clear_arena arena = {memory, sizeof memory, 0};
+    const struct coupled_bid bids[] = {
+        {.quantity = 2, .min_quantity = 2}, {.quantity = 3}, {.quantity = 2}};
+    const uint32_t members[] = {0, 1, 2};
+    const struct coupled_link link = {
+        .type = COUPLED_SUM, .count = 3, .op = COUPLED_AT_MOST, .quantity = 4};
+    const struct coupled_problem problem = {.bids = bids,
+                                            .bid_count = 3,
+                                            .agent_count = 1,
+                                            .slot_count = 1,
+                                            .place_count = 1,
+                                            .links = &link,
+                                            .link_count = 1,
+                                            .members = members,
+                                            .member_count = 3};
+    struct coupled_fault fault;
+    struct coupled_break broken;
+    struct coupled_claim claim;
+    struct coupled_draft draft;
+    assert_true(coupled_arena_bytes(&problem) < sizeof memory / 2);
+    const struct coupled_plan *plan = coupled_prepare(&problem, &fault, &arena);
+    assert_non_null(plan);
+    coupled_draft_take(&draft, &problem, &arena);
+    draft.den = 1;
+    draft.node[0] = 1000;
+    struct coupled_solution solution = coupled_draft_view(&draft);
+    assert_true(coupled_check(&claim, &broken, plan, &solution, &arena));
+    assert_true(claim.bound == 7000 && claim.relaxed_sets == 0);
+    draft.sum[0] = 1000;
+    solution = coupled_draft_view(&draft);
+    assert_true(coupled_check(&claim, &broken, plan, &solution, &arena));
+    assert_true(claim.bound == 4000 && claim.relaxed_sets == 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_clearing_gives_memory_back),
         cmocka_unit_test(test_forecast_leaves_closed_gates),
+        cmocka_unit_test(test_searched_sum),
     };
     if (!crypto_init()) {
         return 1;
