@@ -8,7 +8,7 @@
  * 2. A transaction's bytes are on disk before they are sent, and only they are sent again.
  * 3. Rows are signed a second time only if a proven state shows that the first can't be executed any more and
  *    never was; where that can't be shown the command stops, or takes its owner's word (--sign-again).
- * 4. Two commands on one table wait for no lock: the second stops.
+ * 4. Of two commands on one table the second stops, also if the table has been replaced in between.
  *
  * Deliberately absent: orders that depend on each other, and retries of what the ledger refused. */
 #include "tools/order_batch.h"
@@ -24,6 +24,7 @@
 
 #include "base/checked.h"
 #include "base/fatal.h"
+#include "base/files.h"
 #include "base/json.h"
 #include "tools/order_check.h"
 #include "tools/order_journal.h"
@@ -512,16 +513,33 @@ static int place_all(struct batch *batch)
     return status;
 }
 
-/* One command per table. The lock goes with the process. */
+/* One command per table. The lock is beside the table, since editors replace the table itself; it goes with
+ * the process, and the file stays, since nobody knows who waits for it. A dry run writes nothing. */
 static int lock_table(struct cli *cli, const char *path)
 {
-    int table = open(path, O_RDONLY | O_CLOEXEC);
-    if (table < 0) {
+    char beside[FILES_PATH_SIZE];
+    if (access(path, R_OK) != 0) {
         return cli_fail(cli, CLI_USAGE, "unreadable", "%s: %s", path, strerror(errno));
     }
-    return flock(table, LOCK_EX | LOCK_NB) == 0
-               ? CLI_DONE
-               : cli_fail(cli, CLI_USAGE, "busy", "%s is being placed by another command", path);
+    if (cli->dry_run) {
+        return CLI_DONE;
+    }
+    const int length = snprintf(beside, sizeof beside, "%s.placed.lock", path);
+    if (length < 0 || (size_t)length >= sizeof beside) {
+        return cli_fail(cli, CLI_USAGE, "bad_path", "the table's path is too long");
+    }
+    const int lock = open(beside, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (lock < 0) {
+        return cli_fail(cli, CLI_USAGE, "unwritable", "%s: %s", beside, strerror(errno));
+    }
+    if (flock(lock, LOCK_EX | LOCK_NB) == 0) {
+        return CLI_DONE;
+    }
+    const int fault = errno;
+    close(lock);
+    return fault == EWOULDBLOCK
+               ? cli_fail(cli, CLI_USAGE, "busy", "%s is being placed by another command", path)
+               : cli_fail(cli, CLI_USAGE, "unwritable", "%s: %s", beside, strerror(fault));
 }
 
 int order_batch_run(struct cli *cli, void *arguments)

@@ -1,6 +1,9 @@
 /* A row against its market (tools/order_check.h). Written from docs/spec/market.md 2 and 3, not from
  * contracts/market.c: tests/e2e/test_batch.sh compares the two refusal by refusal.
  *
+ * Invariant: terms that no ledger takes, which a node may say where nothing is proven, are refused like any
+ * others; no number of theirs is divided by or added to unchecked.
+ *
  * Deliberately absent: everything that depends on other records than the market's. */
 #include "tools/order_check.h"
 
@@ -11,7 +14,7 @@
 
 static bool is_multiple(int64_t value, int64_t step)
 {
-    return value % step == 0;
+    return step > 0 && value % step == 0;
 }
 
 static bool direction_fits(const struct market_create *terms, uint8_t direction)
@@ -70,11 +73,14 @@ static enum contract_error check_times(const struct market_create *terms,
                                        const struct offer_place *order, struct timestamp now,
                                        struct book_times *times)
 {
-    const int64_t period_ms = duration_ms(terms->times.mtu) * terms->times.mtus_per_period;
     const int64_t start_ms = timestamp_ms(order->period_start);
-    const bool fits = start_ms >= 0 && is_multiple(start_ms, period_ms) &&
-                      start_ms - timestamp_ms(now) <= limit_period_ahead_ms &&
-                      book_times_of(times, terms, order->period_start);
+    int64_t period_ms, ahead_ms;
+    const bool fits =
+        start_ms >= 0 &&
+        checked_mul_i64(&period_ms, duration_ms(terms->times.mtu), terms->times.mtus_per_period) &&
+        is_multiple(start_ms, period_ms) &&
+        checked_sub_i64(&ahead_ms, start_ms, timestamp_ms(now)) &&
+        ahead_ms <= limit_period_ahead_ms && book_times_of(times, terms, order->period_start);
     return fits ? CONTRACT_OK : CONTRACT_BAD_PERIOD;
 }
 

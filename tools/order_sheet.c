@@ -14,6 +14,7 @@
 #include "base/bytes.h"
 #include "base/fatal.h"
 #include "contracts/records.h"
+#include "tools/text_width.h"
 #include "tools/value.h"
 
 enum column {
@@ -53,6 +54,7 @@ void order_fault(struct order_faults *faults, uint32_t line, const char *format,
         faults->first[faults->count].line = line;
         vsnprintf(faults->first[faults->count].text, ORDER_FAULT_SIZE, format, list);
         va_end(list);
+        text_clean(faults->first[faults->count].text); /* a table may come from a stranger */
     }
     faults->count++;
 }

@@ -110,7 +110,28 @@ echo 'request,west,up,2025-01-18T11:00Z,4000,0.31' >>day.csv
 as dso order place --csv day.csv | jq -e '.rows == "1" and (.transactions[0].orders | length) == 1' >/dev/null || fail "a row more"
 head -c 100 day.csv.placed >cut && mv cut day.csv.placed
 refused bad_journal dso order place --csv day.csv
+printf 'side,market,direction,start,quantity_wh,price\nrequest,\033]0;x\007west,up,2025-01-20T11:00Z,4000,0.1\n' >steers.csv
+refused bad_rows dso order place --csv steers.csv
+person dso order place --csv steers.csv 2>&1 | grep -q "$(printf '[\033\007]')" && fail "a table steers the terminal"
 [ "$(count)" = 46 ] || fail "orders after all that: $(count)"
+
+# --- a table that an editor replaces while it is being placed is still the same table -------------
+{
+    echo side,market,direction,start,quantity_wh,price
+    for i in $(seq 0 19); do printf 'request,west,up,2025-01-20T%02d:00Z,4000,0.01\n' "$i"; done
+} >held.csv
+before=$(count)
+exec_as dso order place --csv held.csv --per-transaction 1 >killed 2>&1 &
+placing=$!
+for _ in $(seq 500); do [ -e held.csv.placed ] && break; sleep 0.02; done
+kill -STOP $placing
+cp held.csv edited && mv edited held.csv
+refused busy dso order place --csv held.csv
+as dso order place --csv held.csv --dry-run >/dev/null 2>&1 || fail "a dry run waits for nobody"
+kill -9 $placing
+wait $placing 2>/dev/null || true
+as dso order place --csv held.csv >placed.json || fail "after it died: $(cat placed.json)"
+[ "$(count)" = $((before + 20)) ] || fail "$(count) orders, not $((before + 20))"
 
 # --- a transaction that was signed and never sent: signed again only when it can't be executed any more
 printf 'side,market,direction,start,quantity_wh,price\nrequest,west,up,2025-01-19T11:00Z,4000,0.31\n' >late.csv

@@ -179,12 +179,38 @@ static void test_locks(void **state)
     assert_false(order_locks(&locked, &row, &market));
 }
 
+/* What a node says of a market is not proven under --no-verify, and may be anything. */
+static void test_terms_that_no_ledger_takes(void **state)
+{
+    (void)state;
+    static const int64_t extremes[] = {INT64_MIN, -1, 0, 1, INT64_MAX};
+    struct order_row row = {.offers = false};
+    row.offer.quantity = energy_of(1000);
+    row.offer.price = energy_price_of(1000);
+    for (size_t i = 0; i < 5 * 5 * 5; i++) {
+        static struct market_record market;
+        const int64_t mtu = extremes[i % 5], step = extremes[i / 5 % 5], now = extremes[i / 25];
+        memset(&market, 0, sizeof market);
+        market.state = MARKET_OPEN;
+        market.terms.times.opens = timestamp_of(INT64_MIN);
+        market.terms.times.closes = timestamp_of(INT64_MAX);
+        market.terms.times.mtu = duration_of(mtu);
+        market.terms.times.mtus_per_period = i % 2 == 0 ? UINT16_MAX : 0;
+        market.terms.limits.quantity_step = energy_of(step);
+        market.terms.limits.price_step = energy_price_of(step);
+        for (size_t start = 0; start < 5; start++) {
+            row.offer.period_start = timestamp_of(extremes[start]);
+            assert_int_not_equal(order_check(&row, &market, timestamp_of(now)), CONTRACT_OK);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_reads_rows),     cmocka_unit_test(test_names_each_wrong_field),
         cmocka_unit_test(test_refuses_tables), cmocka_unit_test(test_digest_is_of_what_is_said),
-        cmocka_unit_test(test_locks),
+        cmocka_unit_test(test_locks),          cmocka_unit_test(test_terms_that_no_ledger_takes),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
