@@ -155,7 +155,8 @@ static bool check_memory(struct node *node, const char *journal, char problem[NO
     snprintf(wanted, sizeof wanted, "epoch %llu\n", (unsigned long long)node->epoch);
     char fault[NODE_PROBLEM_SIZE];
     char *text = node_file_read(path, sizeof wanted, &size, fault);
-    bool lost = text != NULL && strcmp(text, wanted) == 0;
+    /* A note that is there and can't be read is taken for this epoch's. */
+    bool lost = text != NULL ? strcmp(text, wanted) == 0 : access(path, F_OK) == 0;
     free(text);
     if (!lost && journal_was_lost(node, journal)) {
         if (!node_file_write(path, wanted, strlen(wanted), 0600, problem))

@@ -415,6 +415,11 @@ def journal_directory_deleted(c):
     refuses_to_vote(c, node, "missing")
     node.kill()
     (node.home / "votes-lost").unlink()
+    (node.home / "votes-lost").mkdir()  # a note that cannot be read counts
+    node.start()
+    refuses_to_vote(c, node, "missing")
+    node.kill()
+    (node.home / "votes-lost").rmdir()
     shutil.rmtree(node.home / "journal")
     shutil.rmtree(node.home / "data")
     node.start()
