@@ -209,6 +209,8 @@ bool signer_sign_link(void *context, struct signature *out, const struct handsha
         handshake_proof_hash(&hash, ours, theirs);
         done = ed25519_verify(&answer.signature, &signer->config.key, &hash);
         *out = answer.signature;
+        if (!done)
+            disconnect(signer, "its proof of a link is not one of its key");
     }
     unlock(signer, true);
     return done;
