@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# Runs every tests/e2e/test_*.sh against the programs in BUILD/bin, one after another.
+# Runs end-to-end scripts against the programs in BUILD/bin, one after another. Usage: run_e2e.sh BUILD SCRIPT...
 set -u
 build=${1:?build folder}
+shift
 failed=0 count=0 absent=()
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
-for script in tests/e2e/test_*.sh; do
+for script; do
     count=$((count + 1))
     started=$SECONDS
     timeout "${E2E_TIMEOUT_SECONDS:-240}" "$script" "$build" >"$log" 2>&1
