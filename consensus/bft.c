@@ -129,9 +129,10 @@ bool bft_replay_certificate(struct bft *core, const struct certificate *certific
     if (!certificate_is_well_formed(certificate, &core->config.set) ||
         certificate->view >= BFT_VIEW_MAX)
         return false;
+    const char *refusal = core->refusal;
     if (certificate->epoch == core->config.epoch)
         tally_take(core, certificate); /* [C-RESTART] */
-    return core->refusal == NULL;
+    return core->refusal == refusal;   /* an earlier refusal says nothing about this certificate */
 }
 
 bool bft_replay_certified(struct bft *core, uint64_t view, const struct hash *block_id)

@@ -144,9 +144,12 @@ static bool journal_was_lost(const struct node *node, const char *path)
  * before the new journal is made, which would else be believed. With a signer the memory is there. */
 static bool check_memory(struct node *node, const char *journal, char problem[NODE_PROBLEM_SIZE])
 {
-    char path[NODE_PATH_MAX], wanted[32];
+    char path[NODE_PATH_MAX], wanted[32], mark[NODE_PROBLEM_SIZE];
     size_t size = 0;
     if (!node_is_validator(node) || node->signer != NULL)
+        return true;
+    /* A restored home has no journal and says so itself: its mark, not this note, lets it vote again. */
+    if (restored_look(&node->config, chain_tip(node->chain)->time, mark) == RESTORED_WAITS)
         return true;
     if (!node_config_path(path, &node->config, "votes-lost")) {
         snprintf(problem, NODE_PROBLEM_SIZE, "the home's name is too long");

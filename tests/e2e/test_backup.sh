@@ -91,7 +91,8 @@ flex devnet kill --node agg-b --dir net >/dev/null
 jq -c '.votes_after_ms = .restored_ms' "$(home agg-b)/restored" >mark && cp mark "$(home agg-b)/restored"
 flex devnet start-node --node agg-b --dir net >/dev/null
 until_status 30 agg-b .voting
-[ ! -e "$(home agg-b)/restored" ] || fail "the mark is still there"
+[ ! -e "$(home agg-b)/restored" ] && [ ! -e "$(home agg-b)/votes-lost" ] || fail "a mark is still there"
+! grep -q "contradicts those before it" "$(home agg-b)/flexd.log" || fail "a good journal is called contradictory"
 
 # --- without the mark, the others remember ------------------------------------------------------------
 flex devnet kill --node agg-b --dir net >/dev/null

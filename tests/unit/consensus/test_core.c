@@ -221,6 +221,18 @@ static void rolled_back_disk_is_noticed(void **state)
     assert_true(bft_deadline_ms(core) > now_ms); /* and it does not spin */
 }
 
+/* A restored home refuses before its journal is read; that says nothing about what the journal holds. */
+static void a_refusal_does_not_taint_the_journal(void **state)
+{
+    (void)state;
+    create();
+    struct certificate skipped = certificate_of(VOTE_NULLIFY, 1, NULL);
+    bft_refuse_to_vote(core, "restored from a backup");
+    assert_true(bft_replay_certificate(core, &skipped));
+    skipped.count = 0;
+    assert_false(bft_replay_certificate(core, &skipped));
+}
+
 static void own_votes_of_the_journal_are_known(void **state)
 {
     (void)state;
@@ -762,6 +774,7 @@ int main(void)
         cmocka_unit_test(votes_only_after_a_quorum_answered),
         cmocka_unit_test(answers_of_other_times_do_not_count),
         cmocka_unit_test(rolled_back_disk_is_noticed),
+        cmocka_unit_test(a_refusal_does_not_taint_the_journal),
         cmocka_unit_test(own_votes_of_the_journal_are_known),
         cmocka_unit_test(time_rule),
         cmocka_unit_test(notarized_block_that_does_not_execute),
