@@ -165,7 +165,9 @@ static bool route_request(struct exchange *exchange, struct api_reply *reply, co
     if (!node_is_validator(node) && !reading) {
         reply->allow = "GET, HEAD";
         api_reply_error(reply, MHD_HTTP_METHOD_NOT_ALLOWED, "read_only",
-                        "an audit node answers GET and HEAD only");
+                        node->config.role == NODE_AUDIT
+                            ? "an audit node answers GET and HEAD only: send to a validator"
+                            : "this node's key is in no validator set now: send to a validator");
         return false;
     }
     const char *allow = NULL;

@@ -328,12 +328,14 @@ int flexd_init(int count, char **arguments)
         return failed(&options, "init", problem);
     ed25519_public_key(&key, &seed);
     secret_key_wipe(&seed);
-    if ((options.new_ca != NULL || options.ca_certificate != NULL) &&
-        !install_certificate(&config, &options, &key, problem))
+    if (((options.new_ca != NULL || options.ca_certificate != NULL) &&
+         !install_certificate(&config, &options, &key, problem)) ||
+        (options.genesis != NULL && !install_genesis(&config, options.genesis, problem)) ||
+        !merge_peers(&config, &options, &key, problem) || !node_config_save(&config, problem)) {
+        /* Nobody has seen this key yet; without it the same command may be given again. */
+        (void)unlink(path);
         return failed(&options, "init", problem);
-    if ((options.genesis != NULL && !install_genesis(&config, options.genesis, problem)) ||
-        !merge_peers(&config, &options, &key, problem) || !node_config_save(&config, problem))
-        return failed(&options, "init", problem);
+    }
     report(&config, &key, options.json, NULL, NULL);
     return FLEXD_DONE;
 }
@@ -367,9 +369,8 @@ int flexd_join(int count, char **arguments)
     if (code != FLEXD_DONE)
         return code;
     /* A node that runs reads new peers when it is told to, and nothing else. */
-    const bool peers_alone =
-        options.peer_count > 0 && options.genesis == NULL && options.ca_certificate == NULL;
-    if (exists(&config, "flexd.pid") && !peers_alone)
+    const bool running_allows = options.genesis == NULL && options.ca_certificate == NULL;
+    if (exists(&config, "flexd.pid") && !running_allows)
         return failed(&options, "join",
                       "flexd.pid is there: stop the node first (or remove it after a "
                       "crash)");
@@ -379,7 +380,8 @@ int flexd_join(int count, char **arguments)
         !install_certificate(&config, &options, &key, problem))
         return failed(&options, "join", problem);
     if ((options.genesis != NULL && !install_genesis(&config, options.genesis, problem)) ||
-        !merge_peers(&config, &options, &key, problem) || !node_config_save(&config, problem))
+        !merge_peers(&config, &options, &key, problem) ||
+        (options.peer_count > 0 && !node_config_save(&config, problem)))
         return failed(&options, "join", problem);
     report(&config, &key, options.json, NULL, NULL);
     return FLEXD_DONE;

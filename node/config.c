@@ -7,10 +7,12 @@
 #include "node/config.h"
 
 #include <cjson/cJSON.h>
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/json.h"
 #include "node/signer_client.h"
@@ -437,7 +439,9 @@ bool node_config_load(struct node_config *config, const char *home, char problem
     snprintf(path, sizeof path, "%.300s/flexd.json", home);
     char *text = node_file_read(path, NODE_CONFIG_BYTES_MAX, &size, problem);
     if (text == NULL)
-        return false;
+        return access(path, F_OK) == 0 || errno != ENOENT
+                   ? false
+                   : refuse(problem, "%.180s: there is none; flexd init makes a home", path);
     char fault[NODE_PROBLEM_SIZE];
     bool good = node_config_parse(config, home, text, size, fault);
     free(text);

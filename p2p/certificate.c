@@ -348,7 +348,7 @@ static bool authority_load(struct certificate_authority *ca, const char *certifi
     }
     code = mbedtls_pk_check_pair(&ca->certificate.pk, &ca->key);
     if (code != 0) {
-        return failed(problem, "not the key of the CA's certificate:", key_file, code);
+        return failed(problem, "not the key of this CA:", key_file, code);
     }
     if (!ca->certificate.ca_istrue) {
         return failed(problem, "not a CA's certificate:", certificate_file, 0);

@@ -140,6 +140,10 @@ PY
 # --- 4. join, compare, start
 peers=()
 for who in "${!node[@]}"; do peers+=(--peer "${node[$who]}@127.0.0.1:${p2p[$who]}"); done
+want 1 flexd init --home typo --name typo --role audit --ca-certificate nowhere.pem --ca-key nowhere.key
+want 0 flexd init --home typo --name typo --role audit
+want 2 flexd join --home nowhere
+has "flexd init makes a home"
 want 2 flexd join --home dso --genesis empty.json --json
 has "a value must stand here"
 one_object
@@ -166,8 +170,10 @@ for who in operator dso agg-a agg-b; do start $who; done
 for who in operator dso agg-a agg-b; do ready $who "${api[$who]}"; done
 want 3 flexd start --home dso
 has "another process"
-want 1 flexd join --home dso
+want 1 flexd join --home dso --genesis genesis.json
 has "stop the node first"
+want 0 flexd join --home dso
+has "${node[dso]}"
 export FLEX_NODE=http://127.0.0.1:${api[dso]}
 want 0 flex --home wallet-treasurer account trust genesis.json --json
 [ "$(field genesis)" = "${hashes[0]}" ] || { echo "FAILED: wallet and node print other hashes"; failed=1; }
