@@ -113,7 +113,7 @@ refused "audit node" 5 far.tx 405 read_only
 expect "wrong method" 405 "$(code -X DELETE "$(api 1)/v1/status")"
 expect "no such path" 404 "$(code "$(api 1)/v1/nothing")"
 expect "unknown query" 400 "$(code "$(api 1)/v1/accounts?nonsense=1")"
-expect "bad escape" 404 "$(code "$(api 1)/v1/accounts/%zz%")"
+expect "bad escape" 400 "$(code "$(api 1)/v1/accounts/%zz%")"
 
 # --- events -------------------------------------------------------------------------------------
 timeout 2 curl -sN "$(api 5)/v1/events?from=1" >events.txt || true
