@@ -232,6 +232,10 @@ enum solver_event solver_wait(struct solver *solver, struct coupled_draft *out, 
         return solver->ended;
     }
     for (;;) {
+        /* First of all: of a worker that floods there is always one more answer. */
+        if (now_ms() >= solver->deadline_ms) {
+            return end_solver(solver, SOLVER_TIMED_OUT);
+        }
         bool sending = solver->output_at < solver->output_size;
         if (sending && !feed(solver)) {
             return end_solver(solver, SOLVER_DIED);
@@ -241,15 +245,12 @@ enum solver_event solver_wait(struct solver *solver, struct coupled_draft *out, 
             return event;
         }
         int64_t now = now_ms();
-        if (now >= solver->deadline_ms) {
-            return end_solver(solver, SOLVER_TIMED_OUT);
-        }
-        if (now >= until) {
+        if (now >= until && until < solver->deadline_ms) {
             return SOLVER_NOTHING;
         }
         sending = solver->output_at < solver->output_size;
         struct pollfd ready = {solver->socket, (short)(POLLIN | (sending ? POLLOUT : 0)), 0};
-        if (poll(&ready, 1, (int)(until - now)) < 0 && errno != EINTR) {
+        if (poll(&ready, 1, now < until ? (int)(until - now) : 0) < 0 && errno != EINTR) {
             fatal_system("poll", errno);
         }
     }

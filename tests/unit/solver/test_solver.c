@@ -1,6 +1,7 @@
 /* The solver as its callers meet it: a process that helps or doesn't. Small problems against brute
  * force; the worker killed at random moments, missing, silent, talking nonsense, out of memory; and
  * its frames against every cut and many flipped bits. */
+#include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -227,6 +228,60 @@ static void test_workers_that_are_none(void **state)
     solver_stop(NULL);
 }
 
+static void write_file(const char *path, const void *bytes, size_t size, mode_t mode)
+{
+    int file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
+    assert_true(file >= 0);
+    assert_int_equal(write(file, bytes, size), size);
+    assert_int_equal(close(file), 0);
+}
+
+/* A worker that sends what reads as solutions faster than they are judged, so that there is always one
+ * more: its window ends all the same. With its grace it is over long before FLOOD_MOST pauses of a ms. */
+static void test_flood_ends_with_the_window(void **state)
+{
+    (void)state;
+    enum { FRAMES = 500, FLOOD_MOST = 5000, PAUSE_NS = 1000000 };
+    const struct timespec pause = {0, PAUSE_NS};
+    char directory[] = "/tmp/test_solver_XXXXXX";
+    char frames[64], script[64], text[160];
+    struct coupled_bid bids[4];
+    struct coupled_problem problem = make_lumps(bids, 4);
+    struct coupled_draft draft;
+    static uint8_t flood[FRAME_ROOM];
+    size_t size = 0;
+    assert_non_null(prepare(&problem));
+    coupled_draft_take(&draft, &problem, &arena);
+    draft.den = 1;
+    for (int i = 0; i < FRAMES; i++) {
+        struct byte_writer writer;
+        frame_write_head(flood + size, FRAME_SOLUTION, (uint32_t)frame_solution_bytes(&problem));
+        byte_writer_init(&writer, flood + size + FRAME_HEAD_BYTES,
+                         sizeof flood - size - FRAME_HEAD_BYTES);
+        frame_write_solution(&writer, &problem, &draft);
+        assert_false(writer.failed);
+        size += FRAME_HEAD_BYTES + writer.size;
+    }
+    assert_non_null(mkdtemp(directory));
+    (void)snprintf(frames, sizeof frames, "%s/frames", directory);
+    (void)snprintf(script, sizeof script, "%s/flood", directory);
+    (void)snprintf(text, sizeof text, "#!/bin/sh\nwhile cat %s; do :; done\n", frames);
+    write_file(frames, flood, size, 0600);
+    write_file(script, text, strlen(text), 0700);
+    struct solver *solver = start(&problem, script, 100, 64);
+    enum solver_event event = SOLVER_SOLUTION;
+    int heard = 0;
+    for (; event == SOLVER_SOLUTION && heard < FLOOD_MOST; heard++) {
+        event = solver_wait(solver, &draft, PATIENCE_MS);
+        (void)nanosleep(&pause, NULL);
+    }
+    assert_int_equal(event, SOLVER_TIMED_OUT);
+    assert_true(heard > 1);
+    assert_int_equal(solver_process(solver), 0);
+    solver_stop(solver);
+    assert_int_equal(unlink(frames) + unlink(script) + rmdir(directory), 0);
+}
+
 /* GLPK aborts when its memory ends; that is its own affair. */
 static void test_out_of_memory_stays_in_the_worker(void **state)
 {
@@ -335,6 +390,7 @@ int main(void)
         cmocka_unit_test(test_killed_at_any_moment),
         cmocka_unit_test(test_window_ends),
         cmocka_unit_test(test_workers_that_are_none),
+        cmocka_unit_test(test_flood_ends_with_the_window),
         cmocka_unit_test(test_out_of_memory_stays_in_the_worker),
         cmocka_unit_test(test_frames),
         cmocka_unit_test(test_solution_frames),
