@@ -1,7 +1,8 @@
 /* Writing tables for other programs (tools/csv_write.h; RFC 4180).
  *
  * Invariants: every line has as many fields as the first; a file is replaced whole, so a billing system
- * that polls a directory never reads half a bill.
+ * that polls a directory never reads half a bill; text that a spreadsheet would take for a formula has an
+ * apostrophe before it, numbers never.
  *
  * Deliberately absent: a choice of separators and of decimal points. Amounts are whole micro-euros. */
 #include "tools/csv_write.h"
@@ -11,18 +12,31 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/checked.h"
 #include "base/fatal.h"
 #include "base/files.h"
 
 enum { COLUMN_NAME_SIZE = 64 };
 
+/* What a spreadsheet would compute. Names and ids never begin like that, but what a node says unproven may. */
+static bool is_formula(const char *text)
+{
+    int64_t number;
+    return text[0] != '\0' && strchr("=+-@\t\r", text[0]) != NULL &&
+           !int64_from_text(&number, text);
+}
+
 static void write_field(FILE *out, const char *text)
 {
-    if (strpbrk(text, ",\"\r\n") == NULL) {
+    const bool formula = is_formula(text);
+    if (!formula && strpbrk(text, ",\"\r\n") == NULL) {
         fputs(text, out);
         return;
     }
     fputc('"', out);
+    if (formula) {
+        fputc('\'', out);
+    }
     for (; *text != '\0'; text++) {
         if (*text == '"') {
             fputc('"', out);

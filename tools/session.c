@@ -32,7 +32,8 @@ enum {
     CLOCK_SLACK_MS = 5 * 60 * 1000
 };
 
-/* The secret of an encrypted key file, kept while a command runs so that it asks for the passphrase once.
+/* The secret of an encrypted key file, kept while sessions are open so that a command asks for the passphrase
+ * once; a command without one keeps it itself.
  * A process runs one command (or several of one wallet), on one thread. */
 static struct {
     bool known;
@@ -591,7 +592,7 @@ int session_secret_key(struct cli *cli, struct secret_key *secret, struct public
     }
     result = wallet_open(secret, key, path, file.encrypted ? passphrase : NULL);
     wallet_secrets_free(passphrase);
-    if (result == WALLET_OK && file.encrypted) {
+    if (result == WALLET_OK && file.encrypted && opened.sessions > 0) {
         opened.known = true;
         memcpy(opened.path, path, sizeof path);
         opened.secret = *secret;

@@ -300,7 +300,8 @@ static void test_csv(void **state)
     char problem[JSON_PROBLEM_SIZE];
     static const char text[] =
         "[{\"a\":\"x,y\",\"b\":\"say \\\"no\\\"\",\"c\":7},{\"c\":true,\"a\":\"two\\nlines\"},"
-        "{\"b\":null,\"d\":\"of no column\"}]";
+        "{\"b\":null,\"d\":\"of no column\"},"
+        "{\"a\":\"=1+1\",\"b\":\"-500\",\"c\":\"-5+1\"},{\"a\":\"@x\",\"b\":\"+1\",\"c\":\"a=b\"}]";
     struct cJSON *rows = json_parse_strict(text, strlen(text), problem);
     assert_non_null(rows);
     temp_dir_make(directory);
@@ -309,7 +310,8 @@ static void test_csv(void **state)
     size_t size;
     char *written = files_read(path, 4096, &size);
     assert_string_equal(written,
-                        "a,b,c\r\n\"x,y\",\"say \"\"no\"\"\",7\r\n\"two\nlines\",,true\r\n,,\r\n");
+                        "a,b,c\r\n\"x,y\",\"say \"\"no\"\"\",7\r\n\"two\nlines\",,true\r\n,,\r\n"
+                        "\"'=1+1\",-500,\"'-5+1\"\r\n\"'@x\",\"'+1\",a=b\r\n");
     free(written);
     assert_int_equal(csv_write(&cli, "/nowhere/at/all.csv", "a", rows), CLI_USAGE);
     cJSON_Delete(rows);
