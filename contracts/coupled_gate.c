@@ -364,6 +364,11 @@ static bool window_is_due(struct contract_call *call, const struct coupled_id *i
         return false;
     }
     MUST(record.state == COUPLED_SOLVING);
+    /* As it was fixed, whatever has been voted since: its bids could not leave any more. */
+    market.version = record.version;
+    if (!market_terms_read(call, &id->market, record.version, &market.terms)) {
+        return false;
+    }
     return clear(call, id, &record, &market);
 }
 

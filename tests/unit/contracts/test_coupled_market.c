@@ -15,6 +15,7 @@
 #include "base/fatal.h"
 #include "contracts/coupled.h"
 #include "contracts/ledger.h"
+#include "contracts/market.h"
 #include "tests/lib/contracts/coupled_model.h"
 #include "tests/lib/contracts/dice.h"
 #include "tests/lib/contracts/grid_fixture.h"
@@ -706,6 +707,56 @@ static void test_forecasts(void **state)
     run_forecast(true);
 }
 
+static enum contract_error approve(const char *sender)
+{
+    const struct governance_vote action = {.proposal = 1, .approve = 1};
+    return fixture_act(&fixture, sender, ACTION_GOVERNANCE_VOTE, &action);
+}
+
+/* Terms that come into force inside a window are for what is fixed after it: bids can't leave any more. */
+static void test_terms_of_the_gate(void **state)
+{
+    (void)state;
+    open_day(NULL);
+    fixture_fund(&fixture, "agg", 1000000);
+    struct portfolio_place asks = portfolio_of(1);
+    struct portfolio_place offers = portfolio_of(1);
+    add_buy(&asks, "f2", 0, 100, 300000);
+    add_sell(&offers, "alice", 0, 100, 100000);
+    assert_error(CONTRACT_OK, place("dso", &asks));
+    assert_error(CONTRACT_OK, place("alice", &offers));
+    pass_gate(1);
+    const struct coupled_record fixed = auction(1);
+    assert_int_equal(fixed.state, COUPLED_SOLVING);
+
+    struct market_update update;
+    coupled_terms(&update.terms);
+    update.terms.id = fixture_name("cpl");
+    update.terms.delivery.floor_permille = 750;
+    assert_error(CONTRACT_OK, fixture_act(&fixture, "operator", ACTION_MARKET_UPDATE, &update));
+    struct governance_propose proposal = {.kind = PROPOSAL_SET_MARKET,
+                                          .market = fixture_name("cpl"),
+                                          .height = fixture.context.height + 1};
+    struct state_key key = state_key_name(STATE_DRAFT, &proposal.market);
+    struct draft_record draft;
+    assert_true(ledger_read(fixture.view, &key, &draft_record_codec, &draft));
+    market_draft_hash(&proposal.draft, &draft);
+    assert_error(CONTRACT_OK, fixture_act(&fixture, "dso", ACTION_GOVERNANCE_PROPOSE, &proposal));
+    assert_error(CONTRACT_OK, approve("agg"));
+    assert_error(CONTRACT_OK, approve("agg2"));
+    for (int i = 0; i < WINDOW; i++) {
+        end_block();
+    }
+    struct market_record market;
+    key = state_key_name(STATE_MARKET, &proposal.market);
+    assert_true(ledger_read(fixture.view, &key, &market_record_codec, &market));
+    assert_int_equal(market.version, fixed.version + 1);
+    assert_int_equal(auction(1).state, COUPLED_CLEARED);
+    assert_int_equal(auction(1).version, fixed.version);
+    assert_int_equal(market_deal(&fixture, 1).version, fixed.version);
+    close_day();
+}
+
 /* A line full at 100 Wh parts prices: 300,000 at f2, 100,000 behind it. What lies between is the
  * network's, and waits for the delivery; nobody proves it, so the buyer has it back. */
 static void test_surplus(void **state)
@@ -1090,6 +1141,7 @@ int main(void)
         cmocka_unit_test(test_hashes),
         cmocka_unit_test(test_void),
         cmocka_unit_test(test_forecasts),
+        cmocka_unit_test(test_terms_of_the_gate),
         cmocka_unit_test(test_surplus),
         cmocka_unit_test(test_conversion),
         cmocka_unit_test(test_full),

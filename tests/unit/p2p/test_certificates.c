@@ -215,7 +215,7 @@ static void what_cant_be_made_is_explained(void **state)
     assert_non_null(strstr(problem, "days"));
     assert_false(p2p_certificate_issue(file, key_file, consortium.ca_file, stranger.ca_key_file,
                                        key, 30, problem));
-    assert_non_null(strstr(problem, "not the key of the CA"));
+    assert_non_null(strstr(problem, "not the key of this CA"));
     assert_false(p2p_certificate_issue(file, key_file, consortium.nodes[1].certificate_file,
                                        consortium.nodes[1].key_file, key, 30, problem));
     assert_non_null(strstr(problem, "not a CA's certificate"));
