@@ -241,15 +241,16 @@ $(BUILD)/tests/e2e/%: $(BUILD)/obj/tests/e2e/helpers/%.o $(LINK_node)
 	@mkdir -p $(@D)
 	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(EXT_node)
 
-# Scripts that take most of a minute each: `make test` leaves them to test-all.
-E2E_SLOW := tests/e2e/test_runbook.sh
+# Scripts that take most of a minute each: `make test` leaves them to test-all. `make snapshots` is the long
+# form of the second.
+E2E_SLOW := tests/e2e/test_runbook.sh tests/e2e/test_snapshot.sh
 E2E_SCRIPTS := $(sort $(wildcard tests/e2e/test_*.sh))
 e2e: all library $(E2E_HELPERS) $(PREVIEW_PROGRAMS) ## real processes: clusters, kill -9, bad input over the wire
 	@tests/run_e2e.sh $(BUILD) $(filter-out $(E2E_SLOW),$(E2E_SCRIPTS))
 	@echo "not run in this tier: $(E2E_SLOW)"
 
 .PHONY: e2e-slow
-e2e-slow: all $(E2E_HELPERS) $(PREVIEW_PROGRAMS) ## the end-to-end scripts that are too long for make test: the operator's guide, command by command
+e2e-slow: all $(E2E_HELPERS) $(PREVIEW_PROGRAMS) ## the end-to-end scripts that are too long for make test: the operator's guide command by command, joining by snapshot
 	@tests/run_e2e.sh $(BUILD) $(E2E_SLOW)
 
 .PHONY: api-memory api-load fuzz-api valgrind
