@@ -18,6 +18,7 @@ for script; do
         absent+=("$script")
     else
         printf '%-40s FAILED (exit %d)\n' "$script" $code
+        grep -a -m 5 '^FAILED' "$log" # what follows may have pushed it out of the tail
         tail -n 80 "$log"
         failed=$((failed + 1))
     fi
