@@ -48,31 +48,31 @@ struct state_key book_key(enum state_kind kind, const struct book_id *book)
     return key;
 }
 
-struct book_id book_of_key(const struct state_key *key)
+static struct book_id rest_of_key(struct byte_reader *reader)
 {
     struct book_id book;
+    byte_read_raw(reader, book.market.text, NAME_SIZE);
+    book.period_start = timestamp_of(byte_read_i64(reader));
+    book.direction = byte_read_u8(reader);
+    MUST(byte_reader_done(reader));
+    return book;
+}
+
+struct book_id book_of_key(const struct state_key *key)
+{
     struct byte_reader reader;
     byte_reader_init(&reader, key->bytes, key->size);
     (void)byte_read_u8(&reader);
-    byte_read_raw(&reader, book.market.text, NAME_SIZE);
-    book.period_start = timestamp_of(byte_read_i64(&reader));
-    book.direction = byte_read_u8(&reader);
-    MUST(byte_reader_done(&reader));
-    return book;
+    return rest_of_key(&reader);
 }
 
 struct book_id book_of_due(const struct state_key *key, struct timestamp *gate)
 {
-    struct book_id book;
     struct byte_reader reader;
     byte_reader_init(&reader, key->bytes, key->size);
     (void)byte_read_u8(&reader);
     *gate = timestamp_of(byte_read_i64(&reader));
-    byte_read_raw(&reader, book.market.text, NAME_SIZE);
-    book.period_start = timestamp_of(byte_read_i64(&reader));
-    book.direction = byte_read_u8(&reader);
-    MUST(byte_reader_done(&reader));
-    return book;
+    return rest_of_key(&reader);
 }
 
 static struct book_id book_of_order(const struct order_record *order)

@@ -4,7 +4,7 @@
  * a node that starts with half of what its operator meant is worse than one that doesn't start.
  *
  * Deliberately absent: environment variables, includes, comments, reloading while running. */
-#include "node/config.h"
+#include "node/config_internal.h"
 
 #include <cjson/cJSON.h>
 #include <errno.h>
@@ -37,16 +37,26 @@ const char *node_config_name(char out[NAME_SIZE + 1], const struct node_config *
     return name_to_text(out, &config->name);
 }
 
-static bool refuse(char problem[NODE_PROBLEM_SIZE], const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
-
-static bool refuse(char problem[NODE_PROBLEM_SIZE], const char *format, ...)
+bool node_config_refuse(char problem[NODE_PROBLEM_SIZE], const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(problem, NODE_PROBLEM_SIZE, format, arguments);
     va_end(arguments);
     return false;
+}
+
+bool node_config_take_file(const cJSON *object, const char *section, const char *key,
+                           char out[NODE_PATH_MAX], char problem[NODE_PROBLEM_SIZE])
+{
+    if (cJSON_GetObjectItemCaseSensitive(object, key) == NULL)
+        return true;
+    const char *text = json_string(object, key);
+    if (text == NULL || text[0] == '\0' || strlen(text) >= NODE_PATH_MAX)
+        return node_config_refuse(problem, "%s.%s must be a file's name of 1 to %d bytes", section,
+                                  key, NODE_PATH_MAX - 1);
+    (void)snprintf(out, NODE_PATH_MAX, "%s", text);
+    return true;
 }
 
 void node_config_init(struct node_config *config, const char *home)
@@ -102,12 +112,12 @@ static bool take_text(const cJSON *object, const char *key, bool required, char 
                       char problem[NODE_PROBLEM_SIZE])
 {
     if (cJSON_GetObjectItemCaseSensitive(object, key) == NULL)
-        return !required || refuse(problem, "\"%s\" is missing", key);
+        return !required || node_config_refuse(problem, "\"%s\" is missing", key);
     const char *text = json_string(object, key);
     if (text == NULL)
-        return refuse(problem, "\"%s\" must be a string", key);
+        return node_config_refuse(problem, "\"%s\" must be a string", key);
     if (strlen(text) >= size)
-        return refuse(problem, "\"%s\" is longer than %zu bytes", key, size - 1);
+        return node_config_refuse(problem, "\"%s\" is longer than %zu bytes", key, size - 1);
     snprintf(out, size, "%s", text);
     return true;
 }
@@ -121,7 +131,7 @@ static bool take_address(const cJSON *object, const char *key, bool required, bo
     uint16_t port = 0;
     if ((out[0] == '\0' && may_be_empty) || node_address_split(out, host, &port))
         return true;
-    return refuse(problem, "\"%s\" must be HOST:PORT", key);
+    return node_config_refuse(problem, "\"%s\" must be HOST:PORT", key);
 }
 
 static bool parse_peers(struct node_config *config, const cJSON *root,
@@ -131,28 +141,31 @@ static bool parse_peers(struct node_config *config, const cJSON *root,
         return true;
     const cJSON *peers = json_array(root, "peers");
     if (peers == NULL)
-        return refuse(problem, "\"peers\" must be a list");
+        return node_config_refuse(problem, "\"peers\" must be a list");
     const cJSON *item = NULL;
     static const char *const known[] = {"key", "address", NULL};
     cJSON_ArrayForEach(item, peers)
     {
         uint32_t index = config->peer_count;
         if (index >= P2P_PEERS_MAX)
-            return refuse(problem, "\"peers\" has more than %d entries", P2P_PEERS_MAX);
+            return node_config_refuse(problem, "\"peers\" has more than %d entries", P2P_PEERS_MAX);
         if (!cJSON_IsObject(item))
-            return refuse(problem, "peers[%u] must be an object", index);
+            return node_config_refuse(problem, "peers[%u] must be an object", index);
         const char *unknown = json_unknown_key(item, known);
         if (unknown != NULL)
-            return refuse(problem, "unknown key \"%.64s\" in peers[%u]", unknown, index);
+            return node_config_refuse(problem, "unknown key \"%.64s\" in peers[%u]", unknown,
+                                      index);
         const char *key = json_string(item, "key");
         struct p2p_peer_config *peer = &config->peers[index];
         if (key == NULL || !hex_decode(peer->key.bytes, PUBLIC_KEY_SIZE, key))
-            return refuse(problem, "peers[%u].key must be 64 lower-case hex digits", index);
+            return node_config_refuse(problem, "peers[%u].key must be 64 lower-case hex digits",
+                                      index);
         if (!take_address(item, "address", true, true, peer->address, problem))
             return false;
         for (uint32_t other = 0; other < index; other++) {
             if (public_key_equal(&config->peers[other].key, &peer->key))
-                return refuse(problem, "peers[%u] has the key of peers[%u]", index, other);
+                return node_config_refuse(problem, "peers[%u] has the key of peers[%u]", index,
+                                          other);
         }
         config->peer_count++;
     }
@@ -167,10 +180,10 @@ static bool parse_tls(struct node_config *config, const cJSON *root,
     const cJSON *tls = json_object(root, "tls");
     static const char *const known[] = {"ca", "certificate", "key", NULL};
     if (tls == NULL)
-        return refuse(problem, "\"tls\" must be an object");
+        return node_config_refuse(problem, "\"tls\" must be an object");
     const char *unknown = json_unknown_key(tls, known);
     if (unknown != NULL)
-        return refuse(problem, "unknown key \"%.64s\" in \"tls\"", unknown);
+        return node_config_refuse(problem, "unknown key \"%.64s\" in \"tls\"", unknown);
     return take_text(tls, "ca", true, config->tls_ca, sizeof config->tls_ca, problem) &&
            take_text(tls, "certificate", true, config->tls_certificate,
                      sizeof config->tls_certificate, problem) &&
@@ -185,18 +198,19 @@ static bool parse_log(struct node_config *config, const cJSON *root,
     const cJSON *log = json_object(root, "log");
     static const char *const known[] = {"level", "json", "file", NULL};
     if (log == NULL)
-        return refuse(problem, "\"log\" must be an object");
+        return node_config_refuse(problem, "\"log\" must be an object");
     const char *unknown = json_unknown_key(log, known);
     if (unknown != NULL)
-        return refuse(problem, "unknown key \"%.64s\" in \"log\"", unknown);
+        return node_config_refuse(problem, "unknown key \"%.64s\" in \"log\"", unknown);
     char level[16] = "info";
     if (!take_text(log, "level", false, level, sizeof level, problem))
         return false;
     if (!log_level_from_text(&config->log_level, level))
-        return refuse(problem, "log.level must be trace, debug, info, unusual or broken");
+        return node_config_refuse(problem,
+                                  "log.level must be trace, debug, info, unusual or broken");
     if (cJSON_GetObjectItemCaseSensitive(log, "json") != NULL &&
         !json_bool(&config->log_json, log, "json"))
-        return refuse(problem, "log.json must be true or false");
+        return node_config_refuse(problem, "log.json must be true or false");
     return take_text(log, "file", false, config->log_file, sizeof config->log_file, problem);
 }
 
@@ -205,25 +219,28 @@ static bool parse_numbers(struct node_config *config, const cJSON *root,
 {
     if (cJSON_GetObjectItemCaseSensitive(root, "map_bytes") != NULL) {
         if (!json_u64(&config->map_bytes, root, "map_bytes") || config->map_bytes < map_bytes_min)
-            return refuse(problem, "\"map_bytes\" must be a decimal string, at least 256 KiB");
+            return node_config_refuse(problem,
+                                      "\"map_bytes\" must be a decimal string, at least 256 KiB");
     }
     if (cJSON_GetObjectItemCaseSensitive(root, "map_bytes_max") != NULL) {
         if (!json_u64(&config->map_bytes_max, root, "map_bytes_max") ||
             config->map_bytes_max < config->map_bytes)
-            return refuse(problem,
-                          "\"map_bytes_max\" must be a decimal string, at least map_bytes");
+            return node_config_refuse(
+                problem, "\"map_bytes_max\" must be a decimal string, at least map_bytes");
     }
     if (cJSON_GetObjectItemCaseSensitive(root, "map_bytes_step") != NULL) {
         if (!json_u64(&config->map_bytes_step, root, "map_bytes_step") ||
             config->map_bytes_step < map_bytes_min)
-            return refuse(problem, "\"map_bytes_step\" must be a decimal string, at least 256 KiB");
+            return node_config_refuse(
+                problem, "\"map_bytes_step\" must be a decimal string, at least 256 KiB");
     }
     if (config->map_bytes_max < config->map_bytes)
         config->map_bytes_max = config->map_bytes;
     if (cJSON_GetObjectItemCaseSensitive(root, "workers") != NULL) {
         if (!json_u32(&config->workers, root, "workers") || config->workers < 1 ||
             config->workers > NODE_WORKERS_MAX)
-            return refuse(problem, "\"workers\" must be a number from 1 to %d", NODE_WORKERS_MAX);
+            return node_config_refuse(problem, "\"workers\" must be a number from 1 to %d",
+                                      NODE_WORKERS_MAX);
     }
     return true;
 }
@@ -243,32 +260,37 @@ static bool parse_retention(struct node_config *config, const cJSON *root,
         return false;
     config->sync_snapshot = strcmp(sync, "snapshot") == 0;
     if (!config->sync_snapshot && strcmp(sync, "replay") != 0)
-        return refuse(problem, "\"sync\" must be \"replay\" or \"snapshot\"");
+        return node_config_refuse(problem, "\"sync\" must be \"replay\" or \"snapshot\"");
     if (has(root, "snapshot_blocks") &&
         !json_u64(&config->snapshot_blocks, root, "snapshot_blocks"))
-        return refuse(problem, "\"snapshot_blocks\" must be a decimal string");
+        return node_config_refuse(problem, "\"snapshot_blocks\" must be a decimal string");
     if (has(root, "keep_days") &&
         (!json_u32(&config->keep_days, root, "keep_days") ||
          config->keep_days < NODE_KEEP_DAYS_MIN || config->keep_days > NODE_KEEP_DAYS_MAX))
-        return refuse(problem,
-                      "\"keep_days\" must be a number from %d (no deadline of a delivery is "
-                      "longer) to %d",
-                      NODE_KEEP_DAYS_MIN, NODE_KEEP_DAYS_MAX);
+        return node_config_refuse(
+            problem,
+            "\"keep_days\" must be a number from %d (no deadline of a delivery is "
+            "longer) to %d",
+            NODE_KEEP_DAYS_MIN, NODE_KEEP_DAYS_MAX);
     if (has(root, "witness_days") && (!json_u32(&config->witness_days, root, "witness_days") ||
                                       config->witness_days > NODE_KEEP_DAYS_MAX))
-        return refuse(problem, "\"witness_days\" must be a number from 0 to %d",
-                      NODE_KEEP_DAYS_MAX);
+        return node_config_refuse(problem, "\"witness_days\" must be a number from 0 to %d",
+                                  NODE_KEEP_DAYS_MAX);
     if (config->role == NODE_AUDIT && has(root, "witness_days"))
-        return refuse(problem, "an audit node keeps all witnesses: no \"witness_days\"");
+        return node_config_refuse(problem,
+                                  "an audit node keeps all witnesses: no \"witness_days\"");
     if (has(root, "keep_blocks") && !json_u64(&config->keep_blocks, root, "keep_blocks"))
-        return refuse(problem, "\"keep_blocks\" must be a decimal string");
+        return node_config_refuse(problem, "\"keep_blocks\" must be a decimal string");
     if (has(root, "keep_blocks") && config->keep_days == 0)
-        return refuse(problem, "\"keep_blocks\" needs \"keep_days\": without it all blocks stay");
+        return node_config_refuse(
+            problem, "\"keep_blocks\" needs \"keep_days\": without it all blocks stay");
     if (config->role == NODE_AUDIT && (config->sync_snapshot || config->keep_days != 0))
-        return refuse(problem, "an audit node replays and keeps all blocks: no \"sync\": "
-                               "\"snapshot\", no \"keep_days\"");
+        return node_config_refuse(problem,
+                                  "an audit node replays and keeps all blocks: no \"sync\": "
+                                  "\"snapshot\", no \"keep_days\"");
     if (config->keep_days != 0 && config->snapshot_blocks == 0)
-        return refuse(problem, "\"keep_days\" needs snapshots: \"snapshot_blocks\" must not be 0");
+        return node_config_refuse(
+            problem, "\"keep_days\" needs snapshots: \"snapshot_blocks\" must not be 0");
     return true;
 }
 
@@ -305,17 +327,19 @@ static bool parse_read_zones(struct node_config *config, const cJSON *root,
     const cJSON *zones = json_array(root, "read_zones");
     const cJSON *item = NULL;
     if (zones == NULL)
-        return !has(root, "read_zones") || refuse(problem, "\"read_zones\" must be a list");
+        return !has(root, "read_zones") ||
+               node_config_refuse(problem, "\"read_zones\" must be a list");
     cJSON_ArrayForEach(item, zones)
     {
         const uint32_t index = config->read_zone_count;
         if (index >= NODE_READ_ZONES_MAX)
-            return refuse(problem, "\"read_zones\" has more than %d entries", NODE_READ_ZONES_MAX);
+            return node_config_refuse(problem, "\"read_zones\" has more than %d entries",
+                                      NODE_READ_ZONES_MAX);
         if (!cJSON_IsObject(item) || json_unknown_key(item, known) != NULL ||
             !take_name(item, "participant", &config->read_zones[index].participant) ||
             !take_name(item, "zone", &config->read_zones[index].zone))
-            return refuse(problem, "read_zones[%u] must be {\"participant\":NAME,\"zone\":NAME}",
-                          index);
+            return node_config_refuse(
+                problem, "read_zones[%u] must be {\"participant\":NAME,\"zone\":NAME}", index);
         config->read_zone_count++;
     }
     return true;
@@ -334,7 +358,7 @@ static bool parse_access(struct node_config *config, const cJSON *root,
     else if (strcmp(text, "role") == 0)
         config->read_access = NODE_READ_ROLE;
     else
-        return refuse(problem, "\"read_access\" must be \"open\" or \"role\"");
+        return node_config_refuse(problem, "\"read_access\" must be \"open\" or \"role\"");
     return parse_read_zones(config, root, problem);
 }
 
@@ -346,16 +370,16 @@ static bool parse_signer(struct node_config *config, const cJSON *root,
         return true;
     const cJSON *signer = json_object(root, "signer");
     if (signer == NULL)
-        return refuse(problem, "\"signer\" must be an object");
+        return node_config_refuse(problem, "\"signer\" must be an object");
     const char *unknown = json_unknown_key(signer, known);
     if (unknown != NULL)
-        return refuse(problem, "unknown key \"%.64s\" in \"signer\"", unknown);
+        return node_config_refuse(problem, "unknown key \"%.64s\" in \"signer\"", unknown);
     const char *key = json_string(signer, "key");
     if (key == NULL || !hex_decode(config->signer_key.bytes, PUBLIC_KEY_SIZE, key))
-        return refuse(problem, "signer.key must be 64 lower-case hex digits");
+        return node_config_refuse(problem, "signer.key must be 64 lower-case hex digits");
     return take_text(signer, "socket", true, config->signer_socket, SIGNER_PATH_MAX + 1, problem) &&
            (config->signer_socket[0] == '/' ||
-            refuse(problem, "signer.socket must be an absolute path"));
+            node_config_refuse(problem, "signer.socket must be an absolute path"));
 }
 
 /* Notes aside, which are text under a key that begins with a number sign. */
@@ -367,13 +391,14 @@ static bool has_only(const cJSON *root, const char *const *known, char problem[N
         size_t i = 0;
         if (item->string[0] == '#') {
             if (!cJSON_IsString(item))
-                return refuse(problem, "\"%.64s\" is a note, so it must be text", item->string);
+                return node_config_refuse(problem, "\"%.64s\" is a note, so it must be text",
+                                          item->string);
             continue;
         }
         while (known[i] != NULL && strcmp(known[i], item->string) != 0)
             i++;
         if (known[i] == NULL)
-            return refuse(problem, "unknown key \"%.64s\"", item->string);
+            return node_config_refuse(problem, "unknown key \"%.64s\"", item->string);
     }
     return true;
 }
@@ -390,7 +415,7 @@ static bool parse_root(struct node_config *config, const cJSON *root,
                                         "read_zones", "witness_days",  "api",
                                         "signer",     "solver",        NULL};
     if (!cJSON_IsObject(root))
-        return refuse(problem, "must be one JSON object");
+        return node_config_refuse(problem, "must be one JSON object");
     if (!has_only(root, known, problem))
         return false;
     char role[16] = "";
@@ -399,10 +424,10 @@ static bool parse_root(struct node_config *config, const cJSON *root,
         !take_text(root, "name", true, name, sizeof name, problem))
         return false;
     if (strcmp(role, "validator") != 0 && strcmp(role, "audit") != 0)
-        return refuse(problem, "\"role\" must be \"validator\" or \"audit\"");
+        return node_config_refuse(problem, "\"role\" must be \"validator\" or \"audit\"");
     config->role = strcmp(role, "audit") == 0 ? NODE_AUDIT : NODE_VALIDATOR;
     if (!name_from_text(&config->name, name, strlen(name)))
-        return refuse(problem, "\"name\" must be 1 to %d of a-z 0-9 - _ .", NAME_SIZE);
+        return node_config_refuse(problem, "\"name\" must be 1 to %d of a-z 0-9 - _ .", NAME_SIZE);
     return take_text(root, "genesis", false, config->genesis, sizeof config->genesis, problem) &&
            take_address(root, "listen_p2p", true, true, config->listen_p2p, problem) &&
            take_address(root, "listen_api", false, false, config->listen_api, problem) &&
@@ -421,12 +446,13 @@ bool node_config_parse(struct node_config *config, const char *home, const char 
                        char problem[NODE_PROBLEM_SIZE])
 {
     if (strlen(home) >= sizeof config->home)
-        return refuse(problem, "the home's name is longer than %d bytes", NODE_PATH_MAX - 1);
+        return node_config_refuse(problem, "the home's name is longer than %d bytes",
+                                  NODE_PATH_MAX - 1);
     node_config_init(config, home);
     char fault[JSON_PROBLEM_SIZE];
     cJSON *root = json_parse_strict(text, size, fault);
     if (root == NULL)
-        return refuse(problem, "%s", fault);
+        return node_config_refuse(problem, "%s", fault);
     bool good = parse_root(config, root, problem);
     cJSON_Delete(root);
     return good;
@@ -441,11 +467,12 @@ bool node_config_load(struct node_config *config, const char *home, char problem
     if (text == NULL)
         return access(path, F_OK) == 0 || errno != ENOENT
                    ? false
-                   : refuse(problem, "%.180s: there is none; flexd init makes a home", path);
+                   : node_config_refuse(problem, "%.180s: there is none; flexd init makes a home",
+                                        path);
     char fault[NODE_PROBLEM_SIZE];
     bool good = node_config_parse(config, home, text, size, fault);
     free(text);
-    return good || refuse(problem, "%.90s: %.150s", path, fault);
+    return good || node_config_refuse(problem, "%.90s: %.150s", path, fault);
 }
 
 bool node_config_key(struct public_key *key, struct secret_key *seed,
@@ -458,7 +485,7 @@ bool node_config_key(struct public_key *key, struct secret_key *seed,
         return true;
     }
     if (!node_config_path(path, config, "node.key"))
-        return refuse(problem, "the home's name is too long");
+        return node_config_refuse(problem, "the home's name is too long");
     if (!node_key_load(path, seed, problem))
         return false;
     ed25519_public_key(key, seed);
@@ -547,7 +574,7 @@ bool node_config_save(const struct node_config *config, char problem[NODE_PROBLE
     char *text = cJSON_Print(root);
     cJSON_Delete(root);
     if (text == NULL)
-        return refuse(problem, "out of memory");
+        return node_config_refuse(problem, "out of memory");
     size_t size = strlen(text);
     text[size] = '\n'; /* in the place of the NUL: the size is explicit from here on */
     char path[2 * NODE_PATH_MAX];

@@ -6,26 +6,13 @@
  * Deliberately absent: "*" among origins and hosts. Who wants every web page to read the ledger in the
  * name of whoever looks at it should say so in a proxy. */
 #include <cjson/cJSON.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/json.h"
-#include "node/config.h"
+#include "node/config_internal.h"
 
 static const char host_letters[] = "abcdefghijklmnopqrstuvwxyz0123456789-.";
-
-static bool refuse(char problem[NODE_PROBLEM_SIZE], const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
-
-static bool refuse(char problem[NODE_PROBLEM_SIZE], const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(problem, NODE_PROBLEM_SIZE, format, arguments);
-    va_end(arguments);
-    return false;
-}
 
 void node_config_api_init(struct node_config_api *api)
 {
@@ -41,26 +28,14 @@ static bool has(const cJSON *object, const char *key)
     return cJSON_GetObjectItemCaseSensitive(object, key) != NULL;
 }
 
-static bool take_file(const cJSON *object, const char *key, char out[NODE_PATH_MAX],
-                      char problem[NODE_PROBLEM_SIZE])
-{
-    if (!has(object, key))
-        return true;
-    const char *text = json_string(object, key);
-    if (text == NULL || text[0] == '\0' || strlen(text) >= NODE_PATH_MAX)
-        return refuse(problem, "api.%s must be a file's name of 1 to %d bytes", key,
-                      NODE_PATH_MAX - 1);
-    (void)snprintf(out, NODE_PATH_MAX, "%s", text);
-    return true;
-}
-
 static bool take_rate(const cJSON *object, const char *key, uint32_t min, uint32_t *out,
                       char problem[NODE_PROBLEM_SIZE])
 {
     if (!has(object, key) ||
         (json_u32(out, object, key) && *out >= min && *out <= NODE_API_RATE_MAX))
         return true;
-    return refuse(problem, "api.%s must be a number from %u to %d", key, min, NODE_API_RATE_MAX);
+    return node_config_refuse(problem, "api.%s must be a number from %u to %d", key, min,
+                              NODE_API_RATE_MAX);
 }
 
 /* A name in lower case, as browsers send it. */
@@ -98,14 +73,15 @@ static bool take_list(const cJSON *object, const char *key, bool (*fits)(const c
     const cJSON *list = json_array(object, key);
     const cJSON *item = NULL;
     if (list == NULL)
-        return !has(object, key) || refuse(problem, "api.%s must be a list", key);
+        return !has(object, key) || node_config_refuse(problem, "api.%s must be a list", key);
     cJSON_ArrayForEach(item, list)
     {
         if (*count >= NODE_API_ORIGINS_MAX)
-            return refuse(problem, "api.%s has more than %d entries", key, NODE_API_ORIGINS_MAX);
+            return node_config_refuse(problem, "api.%s has more than %d entries", key,
+                                      NODE_API_ORIGINS_MAX);
         if (!cJSON_IsString(item) || strlen(item->valuestring) >= NODE_API_HOST_MAX ||
             !fits(item->valuestring))
-            return refuse(problem, "api.%s[%u] must be %s", key, *count, what);
+            return node_config_refuse(problem, "api.%s[%u] must be %s", key, *count, what);
         (void)snprintf(out[(*count)++], NODE_API_HOST_MAX, "%s", item->valuestring);
     }
     return true;
@@ -114,18 +90,18 @@ static bool take_list(const cJSON *object, const char *key, bool (*fits)(const c
 static bool take_tls(struct node_config_api *api, const cJSON *object,
                      char problem[NODE_PROBLEM_SIZE])
 {
-    if (!take_file(object, "certificate", api->certificate, problem) ||
-        !take_file(object, "key", api->key, problem))
+    if (!node_config_take_file(object, "api", "certificate", api->certificate, problem) ||
+        !node_config_take_file(object, "api", "key", api->key, problem))
         return false;
     if ((api->certificate[0] == '\0') != (api->key[0] == '\0'))
-        return refuse(problem, "api.certificate and api.key go together");
+        return node_config_refuse(problem, "api.certificate and api.key go together");
     if (!has(object, "tls_min"))
         return true;
     const char *version = json_string(object, "tls_min");
     if (version == NULL || (strcmp(version, "1.2") != 0 && strcmp(version, "1.3") != 0))
-        return refuse(problem, "api.tls_min must be \"1.2\" or \"1.3\"");
+        return node_config_refuse(problem, "api.tls_min must be \"1.2\" or \"1.3\"");
     if (api->certificate[0] == '\0')
-        return refuse(problem, "api.tls_min needs api.certificate and api.key");
+        return node_config_refuse(problem, "api.tls_min needs api.certificate and api.key");
     api->tls13_only = strcmp(version, "1.3") == 0;
     return true;
 }
@@ -140,12 +116,12 @@ bool node_config_api_parse(struct node_config_api *api, const cJSON *root,
         return true;
     const cJSON *object = json_object(root, "api");
     if (object == NULL)
-        return refuse(problem, "\"api\" must be an object");
+        return node_config_refuse(problem, "\"api\" must be an object");
     const char *unknown = json_unknown_key(object, known);
     if (unknown != NULL)
-        return refuse(problem, "unknown key \"%.64s\" in \"api\"", unknown);
+        return node_config_refuse(problem, "unknown key \"%.64s\" in \"api\"", unknown);
     if (has(object, "limit_loopback") && !json_bool(&api->limit_loopback, object, "limit_loopback"))
-        return refuse(problem, "api.limit_loopback must be true or false");
+        return node_config_refuse(problem, "api.limit_loopback must be true or false");
     return take_tls(api, object, problem) &&
            take_list(object, "origins", is_origin, "http(s)://HOST[:PORT] in lower case",
                      api->origins, &api->origin_count, problem) &&

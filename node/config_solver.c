@@ -4,28 +4,15 @@
  * Deliberately absent: a passphrase for the key, for the reason in node/keys.c. It is an account's, with as
  * much money as its operator puts there for fees, and nothing hangs on it that a validator's key does. */
 #include <cjson/cJSON.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/json.h"
-#include "node/config.h"
+#include "node/config_internal.h"
 #include "solver/solver.h"
 
 static const char key_default[] = "solver.key";
 enum { SOLVER_SECONDS_DEFAULT = 300, SOLVER_SECONDS_MAX = SOLVER_WINDOW_MS_MAX / 1000 };
-
-static bool refuse(char problem[NODE_PROBLEM_SIZE], const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
-
-static bool refuse(char problem[NODE_PROBLEM_SIZE], const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(problem, NODE_PROBLEM_SIZE, format, arguments);
-    va_end(arguments);
-    return false;
-}
 
 void node_config_solver_init(struct node_config_solver *solver)
 {
@@ -35,26 +22,13 @@ void node_config_solver_init(struct node_config_solver *solver)
     solver->seconds = SOLVER_SECONDS_DEFAULT;
 }
 
-static bool take_file(const cJSON *object, const char *key, char out[NODE_PATH_MAX],
-                      char problem[NODE_PROBLEM_SIZE])
-{
-    if (cJSON_GetObjectItemCaseSensitive(object, key) == NULL)
-        return true;
-    const char *text = json_string(object, key);
-    if (text == NULL || text[0] == '\0' || strlen(text) >= NODE_PATH_MAX)
-        return refuse(problem, "solver.%s must be a file's name of 1 to %d bytes", key,
-                      NODE_PATH_MAX - 1);
-    (void)snprintf(out, NODE_PATH_MAX, "%s", text);
-    return true;
-}
-
 static bool take_number(const cJSON *object, const char *key, uint32_t min, uint32_t max,
                         uint32_t *out, char problem[NODE_PROBLEM_SIZE])
 {
     if (cJSON_GetObjectItemCaseSensitive(object, key) == NULL ||
         (json_u32(out, object, key) && *out >= min && *out <= max))
         return true;
-    return refuse(problem, "solver.%s must be a number from %u to %u", key, min, max);
+    return node_config_refuse(problem, "solver.%s must be a number from %u to %u", key, min, max);
 }
 
 bool node_config_solver_parse(struct node_config_solver *solver, const cJSON *root,
@@ -65,19 +39,19 @@ bool node_config_solver_parse(struct node_config_solver *solver, const cJSON *ro
         return true;
     const cJSON *object = json_object(root, "solver");
     if (object == NULL)
-        return refuse(problem, "\"solver\" must be an object");
+        return node_config_refuse(problem, "\"solver\" must be an object");
     const char *unknown = json_unknown_key(object, known);
     if (unknown != NULL)
-        return refuse(problem, "unknown key \"%.64s\" in \"solver\"", unknown);
+        return node_config_refuse(problem, "unknown key \"%.64s\" in \"solver\"", unknown);
     if (!json_bool(&solver->enabled, object, "enabled"))
-        return refuse(problem, "solver.enabled must be true or false");
+        return node_config_refuse(problem, "solver.enabled must be true or false");
     if (solver->enabled && !is_validator)
-        return refuse(problem, "an audit node proposes nothing: no \"solver\"");
-    if (!take_file(object, "key", solver->key, problem) ||
-        !take_file(object, "program", solver->program, problem))
+        return node_config_refuse(problem, "an audit node proposes nothing: no \"solver\"");
+    if (!node_config_take_file(object, "solver", "key", solver->key, problem) ||
+        !node_config_take_file(object, "solver", "program", solver->program, problem))
         return false;
     if (solver->program[0] != '\0' && solver->program[0] != '/')
-        return refuse(problem, "solver.program must be an absolute path");
+        return node_config_refuse(problem, "solver.program must be an absolute path");
     return take_number(object, "memory_mb", SOLVER_MEMORY_MB_MIN, NODE_SOLVER_MEMORY_MB_MAX,
                        &solver->memory_mb, problem) &&
            take_number(object, "seconds", 1, SOLVER_SECONDS_MAX, &solver->seconds, problem);
