@@ -169,13 +169,21 @@ def intruders(c):
              "others")
     if key.public.hex() != c.keys[0]:
         raise Failure("RFC 8032 and libsodium differ")
+    wait_until(20, "the node has all its links", lambda: node.metric("peers_up") == 3)
     member.kill()
+
+    def alone():
+        """While the node still holds a link of the member's, it refuses a second, however well made."""
+        wait_until(20, "the node has seen the link end", lambda: node.metric("peers_up") == 2)
+
+    alone()
     good = member.home / "tls"
     stream, auth = link(c, node, key, good)
     if stream is None:
         raise Failure(f"a member that does it right is refused: {auth}")
     strangers = node.metric("strikes")
     stream.close()
+    alone()
     must_fail("no certificate", link(c, node, key, None))
     must_fail("another CA's certificate", link(c, node, key, issue(
         c, c.keys[0], c.dir / "others/tls", c.dir / "other-ca")))
@@ -190,6 +198,7 @@ def intruders(c):
     if first[0] is None:
         raise Failure(f"the member is shut out for others' tries: {first[1]}")
     first[0].close()
+    alone()
     must_fail("a proof and its nonce said before", link(c, node, key, good, auth=first[1],
                                                          nonce=nonce))
     slow = tls(c, node, good, timeout=20)
