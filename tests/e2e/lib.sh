@@ -32,6 +32,18 @@ devnet() {
     flex devnet start --dir net --json "$@" >start.json || fail "no devnet: $(cat start.json)"
     node=$(jq -r '.nodes[0].api' start.json)
 }
+# clock TIME: sets the devnet's time; every node that runs has it when this ends, so the next block carries it.
+clock() {
+    local wanted api limit=$((SECONDS + 60))
+    flex devnet time --dir net --set "$1" >/dev/null || fail "time $1"
+    wanted=$(($(date -u -d "$1" +%s) * 1000))
+    for api in $(flex devnet status --dir net --json | jq -r '.nodes[] | select(.pid != null) | .api'); do
+        until [ "$(curl -fsS "$api/v1/status" | jq -r .time_ms)" -ge $wanted ] 2>/dev/null; do
+            [ $SECONDS -lt $limit ] || fail "$api does not take the time $1"
+            sleep 0.1
+        done
+    done
+}
 # person WHO ARGUMENTS...: flex in the wallet of one of the devnet's, for people; as: with --json.
 person() { flex --home "$dir/net/wallets/$1" --node "$node" "${@:2}"; }
 as() { person "$1" --json "${@:2}"; }

@@ -65,8 +65,7 @@ echo "900 900 900 900" >plan
     as dso order request --market west $at --price 0.20 >/dev/null
     as dso order request --market base $at --price 0.20 >/dev/null
 }
-flex devnet time --dir net --set 2025-01-15T12:01:00Z >/dev/null
-sleep 1.5 # The next block carries the new time.
+clock 2025-01-15T12:01:00Z
 
 # --- readings: the device's own stay with the meter operator --------------------------------------
 echo "400 400 350 900" >profile1

@@ -65,8 +65,7 @@ as dso proof get auction auc/1736938800000/up --out auction.proof >/dev/null
 flex proof verify auction.proof --genesis net/genesis.json >/dev/null || fail "the auction's proof"
 
 # --- half of it delivered -----------------------------------------------------------------------
-flex devnet time --dir net --set 2025-01-15T12:01:00Z >/dev/null
-sleep 1.5 # The next block carries the new time.
+clock 2025-01-15T12:01:00Z
 echo "425 425 425 425" >profile
 flex meter read --key bat-a.meter --device bat-a --start 2025-01-15T11:00Z --profile profile \
     --out readings.json >/dev/null

@@ -63,8 +63,7 @@ echo "500 500 500 500" >plan
 must offer as agg-a order offer --market west --direction up --start 2025-01-15T12:00Z \
     --quantity-wh 2000 --price 0.20 --device bat --schedule plan
 for day in 16 17 18; do
-    must "day $day" flex devnet time --dir net --set 2025-01-${day}T00:10:00Z
-    sleep 1.5 # The next block carries the new time.
+    clock 2025-01-${day}T00:10:00Z
     must "a payment on day $day" as dso token transfer --to agg-a --amount 0.1
 done
 behind=$(status_of "$validator" height)

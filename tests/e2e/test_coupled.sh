@@ -114,8 +114,7 @@ show 2025-01-15T11:30Z | jq -e '.best.proposer == "" and .deals == 2' >/dev/null
 
 # --- delivered ----------------------------------------------------------------------------------
 deal=$(as dso deal list | jq -r '[.items[] | select(.seller == "agg-a")][0].id')
-flex devnet time --dir net --set 2025-01-15T12:01:00Z >/dev/null
-sleep 1.5 # The next block carries the new time.
+clock 2025-01-15T12:01:00Z
 echo "0" >profile
 flex meter read --key bat-a.meter --device bat-a --start $start --profile profile --out readings.json >/dev/null
 as meters meter batch --id west readings.json >/dev/null

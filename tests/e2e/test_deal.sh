@@ -54,8 +54,7 @@ as agg-a order offer --market west $at --price 0.20 --device bat --schedule plan
 [ "$(as dso deal show 2 | jq -r .reservation)" = 1 ] || fail "the answer's deal"
 
 # --- a proof, and what the buyer thinks of it ---------------------------------------------------
-flex devnet time --dir net --set 2025-01-15T12:01:00Z >/dev/null
-sleep 1.5 # The next block carries the new time.
+clock 2025-01-15T12:01:00Z
 echo "-500 -500 -500 0" >profile
 flex meter read --key bat.meter --device bat --start 2025-01-15T11:00Z --profile profile \
     --out readings.json >/dev/null
@@ -77,8 +76,7 @@ as dso proof get dispute 2 --out dispute.proof >/dev/null
 flex proof verify dispute.proof --genesis net/genesis.json >/dev/null || fail "the dispute's proof"
 
 # --- the record, and the reservation's fee ------------------------------------------------------
-flex devnet time --dir net --set 2025-01-19T12:01:00Z >/dev/null
-sleep 1.5
+clock 2025-01-19T12:01:00Z
 as dso token transfer --to agg-a --amount 0.001 >/dev/null
 [ "$(as dso deal show 1 | jq -r .state)" = settled ] || fail "the reservation: $(as dso deal show 1)"
 as agg-b participant reliability agg-a |

@@ -40,8 +40,7 @@ as dso order request --market west $at >/dev/null
 md init --prefix west --zone cet --grace 30m >/dev/null
 refused_by archive md init
 md registry >registry.json && is '.meters == "2"' registry.json
-flex devnet time --dir net --set 2025-01-15T13:01:00Z >/dev/null
-sleep 1.5 # The next block carries the new time.
+clock 2025-01-15T13:01:00Z
 hour() { # START-OF-HOUR WH DEVICE...: four quarter hours each
     for quarter in 00 15 30 45; do for device in "${@:3}"; do echo "$device,2025-01-15T$1:$quarter:00Z,$2"; done; done
 }

@@ -167,8 +167,7 @@ has exists_already
 want 0 list person dso --json dispatch list
 has '"answer":"accepted"'
 
-want 0 "delivery time" flex devnet time --dir net --set 2025-01-15T11:01:00Z
-sleep 1.5 # The next block carries the new time.
+clock 2025-01-15T11:01:00Z
 want 1 "too late for another" person dso dispatch send --device bat --deal 1 --start 2025-01-15T10:00Z \
     --setpoints setpoints --out third.json
 has too_late
