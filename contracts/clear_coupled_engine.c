@@ -8,6 +8,9 @@
  * coupled_engine_balance is given. 2. A bid stays within low and high. 3. No row or sum that held
  * is broken. 4. Every visit of a place or line takes a step, and without steps nothing moves.
  *
+ * Parts of a network that are trees without rows are traded whole instead (clear_coupled_tree.c);
+ * searches are for meshes, rows, sums, and for one bid at a time.
+ *
  * Deliberately absent: lines that cost something, losses. */
 #include "contracts/clear_coupled_floor.h"
 
@@ -43,6 +46,8 @@ static void engine_take(struct coupled_engine *engine, struct clear_arena *arena
     engine->journal_delta = clear_take(arena, bids, sizeof *engine->journal_delta);
     engine->freeze_log = clear_take(arena, ENGINE_FREEZES_MAX, sizeof *engine->freeze_log);
     engine->journal_flow = clear_take(arena, problem->line_count, sizeof *engine->journal_flow);
+    engine->trees = coupled_trees_take(plan, arena);
+    coupled_trees_find(engine->trees, plan);
 }
 
 /* A change of an injection, in all rows of its place. */
@@ -479,9 +484,13 @@ static uint32_t dearest_place(struct coupled_engine *engine, uint32_t slot, uint
 bool coupled_engine_trade(struct coupled_engine *engine, uint32_t slot)
 {
     const struct coupled_problem *problem = engine->plan->problem;
-    bool moved = false;
-    memset(engine->dead, 0, problem->place_count * sizeof *engine->dead);
-    while (engine->steps > problem->place_count && !engine->overflow) {
+    bool moved = coupled_trees_trade(engine, slot);
+    bool searched = false;
+    for (uint32_t place = 0; place < problem->place_count; place++) {
+        engine->dead[place] = coupled_trees_done(engine->trees, place);
+        searched = searched || engine->dead[place] == 0;
+    }
+    while (searched && engine->steps > problem->place_count && !engine->overflow) {
         struct trade trade = {.slot = slot};
         engine->steps -= problem->place_count;
         trade.to = dearest_place(engine, slot, &trade.take);
@@ -542,8 +551,12 @@ static bool fill_bid(struct coupled_engine *engine, uint32_t bid, int128 *gain)
         *(item->buy ? &trade.give : &trade.take) = partner;
         int64_t amount = make_trade(engine, &trade, !item->buy, left);
         int128 rise = (int128)item->price - problem->bids[partner].price;
-        *gain += amount * (item->buy ? rise : -rise);
+        rise = item->buy ? rise : -rise;
+        *gain += amount * rise;
         left -= amount;
+        if (*gain + left * rise <= 0 && rise < 0) { /* partners only get worse */
+            return false;
+        }
         bool blocked = engine->frozen[bid] != 0 ||
                        (item->buy ? engine->no_withdraw[cell] : engine->no_inject[cell]) != 0;
         if (amount == 0 && blocked) {

@@ -6,8 +6,12 @@
 
 #include "contracts/clear_coupled_internal.h"
 
+/* Rooms and structure of the parts of a network that are trees (clear_coupled_tree.c). */
+struct coupled_trees;
+
 struct coupled_engine {
     const struct coupled_plan *plan;
+    struct coupled_trees *trees;
     int64_t *accepted;
     int64_t *flow;
     int64_t *low; /* per bid: where it may move without anything going on or off */
@@ -52,5 +56,14 @@ bool coupled_engine_switch_on(struct coupled_engine *engine, uint32_t bid);
 /* Moves what arrives at a place but isn't taken (`excess` above 0; below 0: what is missing) to
  * where it is needed, then into bids. `excess` per place of the slot. False if it can't. */
 bool coupled_engine_balance(struct coupled_engine *engine, uint32_t slot, int128 *excess);
+
+/* The best that movable bids can do by trades among each other, on all parts of the network that are
+ * trees without rows; bids in sums stay where they are. True if anything moved. */
+struct coupled_trees *coupled_trees_take(const struct coupled_plan *plan,
+                                         struct clear_arena *arena);
+void coupled_trees_find(struct coupled_trees *trees, const struct coupled_plan *plan);
+bool coupled_trees_trade(struct coupled_engine *engine, uint32_t slot);
+/* Has the last coupled_trees_trade left nothing to trade at this place? */
+bool coupled_trees_done(const struct coupled_trees *trees, uint32_t place);
 
 #endif
