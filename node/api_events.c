@@ -8,6 +8,9 @@
  * happen under the lock, so none is resumed twice and none is forgotten. After api_streams_end none
  * suspends itself any more.
  *
+ * One reader has so many streams as the configuration says, counted by its address and, where requests are
+ * signed, by its key: who hides behind many addresses has one key, who has many keys one address.
+ *
  * On a node that gives reads by role each block is told as its reader may see it then; a reader whose key
  * or membership has ended is told nothing more.
  *
@@ -25,6 +28,9 @@ struct stream {
     uint64_t next;
     bool whole; /* all is for this reader; else what `reader` may see */
     struct public_key reader;
+    bool is_signed; /* `reader` is whose key it is */
+    uint8_t address[API_ADDRESS_ID_MAX];
+    size_t address_size; /* 0: it is not counted */
     uint64_t written_at_ms;
     bool waiting;
     char *text;     /* what is being sent; NULL: nothing */
@@ -73,15 +79,54 @@ static void unlock(struct api_streams *streams)
 }
 
 /* With the lock held. */
+static void wake(struct stream *stream)
+{
+    if (stream->waiting) {
+        stream->waiting = false;
+        MHD_resume_connection(stream->connection);
+    }
+}
+
+/* With the lock held. */
 static void wake_all(struct api_streams *streams)
 {
     for (size_t i = 0; i < API_STREAMS_MAX; i++) {
-        struct stream *stream = streams->streams[i];
-        if (stream != NULL && stream->waiting) {
-            stream->waiting = false;
-            MHD_resume_connection(stream->connection);
-        }
+        if (streams->streams[i] != NULL)
+            wake(streams->streams[i]);
     }
+}
+
+static bool same_address(const struct stream *a, const struct stream *b)
+{
+    return a->address_size > 0 && a->address_size == b->address_size &&
+           memcmp(a->address, b->address, a->address_size) == 0;
+}
+
+static bool same_key(const struct stream *a, const struct stream *b)
+{
+    return a->is_signed && b->is_signed && public_key_equal(&a->reader, &b->reader);
+}
+
+/* With the lock held. True if the reader of `stream` has as many as it may; those are woken, so that the
+ * ones whose connection is gone see that and make room for it when it comes back. */
+static bool reader_is_full(struct api_streams *streams, const struct stream *stream)
+{
+    const uint32_t limit = streams->node->config.api.streams;
+    uint32_t of_address = 0;
+    uint32_t of_key = 0;
+    for (size_t i = 0; i < API_STREAMS_MAX; i++) {
+        const struct stream *other = streams->streams[i];
+        of_address += other != NULL && same_address(other, stream);
+        of_key += other != NULL && same_key(other, stream);
+    }
+    if (of_address < limit && of_key < limit)
+        return false;
+    for (size_t i = 0; i < API_STREAMS_MAX; i++) {
+        struct stream *other = streams->streams[i];
+        if (other != NULL && (same_address(other, stream) || same_key(other, stream)))
+            wake(other);
+    }
+    return true;
 }
 
 static void drop_text(struct stream *stream)
@@ -200,41 +245,71 @@ static void stream_free(void *context)
     free(stream);
 }
 
-struct MHD_Response *api_streams_open(struct api_streams *streams,
-                                      struct MHD_Connection *connection, uint64_t height,
-                                      const struct access *access)
+static struct stream *make_stream(struct api_streams *streams, const struct api_request *request)
 {
     struct stream *stream = calloc(1, sizeof *stream);
     if (stream == NULL)
         return NULL;
+    const struct access *access = &request->access;
     stream->owner = streams;
-    stream->connection = connection;
+    stream->connection = request->connection;
     /* A regulator's role may end too: only an open node's streams are asked no more. */
-    stream->whole = access->all && name_is_empty(&access->who);
+    stream->is_signed = !name_is_empty(&access->who);
+    stream->whole = access->all && !stream->is_signed;
     stream->reader = access->key;
+    stream->address_size = api_limits_address(request->api->limits, request, stream->address);
     stream->written_at_ms = node_clock_monotonic_ms();
-    lock(streams);
+    return stream;
+}
+
+/* With the lock held: gives the stream a place, if there is one for it. */
+static enum api_stream_result take_place(struct api_streams *streams, struct stream *stream)
+{
+    if (reader_is_full(streams, stream))
+        return API_STREAM_READER_FULL;
     size_t slot = 0;
     while (slot < API_STREAMS_MAX && streams->streams[slot] != NULL)
         slot++;
-    bool room = slot < API_STREAMS_MAX && !streams->ending;
-    if (room)
-        streams->streams[slot] = stream;
-    else
+    if (slot == API_STREAMS_MAX || streams->ending) {
         wake_all(streams); /* those whose readers have gone see that, and make room for the next */
+        return API_STREAM_NO_ROOM;
+    }
+    streams->streams[slot] = stream;
+    return API_STREAM_OPEN;
+}
+
+enum api_stream_result api_streams_open(struct api_streams *streams, struct MHD_Response **response,
+                                        const struct api_request *request, uint64_t height)
+{
+    struct stream *stream = make_stream(streams, request);
+    if (stream == NULL)
+        return API_STREAM_NO_ROOM;
+    lock(streams);
     stream->next = height > 0 ? height : streams->height + 1;
+    const enum api_stream_result result = take_place(streams, stream);
     unlock(streams);
-    if (!room) {
+    if (result != API_STREAM_OPEN) {
         free(stream);
-        return NULL;
+        return result;
     }
     /* A first byte at once, so that the reader knows that it is connected. */
     prepare_keepalive(stream);
-    struct MHD_Response *response = MHD_create_response_from_callback(
-        MHD_SIZE_UNKNOWN, (size_t)16 * 1024, stream_read, stream, stream_free);
-    if (response == NULL)
-        stream_free(stream);
-    return response;
+    *response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, (size_t)16 * 1024, stream_read,
+                                                  stream, stream_free);
+    if (*response != NULL)
+        return API_STREAM_OPEN;
+    stream_free(stream);
+    return API_STREAM_NO_ROOM;
+}
+
+uint32_t api_streams_count(struct api_streams *streams)
+{
+    uint32_t count = 0;
+    lock(streams);
+    for (size_t i = 0; i < API_STREAMS_MAX; i++)
+        count += streams->streams[i] != NULL;
+    unlock(streams);
+    return count;
 }
 
 void api_streams_publish(struct api_streams *streams, uint64_t height)
@@ -252,10 +327,8 @@ void api_streams_housekeeping(struct api_streams *streams)
     lock(streams);
     for (size_t i = 0; i < API_STREAMS_MAX; i++) {
         struct stream *stream = streams->streams[i];
-        if (stream != NULL && stream->waiting && now - stream->written_at_ms >= API_KEEPALIVE_MS) {
-            stream->waiting = false;
-            MHD_resume_connection(stream->connection);
-        }
+        if (stream != NULL && now - stream->written_at_ms >= API_KEEPALIVE_MS)
+            wake(stream);
     }
     unlock(streams);
 }

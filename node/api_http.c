@@ -308,9 +308,19 @@ static enum MHD_Result start_stream(struct exchange *exchange)
         api_reply_pruned(&reply, first);
         return queue(exchange, &reply);
     }
-    struct MHD_Response *response =
-        api_streams_open(exchange->api->streams, connection, from, &exchange->request.access);
-    if (response == NULL) {
+    struct MHD_Response *response = NULL;
+    switch (api_streams_open(exchange->api->streams, &response, &exchange->request, from)) {
+    case API_STREAM_OPEN:
+        break;
+    case API_STREAM_READER_FULL:
+        metric_add(&exchange->api->node->metrics.http_limited, 1);
+        /* One whose connection broke keeps its place until the next word to it fails. */
+        reply.retry_seconds = API_KEEPALIVE_SECONDS;
+        api_reply_error(&reply, MHD_HTTP_TOO_MANY_REQUESTS, "too_many_streams",
+                        "your address or key has as many event streams as this node gives to one "
+                        "(api.streams in its flexd.json); end one of them first");
+        return queue(exchange, &reply);
+    case API_STREAM_NO_ROOM:
         api_reply_error(&reply, MHD_HTTP_SERVICE_UNAVAILABLE, "busy",
                         "too many event streams at once; try again");
         return queue(exchange, &reply);

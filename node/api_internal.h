@@ -15,7 +15,7 @@ struct cJSON;
 enum {
     API_CONNECTIONS_MAX = 512,
     API_CONNECTIONS_CROWDED = 448, /* from here on a new one ends the oldest without a request */
-    API_STREAMS_MAX = 64,
+    API_STREAMS_MAX = NODE_API_STREAMS_MAX,
     API_THREADS = 2,
     API_TIMEOUT_SECONDS = 30,
     API_CONNECTION_BYTES = 32 * 1024, /* request line and headers */
@@ -38,7 +38,9 @@ enum {
     API_LIST_MAX = 1000,
     API_EXPORT_BLOCKS_MAX = 4096,
     API_EXPORT_BYTES_MAX = 4 * 1024 * 1024,
-    API_KEEPALIVE_MS = 15000,
+    API_KEEPALIVE_SECONDS = 15,
+    API_KEEPALIVE_MS = 1000 * API_KEEPALIVE_SECONDS,
+    API_ADDRESS_ID_MAX = 8,
     /* Answers and events that wait for their readers, all together, beyond the small ones: sixteen
      * pages of an export. Whoever asks and doesn't read must not make the node grow. */
     API_ANSWERS_BYTES_MAX = 64 * 1024 * 1024,
@@ -75,7 +77,7 @@ struct api_reply {
     size_t size;
     const char *allow;      /* for 405 */
     const char *methods;    /* for a browser that asks before it asks; NULL else */
-    uint32_t retry_seconds; /* for 429; 0 else */
+    uint32_t retry_seconds; /* for 429; 0: not known, or no 429 */
     bool ends;              /* the connection: where its next request begins is in doubt */
     char challenge[READ_REQUEST_TEXT_SIZE]; /* for 401; empty else */
 };
@@ -170,6 +172,9 @@ enum MHD_Result api_limits_accept(void *context, const struct sockaddr *address,
 /* One request of the connection's address, or of a key; false with the reply filled. */
 bool api_limits_take_address(struct api_limits *limits, const struct api_request *request,
                              struct api_reply *reply);
+/* What counts as one address: its id, or 0 if this one is not counted. */
+size_t api_limits_address(const struct api_limits *limits, const struct api_request *request,
+                          uint8_t id[API_ADDRESS_ID_MAX]);
 bool api_limits_take_reader(struct api_limits *limits, const struct public_key *key,
                             struct api_reply *reply);
 bool api_limits_take_key(struct api_limits *limits, const struct public_key *key,
@@ -320,11 +325,17 @@ void api_read_note(const struct api_request *request, struct api_reply *reply);
 struct api_streams;
 struct api_streams *api_streams_create(struct node *node, struct api_budget *budget);
 void api_streams_destroy(struct api_streams *streams);
-/* A response that streams from `height` what `access` may see, asked anew at every block; NULL if there
- * are too many already. */
-struct MHD_Response *api_streams_open(struct api_streams *streams,
-                                      struct MHD_Connection *connection, uint64_t height,
-                                      const struct access *access);
+enum api_stream_result {
+    API_STREAM_OPEN,
+    API_STREAM_READER_FULL, /* the reader's address, or its key, has as many as it may */
+    API_STREAM_NO_ROOM      /* all readers together have, or memory ran out */
+};
+/* *response streams from `height` (0: the next block) what the reader may see, asked anew at every block;
+ * it is set if the result is API_STREAM_OPEN. */
+enum api_stream_result api_streams_open(struct api_streams *streams, struct MHD_Response **response,
+                                        const struct api_request *request, uint64_t height);
+/* How many there are. */
+uint32_t api_streams_count(struct api_streams *streams);
 void api_streams_publish(struct api_streams *streams, uint64_t height);
 void api_streams_housekeeping(struct api_streams *streams);
 /* Ends every stream, and those that would begin. */

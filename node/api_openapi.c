@@ -43,6 +43,21 @@ static void add_response(cJSON *responses, const char *status, const char *descr
     cJSON_AddObjectToObject(content, content_type);
 }
 
+static const char *too_many(enum api_action action)
+{
+    switch (action) {
+    case API_SUBMIT:
+        return "rate_limited (Retry-After), mempool_full";
+    case API_STREAM:
+        return "rate_limited, too_many_streams (Retry-After)";
+    case API_READ:
+    case API_LOOKUP:
+        return "rate_limited (Retry-After)";
+    }
+    MUST(false);
+    return NULL;
+}
+
 static void add_operation(cJSON *paths, const struct api_route *route)
 {
     /* OpenAPI has no name for "the rest of the path": the dots go, the meaning is in the text. */
@@ -70,6 +85,7 @@ static void add_operation(cJSON *paths, const struct api_route *route)
     cJSON *responses = cJSON_AddObjectToObject(operation, "responses");
     add_response(responses, post ? "202" : "200", post ? "taken" : "as described",
                  route->content_type != NULL ? route->content_type : "application/json");
+    add_response(responses, "429", too_many(route->action), "application/json");
     add_response(responses, "default", "{\"error\":{\"code\",\"reason\"}}", "application/json");
 }
 

@@ -20,7 +20,7 @@
 #include "node/api_internal.h"
 #include "node/rate.h"
 
-enum { CONNECTIONS_PER_REQUEST = 2, ADDRESS_ID_MAX = 8 };
+enum { CONNECTIONS_PER_REQUEST = 2 };
 
 struct api_limits {
     bool limit_loopback;
@@ -65,7 +65,8 @@ void api_limits_destroy(struct api_limits *limits)
 
 /* The four bytes of IPv4, also where it comes as IPv6, or the network half of IPv6: whoever has one
  * address of a /64 has them all. 0: not an address of these. */
-static size_t address_id(uint8_t id[ADDRESS_ID_MAX], bool *loopback, const struct sockaddr *address)
+static size_t address_id(uint8_t id[API_ADDRESS_ID_MAX], bool *loopback,
+                         const struct sockaddr *address)
 {
     static const uint8_t mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
     const uint8_t *four = NULL;
@@ -79,8 +80,8 @@ static size_t address_id(uint8_t id[ADDRESS_ID_MAX], bool *loopback, const struc
             four = six->s6_addr + sizeof mapped;
         } else {
             *loopback = IN6_IS_ADDR_LOOPBACK(six);
-            memcpy(id, six->s6_addr, ADDRESS_ID_MAX);
-            return ADDRESS_ID_MAX;
+            memcpy(id, six->s6_addr, API_ADDRESS_ID_MAX);
+            return API_ADDRESS_ID_MAX;
         }
     }
     if (four == NULL)
@@ -90,14 +91,22 @@ static size_t address_id(uint8_t id[ADDRESS_ID_MAX], bool *loopback, const struc
     return 4;
 }
 
+/* The same, and 0 of what the configuration leaves uncounted. */
+static size_t counted_id(const struct api_limits *limits, uint8_t id[API_ADDRESS_ID_MAX],
+                         const struct sockaddr *address)
+{
+    bool loopback = false;
+    const size_t size = address_id(id, &loopback, address);
+    return loopback && !limits->limit_loopback ? 0 : size;
+}
+
 static bool take_address(const struct api_limits *limits, struct rate_table *table,
                          const struct sockaddr *address, uint32_t *retry_seconds)
 {
-    uint8_t id[ADDRESS_ID_MAX];
-    bool loopback = false;
-    const size_t size = address_id(id, &loopback, address);
+    uint8_t id[API_ADDRESS_ID_MAX];
+    const size_t size = counted_id(limits, id, address);
     *retry_seconds = 0;
-    if (size == 0 || (loopback && !limits->limit_loopback))
+    if (size == 0)
         return true;
     return rate_table_take(table, retry_seconds, id, size, node_clock_monotonic_ms() * 1000);
 }
@@ -119,14 +128,26 @@ void api_reply_limited(struct api_reply *reply, uint32_t retry_seconds)
         "too many requests; Retry-After says in how many seconds there is room for one");
 }
 
-bool api_limits_take_address(struct api_limits *limits, const struct api_request *request,
-                             struct api_reply *reply)
+static const struct sockaddr *address_of(const struct api_request *request)
 {
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    return info != NULL ? info->client_addr : NULL;
+}
+
+size_t api_limits_address(const struct api_limits *limits, const struct api_request *request,
+                          uint8_t id[API_ADDRESS_ID_MAX])
+{
+    const struct sockaddr *address = address_of(request);
+    return address != NULL ? counted_id(limits, id, address) : 0;
+}
+
+bool api_limits_take_address(struct api_limits *limits, const struct api_request *request,
+                             struct api_reply *reply)
+{
+    const struct sockaddr *address = address_of(request);
     uint32_t retry_seconds = 0;
-    if (info == NULL || info->client_addr == NULL ||
-        take_address(limits, limits->addresses, info->client_addr, &retry_seconds))
+    if (address == NULL || take_address(limits, limits->addresses, address, &retry_seconds))
         return true;
     api_reply_limited(reply, retry_seconds);
     return false;

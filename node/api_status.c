@@ -117,8 +117,9 @@ struct metric_line {
 
 enum { METRIC_LINES_MAX = 128, METRIC_LINE_BYTES = 320 };
 
-static size_t gauges(struct metric_line *lines, struct node *node)
+static size_t gauges(struct metric_line *lines, const struct api_request *request)
 {
+    struct node *node = request->node;
     struct node_status status;
     read_board(node, &status);
     bool ready = node_status_unready(&status, node_is_validator(node), node->quorum) == NULL;
@@ -154,6 +155,8 @@ static size_t gauges(struct metric_line *lines, struct node *node)
         {"rules_known", "gauge", "Newest version that this program has", ledger_rules_count},
         {"signer_up", "gauge", "1 if the signer answers, or the key needs none",
          node->signer == NULL || signer_is_up(node->signer)},
+        {"http_streams", "gauge", "Event streams that are open",
+         api_streams_count(request->api->streams)},
         {"log_broken_lines", "counter", "Log lines of level broken", log_broken_count()},
     };
     _Static_assert(sizeof values / sizeof values[0] <= METRIC_LINES_MAX / 2, "room for all");
@@ -234,7 +237,7 @@ static size_t counters(struct metric_line *lines, const struct node_metrics *m)
 void api_read_metrics(const struct api_request *request, struct api_reply *reply)
 {
     struct metric_line lines[METRIC_LINES_MAX];
-    size_t count = gauges(lines, request->node);
+    size_t count = gauges(lines, request);
     count += counters(lines + count, &request->node->metrics);
     char *text = api_allocate((size_t)METRIC_LINES_MAX * METRIC_LINE_BYTES + FIGURES_TEXT_BYTES +
                               STAGES_TEXT_BYTES);

@@ -37,7 +37,10 @@ enum {
     NODE_API_ADDRESS_BURST_DEFAULT = 2000,
     /* A key may have 64 transactions wait for a block, so more a second is of no use to it. */
     NODE_API_KEY_RATE_DEFAULT = 1000,
-    NODE_API_KEY_BURST_DEFAULT = 10000
+    NODE_API_KEY_BURST_DEFAULT = 10000,
+    /* Of the node's 64: eight readers, each with as many, and none shuts the others out alone. */
+    NODE_API_STREAMS_DEFAULT = 8,
+    NODE_API_STREAMS_MAX = 64
 };
 
 /* Who may ask the API how often, over TLS or not, from which web pages (docs/adr/0055). */
@@ -54,6 +57,7 @@ struct node_config_api {
     bool limit_loopback; /* this machine's addresses, too */
     uint32_t key_rate;
     uint32_t key_burst;
+    uint32_t streams; /* of events at once: of one address, and of one key */
 };
 
 /* A solver of coupled auctions beside the node (docs/adr/0051). */

@@ -21,6 +21,7 @@ void node_config_api_init(struct node_config_api *api)
     api->address_burst = NODE_API_ADDRESS_BURST_DEFAULT;
     api->key_rate = NODE_API_KEY_RATE_DEFAULT;
     api->key_burst = NODE_API_KEY_BURST_DEFAULT;
+    api->streams = NODE_API_STREAMS_DEFAULT;
 }
 
 static bool has(const cJSON *object, const char *key)
@@ -28,14 +29,18 @@ static bool has(const cJSON *object, const char *key)
     return cJSON_GetObjectItemCaseSensitive(object, key) != NULL;
 }
 
+static bool take_number(const cJSON *object, const char *key, uint32_t min, uint32_t max,
+                        uint32_t *out, char problem[NODE_PROBLEM_SIZE])
+{
+    if (!has(object, key) || (json_u32(out, object, key) && *out >= min && *out <= max))
+        return true;
+    return node_config_refuse(problem, "api.%s must be a number from %u to %u", key, min, max);
+}
+
 static bool take_rate(const cJSON *object, const char *key, uint32_t min, uint32_t *out,
                       char problem[NODE_PROBLEM_SIZE])
 {
-    if (!has(object, key) ||
-        (json_u32(out, object, key) && *out >= min && *out <= NODE_API_RATE_MAX))
-        return true;
-    return node_config_refuse(problem, "api.%s must be a number from %u to %d", key, min,
-                              NODE_API_RATE_MAX);
+    return take_number(object, key, min, NODE_API_RATE_MAX, out, problem);
 }
 
 /* A name in lower case, as browsers send it. */
@@ -110,8 +115,8 @@ bool node_config_api_parse(struct node_config_api *api, const cJSON *root,
                            char problem[NODE_PROBLEM_SIZE])
 {
     static const char *const known[] = {
-        "certificate",   "key",      "tls_min",   "origins",        "hosts", "address_rate",
-        "address_burst", "key_rate", "key_burst", "limit_loopback", NULL};
+        "certificate",   "key",      "tls_min",   "origins",        "hosts",   "address_rate",
+        "address_burst", "key_rate", "key_burst", "limit_loopback", "streams", NULL};
     if (!has(root, "api"))
         return true;
     const cJSON *object = json_object(root, "api");
@@ -130,7 +135,8 @@ bool node_config_api_parse(struct node_config_api *api, const cJSON *root,
            take_rate(object, "address_rate", 0, &api->address_rate, problem) &&
            take_rate(object, "address_burst", 1, &api->address_burst, problem) &&
            take_rate(object, "key_rate", 0, &api->key_rate, problem) &&
-           take_rate(object, "key_burst", 1, &api->key_burst, problem);
+           take_rate(object, "key_burst", 1, &api->key_burst, problem) &&
+           take_number(object, "streams", 1, NODE_API_STREAMS_MAX, &api->streams, problem);
 }
 
 static void add_list(cJSON *object, const char *key,
@@ -143,7 +149,7 @@ static void add_list(cJSON *object, const char *key,
         cJSON_AddItemToArray(items, cJSON_CreateString(list[i]));
 }
 
-static void add_rate(cJSON *object, const char *key, uint32_t value, uint32_t standard)
+static void add_number(cJSON *object, const char *key, uint32_t value, uint32_t standard)
 {
     if (value != standard)
         cJSON_AddNumberToObject(object, key, value);
@@ -160,10 +166,11 @@ void node_config_api_add(cJSON *root, const struct node_config_api *api)
     }
     add_list(object, "origins", api->origins, api->origin_count);
     add_list(object, "hosts", api->hosts, api->host_count);
-    add_rate(object, "address_rate", api->address_rate, NODE_API_ADDRESS_RATE_DEFAULT);
-    add_rate(object, "address_burst", api->address_burst, NODE_API_ADDRESS_BURST_DEFAULT);
-    add_rate(object, "key_rate", api->key_rate, NODE_API_KEY_RATE_DEFAULT);
-    add_rate(object, "key_burst", api->key_burst, NODE_API_KEY_BURST_DEFAULT);
+    add_number(object, "address_rate", api->address_rate, NODE_API_ADDRESS_RATE_DEFAULT);
+    add_number(object, "address_burst", api->address_burst, NODE_API_ADDRESS_BURST_DEFAULT);
+    add_number(object, "key_rate", api->key_rate, NODE_API_KEY_RATE_DEFAULT);
+    add_number(object, "key_burst", api->key_burst, NODE_API_KEY_BURST_DEFAULT);
+    add_number(object, "streams", api->streams, NODE_API_STREAMS_DEFAULT);
     if (api->limit_loopback)
         cJSON_AddBoolToObject(object, "limit_loopback", true);
     if (cJSON_GetArraySize(object) > 0)

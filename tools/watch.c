@@ -353,7 +353,9 @@ static int follow(struct watcher *watcher)
         if (watcher->heard) {
             wait_begin(&wait, watcher->cli->timeout_ms);
         }
-        const bool refused = answer.status != 0 && answer.status != 200 && answer.status != 503;
+        /* 429: the place of a stream that broke may still be taken by it. */
+        const bool refused = answer.status != 0 && answer.status != 200 && answer.status != 503 &&
+                             answer.status != 429;
         if (!is_over(watcher) && (refused || !wait_more(&wait))) {
             watcher->status = session_refusal(&watcher->stream, &answer);
         }

@@ -15,6 +15,7 @@ import time
 from signed import Node, Wallet
 
 ROLES = ["regulator", "operator", "dso", "agg-a", "agg-b", "meters", "treasurer"]
+STREAMS_OF_ONE = 8  # api.streams
 ALL = set(ROLES)
 
 
@@ -427,6 +428,30 @@ def check_streams(world, node, wallets):
         raise Failure("every transaction is its sender's, and no more than all are told")
 
 
+def check_stream_limit(node, wallets):
+    """A key has as many streams at once as the node gives to one; another key has its own."""
+    def begin(wallet):
+        connection = http.client.HTTPConnection(node.host, timeout=20)
+        connection.request("GET", "/v1/events", headers=wallet.header(node, "/v1/events"))
+        answer = connection.getresponse()
+        return connection, answer.status, b"" if answer.status == 200 else answer.read()
+
+    held, limit = [], time.monotonic() + 20
+    while len(held) < STREAMS_OF_ONE and time.monotonic() < limit:
+        one = begin(wallets["agg-b"])  # a stream that it has just left may still have its place
+        if one[1] == 200:
+            held.append(one)
+    if len(held) != STREAMS_OF_ONE:
+        raise Failure(f"{len(held)} streams of one key")
+    refusal = begin(wallets["agg-b"])
+    if refusal[1] != 429 or json.loads(refusal[2])["error"]["code"] != "too_many_streams":
+        raise Failure(f"one stream more than a key has: {refusal[1:]}")
+    if (other := begin(wallets["agg-a"]))[1] != 200:
+        raise Failure(f"another key's stream: {other[1:]}")
+    for one in held + [refusal, other]:
+        one[0].close()
+
+
 def check_wallet(world):
     """flex signs by itself, and says what to do where it can't."""
     if [one["id"] for one in world.act("agg-b", "account", "list")["items"]] != ["agg-b"]:
@@ -492,6 +517,7 @@ def run(build):
         check_paging(node, wallets)
         check_signatures(node, nodes[1], wallets)
         check_streams(world, node, wallets)
+        check_stream_limit(node, wallets)
         check_wallet(world)
         check_sealed_key(world)
         check_suspended(world, node, wallets)

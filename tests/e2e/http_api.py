@@ -237,6 +237,39 @@ def limited_by_key(cluster, node):
     print("  one key: three taken, the rest to come back; replays cost its owner nothing")
 
 
+def open_stream(node, source):
+    """(status, body, the connection, which stays open if there is a stream)."""
+    kept = http.client.HTTPConnection("127.0.0.1", node.api_port, timeout=10,
+                                      source_address=(source, 0))
+    kept.request("GET", "/v1/events")
+    answer = kept.getresponse()
+    return answer, answer.fp.readline() if answer.status == 200 else answer.read(), kept
+
+
+def limited_streams(limited, unlimited):
+    """limited: three event streams of one address, loopback's, too."""
+    held = [open_stream(limited, "127.0.0.5") for _ in range(3)]
+    check([one[0].status for one in held] == [200] * 3 and
+          all(one[0].headers["Content-Type"] == "text/event-stream" for one in held), str(held))
+    answer, body, _ = open_stream(limited, "127.0.0.5")
+    check(answer.status == 429 and answer.headers["Retry-After"] == "15" and
+          json.loads(body)["error"]["code"] == "too_many_streams", f"{answer.status} {body}")
+    check(limited.metric("http_streams") == 3, f"flexd_http_streams: {limited.metric('http_streams')}")
+    check(open_stream(limited, "127.0.0.6")[0].status == 200, "another address is shut out, too")
+    held[0][2].close()
+    # Its place is seen to be free when the node next speaks to it, which a block or a refusal makes it do.
+    wait_until(20, "the place of a stream that ended",
+               lambda: open_stream(limited, "127.0.0.5")[0].status == 200)
+    many = [open_stream(unlimited, "127.0.0.5") for _ in range(64)]
+    check(all(one[0].status == 200 for one in many), "loopback's streams are counted by default")
+    answer, body, _ = open_stream(unlimited, "127.0.0.5")
+    check(answer.status == 503 and json.loads(body)["error"]["code"] == "busy",
+          f"{answer.status} {body}")
+    for one in held + many:
+        one[2].close()
+    print("  event streams: three of one address, and others' beside them")
+
+
 def web_pages(allowing, other):
     """allowing: of https://desk.example alone."""
     ask = {"Origin": "https://desk.example", "Access-Control-Request-Method": "GET",
@@ -389,7 +422,7 @@ def main(build):
             (node.home / "tls/api.key").write_bytes(first[1].read_bytes())
         configure(secure, certificate="tls/api.pem", key="tls/api.key")
         configure(limited, limit_loopback=True, address_rate=40, address_burst=40, key_rate=1,
-                  key_burst=3)
+                  key_burst=3, streams=3)
         configure(web, origins=["https://desk.example"], hosts=["api.example"])
         secure.tls = trust(first[0])
         cluster.start(load=False)
@@ -400,6 +433,7 @@ def main(build):
         limited_by_address(limited, plain)
         time.sleep(1.1)
         limited_by_key(cluster, limited)
+        limited_streams(limited, plain)
         web_pages(web, plain)
         web.terminate()
         configure(web, certificate="tls/api.pem", key="tls/api.key", tls_min="1.3")

@@ -257,6 +257,10 @@ static void faults_of_the_api_are_named(void **state)
         {"{\"key_rate\":1000001}", "key_rate"},
         {"{\"key_burst\":0}", "key_burst"},
         {"{\"limit_loopback\":1}", "limit_loopback"},
+        {"{\"streams\":1}", NULL},
+        {"{\"streams\":64}", NULL},
+        {"{\"streams\":0}", "streams"},
+        {"{\"streams\":65}", "streams"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         static struct node_config config, again;
