@@ -106,6 +106,7 @@ enum bft_input_kind {
 enum bft_verdict {
     BFT_VERDICT_VALID,
     BFT_VERDICT_INVALID, /* for ever: roots, format, semantics, time not above the parent's */
+    BFT_VERDICT_NOT_YET  /* this program can't say [C-EXECUTE.LACKS]; asked again in another life */
 };
 
 struct bft_input {

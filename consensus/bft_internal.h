@@ -70,7 +70,8 @@ enum bft_execution {
     BFT_EXECUTION_NONE,
     BFT_EXECUTION_ASKED,
     BFT_EXECUTION_VALID,
-    BFT_EXECUTION_INVALID
+    BFT_EXECUTION_INVALID,
+    BFT_EXECUTION_LACKING /* the shell's program has no verdict on it */
 };
 
 struct bft_block {

@@ -122,7 +122,8 @@ enum chain_state bft_chain_execute(struct bft *core, uint64_t view, const struct
             return steps == 0 ? CHAIN_READY : CHAIN_WAIT;
         if (block->execution == BFT_EXECUTION_INVALID)
             return CHAIN_BAD;
-        if (block->execution == BFT_EXECUTION_ASKED)
+        /* [C-EXECUTE.LACKS] No verdict is not a bad one: no vote for it, and no alarm over it. */
+        if (block->execution == BFT_EXECUTION_ASKED || block->execution == BFT_EXECUTION_LACKING)
             return CHAIN_WAIT;
         const struct block_header *header = &block->header;
         if (chain_parent_is_decided(core, header)) {
@@ -505,6 +506,20 @@ void chain_on_range(struct bft *core, const struct bft_input *input)
     }
 }
 
+static enum bft_execution execution_of(enum bft_verdict verdict)
+{
+    switch (verdict) {
+    case BFT_VERDICT_VALID:
+        return BFT_EXECUTION_VALID;
+    case BFT_VERDICT_INVALID:
+        return BFT_EXECUTION_INVALID;
+    case BFT_VERDICT_NOT_YET:
+        return BFT_EXECUTION_LACKING;
+    }
+    MUST(!"a verdict");
+    return BFT_EXECUTION_INVALID;
+}
+
 void chain_on_executed(struct bft *core, const struct bft_input *input)
 {
     for (int i = 0; i < BFT_EXECUTIONS; i++) {
@@ -514,8 +529,7 @@ void chain_on_executed(struct bft *core, const struct bft_input *input)
         asked->in_use = false;
         struct bft_block *block = bft_chain_find(core, asked->view, &asked->id);
         if (block != NULL && block->execution == BFT_EXECUTION_ASKED) {
-            block->execution =
-                input->verdict == BFT_VERDICT_VALID ? BFT_EXECUTION_VALID : BFT_EXECUTION_INVALID;
+            block->execution = execution_of(input->verdict);
             core->dirty = true;
         }
     }

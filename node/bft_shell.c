@@ -468,8 +468,6 @@ static void perform_execute(struct shell *shell, const struct shell_request *req
     input.verdict = known ? chain_execute(chain, &request->block_id) : BFT_VERDICT_INVALID;
     if (known)
         figures_processing(&shell->node->figures, now_us() - begun);
-    if (chain_rules_missing(chain) != 0)
-        return; /* no verdict: this program can't have one */
     shell_feed(shell, &input);
 }
 
@@ -542,8 +540,8 @@ static void perform_decide(struct shell *shell, const struct shell_request *requ
     block_header_id(&id, &request->header);
     MUST(chain_has_body(node->chain, &id)); /* kept until it is decided (consensus/bft.h) */
     const enum bft_verdict verdict = chain_execute(node->chain, &id);
-    if (chain_rules_missing(node->chain) != 0)
-        return;
+    /* Nothing is decided above a commit that ended this program's rules (perform_next). */
+    MUST(verdict != BFT_VERDICT_NOT_YET);
     if (verdict != BFT_VERDICT_VALID) {
         halt_on_contradiction(shell, request);
         return;

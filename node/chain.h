@@ -70,12 +70,14 @@ bool chain_body(const struct chain *chain, const struct hash *block_id, struct b
                 struct bytes_view *body);
 /* Runs the block, which is cached, on its parent's state and compares every root; ancestors that have
  * not been run are run first. INVALID, but not for ever, if an ancestor is not here: such a block
- * stands beside the final chain, for the core asks for parents first. The process stops if the state cannot be read, or if value is not
- * conserved. */
+ * stands beside the final chain, for the core asks for parents first. NOT_YET if it or an ancestor is
+ * under rules that this program lacks. The process stops if the state cannot be read, or if value is
+ * not conserved. */
 enum bft_verdict chain_execute(struct chain *chain, const struct hash *block_id);
-/* The version of the rules that the next block is under and this program lacks; 0 if it has it. Set by a
- * commit, a start, or a block that is not final: from then on nothing more is executed, built or
- * voted, and the node has to stop until a program comes that knows the version. */
+/* The version of the rules that the block on the committed tip is under and this program lacks; 0 if it
+ * has it. Set by a commit or a start: from then on nothing more can be executed, built or voted for, and
+ * the node has to stop until a program comes that knows the version. While the block before that one is
+ * not final, this is 0: the node still helps to finalize it. */
 uint32_t chain_rules_missing(const struct chain *chain);
 /* The version that the next block is under, and the one that is voted in for a later height (0: none). */
 void chain_next_rules(const struct chain *chain, uint32_t *in_force, uint32_t *waiting,

@@ -219,8 +219,9 @@ static const char *run_body(struct run *run, struct bytes_view body)
                                                                   : NULL;
 }
 
-/* Whether this program has the rules of the block that follows this parent. If not, that is no verdict on
- * the block: the node stops in front of it (chain_rules_missing). */
+/* Whether this program has the rules of the block that follows this parent. If not, it has no verdict on
+ * the block, and will stop in front of it: once the parent is final, for until then the others may need
+ * its vote (chain_rules_missing). */
 static bool has_rules(struct chain *chain, const struct chain_parent *parent)
 {
     struct overlay *state = parent->overlay != NULL ? parent->overlay : chain->committed;
@@ -228,7 +229,14 @@ static bool has_rules(struct chain *chain, const struct chain_parent *parent)
     stop_on_fault(overlay_view(state));
     if (version <= chain->rules_last)
         return true;
-    chain->rules_missing = version;
+    if (chain->rules_lacking != parent->height + 1) {
+        chain->rules_lacking = parent->height + 1;
+        log_line(LOG_UNUSUAL,
+                 "a block of height %llu is under rules %u, this program has those up to %u -> no "
+                 "verdict; stops when block %llu is final",
+                 (unsigned long long)parent->height + 1, version, chain->rules_last,
+                 (unsigned long long)parent->height);
+    }
     return false;
 }
 
@@ -287,7 +295,7 @@ enum bft_verdict chain_execute(struct chain *chain, const struct hash *block_id)
             lowest = above;
         }
         if (lowest->state == CACHED_UNKNOWN && !has_rules(chain, &parent)) {
-            return BFT_VERDICT_INVALID;
+            return BFT_VERDICT_NOT_YET;
         }
         if (lowest->state == CACHED_UNKNOWN) {
             execute_one(chain, lowest, &parent);

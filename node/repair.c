@@ -110,7 +110,7 @@ static bool take_block(struct repair *repair, const struct salvaged_block *block
     if (!chain_add_final_body(repair->chain, &header, block->body, false, timestamp_of(INT64_MAX)))
         return stop(repair, height, "its body is not the one that its header names");
     const enum bft_verdict verdict = chain_execute(repair->chain, &id);
-    if (chain_rules_missing(repair->chain) != 0)
+    if (verdict == BFT_VERDICT_NOT_YET)
         return stop(repair, height, "it is under newer rules than this flexd has");
     if (verdict != BFT_VERDICT_VALID)
         return stop(repair, height, "executing it does not lead to the roots in its header");

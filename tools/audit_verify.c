@@ -210,7 +210,7 @@ static bool take_block(struct audit *audit, const struct audit_block *block)
     note_gone(audit, block);
     audit->executing = &header;
     const enum bft_verdict verdict = chain_execute(audit->chain, &id);
-    if (chain_rules_missing(audit->chain) != 0) {
+    if (verdict == BFT_VERDICT_NOT_YET) {
         return fail(
             audit, height,
             "the block is under newer rules than this program has: verify with a newer flex");

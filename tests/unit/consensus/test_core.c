@@ -17,7 +17,7 @@ static struct bft_effects effects;
 static uint64_t now_ms;
 static const int64_t wall_ms = 1700000100000;
 
-enum { SELF = 0, LEADER = 1 }; /* view 1, epoch 0 */
+enum { SELF = 0 };
 
 static void create(void)
 {
@@ -108,9 +108,10 @@ static struct hash propose(const struct block_header *header)
     block_header_id(&id, header);
     memset(&proposal, 0, sizeof proposal);
     proposal.header = *header;
-    proposal.vote = vote_of(VOTE_NOTARIZE, header->view, &id, LEADER);
+    const uint8_t leader = (uint8_t)validator_set_leader(&config.set, 0, header->view);
+    proposal.vote = vote_of(VOTE_NOTARIZE, header->view, &id, leader);
     step((struct bft_input){
-        .kind = BFT_INPUT_PROPOSAL, .from = LEADER, .reply_to = LEADER, .proposal = &proposal});
+        .kind = BFT_INPUT_PROPOSAL, .from = leader, .reply_to = leader, .proposal = &proposal});
     return id;
 }
 
@@ -282,6 +283,46 @@ static void notarized_block_that_does_not_execute(void **state)
     executed(&id, BFT_VERDICT_INVALID);
     assert_non_null(effect(BFT_ALARM));
     assert_false(view_may_vote(core));
+}
+
+/* The rules of a block are not in this program: it alarms over none of them, however many leaders propose
+ * one, keeps its vote for what lies below, and gives each view up in its time. */
+static void blocks_under_rules_that_are_not_here(void **state)
+{
+    (void)state;
+    start_trusted();
+    struct block_header last = header_of(1, wall_ms);
+    struct hash last_id = propose(&last);
+    executed(&last_id, BFT_VERDICT_VALID);
+    struct certificate notarization = certificate_of(VOTE_NOTARIZE, 1, &last_id);
+    step((struct bft_input){
+        .kind = BFT_INPUT_CERTIFICATE, .from = 1, .reply_to = 1, .certificate = &notarization});
+    assert_int_equal(core->view, 2);
+    for (uint64_t view = 2; view < 2 + 3 * BFT_EXECUTIONS; view++) {
+        if (validator_set_leader(&config.set, 0, view) != SELF) {
+            struct block_header next = header_of(view, wall_ms + (int64_t)view);
+            next.parent_id = last_id;
+            next.parent_view = 1;
+            next.height = 2;
+            struct hash id = propose(&next);
+            assert_non_null(effect(BFT_EXECUTE)); /* none takes another one's place */
+            executed(&id, BFT_VERDICT_NOT_YET);
+            assert_null(effect(BFT_PERSIST_VOTE));
+            struct certificate said = certificate_of(VOTE_NOTARIZE, view, &id);
+            step((struct bft_input){
+                .kind = BFT_INPUT_CERTIFICATE, .from = 1, .reply_to = 1, .certificate = &said});
+            assert_null(effect(BFT_ALARM));
+        }
+        struct certificate skipped = certificate_of(VOTE_NULLIFY, view, NULL);
+        step((struct bft_input){
+            .kind = BFT_INPUT_CERTIFICATE, .from = 1, .reply_to = 1, .certificate = &skipped});
+        assert_int_equal(core->view, view + 1);
+    }
+    assert_true(view_may_vote(core));
+    struct certificate final = certificate_of(VOTE_FINALIZE, 1, &last_id);
+    step((struct bft_input){
+        .kind = BFT_INPUT_CERTIFICATE, .from = 1, .reply_to = 1, .certificate = &final});
+    assert_non_null(effect(BFT_DECIDE));
 }
 
 /* A leader that cannot build gives its view up at once; a late answer is no answer. */
@@ -778,6 +819,7 @@ int main(void)
         cmocka_unit_test(own_votes_of_the_journal_are_known),
         cmocka_unit_test(time_rule),
         cmocka_unit_test(notarized_block_that_does_not_execute),
+        cmocka_unit_test(blocks_under_rules_that_are_not_here),
         cmocka_unit_test(failed_build),
         cmocka_unit_test(evidence_comes_once),
         cmocka_unit_test(nullify_with_f_plus_one),
