@@ -56,8 +56,8 @@ struct chain {
     uint32_t rules;         /* of the next block */
     uint32_t rules_waiting; /* voted in for rules_height; 0: none */
     uint64_t rules_height;
-    uint32_t rules_missing;    /* chain_rules_missing */
-    uint64_t rules_lacking;    /* the last height that was said to be under rules that are not here */
+    uint32_t rules_missing; /* chain_rules_missing */
+    uint64_t rules_lacking; /* the last height that was said to be under rules that are not here */
     struct cached_block *last; /* the last one committed */
     struct store_block last_view;
     uint8_t last_header[BLOCK_HEADER_SIZE];

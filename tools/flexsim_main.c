@@ -13,6 +13,7 @@
 #include "base/fatal.h"
 #include "base/limits.h"
 #include "base/log.h"
+#include "contracts/rules.h"
 #include "tools/sim/guard.h"
 #include "tools/sim/sim.h"
 
@@ -40,6 +41,7 @@ struct totals {
     uint64_t seeds, safety, liveness, crash;
     uint64_t epochs, epochs_before, proven_by_descendants;
     uint64_t events, heights, transactions, crashes, evidence, healed_ms_max;
+    uint64_t halts, laggards;
     uint64_t deals, settled, partial, refunds, cancelled, expired, stripped;
     struct hash_state digest;
     char first_failure[SIM_FAILURE_SIZE];
@@ -60,7 +62,7 @@ _Noreturn void fatal_environment(const char *what)
 
 static const char usage[] =
     "usage: flexsim [--seed S] [--seeds COUNT] [--nodes N] [--persona NAME|random|none]\n"
-    "               [--epochs random|none|always|tour]\n"
+    "               [--epochs random|none|always|tour] [--upgrade]\n"
     "               [--byzantine COUNT] [--mutant NAME] [--ed25519] [--calm] [--trace] [--json]\n"
     "       flexsim --twins ROUNDS [--from I] [--count K] [--nodes N] [--byzantine COUNT]\n"
     "               [--seed S] [--mutant NAME] [--ed25519] [--trace] [--json]\n"
@@ -173,6 +175,8 @@ static bool parse_flag(struct options *options, const char *option)
         options->config.ed25519 = true;
     else if (strcmp(option, "--calm") == 0)
         options->config.calm = true;
+    else if (strcmp(option, "--upgrade") == 0)
+        options->config.upgrade = true;
     else if (strcmp(option, "--trace") == 0)
         options->config.trace = true;
     else
@@ -214,11 +218,12 @@ static void print_reproduction(const struct options *options, uint64_t seed, uin
         (void)snprintf(what, sizeof what, "--persona %s%s%s", options->persona,
                        epochs != SIM_EPOCHS_RANDOM ? " --epochs " : "",
                        epochs != SIM_EPOCHS_RANDOM ? sim_epochs_name(epochs) : "");
-    fprintf(stderr, "  reproduce: flexsim --seed %llu --nodes %u %s%s%s%s%s%s --trace\n",
+    fprintf(stderr, "  reproduce: flexsim --seed %llu --nodes %u %s%s%s%s%s%s%s --trace\n",
             (unsigned long long)seed, options->config.validators, what, byzantine,
             options->config.mutant != 0 ? " --mutant " : "",
             options->config.mutant != 0 ? sim_mutant_name(options->config.mutant) : "",
-            options->config.ed25519 ? " --ed25519" : "", options->config.calm ? " --calm" : "");
+            options->config.ed25519 ? " --ed25519" : "", options->config.calm ? " --calm" : "",
+            options->config.upgrade ? " --upgrade" : "");
 }
 
 static void count(struct totals *totals, const struct options *options,
@@ -244,6 +249,8 @@ static void count(struct totals *totals, const struct options *options,
     totals->epochs += result->epochs;
     totals->epochs_before += result->epochs_before;
     totals->proven_by_descendants += result->proven_by_descendants;
+    totals->halts += result->halts;
+    totals->laggards += result->laggards;
     totals->deals += result->deals;
     totals->settled += result->settled;
     totals->partial += result->partial;
@@ -301,6 +308,8 @@ static void print_json(const struct options *options, const struct totals *total
     printf(",\"epochs\":%llu,\"epochs_before_healing\":%llu,\"proven_by_descendants\":%llu",
            (unsigned long long)totals->epochs, (unsigned long long)totals->epochs_before,
            (unsigned long long)totals->proven_by_descendants);
+    printf(",\"halts\":%llu,\"laggards\":%llu", (unsigned long long)totals->halts,
+           (unsigned long long)totals->laggards);
     if (totals->first_failure[0] != '\0') {
         printf(",\"first_failure\":{\"seed\":%llu,\"what\":",
                (unsigned long long)totals->first_seed);
@@ -404,6 +413,12 @@ int main(int argument_count, char **arguments)
         return bad_usage("--byzantine wants a persona, and at least one honest validator", NULL);
     if (options.config.epochs == SIM_EPOCHS_TOUR && options.config.validators != 4)
         return bad_usage("--epochs tour begins with --nodes 4", NULL);
+    if (options.config.upgrade &&
+        (ledger_rules_count < 2 || options.config.twins_rounds > 0 ||
+         options.config.epochs == SIM_EPOCHS_ALWAYS || options.config.epochs == SIM_EPOCHS_TOUR))
+        return bad_usage("--upgrade wants a program with two versions of the rules (make "
+                         "sim-upgrade), and neither --twins nor changes of the set",
+                         NULL);
     struct plan plan = {0, 0};
     bool campaign = options.config.twins_rounds > 0;
     if (!campaign && (options.has_from || options.has_count))

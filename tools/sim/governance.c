@@ -18,6 +18,7 @@
 
 #include "base/fatal.h"
 #include "contracts/module.h"
+#include "contracts/rules.h"
 #include "tools/sim/sim_internal.h"
 
 enum { CHANGES_RANDOM = 3, GENESIS_OF_TOUR = 4, SIGNED_MAX = 2048, PERSON = SIM_WALLETS + 1 };
@@ -113,7 +114,7 @@ void sim_governance_begin(struct sim *sim)
 
 bool sim_governance_is_done(const struct sim *sim)
 {
-    return sim->epoch_count == sim->change_count + 1;
+    return sim->epoch_count == sim->change_count + 1 && sim_upgrade_is_done(sim);
 }
 
 /* --- signed once ---------------------------------------------------------------------------------------- */
@@ -127,6 +128,7 @@ struct saying {
     int leaves, comes;
     uint32_t newcomers;
     uint64_t proposal;
+    uint64_t height; /* of new rules */
     uint64_t nonce;
 };
 
@@ -143,7 +145,8 @@ static bool same_saying(const struct saying *a, const struct saying *b)
 {
     return a->governor == b->governor && a->type == b->type && a->kind == b->kind &&
            a->approve == b->approve && a->leaves == b->leaves && a->comes == b->comes &&
-           a->newcomers == b->newcomers && a->proposal == b->proposal && a->nonce == b->nonce;
+           a->newcomers == b->newcomers && a->proposal == b->proposal && a->height == b->height &&
+           a->nonce == b->nonce;
 }
 
 static uint16_t *place_of_saying(const struct saying *saying)
@@ -178,6 +181,10 @@ static void fill_terms(struct sim *sim, struct governance_propose *terms,
         terms->fee_per_tx = sim->genesis->params.fee_per_tx;
         terms->fee_per_action = sim->genesis->params.fee_per_action;
         terms->fee_per_deal = sim->genesis->params.fee_per_deal;
+    }
+    if (saying->kind == PROPOSAL_UPGRADE) {
+        terms->rules = ledger_rules_count;
+        terms->height = saying->height;
     }
     if (saying->leaves >= 0)
         terms->old_key = *sim_key(saying->leaves);
@@ -299,8 +306,30 @@ static void retire(struct sim *sim)
     }
 }
 
+/* Not always the same one proposes, and not everybody agrees at once. */
+static bool decide_upgrade(struct sim *sim, struct saying *saying, const struct outlook *outlook)
+{
+    struct proposal_record proposal;
+    const bool calm = sim->weather.healed;
+    saying->leaves = saying->comes = -1;
+    saying->proposal = sim_upgrade_proposal(sim, &proposal);
+    if (sim_upgrade_is_voted(sim))
+        return false;
+    if (saying->proposal == 0) {
+        saying->type = ACTION_GOVERNANCE_PROPOSE;
+        saying->kind = PROPOSAL_UPGRADE;
+        saying->height = sim_upgrade_height(sim);
+        return sim_chance(sim, 500);
+    }
+    saying->type = ACTION_GOVERNANCE_VOTE;
+    saying->approve = calm || !sim_chance(sim, 60);
+    return saying->approve == 0 || (proposal.approvals & outlook->votes) != outlook->votes;
+}
+
 static bool decide(struct sim *sim, struct saying *saying, const struct outlook *outlook)
 {
+    if (sim->config.upgrade)
+        return decide_upgrade(sim, saying, outlook);
     const struct sim_change *change = &sim->changes[sim->epoch_count - 1];
     struct proposal_record proposal;
     const bool calm = sim->weather.healed;

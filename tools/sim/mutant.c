@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/fatal.h"
+#include "contracts/rules.h"
 #include "tools/sim/sim_internal.h"
 
 static const struct {
@@ -44,7 +45,17 @@ static const struct {
                                    0},
     [SIM_MUTANT_PAST_BOUNDARY] = {"past-boundary", "blocks above an epoch's last one are decided",
                                   BFT_MUTANT_PAST_BOUNDARY},
+    [SIM_MUTANT_HALT_EARLY] = {"halt-early",
+                               "an old program stops before the block below the new rules is final",
+                               0},
+    [SIM_MUTANT_JUDGE_UNKNOWN] = {"judge-unknown",
+                                  "an old program calls blocks under new rules invalid", 0},
 };
+
+static uint32_t mutant_count(void)
+{
+    return ledger_rules_count > 1 ? SIM_MUTANT_COUNT : SIM_MUTANT_HALT_EARLY;
+}
 
 bool sim_mutant(const struct sim *sim, enum sim_mutant_kind mutant)
 {
@@ -63,7 +74,7 @@ void sim_mutate_core(const struct sim *sim, struct sim_node *node)
 
 uint32_t sim_mutant_by_name(const char *name)
 {
-    for (uint32_t i = 1; i < SIM_MUTANT_COUNT; i++)
+    for (uint32_t i = 1; i < mutant_count(); i++)
         if (strcmp(mutants[i].name, name) == 0)
             return i;
     return SIM_MUTANT_NONE;
@@ -71,10 +82,10 @@ uint32_t sim_mutant_by_name(const char *name)
 
 const char *sim_mutant_name(uint32_t mutant)
 {
-    return mutant < SIM_MUTANT_COUNT ? mutants[mutant].name : NULL;
+    return mutant < mutant_count() ? mutants[mutant].name : NULL;
 }
 
 const char *sim_mutant_text(uint32_t mutant)
 {
-    return mutant < SIM_MUTANT_COUNT ? mutants[mutant].text : NULL;
+    return mutant < mutant_count() ? mutants[mutant].text : NULL;
 }

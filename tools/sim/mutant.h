@@ -25,6 +25,9 @@ enum sim_mutant_kind {
     SIM_MUTANT_TRUST_OLD_DISK,
     /* Where sets change. */
     SIM_MUTANT_PAST_BOUNDARY,
+    /* Where rules change: only a program that has two versions has these. */
+    SIM_MUTANT_HALT_EARLY,
+    SIM_MUTANT_JUDGE_UNKNOWN,
     SIM_MUTANT_COUNT
 };
 

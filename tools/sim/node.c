@@ -179,6 +179,11 @@ void sim_node_start(struct sim *sim, struct sim_node *node)
     node->mempool = mempool_create(&limits);
     node->shell = sim_shell_new();
     MUST(node->chain != NULL && node->mempool != NULL);
+    if (!sim_upgrade_opens(sim, node)) {
+        sim_story(sim, node, "does not start: the next height's rules are not here");
+        sim_node_free(node);
+        return;
+    }
     sim_node_enter(sim, node);
     create_core(sim, node);
     node->up = true;

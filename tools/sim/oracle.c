@@ -68,6 +68,7 @@ void sim_oracle_vote(struct sim *sim, struct sim_node *node, const struct vote *
         sim_fail(sim, SIM_SAFETY, "node %d votes out of all bounds, or of its place", node->slot);
         return;
     }
+    sim_upgrade_votes(sim, node, vote);
     if (node->ballots[vote->epoch] == NULL) {
         node->ballots[vote->epoch] = calloc(SIM_VIEWS_MAX, sizeof *node->ballots[0]);
         MUST(node->ballots[vote->epoch] != NULL);
@@ -295,6 +296,7 @@ void sim_oracle_commit(struct sim *sim, struct sim_node *node, const struct stor
     bool certified = block->certificate.size > 0;
     MUST(block_header_decode(&header, block->header) && header.height == block->height);
     sim_trace_commit(sim, node, block);
+    sim_upgrade_commits(sim, node, block->height);
     if (certified) {
         MUST(finality_decode(&finality, block->certificate));
         sim_oracle_certificate(sim, &finality.certificate);
@@ -323,7 +325,7 @@ void sim_oracle_commit(struct sim *sim, struct sim_node *node, const struct stor
 /* Does this node have to get there? */
 static bool must_progress(const struct sim_node *node)
 {
-    return sim_node_is_honest(node) && !node->differs && !node->gone;
+    return sim_node_is_honest(node) && !node->differs && !node->gone && !node->lags;
 }
 
 bool sim_oracle_reached(const struct sim *sim)
@@ -332,6 +334,8 @@ bool sim_oracle_reached(const struct sim *sim)
     uint64_t goal = begun + SIM_GOAL > sim->goal && begun > 0 ? begun + SIM_GOAL : sim->goal;
     if (sim->goal == 0 || !sim->probe_done || !sim_governance_is_done(sim))
         return false;
+    if (sim_upgrade_goal(sim) > goal)
+        goal = sim_upgrade_goal(sim);
     for (uint32_t i = 0; i < sim->node_count; i++) {
         const struct sim_node *node = &sim->nodes[i];
         if (must_progress(node) && (!node->up || node->store.tip.height < goal))
@@ -351,7 +355,8 @@ uint64_t sim_oracle_bound_ms(const struct sim *sim)
     uint64_t change =
         4 * (f + 1) * calm_view; /* proposal, votes, boundary, the first of an epoch */
     return 2 * cap + 2 * standstill + 2 * fetch + (f + 1) * 2 * cap +
-           (SIM_GOAL + f + 2) * (f + 1) * calm_view + 2 * store + sim->change_count * change;
+           (SIM_GOAL + f + 2) * (f + 1) * calm_view + 2 * store + sim->change_count * change +
+           sim_upgrade_bound_ms(sim);
 }
 
 /* O8: what a healthy node keeps. */

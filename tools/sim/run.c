@@ -13,7 +13,7 @@ static void open_nodes(struct sim *sim)
     bool observer = !sim_campaign_is_on(sim) && sim_chance(sim, 250);
     sim->keyed = sim->config.validators;
     sim->faults_max = (sim->keyed - 1) / 3;
-    if (sim->changes_set)
+    if (sim->changes_set && !sim->config.upgrade)
         sim_governance_plan(sim);
     sim->node_count = sim->keyed + (observer ? 1 : 0);
     for (uint32_t i = 0; i < sim->node_count; i++)
@@ -24,6 +24,7 @@ static void open_nodes(struct sim *sim)
         sim_campaign_plan(sim);
     else
         sim_weather_plan(sim);
+    sim_upgrade_plan(sim);
     for (uint32_t i = 0; i < sim->node_count; i++) {
         struct sim_node *node = &sim->nodes[i];
         node->disk = sim_disk_new();
@@ -34,6 +35,8 @@ static void open_nodes(struct sim *sim)
 /* Chosen by the seed itself, so that whether sets change leaves the chances of a run as they are. */
 static bool sets_change(const struct sim_config *config)
 {
+    if (config->upgrade)
+        return true; /* somebody must vote */
     if (config->twins_rounds > 0)
         return false;
     switch (config->epochs) {
@@ -155,7 +158,9 @@ static void say_what_is_stuck(struct sim *sim)
     sim_fail(sim, SIM_LIVENESS, "no progress within %llu ms of healing: goal %llu, heights%s%s%s",
              (unsigned long long)sim_oracle_bound_ms(sim), (unsigned long long)sim->goal, who,
              sim->probe_done ? "" : ", probe not included",
-             sim_governance_is_done(sim) ? "" : ", the set is not what was voted for");
+             sim_governance_is_done(sim)
+                 ? ""
+                 : ", the set, or the rules, are not what the governors want");
 }
 
 static void loop(struct sim *sim)
@@ -172,7 +177,7 @@ static void loop(struct sim *sim)
             height = sim->final_count;
             sim_client_probe(sim);
         }
-        if (sim_oracle_reached(sim)) {
+        if (sim_oracle_reached(sim) && !sim_upgrade_releases(sim)) {
             sim->result->healed_ms = sim->now_ms - sim->gst_ms;
             return;
         }

@@ -332,6 +332,10 @@ static void perform_execute(struct sim *sim, struct sim_node *node,
         input.verdict = BFT_VERDICT_INVALID;
     if (known && node->differs && header.height >= node->differs_from)
         input.verdict = BFT_VERDICT_INVALID;
+    if (input.verdict == BFT_VERDICT_NOT_YET && sim_mutant(sim, SIM_MUTANT_HALT_EARLY))
+        node->shell->out_of_rules = true;
+    if (input.verdict == BFT_VERDICT_NOT_YET && sim_mutant(sim, SIM_MUTANT_JUDGE_UNKNOWN))
+        input.verdict = BFT_VERDICT_INVALID;
     if (sim_mutant(sim, SIM_MUTANT_IGNORE_VERDICT))
         input.verdict = BFT_VERDICT_VALID;
     sim_feed(sim, node, &input);
@@ -384,6 +388,7 @@ static void perform_decide(struct sim *sim, struct sim_node *node,
     struct bft_input input = sim_input(BFT_INPUT_COMMITTED);
     input.height = request->header.height;
     input.block_id = id;
+    shell->out_of_rules = chain_rules_missing(node->chain) != 0;
     sim_feed(sim, node, &input);
     if (!node->up)
         return;
@@ -412,7 +417,7 @@ static bool refuse_waiting_build(struct sim *sim, struct sim_node *node)
 static bool perform_next(struct sim *sim, struct sim_node *node)
 {
     struct sim_shell *shell = node->shell;
-    if (shell->request_count == 0)
+    if (shell->request_count == 0 || shell->out_of_rules)
         return false;
     if (shell->store_full && sim->now_ms < shell->retry_at_ms)
         return refuse_waiting_build(sim, node);
@@ -488,4 +493,6 @@ void sim_settle(struct sim *sim, struct sim_node *node)
             moved = perform_next(sim, node);
         }
     }
+    if (node->up && node->shell->out_of_rules && !sim_failed(sim))
+        sim_upgrade_halt(sim, node);
 }

@@ -42,6 +42,7 @@ struct sim_config {
     bool ed25519;          /* real signatures of votes instead of a keyed hash */
     bool calm;             /* no faults of network, disk, clock or power */
     bool trace;            /* tell the story on standard output */
+    bool upgrade;          /* new rules are voted in; wants a program that has two versions */
     uint32_t twins_rounds; /* above 0: a scenario of the twins campaign, `byzantine` are twinned */
     uint64_t twins_index;
 };
@@ -65,6 +66,8 @@ struct sim_result {
     uint64_t refunds;
     uint64_t cancelled;
     uint64_t expired;
+    uint32_t halts;    /* programs that stopped in front of rules that they lack */
+    uint32_t laggards; /* nodes that stayed old until all others had reached the goal */
     struct hash digest;
 };
 

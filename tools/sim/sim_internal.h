@@ -12,6 +12,7 @@
  *   twins.c    numbered scenarios of twins        campaign.c one of them in a cluster
  *   market.c   what wallets do on the ledger     meter.c    readings, and proofs of delivery
  *   epoch.c    sets of validators                governance.c  who validates next
+ *   upgrade.c  new rules, old programs
  *
  * A validator is known by the number of its key among the run's keys, which are sorted, as sets are. Its
  * place in the set of an epoch is an index of the core's and of votes; epoch.c leads from one to the other.
@@ -196,7 +197,8 @@ struct sim_shell {
     bool store_full;
     uint64_t retry_at_ms;
     bool halted;
-    bool epoch_over; /* the boundary block is committed: the next epoch may begin */
+    bool out_of_rules; /* nothing more can be executed: the node stops when its turn is over */
+    bool epoch_over;   /* the boundary block is committed: the next epoch may begin */
     struct hash asked_blocks[SIM_ASKED_MAX];
     uint32_t asked_next;
     uint64_t asked_range[SIM_NODES_MAX];
@@ -220,8 +222,11 @@ struct sim_node {
     bool rolled_back;                  /* with its whole disk, and peers know its latest vote */
     bool has_voted;
     struct vote latest_vote;
-    uint64_t rewinds_ms; /* is set back to before its next proposal after that; 0: not */
-    bool doomed;         /* is gone for good once the power fails everywhere */
+    uint64_t rewinds_ms;  /* is set back to before its next proposal after that; 0: not */
+    uint32_t rules;       /* newest version that its program has */
+    uint64_t installs_ms; /* when its operator installs the new one; UINT64_MAX: no time is set */
+    bool lags;            /* stays old until all others have reached the goal */
+    bool doomed;          /* is gone for good once the power fails everywhere */
     bool gone;
     bool differs; /* executes differently from some height on */
     uint64_t differs_from;
@@ -466,6 +471,27 @@ void sim_governance_begin(struct sim *sim);
 void sim_governance_act(struct sim *sim, uint32_t governor);
 bool sim_governance_is_done(const struct sim *sim);
 bool sim_governance_knows(const struct transaction *transaction);
+
+/* upgrade.c */
+void sim_upgrade_plan(struct sim *sim);
+/* Has the version been voted in? Is it in force? True where there is none to vote for. */
+bool sim_upgrade_is_voted(const struct sim *sim);
+bool sim_upgrade_is_done(const struct sim *sim);
+/* The open proposal that can still pass; 0 if there is none. And a height for another. */
+uint64_t sim_upgrade_proposal(const struct sim *sim, struct proposal_record *out);
+uint64_t sim_upgrade_height(struct sim *sim);
+/* A node has opened its chain. False: its program lacks the next block's rules. */
+bool sim_upgrade_opens(struct sim *sim, struct sim_node *node);
+/* It stops for that while it runs. */
+void sim_upgrade_halt(struct sim *sim, struct sim_node *node);
+/* Oracles: nobody commits or votes for what its program has no rules for. */
+void sim_upgrade_commits(struct sim *sim, const struct sim_node *node, uint64_t height);
+void sim_upgrade_votes(struct sim *sim, const struct sim_node *node, const struct vote *vote);
+void sim_upgrade_heals(struct sim *sim);
+/* The others have reached the goal: were there any that stayed old? They come now. */
+bool sim_upgrade_releases(struct sim *sim);
+uint64_t sim_upgrade_goal(const struct sim *sim);
+uint64_t sim_upgrade_bound_ms(const struct sim *sim);
 
 /* network.c */
 void sim_network_send(struct sim *sim, int from, int to, struct sim_frame *frame,

@@ -574,4 +574,5 @@ void sim_weather_heal(struct sim *sim)
                 sim_node_at(sim, node, SIM_EVENT_PEER_UP, 1 + sim_below(sim, 100), peer);
     }
     sim->goal = sim->final_count + SIM_GOAL;
+    sim_upgrade_heals(sim);
 }
