@@ -73,7 +73,8 @@ struct coupled_line {
     int64_t capacity; /* 0 or more; in both directions, in every slot */
 };
 
-/* sum of coefficient x injection of the place, in every slot; injection = accepted sells - buys. */
+/* sum of coefficient x injection of the place, in every slot; injection = accepted sells - buys. The right
+ * side may differ by slot: coupled_right. */
 struct coupled_row {
     uint32_t first; /* place in `coefs` */
     uint32_t count;
@@ -111,7 +112,17 @@ struct coupled_problem {
     const struct coupled_coef *coefs;
     const struct coupled_link *links;
     const uint32_t *members; /* places of bids */
+    /* Per slot: its auction. That of number 0 binds, and what is tied to it; the others are what comes
+     * after. NULL: all slots are of auction 0. */
+    const uint32_t *auction;
+    const int64_t *right; /* [slot][row]: right sides; NULL: the rows' own in every slot */
 };
+static inline int64_t coupled_right(const struct coupled_problem *problem, uint32_t slot,
+                                    uint32_t row)
+{
+    return problem->right == NULL ? problem->rows[row].rhs
+                                  : problem->right[(size_t)slot * problem->row_count + row];
+}
 
 /* What somebody proposes. Tables by slot: [slot x count + item]. */
 struct coupled_solution {
@@ -138,6 +149,7 @@ enum coupled_rule {
     COUPLED_BROKEN_DENOMINATOR, /* below 1 */
     COUPLED_BROKEN_SIGN,        /* of the multiplier of a row or sum */
     COUPLED_OVERFLOW,           /* bound or welfare leave 128 bits: nothing is claimed */
+    COUPLED_BROKEN_BINDING,     /* what binds is worth less than nothing */
     COUPLED_RULE_COUNT
 };
 /* Which rule, and where: `item` is the place of the bid, link, line, place or row. */
@@ -200,6 +212,11 @@ MUST_USE bool coupled_check_bound(struct coupled_claim *out, struct coupled_brea
                                   const struct coupled_solution *solution,
                                   struct clear_arena *arena);
 
+/* Which slots of a solution's quantities bind (docs/spec/coupled.md 17): those of auction 0, and of every
+ * auction that accepted bids of a link `and`, `or`, `block` or `convert` tie to one that binds. */
+void coupled_bound_slots(bool *bound, const struct coupled_problem *problem,
+                         const int64_t *accepted, struct clear_arena *arena);
+
 /* One hash for one solution, whoever encodes it: over all numbers of the solution in their order
  * after `salt` (the previous block, so that ties can't be ground in advance). */
 void coupled_solution_hash(struct hash *out, const struct coupled_plan *plan,
@@ -216,6 +233,10 @@ struct coupled_draft {
 };
 void coupled_draft_take(struct coupled_draft *out, const struct coupled_problem *problem,
                         struct clear_arena *arena);
+/* Takes nothing any more where `bound` says so, or elsewhere. What binds, and what does not, keep all rules
+ * of 1 to 9 each by itself if both together do, and taking nothing does. */
+void coupled_draft_clear(struct coupled_draft *draft, const struct coupled_problem *problem,
+                         const bool *bound, bool where);
 struct coupled_solution coupled_draft_view(const struct coupled_draft *draft);
 
 /* The floor: a solution by augmenting paths in integers, best pair first, with its multipliers. It

@@ -185,7 +185,7 @@ static bool check_rows(struct coupled_break *broken, const struct coupled_plan *
             if (sum.overflow) {
                 return broken_at(broken, COUPLED_OVERFLOW, i, slot);
             }
-            if (!sum_holds(row->op, sum.value, row->rhs)) {
+            if (!sum_holds(row->op, sum.value, coupled_right(problem, slot, i))) {
                 return broken_at(broken, COUPLED_BROKEN_ROW, i, slot);
             }
         }
@@ -228,6 +228,8 @@ bool coupled_check_quantities(struct coupled_claim *out, struct coupled_break *b
     arena->used = mark;
     if (good) {
         sum_welfare(out, plan, solution->accepted);
+        good = coupled_binding_is_worth(plan->problem, solution->accepted, arena) ||
+               broken_at(broken, COUPLED_BROKEN_BINDING, 0, 0);
     }
     return good;
 }
@@ -330,7 +332,7 @@ static void add_limits(struct coupled_sum *total, const struct coupled_plan *pla
             coupled_add_product(total, problem->lines[i].capacity, rise < 0 ? -rise : rise);
         }
         for (uint32_t i = 0; i < problem->row_count; i++) {
-            coupled_add_product(total, row[i], problem->rows[i].rhs);
+            coupled_add_product(total, row[i], coupled_right(problem, slot, i));
         }
     }
     for (uint32_t i = 0; i < problem->link_count; i++) {
@@ -411,9 +413,11 @@ bool coupled_rest_is_solution(const struct coupled_plan *plan, struct coupled_br
             return broken_at(out, COUPLED_BROKEN_SUM, i, 0);
         }
     }
-    for (uint32_t i = 0; i < problem->row_count && problem->slot_count > 0; i++) {
-        if (!sum_holds(problem->rows[i].op, 0, problem->rows[i].rhs)) {
-            return broken_at(out, COUPLED_BROKEN_ROW, i, 0);
+    for (uint32_t slot = 0; slot < problem->slot_count; slot++) {
+        for (uint32_t i = 0; i < problem->row_count; i++) {
+            if (!sum_holds(problem->rows[i].op, 0, coupled_right(problem, slot, i))) {
+                return broken_at(out, COUPLED_BROKEN_ROW, i, slot);
+            }
         }
     }
     *out = (struct coupled_break){COUPLED_KEPT, 0, 0};
@@ -469,6 +473,7 @@ const char *coupled_rule_words(enum coupled_rule rule)
         [COUPLED_BROKEN_DENOMINATOR] = "the denominator is 1 or more",
         [COUPLED_BROKEN_SIGN] = "a multiplier has the sign of its rule",
         [COUPLED_OVERFLOW] = "all sums fit 128 bits",
+        [COUPLED_BROKEN_BINDING] = "what binds is worth no less than nothing",
     };
     MUST((unsigned)rule < COUPLED_RULE_COUNT);
     return words[rule];

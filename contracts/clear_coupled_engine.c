@@ -331,8 +331,8 @@ static int64_t limit_by_rows(struct coupled_engine *engine, const struct trade *
             int64_t give = trade->give == COUPLED_NONE ? 0 : coef_of(problem, row, trade->from);
             int64_t take = trade->take == COUPLED_NONE ? 0 : coef_of(problem, row, trade->to);
             int128 now = engine->row_sum[(size_t)trade->slot * problem->row_count + row];
-            int128 fit =
-                times_fit(problem->rows[row].op, now, (int128)give - take, problem->rows[row].rhs);
+            int128 fit = times_fit(problem->rows[row].op, now, (int128)give - take,
+                                   coupled_right(problem, trade->slot, row));
             if (fit < 1) {
                 bool rising = problem->rows[row].op == COUPLED_AT_LEAST ? give < 0 : give > 0;
                 bool blame = problem->rows[row].op == COUPLED_EQUAL ? give != 0 : rising;

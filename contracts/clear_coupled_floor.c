@@ -202,6 +202,19 @@ static void try_lumps(struct coupled_engine *engine, struct clear_arena *arena)
     arena->used = mark;
 }
 
+/* Lumps over several auctions may gain together what they lose in the first: then nothing binds. */
+static void forgo_binding(struct coupled_draft *out, const struct coupled_problem *problem,
+                          struct clear_arena *arena)
+{
+    const size_t mark = arena->used;
+    if (!coupled_binding_is_worth(problem, out->accepted, arena)) {
+        bool *bound = clear_take(arena, problem->slot_count, sizeof *bound);
+        coupled_bound_slots(bound, problem, out->accepted, arena);
+        coupled_draft_clear(out, problem, bound, true);
+    }
+    arena->used = mark;
+}
+
 bool coupled_floor(struct coupled_draft *out, struct coupled_break *broken,
                    const struct coupled_plan *plan, uint64_t steps, struct clear_arena *arena)
 {
@@ -227,6 +240,7 @@ bool coupled_floor(struct coupled_draft *out, struct coupled_break *broken,
     }
     coupled_floor_prices(out, plan, engine.low, engine.high, arena);
     arena->used = mark;
+    forgo_binding(out, plan->problem, arena);
     return true;
 }
 

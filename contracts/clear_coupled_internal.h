@@ -61,6 +61,10 @@ struct coupled_plan {
     uint32_t *falling;
 };
 
+/* What binds has a welfare of its own, which is not below 0: contracts/clear_coupled_bind.c. */
+bool coupled_binding_is_worth(const struct coupled_problem *problem, const int64_t *accepted,
+                              struct clear_arena *arena);
+
 /* A sum in 128 bits that says when it isn't one any more. */
 struct coupled_sum {
     int128 value;

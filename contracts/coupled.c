@@ -86,7 +86,7 @@ static size_t arena_bytes(void)
                                             .slot_count = 1,
                                             .place_count = COUPLED_AUCTION_CELLS_MAX,
                                             .line_count = LIMIT_NETWORK_LINES,
-                                            .row_count = LIMIT_NETWORK_ROWS,
+                                            .row_count = COUPLED_AUCTION_ROWS_MAX,
                                             .coef_count = COUPLED_AUCTION_COEFS_MAX,
                                             .link_count = COUPLED_AUCTION_LINKS_MAX,
                                             .member_count = COUPLED_AUCTION_MEMBERS_MAX};

@@ -340,7 +340,8 @@ enum coupled_reason coupled_load(struct contract_call *call, struct coupled_auct
                               .out = out,
                               .arena = &scratch->loading};
     scratch->loading.used = 0;
-    *out = (struct coupled_auction_problem){.problem.slot_count = terms->coupling.intervals};
+    *out = (struct coupled_auction_problem){.problem.slot_count = terms->coupling.intervals,
+                                            .binding = terms->coupling.intervals};
     if (!load_network(&loading) || !load_bids(&loading, id)) {
         MUST(call->view->fault);
         return COUPLED_REASON_PROBLEM;

@@ -1,13 +1,15 @@
 /* Canonical bytes of a coupled auction's problem and of its solutions (contracts/coupled_problem.h;
  * docs/spec/coupled.md 11).
  *
- *   u16 agents, slots, nodes, carriers, lines, rows, links; u16 bids; u32 coefs, members
+ *   u16 agents, slots, slots of one auction, nodes, carriers, lines, rows, links; u16 bids;
+ *   u32 coefs, members, rights
  *   nodes, carriers            name (24) each
  *   bids      u64 order | i64 quantity | i64 price | i64 minimum | u16 agent | u8 slot | u16 place |
  *             u16 step | u8 flags: 1 buy, 2 indivisible
  *   lines     u16 from | u16 to | i64 capacity
  *   rows      u16 coefficients | u8 op | i64 right side
  *   coefs     u16 place | i64 value
+ *   rights    u16 row | u8 slot | i64 right side, there alone and other than the row's; by row, then slot
  *   links     u8 type | u8 op | u16 members | i64 quantity | i64 num | i64 den
  *   members   u16 bid
  *
@@ -24,7 +26,8 @@ enum { FLAG_BUY = 1, FLAG_INDIVISIBLE = 2, FLAGS = FLAG_BUY | FLAG_INDIVISIBLE }
 
 _Static_assert(COUPLED_AUCTION_BIDS_MAX <= UINT16_MAX && COUPLED_AUCTION_PLACES_MAX <= UINT16_MAX &&
                    COUPLED_AUCTION_SLOTS_MAX <= UINT8_MAX &&
-                   COUPLED_AUCTION_LINKS_MAX <= UINT16_MAX,
+                   COUPLED_AUCTION_LINKS_MAX <= UINT16_MAX &&
+                   COUPLED_AUCTION_ROWS_MAX <= UINT16_MAX,
                "what names a bid, place, interval or link fits its bytes");
 
 /* --- the problem ---------------------------------------------------------------------------- */
@@ -76,6 +79,27 @@ static void write_network(struct byte_writer *writer, const struct coupled_probl
     }
 }
 
+/* Counts them; writes them if there is a writer. */
+static uint32_t write_rights(struct byte_writer *writer, const struct coupled_problem *problem)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < problem->row_count && problem->right != NULL; i++) {
+        for (uint32_t slot = 0; slot < problem->slot_count; slot++) {
+            int64_t right = coupled_right(problem, slot, i);
+            if (right == problem->rows[i].rhs) {
+                continue;
+            }
+            count++;
+            if (writer != NULL) {
+                byte_write_u16(writer, (uint16_t)i);
+                byte_write_u8(writer, (uint8_t)slot);
+                byte_write_i64(writer, right);
+            }
+        }
+    }
+    return count;
+}
+
 static void write_links(struct byte_writer *writer, const struct coupled_problem *problem)
 {
     uint32_t members = 0;
@@ -105,6 +129,7 @@ void coupled_problem_encode(struct byte_writer *writer,
     MUST(problem->place_count == auction->node_count * auction->carrier_count);
     byte_write_u16(writer, (uint16_t)problem->agent_count);
     byte_write_u16(writer, (uint16_t)problem->slot_count);
+    byte_write_u16(writer, (uint16_t)auction->binding);
     byte_write_u16(writer, (uint16_t)auction->node_count);
     byte_write_u16(writer, (uint16_t)auction->carrier_count);
     byte_write_u16(writer, (uint16_t)problem->line_count);
@@ -113,10 +138,12 @@ void coupled_problem_encode(struct byte_writer *writer,
     byte_write_u16(writer, (uint16_t)problem->bid_count);
     byte_write_u32(writer, problem->coef_count);
     byte_write_u32(writer, problem->member_count);
+    byte_write_u32(writer, write_rights(NULL, problem));
     write_names(writer, auction->nodes, auction->node_count);
     write_names(writer, auction->carriers, auction->carrier_count);
     write_bids(writer, auction);
     write_network(writer, problem);
+    (void)write_rights(writer, problem);
     write_links(writer, problem);
 }
 
@@ -126,10 +153,12 @@ static bool counts_hold(const struct coupled_auction_problem *auction)
     uint64_t per_slot = (uint64_t)problem->place_count + problem->line_count + problem->row_count;
     return problem->bid_count <= COUPLED_AUCTION_BIDS_MAX &&
            problem->agent_count <= problem->bid_count && problem->slot_count >= 1 &&
-           problem->slot_count <= COUPLED_AUCTION_SLOTS_MAX &&
+           problem->slot_count <= COUPLED_AUCTION_SLOTS_MAX && auction->binding >= 1 &&
+           auction->binding <= problem->slot_count && problem->slot_count % auction->binding == 0 &&
            auction->node_count <= LIMIT_NETWORK_NODES &&
            auction->carrier_count <= LIMIT_NETWORK_CARRIERS &&
-           problem->line_count <= LIMIT_NETWORK_LINES && problem->row_count <= LIMIT_NETWORK_ROWS &&
+           problem->line_count <= LIMIT_NETWORK_LINES &&
+           problem->row_count <= COUPLED_AUCTION_ROWS_MAX &&
            problem->link_count <= COUPLED_AUCTION_LINKS_MAX &&
            problem->coef_count <= COUPLED_AUCTION_COEFS_MAX &&
            problem->member_count <= COUPLED_AUCTION_MEMBERS_MAX &&
@@ -225,6 +254,50 @@ static bool read_rows(struct byte_reader *reader, struct coupled_problem *proble
     return good;
 }
 
+/* Sparse in the bytes, dense in the problem. */
+static bool read_rights(struct byte_reader *reader, struct coupled_problem *problem, uint32_t count,
+                        struct clear_arena *arena)
+{
+    bool good = count <= COUPLED_AUCTION_RIGHTS_MAX;
+    if (!good || count == 0) {
+        return good;
+    }
+    const size_t cells = (size_t)problem->slot_count * problem->row_count;
+    int64_t *right = clear_take(arena, cells, sizeof *right);
+    for (size_t i = 0; i < cells; i++) {
+        right[i] = problem->rows[i % problem->row_count].rhs;
+    }
+    uint32_t next = 0; /* rows x slots + slot: they only rise */
+    for (uint32_t i = 0; i < count && good; i++) {
+        uint32_t row = byte_read_u16(reader);
+        uint32_t slot = byte_read_u8(reader);
+        int64_t value = byte_read_i64(reader);
+        uint32_t at = row * problem->slot_count + slot;
+        good = !reader->failed && row < problem->row_count && slot < problem->slot_count &&
+               at >= next && value != problem->rows[row].rhs;
+        if (good) {
+            right[(size_t)slot * problem->row_count + row] = value;
+            next = at + 1;
+        }
+    }
+    problem->right = right;
+    return good;
+}
+
+void coupled_problem_auctions(struct coupled_auction_problem *auction, struct clear_arena *arena)
+{
+    struct coupled_problem *problem = &auction->problem;
+    problem->auction = NULL;
+    if (auction->binding == problem->slot_count) {
+        return;
+    }
+    uint32_t *of = clear_take(arena, problem->slot_count, sizeof *of);
+    for (uint32_t slot = 0; slot < problem->slot_count; slot++) {
+        of[slot] = slot / auction->binding;
+    }
+    problem->auction = of;
+}
+
 static bool read_links(struct byte_reader *reader, struct coupled_problem *problem,
                        struct clear_arena *arena)
 {
@@ -265,6 +338,7 @@ bool coupled_problem_decode(struct coupled_auction_problem *out, struct bytes_vi
     struct coupled_problem *problem = &out->problem;
     problem->agent_count = byte_read_u16(&reader);
     problem->slot_count = byte_read_u16(&reader);
+    out->binding = byte_read_u16(&reader);
     out->node_count = byte_read_u16(&reader);
     out->carrier_count = byte_read_u16(&reader);
     problem->line_count = byte_read_u16(&reader);
@@ -273,13 +347,17 @@ bool coupled_problem_decode(struct coupled_auction_problem *out, struct bytes_vi
     problem->bid_count = byte_read_u16(&reader);
     problem->coef_count = byte_read_u32(&reader);
     problem->member_count = byte_read_u32(&reader);
+    const uint32_t rights = byte_read_u32(&reader);
     problem->place_count = out->node_count * out->carrier_count;
-    return !reader.failed && counts_hold(out) &&
-           read_names(&reader, &out->nodes, out->node_count, arena) &&
+    if (reader.failed || !counts_hold(out)) {
+        return false;
+    }
+    coupled_problem_auctions(out, arena);
+    return read_names(&reader, &out->nodes, out->node_count, arena) &&
            read_names(&reader, &out->carriers, out->carrier_count, arena) &&
            read_bids(&reader, out, arena) && read_lines(&reader, problem, arena) &&
-           read_rows(&reader, problem, arena) && read_links(&reader, problem, arena) &&
-           byte_reader_done(&reader);
+           read_rows(&reader, problem, arena) && read_rights(&reader, problem, rights, arena) &&
+           read_links(&reader, problem, arena) && byte_reader_done(&reader);
 }
 
 void coupled_problem_digest(struct hash *out, struct bytes_view bytes)

@@ -21,15 +21,22 @@ enum {
     COUPLED_AUCTION_MEMBERS_MAX = 40000,
     COUPLED_AUCTION_SLOTS_MAX = 96, /* a day of quarter hours */
     COUPLED_AUCTION_PLACES_MAX = LIMIT_NETWORK_NODES * LIMIT_NETWORK_CARRIERS,
-    COUPLED_AUCTION_COEFS_MAX = LIMIT_NETWORK_ROWS * LIMIT_ROW_COEFS,
+    /* The operator's rows, and one for every node that has a published limit. */
+    COUPLED_AUCTION_ROWS_MAX = LIMIT_NETWORK_ROWS + LIMIT_NETWORK_NODES,
+    /* Of a node's limit: all nodes below it, so each node once per step of its path to the root. */
+    COUPLED_AUCTION_COEFS_MAX =
+        LIMIT_NETWORK_ROWS * LIMIT_ROW_COEFS + LIMIT_NETWORK_NODES * LIMIT_NETWORK_DEPTH,
+    /* Right sides that hold in one interval alone. */
+    COUPLED_AUCTION_RIGHTS_MAX = 16384,
     /* Places, lines and rows, times intervals: what a solution has numbers for beside its bids. */
     COUPLED_AUCTION_CELLS_MAX = 65536,
     /* A bid's, a line's, ... own bytes, as coupled_problem.c writes them. */
     COUPLED_PROBLEM_BYTES_MAX = 64 + COUPLED_AUCTION_BIDS_MAX * 41 +
                                 LIMIT_NETWORK_NODES * NAME_SIZE +
                                 LIMIT_NETWORK_CARRIERS * NAME_SIZE + LIMIT_NETWORK_LINES * 12 +
-                                LIMIT_NETWORK_ROWS * 11 + COUPLED_AUCTION_COEFS_MAX * 10 +
-                                COUPLED_AUCTION_LINKS_MAX * 28 + COUPLED_AUCTION_MEMBERS_MAX * 2
+                                COUPLED_AUCTION_ROWS_MAX * 11 + COUPLED_AUCTION_COEFS_MAX * 10 +
+                                COUPLED_AUCTION_RIGHTS_MAX * 11 + COUPLED_AUCTION_LINKS_MAX * 28 +
+                                COUPLED_AUCTION_MEMBERS_MAX * 2
 };
 
 /* Bytes of arena that hold any problem of these limits decoded. */
@@ -44,8 +51,11 @@ struct coupled_auction_problem {
     const struct name *nodes;
     const struct name *carriers;
     const uint64_t *orders; /* per bid: its order */
+    uint32_t binding;       /* intervals of one auction; the first so many bind */
 };
 
+/* Fills problem.auction from `binding`. */
+void coupled_problem_auctions(struct coupled_auction_problem *auction, struct clear_arena *arena);
 void coupled_problem_encode(struct byte_writer *writer,
                             const struct coupled_auction_problem *auction);
 /* False: not the encoding of a problem within the limits. */

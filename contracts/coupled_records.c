@@ -20,8 +20,8 @@ const char *const coupled_page_names[COUPLED_PAGE_OF_COUNT] = {"problem", "solut
 const char *const solution_verdict_names[SOLUTION_VERDICT_COUNT] = {"best", "not_better",
                                                                     "unreadable", "broken"};
 static const char *const rule_names[COUPLED_RULE_COUNT] = {
-    "none",     "bounds",  "minimum", "indivisible", "order", "link",    "sum",
-    "capacity", "balance", "row",     "denominator", "sign",  "overflow"};
+    "none",     "bounds",  "minimum", "indivisible", "order", "link",     "sum",
+    "capacity", "balance", "row",     "denominator", "sign",  "overflow", "binding"};
 
 _Static_assert((int)LINK_CONVERT == (int)COUPLED_CONVERT && (int)LINK_SUM == (int)COUPLED_SUM &&
                    (int)LINK_BLOCK == (int)COUPLED_BLOCK && (int)LINK_XOR == (int)COUPLED_XOR &&

@@ -8,6 +8,7 @@
 
 static const uint32_t frame_magic = 0x46584332; /* "FXC2" */
 
+enum { HEAD_WORDS = 11 };
 enum { BID_BYTES = 42, LINE_BYTES = 16, ROW_BYTES = 13, COEF_BYTES = 12, LINK_BYTES = 30 };
 
 void frame_write_head(uint8_t head[FRAME_HEAD_BYTES], enum frame_type type, uint32_t size)
@@ -30,11 +31,18 @@ bool frame_read_head(const uint8_t head[FRAME_HEAD_BYTES], uint8_t *type, uint32
            *size <= FRAME_BODY_BYTES_MAX;
 }
 
-size_t frame_problem_bytes(const struct coupled_problem *problem)
+static size_t problem_bytes(const struct coupled_problem *problem, bool rights)
 {
-    return 40 + (size_t)problem->bid_count * BID_BYTES + (size_t)problem->line_count * LINE_BYTES +
+    const size_t right = rights ? 8 * (size_t)problem->slot_count * problem->row_count : 0;
+    return HEAD_WORDS * 4 + (size_t)problem->slot_count * 4 + right +
+           (size_t)problem->bid_count * BID_BYTES + (size_t)problem->line_count * LINE_BYTES +
            (size_t)problem->row_count * ROW_BYTES + (size_t)problem->coef_count * COEF_BYTES +
            (size_t)problem->link_count * LINK_BYTES + (size_t)problem->member_count * 4;
+}
+
+size_t frame_problem_bytes(const struct coupled_problem *problem)
+{
+    return problem_bytes(problem, problem->right != NULL);
 }
 
 static void write_bid(struct byte_writer *out, const struct coupled_bid *bid)
@@ -53,17 +61,18 @@ static void write_bid(struct byte_writer *out, const struct coupled_bid *bid)
 void frame_write_problem(struct byte_writer *out, const struct coupled_problem *problem,
                          uint32_t window_ms)
 {
-    const uint32_t head[10] = {window_ms,
-                               problem->bid_count,
-                               problem->agent_count,
-                               problem->slot_count,
-                               problem->place_count,
-                               problem->line_count,
-                               problem->row_count,
-                               problem->coef_count,
-                               problem->link_count,
-                               problem->member_count};
-    for (int i = 0; i < 10; i++) {
+    const uint32_t head[HEAD_WORDS] = {window_ms,
+                                       problem->bid_count,
+                                       problem->agent_count,
+                                       problem->slot_count,
+                                       problem->place_count,
+                                       problem->line_count,
+                                       problem->row_count,
+                                       problem->coef_count,
+                                       problem->link_count,
+                                       problem->member_count,
+                                       problem->right != NULL};
+    for (int i = 0; i < HEAD_WORDS; i++) {
         byte_write_u32(out, head[i]);
     }
     for (uint32_t i = 0; i < problem->bid_count; i++) {
@@ -95,38 +104,51 @@ void frame_write_problem(struct byte_writer *out, const struct coupled_problem *
     for (uint32_t i = 0; i < problem->member_count; i++) {
         byte_write_u32(out, problem->members[i]);
     }
+    for (uint32_t slot = 0; slot < problem->slot_count; slot++) {
+        byte_write_u32(out, problem->auction == NULL ? 0 : problem->auction[slot]);
+        for (uint32_t i = 0; i < problem->row_count && problem->right != NULL; i++) {
+            byte_write_i64(out, coupled_right(problem, slot, i));
+        }
+    }
 }
 
-static bool counts_fit(const struct coupled_problem *problem, size_t size)
+static bool counts_fit(const struct coupled_problem *problem, size_t size, bool rights)
 {
     return problem->bid_count <= COUPLED_BIDS_MAX && problem->slot_count <= COUPLED_SLOTS_MAX &&
            problem->agent_count <= COUPLED_BIDS_MAX && problem->line_count <= COUPLED_LINES_MAX &&
            problem->place_count <= COUPLED_PLACES_MAX && problem->row_count <= COUPLED_ROWS_MAX &&
            problem->coef_count <= COUPLED_COEFS_MAX && problem->link_count <= COUPLED_LINKS_MAX &&
-           problem->member_count <= COUPLED_MEMBERS_MAX && frame_problem_bytes(problem) == size;
+           problem->member_count <= COUPLED_MEMBERS_MAX && problem_bytes(problem, rights) == size;
 }
 
 /* Tables behind each other in one allocation, the widest alignment first. */
-static bool take_tables(struct coupled_problem *problem, void **tables)
+static bool take_tables(struct coupled_problem *problem, void **tables, bool rights)
 {
+    size_t right =
+        rights ? (size_t)problem->slot_count * problem->row_count * sizeof *problem->right : 0;
+    size_t auctions = problem->slot_count * sizeof *problem->auction;
     size_t bids = problem->bid_count * sizeof *problem->bids;
     size_t lines = problem->line_count * sizeof *problem->lines;
     size_t rows = problem->row_count * sizeof *problem->rows;
     size_t coefs = problem->coef_count * sizeof *problem->coefs;
     size_t links = problem->link_count * sizeof *problem->links;
     size_t members = problem->member_count * sizeof *problem->members;
-    uint8_t *room = calloc(1, bids + lines + rows + coefs + links + members + 1);
+    uint8_t *room = calloc(1, right + bids + lines + rows + coefs + links + members + auctions + 1);
     if (room == NULL) {
         return false;
     }
+    *tables = room;
+    problem->right = rights ? (const int64_t *)(const void *)room : NULL;
+    room += right;
     problem->bids = (const struct coupled_bid *)(const void *)room;
     problem->lines = (const struct coupled_line *)(const void *)(room + bids);
     problem->rows = (const struct coupled_row *)(const void *)(room + bids + lines);
     problem->coefs = (const struct coupled_coef *)(const void *)(room + bids + lines + rows);
     problem->links =
         (const struct coupled_link *)(const void *)(room + bids + lines + rows + coefs);
-    problem->members = (const uint32_t *)(const void *)(room + bids + lines + rows + coefs + links);
-    *tables = room;
+    room += bids + lines + rows + coefs + links;
+    problem->members = (const uint32_t *)(const void *)room;
+    problem->auction = (const uint32_t *)(const void *)(room + members);
     return true;
 }
 
@@ -214,6 +236,20 @@ static bool read_links(struct byte_reader *reader, const struct coupled_problem 
     return good && used == problem->member_count;
 }
 
+static bool read_horizon(struct byte_reader *reader, const struct coupled_problem *problem,
+                         uint32_t *auctions, int64_t *right)
+{
+    bool good = true;
+    for (uint32_t slot = 0; slot < problem->slot_count; slot++) {
+        auctions[slot] = byte_read_u32(reader);
+        good = good && auctions[slot] < COUPLED_SLOTS_MAX;
+        for (uint32_t i = 0; i < problem->row_count && right != NULL; i++) {
+            right[(size_t)slot * problem->row_count + i] = byte_read_i64(reader);
+        }
+    }
+    return good;
+}
+
 bool frame_read_problem(struct coupled_problem *out, void **tables, uint32_t *window_ms,
                         const uint8_t *body, size_t size)
 {
@@ -230,7 +266,9 @@ bool frame_read_problem(struct coupled_problem *out, void **tables, uint32_t *wi
     out->coef_count = byte_read_u32(&reader);
     out->link_count = byte_read_u32(&reader);
     out->member_count = byte_read_u32(&reader);
-    if (reader.failed || !counts_fit(out, size) || !take_tables(out, tables)) {
+    const uint32_t rights = byte_read_u32(&reader);
+    if (reader.failed || rights > 1 || !counts_fit(out, size, rights == 1) ||
+        !take_tables(out, tables, rights == 1)) {
         return false;
     }
     /* The tables are ours until they are handed over. */
@@ -240,6 +278,8 @@ bool frame_read_problem(struct coupled_problem *out, void **tables, uint32_t *wi
                              (struct coupled_coef *)(uintptr_t)out->coefs) &&
                 read_links(&reader, out, (struct coupled_link *)(uintptr_t)out->links,
                            (uint32_t *)(uintptr_t)out->members) &&
+                read_horizon(&reader, out, (uint32_t *)(uintptr_t)out->auction,
+                             (int64_t *)(uintptr_t)out->right) &&
                 byte_reader_done(&reader);
     if (!good) {
         free(*tables);

@@ -189,7 +189,8 @@ static void add_network(struct model *model)
                         (int)((size_t)slot * problem->place_count + problem->coefs[at].place),
                     (double)problem->coefs[at].value);
             }
-            (void)end_row(model, bound_type(row->op), (double)row->rhs, (double)row->rhs);
+            const double right = (double)coupled_right(problem, slot, i);
+            (void)end_row(model, bound_type(row->op), right, right);
         }
     }
 }
@@ -443,7 +444,7 @@ void model_tighten(struct model *model, int units)
             for (uint32_t at = row->first; at < row->first + row->count; at++) {
                 margin += fabs((double)problem->coefs[at].value) * units;
             }
-            double right = (double)row->rhs;
+            double right = (double)coupled_right(problem, slot, i);
             int number = model->limit_first + (int)((size_t)slot * problem->row_count + i);
             if (row->op == COUPLED_AT_MOST) {
                 glp_set_row_bnds(model->lp, number, GLP_UP, 0, right - margin);

@@ -244,6 +244,21 @@ static void add_lines(cJSON *network, const struct coupled_auction_problem *auct
     }
 }
 
+/* Right sides that hold in one interval alone. */
+static void add_limits(cJSON *item, const struct coupled_problem *problem, uint32_t row)
+{
+    cJSON *limits = NULL;
+    for (uint32_t slot = 0; slot < problem->slot_count; slot++) {
+        int64_t right = coupled_right(problem, slot, row);
+        if (right != problem->rows[row].rhs) {
+            char interval[ID_SIZE];
+            limits = limits == NULL ? cJSON_AddObjectToObject(item, "limits") : limits;
+            snprintf(interval, sizeof interval, "%u", (unsigned)slot);
+            json_add_i64(limits, interval, right);
+        }
+    }
+}
+
 static void add_rows(cJSON *network, const struct coupled_auction_problem *auction)
 {
     const struct coupled_problem *problem = &auction->problem;
@@ -260,6 +275,7 @@ static void add_rows(cJSON *network, const struct coupled_auction_problem *aucti
         }
         cJSON_AddStringToObject(item, "op", row_op_names[row->op]);
         json_add_i64(item, "rhs", row->rhs);
+        add_limits(item, problem, i);
         cJSON_AddStringToObject(item, "carrier",
                                 name_at(text, auction->carriers,
                                         problem->coefs[row->first].place / auction->node_count));
@@ -310,6 +326,9 @@ char *coupled_file_problem(const struct coupled_auction_problem *auction)
     add_lines(network, auction);
     add_rows(network, auction);
     add_links(top, auction);
+    if (auction->binding < auction->problem.slot_count) {
+        json_add_u32(top, "binding", auction->binding);
+    }
     char *out = cJSON_PrintUnformatted(top);
     cJSON_Delete(top);
     return out;

@@ -360,7 +360,7 @@ static bool read_seed(struct clear_text *out, const cJSON *top, struct clear_tex
 /* Keys that only another mechanism gives a meaning to: what they ask for can't be left out. */
 static bool refuse_foreign(const cJSON *top, bool capacity, struct clear_text_fault *fault)
 {
-    static const char *const coupled[] = {"network", "links", "lines", "rows", NULL};
+    static const char *const coupled[] = {"network", "links", "lines", "rows", "binding", NULL};
     for (int i = 0; coupled[i] != NULL; i++) {
         const cJSON *item = cJSON_GetObjectItemCaseSensitive(top, coupled[i]);
         bool empty =
@@ -416,9 +416,9 @@ static bool read_coupled(struct reader *reader, const cJSON *top)
 
 static bool read_top(struct reader *reader, const cJSON *top)
 {
-    static const char *const known[] = {"format",  "mechanism", "tie",   "trade_price", "payments",
-                                        "excess",  "bids",      "links", "lines",       "rows",
-                                        "network", "rule",      "tree",  "seed",        NULL};
+    static const char *const known[] = {
+        "format", "mechanism", "tie",     "trade_price", "payments", "excess", "bids",    "links",
+        "lines",  "rows",      "network", "rule",        "tree",     "seed",   "binding", NULL};
     static const char *const formats[] = {"flexclear/1"};
     static const char *const mechanisms[] = {"merit_order", "ordered_demand", "one_sided",
                                              "continuous",  "capacity",       "coupled"};

@@ -222,7 +222,7 @@ static int compare_coefs(const void *left, const void *right)
 static bool read_row(struct reader *reader, const cJSON *item, struct coupled_row *row,
                      const char *where)
 {
-    static const char *const known[] = {"coef", "op", "rhs", "carrier", NULL};
+    static const char *const known[] = {"coef", "op", "rhs", "carrier", "limits", NULL};
     struct coupled_text *out = reader->out;
     int op = 0;
     if (!clear_read_known(item, known, where, reader->fault)) {
@@ -263,6 +263,91 @@ static bool read_row(struct reader *reader, const cJSON *item, struct coupled_ro
     return true;
 }
 
+/* `limits` of a row: right sides that hold in one interval alone. An interval without bids is none. */
+static bool read_limits(struct reader *reader, const cJSON *item, uint32_t row, const char *where)
+{
+    struct coupled_text *out = reader->out;
+    const cJSON *limits = cJSON_GetObjectItemCaseSensitive(item, "limits"), *limit;
+    if (limits != NULL && !cJSON_IsObject(limits)) {
+        return clear_text_fail(reader->fault, "must be an object", "%s.limits", where);
+    }
+    cJSON_ArrayForEach(limit, limits)
+    {
+        int64_t interval, right;
+        if (!int64_from_text(&interval, limit->string) || interval < 0 || !cJSON_IsString(limit) ||
+            !int64_from_text(&right, limit->valuestring)) {
+            return clear_text_fail(reader->fault, "must be a number of an interval: a number",
+                                   "%s.limits.%.64s", where, limit->string);
+        }
+        for (uint32_t slot = 0; slot < reader->text->problem.slot_count; slot++) {
+            if (reader->text->interval[slot] == interval) {
+                out->right[(size_t)slot * out->problem.row_count + row] = right;
+            }
+        }
+    }
+    return true;
+}
+
+static bool read_all_limits(struct reader *reader, const cJSON *rows)
+{
+    struct coupled_text *out = reader->out;
+    const uint32_t slots = reader->text->problem.slot_count;
+    uint32_t row = 0;
+    bool any = false;
+    const cJSON *item;
+    cJSON_ArrayForEach(item, rows)
+    {
+        any = any || cJSON_GetObjectItemCaseSensitive(item, "limits") != NULL;
+    }
+    if (!any || (uint64_t)slots * out->problem.row_count > COUPLED_CELLS_MAX) {
+        return true; /* too many are refused by coupled_prepare */
+    }
+    out->right = calloc((size_t)slots * out->problem.row_count + 1, sizeof *out->right);
+    if (out->right == NULL) {
+        return clear_text_fail(reader->fault, "out of memory", "network.rows");
+    }
+    for (size_t i = 0; i < (size_t)slots * out->problem.row_count; i++) {
+        out->right[i] = out->rows[i % out->problem.row_count].rhs;
+    }
+    cJSON_ArrayForEach(item, rows)
+    {
+        char where[WHERE_SIZE];
+        (void)snprintf(where, sizeof where, "network.rows[%u]", (unsigned)row);
+        if (!read_limits(reader, item, row++, where)) {
+            return false;
+        }
+    }
+    out->problem.right = out->right;
+    return true;
+}
+
+/* How many intervals bind together; the others by the same number are auctions that come after. */
+static bool read_binding(struct reader *reader, const cJSON *top)
+{
+    struct coupled_text *out = reader->out;
+    const uint32_t slots = reader->text->problem.slot_count;
+    uint32_t binding;
+    if (cJSON_GetObjectItemCaseSensitive(top, "binding") == NULL) {
+        return true;
+    }
+    if (!json_u32(&binding, top, "binding") || binding == 0) {
+        return clear_text_fail(reader->fault, "must be a whole number from 1 to 4294967295",
+                               "binding");
+    }
+    out->auction = calloc((size_t)slots + 1, sizeof *out->auction);
+    if (out->auction == NULL) {
+        return clear_text_fail(reader->fault, "out of memory", "binding");
+    }
+    for (uint32_t slot = 0; slot < slots; slot++) {
+        out->auction[slot] = reader->text->interval[slot] / binding;
+        if (out->auction[slot] >= COUPLED_SLOTS_MAX) {
+            return clear_text_fail(reader->fault, "leaves more than 1000 auctions", "binding");
+        }
+    }
+    out->problem.auction = out->auction;
+    return true;
+}
+
 static bool read_rows(struct reader *reader, const cJSON *rows)
 {
     struct coupled_text *out = reader->out;
@@ -292,7 +377,7 @@ static bool read_rows(struct reader *reader, const cJSON *rows)
     }
     out->problem.rows = out->rows;
     out->problem.coefs = out->coefs;
-    return true;
+    return read_all_limits(reader, rows);
 }
 
 static bool read_network(struct reader *reader, const cJSON *top, const char *const *bid_carrier)
@@ -506,7 +591,8 @@ bool coupled_text_read(struct coupled_text *out, const struct clear_text *text,
 {
     struct reader reader = {.out = out, .text = text, .fault = fault};
     bool good = read_payments(&reader, top) && read_network(&reader, top, bid_carrier) &&
-                convert_bids(&reader, bid_node, bid_carrier) && read_links(&reader, top);
+                convert_bids(&reader, bid_node, bid_carrier) && read_links(&reader, top) &&
+                read_binding(&reader, top);
     free(reader.nodes);
     free(reader.carriers);
     free(reader.bids);
@@ -524,6 +610,8 @@ void coupled_text_free(struct coupled_text *coupled)
     free(coupled->coefs);
     free(coupled->links);
     free(coupled->members);
+    free(coupled->auction);
+    free(coupled->right);
     free(coupled->node_name);
     free(coupled->carrier_name);
     free(coupled);

@@ -21,6 +21,8 @@ struct coupled_text {
     struct coupled_coef *coefs;
     struct coupled_link *links;
     uint32_t *members;
+    uint32_t *auction;         /* per slot */
+    int64_t *right;            /* [slot][row]; NULL: no row has limits of its own for an interval */
     const char **node_name;    /* place = carrier x node_count + node */
     const char **carrier_name; /* `el` first */
     uint32_t node_count;

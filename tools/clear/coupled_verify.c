@@ -211,6 +211,8 @@ bool coupled_text_broken(const struct clear_text *text, const struct coupled_bre
     case COUPLED_BROKEN_DENOMINATOR:
     case COUPLED_BROKEN_SIGN:
         return clear_text_fail(fault, words, "certificate.duals");
+    case COUPLED_BROKEN_BINDING:
+        return clear_text_fail(fault, words, "accepted");
     case COUPLED_KEPT:
     case COUPLED_OVERFLOW:
     case COUPLED_RULE_COUNT:

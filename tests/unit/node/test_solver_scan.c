@@ -134,7 +134,8 @@ static void make_problem(void)
                                               .carrier_count = 1,
                                               .nodes = &node,
                                               .carriers = &carrier,
-                                              .orders = orders};
+                                              .orders = orders,
+                                              .binding = 1};
     byte_writer_init(&writer, problem_bytes, sizeof problem_bytes);
     coupled_problem_encode(&writer, &auction);
     assert_false(writer.failed);
