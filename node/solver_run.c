@@ -4,7 +4,8 @@
  *    ^                |
  *    +-- pause <------+ died, nonsense         (SOLVER_RUN_STARTS_MAX times, then over)
  *
- * Invariants: 1. what solver_run_best gives has passed coupled_check here. 2. At most one process runs.
+ * Invariants: 1. what solver_run_best gives has passed here all that the ledger asks of a solution: its
+ * rules, and that it can be paid out. 2. At most one process runs.
  * 3. The window counts from the first start: one that is started again gets what is left of it.
  *
  * Deliberately absent: waiting. Who calls has other things to do. */
@@ -144,16 +145,33 @@ static void keep(struct solver_run *run, const struct coupled_claim *claim)
     run->has_best = true;
 }
 
+/* All that the contract looks at before it calls a solution right (contracts/coupled_propose.c). */
+static bool is_right(struct coupled_claim *claim, enum coupled_rule *broken_rule,
+                     struct solver_run *run)
+{
+    struct coupled_settlement paid;
+    struct coupled_break broken;
+    struct coupled_solution solution = coupled_draft_view(&run->heard);
+    const size_t mark = run->arena.used;
+    if (!coupled_check(claim, &broken, run->plan, &solution, &run->arena)) {
+        *broken_rule = broken.rule;
+        return false;
+    }
+    bool settles = coupled_settle(&paid, run->plan, &solution, &run->arena);
+    run->arena.used = mark;
+    *broken_rule = settles ? COUPLED_KEPT : COUPLED_OVERFLOW;
+    return settles;
+}
+
 /* True if what was heard is better than what is kept. */
 static bool judge(struct solver_run *run)
 {
     struct coupled_claim claim;
-    struct coupled_break broken;
-    struct coupled_solution solution = coupled_draft_view(&run->heard);
-    if (!coupled_check(&claim, &broken, run->plan, &solution, &run->arena)) {
+    enum coupled_rule broken;
+    if (!is_right(&claim, &broken, run)) {
         metric_add(&run->options.metrics->solver_wrong, 1);
         log_line(LOG_UNUSUAL, "solver of %s: a wrong solution, %s does not hold -> dropped",
-                 run->label, coupled_rule_words(broken.rule));
+                 run->label, coupled_rule_words(broken));
         return false;
     }
     if (run->has_best && (claim.welfare < run->claim.welfare ||

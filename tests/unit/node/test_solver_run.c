@@ -19,6 +19,7 @@
 #include "solver/frame.h"
 
 enum { BIDS = 60, TURNS_MAX = 20000, WINDOW_MS = 20000 };
+static const int64_t lump = INT64_C(1) << 40;
 
 static char program[4096];
 static char liar[96];
@@ -156,26 +157,22 @@ static void test_hangs_and_babbles(void **state)
     solver_run_free(run);
 }
 
-/* A well-formed answer whose quantities balance nothing: refused by the check, and the run goes on. */
-static void test_lies(void **state)
+/* Has a program say `answer` and nothing more, and returns how many wrong solutions the run then counted.
+ * What it took is in `claim`; welfare below 0: nothing. Takes over `memory`. */
+static uint64_t hear(const struct coupled_problem *problem, void *memory,
+                     const struct coupled_draft *draft, struct coupled_claim *claim)
 {
-    (void)state;
-    void *memory;
-    struct coupled_problem problem = make(&memory);
-    int64_t table[BIDS] = {0}, zero = 0;
     uint8_t bytes[4096];
     char answer[64];
     struct byte_writer writer;
-    struct coupled_draft draft = {table, &zero, 1, &zero, &zero, &zero};
-    table[0] = 1;
-    frame_write_head(bytes, FRAME_SOLUTION, (uint32_t)frame_solution_bytes(&problem));
+    struct coupled_solution solution;
+    frame_write_head(bytes, FRAME_SOLUTION, (uint32_t)frame_solution_bytes(problem));
     byte_writer_init(&writer, bytes + FRAME_HEAD_BYTES, sizeof bytes - FRAME_HEAD_BYTES);
-    frame_write_solution(&writer, &problem, &draft);
+    frame_write_solution(&writer, problem, draft);
     size_t size = FRAME_HEAD_BYTES + writer.size;
     frame_write_head(bytes + size, FRAME_END, 1);
     bytes[size + FRAME_HEAD_BYTES] = FRAME_END_DONE;
     size += FRAME_HEAD_BYTES + 1;
-    free(memory);
 
     (void)snprintf(answer, sizeof answer, "/tmp/flex-liar-XXXXXX");
     int file = mkstemp(answer);
@@ -186,14 +183,82 @@ static void test_lies(void **state)
     assert_true(fprintf(script, "#!/bin/sh\ncat %s; exec sleep 60\n", answer) > 0);
     assert_int_equal(fclose(script), 0);
     assert_int_equal(chmod(liar, 0700), 0);
-    struct solver_run *run = create(liar, WINDOW_MS);
-    struct coupled_solution solution;
-    struct coupled_claim claim;
+
+    memset(&metrics, 0, sizeof metrics);
+    struct solver_run_options options = {{liar, WINDOW_MS, 256}, "test", &metrics};
+    struct solver_run *run = solver_run_create(problem, memory, &options);
+    assert_non_null(run);
     run_on(run, false, false);
-    assert_false(solver_run_best(run, &solution, &claim));
-    assert_int_equal(metric_read(&metrics.solver_wrong), 1);
+    assert_int_equal(metric_read(&metrics.solver_failures), 0);
+    if (!solver_run_best(run, &solution, claim)) {
+        claim->welfare = -1;
+    }
     solver_run_free(run);
     assert_int_equal(unlink(liar) + unlink(answer), 0);
+    return metric_read(&metrics.solver_wrong);
+}
+
+/* A well-formed answer whose quantities balance nothing: refused by the check, and the run goes on. */
+static void test_lies(void **state)
+{
+    (void)state;
+    void *memory;
+    struct coupled_problem problem = make(&memory);
+    struct coupled_claim claim;
+    int64_t table[BIDS] = {0}, zero = 0;
+    struct coupled_draft draft = {table, &zero, 1, &zero, &zero, &zero};
+    table[0] = 1;
+    assert_int_equal(hear(&problem, memory, &draft, &claim), 1);
+    assert_true(claim.welfare < 0);
+}
+
+/* One buy and one sell at a place whose row always holds, so that its multiplier costs nothing: prices as
+ * large as one likes keep all rules and prove gap 0. */
+static struct coupled_problem make_with_row(void **memory, int64_t coefficient)
+{
+    struct {
+        struct coupled_bid bids[2];
+        struct coupled_row row;
+        struct coupled_coef coef;
+    } *room = calloc(1, sizeof *room);
+    assert_non_null(room);
+    room->bids[0] = (struct coupled_bid){
+        .quantity = lump, .price = (INT64_C(1) << 40) + 1, .agent = 0, .buy = true};
+    room->bids[1] = (struct coupled_bid){.quantity = lump, .price = INT64_C(1) << 40, .agent = 1};
+    room->row = (struct coupled_row){.count = 1, .op = COUPLED_EQUAL};
+    room->coef.value = coefficient;
+    *memory = room;
+    return (struct coupled_problem){.bid_count = 2,
+                                    .agent_count = 2,
+                                    .slot_count = 1,
+                                    .place_count = 1,
+                                    .row_count = 1,
+                                    .coef_count = 1,
+                                    .bids = room->bids,
+                                    .rows = &room->row,
+                                    .coefs = &room->coef};
+}
+
+/* The ledger counts a solution as wrong if what it pays leaves 128 bits, though it keeps all rules: the
+ * sender would have a strike for it. Here it never leaves the node; the same at prices that can be paid
+ * does. */
+static void test_unpayable(void **state)
+{
+    (void)state;
+    int64_t taken[2] = {lump, lump}, zero = 0;
+    for (int tame = 0; tame < 2; tame++) {
+        void *memory;
+        /* price x den of the sell, exactly: nobody gains but the buyer, 1 per unit */
+        int64_t half = tame ? 20 : 51;
+        struct coupled_problem problem = make_with_row(&memory, -(INT64_C(1) << half));
+        int64_t row = INT64_C(1) << half;
+        struct coupled_draft draft = {taken, &zero, INT64_C(1) << (2 * half - 40),
+                                      &zero, &row,  &zero};
+        struct coupled_claim claim;
+        assert_int_equal(hear(&problem, memory, &draft, &claim), 1 - tame);
+        assert_int_equal((int64_t)claim.welfare, tame ? lump : -1);
+        assert_true(!tame || claim.gap == 0);
+    }
 }
 
 static void test_no_problem(void **state)
@@ -215,6 +280,7 @@ int main(void)
         cmocka_unit_test(test_killed_each_time),
         cmocka_unit_test(test_hangs_and_babbles),
         cmocka_unit_test(test_lies),
+        cmocka_unit_test(test_unpayable),
         cmocka_unit_test(test_no_problem),
     };
     return cmocka_run_group_tests(tests, begin, NULL);
