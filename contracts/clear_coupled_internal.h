@@ -121,6 +121,11 @@ struct coupled_search *coupled_search_create(const struct coupled_plan *plan,
 MUST_USE bool coupled_set_best(int128 *best, bool *relaxed, struct coupled_search *search,
                                const struct coupled_set *set, const int128 *reduced,
                                uint64_t *steps);
+/* The same, with quantities that have that surplus, or what was found by then where it is relaxed:
+ * into `choice`, a place for each bid of the problem, of which only the set's are written. */
+MUST_USE bool coupled_set_choose(int128 *best, bool *relaxed, int64_t *choice,
+                                 struct coupled_search *search, const struct coupled_set *set,
+                                 const int128 *reduced, uint64_t *steps);
 
 /* The multipliers of the floor, from quantities that no trade between movable bids betters. */
 void coupled_floor_prices(struct coupled_draft *draft, const struct coupled_plan *plan,

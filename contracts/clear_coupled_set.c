@@ -11,7 +11,8 @@
  * answer is 0 or more. 3. Counters of links and steps are back at rest after each set.
  *
  * Sums are priced by their multipliers. One over a few bids in lumps that stand in nothing else is
- * searched as well: a branch ends when no quantities of its pattern keep the sum.
+ * searched as well: a branch ends when no quantities of its pattern keep the sum, and a pattern is
+ * worth the best quantities that keep it.
  *
  * Deliberately absent: a search over larger sums, which would join a whole portfolio. */
 #include <string.h>
@@ -30,7 +31,7 @@ enum {
 
 struct candidate {
     int128 value;
-    int64_t root; /* a quantity of the driver that shows the pattern */
+    int64_t root; /* a quantity of the driver that has this value, or shows the pattern */
 };
 struct driver {
     uint32_t first_bid; /* in set_bid */
@@ -61,10 +62,14 @@ struct coupled_search {
     uint32_t candidate_count;
     struct link_state *links;
     struct step_state *steps;
-    struct step_state *undo; /* per bid of the set: what its buyer's steps were before it */
-    int128 *prefix;          /* per depth: value of what is chosen so far */
-    int128 *rest;            /* per depth: the most that the drivers from there on can add */
-    uint32_t *next;          /* per depth: the candidate to try */
+    struct step_state *undo;        /* per bid of the set: what its buyer's steps were before it */
+    int128 *prefix;                 /* per depth: value of what is chosen so far */
+    int128 *rest;                   /* per depth: the most that the drivers from there on can add */
+    uint32_t *next;                 /* per depth: the candidate to try */
+    const struct coupled_link *sum; /* the sum of the set at hand, if it is searched */
+    uint32_t by_worth[COUPLED_SUM_SEARCHED_MAX]; /* its drivers, best reduced surplus first */
+    int64_t filled[COUPLED_SUM_SEARCHED_MAX];    /* per driver: its quantity in the last pattern */
+    int64_t *choice; /* per bid of the problem, or NULL: where the best quantities go */
     bool relaxed;
     bool overflow;
 };
@@ -96,12 +101,25 @@ struct coupled_search *coupled_search_create(const struct coupled_plan *plan,
     return search;
 }
 
+/* Full before the step that begins at `first`, in it what gains, nothing from `end` on. */
+static void choose_steps(int64_t *choice, const struct coupled_plan *plan,
+                         const struct coupled_set *set, const int128 *reduced, uint32_t first,
+                         uint32_t end)
+{
+    for (uint32_t at = set->first; at < set->first + set->count; at++) {
+        uint32_t bid = plan->set_bid[at];
+        bool on = at < first || (at < end && reduced[bid] > 0);
+        choice[bid] = on ? plan->problem->bids[bid].quantity : 0;
+    }
+}
+
 /* One buyer's steps: full up to some step, free within it, nothing after it. */
 static bool best_of_steps(int128 *best, const struct coupled_plan *plan,
-                          const struct coupled_set *set, const int128 *reduced)
+                          const struct coupled_set *set, const int128 *reduced, int64_t *choice)
 {
     const struct coupled_bid *bids = plan->problem->bids;
     struct coupled_sum full = {0};
+    uint32_t best_first = set->first, best_end = set->first;
     *best = 0;
     for (uint32_t first = set->first, next; first < set->first + set->count; first = next) {
         struct coupled_sum open = full;
@@ -117,7 +135,14 @@ static bool best_of_steps(int128 *best, const struct coupled_plan *plan,
         if (full.overflow || open.overflow) {
             return false;
         }
-        *best = open.value > *best ? open.value : *best;
+        if (open.value > *best) {
+            *best = open.value;
+            best_first = first;
+            best_end = next;
+        }
+    }
+    if (choice != NULL) {
+        choose_steps(choice, plan, set, reduced, best_first, best_end);
     }
     return true;
 }
@@ -277,6 +302,7 @@ static void add_stretch(struct coupled_search *search, struct driver *driver, in
     uint64_t cost = 2 * (uint64_t)period * driver->bid_count;
     int128 best = driver_value(search, driver, from);
     int128 other = driver_value(search, driver, to);
+    int64_t root = other > best ? to : from;
     best = other > best ? other : best;
     if (period == 0 || cost > *steps) {
         struct coupled_sum sum = {best, false};
@@ -285,17 +311,26 @@ static void add_stretch(struct coupled_search *search, struct driver *driver, in
             search->relaxed = true;
         }
         search->overflow = search->overflow || sum.overflow;
-        add_candidate(search, driver, sum.value, from);
+        add_candidate(search, driver, sum.value, root);
         return;
     }
     *steps -= cost;
     for (int64_t i = 1; i < period && i < to - from; i++) {
         int128 low = driver_value(search, driver, from + i);
         int128 high = driver_value(search, driver, to - i);
+        root = low > best ? from + i : root;
         best = low > best ? low : best;
+        root = high > best ? to - i : root;
         best = high > best ? high : best;
     }
-    add_candidate(search, driver, best, from);
+    add_candidate(search, driver, best, root);
+}
+
+/* Quantities of a pattern may add up all that loses, where no branch's bound looks. */
+static bool too_large_for_sum(int128 most, int128 least)
+{
+    int128 limit = SET_VALUE_MAX / COUPLED_SUM_SEARCHED_MAX;
+    return most > limit || most < -limit || least > limit || least < -limit;
 }
 
 static void list_candidates(struct coupled_search *search, struct driver *driver, uint64_t *steps)
@@ -312,9 +347,14 @@ static void list_candidates(struct coupled_search *search, struct driver *driver
     driver->count = 0;
     add_candidate(search, driver, 0, 0);
     if (to > 0 && from <= to && !converts) {
-        add_candidate(search, driver, driver_value(search, driver, to), to);
-        if (from < to) {
-            add_candidate(search, driver, driver_value(search, driver, from), from);
+        int128 most = driver_value(search, driver, to), least = driver_value(search, driver, from);
+        search->overflow =
+            search->overflow || (search->sum != NULL && too_large_for_sum(most, least));
+        if (search->sum == NULL || most >= least) {
+            add_candidate(search, driver, most, to);
+        }
+        if (search->sum == NULL ? from < to : most < least) { /* of a sum one is the pattern */
+            add_candidate(search, driver, least, from);
         }
     } else if (to > 0 && from <= to) {
         int64_t breaks[SET_BREAKS_MAX];
@@ -460,6 +500,87 @@ static bool driver_fits(const struct coupled_search *search, const struct driver
     return true;
 }
 
+/* The searched sum of a set: its bids stand in nothing else. */
+static void begin_sum(struct coupled_search *search, const struct coupled_set *set)
+{
+    const struct coupled_plan *plan = search->plan;
+    uint32_t first = plan->set_bid[set->first];
+    bool linked = plan->links.start[first] < plan->links.start[first + 1];
+    uint32_t link = linked ? plan->links.list[plan->links.start[first]] : 0;
+    search->sum = NULL;
+    if (!linked || !plan->sum_searched[link]) {
+        return;
+    }
+    MUST(set->count <= COUPLED_SUM_SEARCHED_MAX);
+    search->sum = &plan->problem->links[link];
+    for (uint32_t i = 0; i < set->count; i++) {
+        uint32_t at = i;
+        int128 worth = search->reduced[plan->set_bid[set->first + i]];
+        for (; at > 0 &&
+               search->reduced[plan->set_bid[set->first + search->by_worth[at - 1]]] < worth;
+             at--) {
+            search->by_worth[at] = search->by_worth[at - 1];
+        }
+        search->by_worth[at] = i;
+    }
+}
+
+/* The best quantities of a pattern that keep the searched sum, and their value: from the least of
+ * all that is on, the worthiest rises first, as long as it gains or the sum asks for more. */
+static int128 fill_pattern(struct coupled_search *search, uint32_t first_of_set)
+{
+    const struct coupled_plan *plan = search->plan;
+    const struct coupled_link *link = search->sum;
+    int64_t total = 0;
+    int128 value = 0;
+    for (uint32_t i = 0; i < search->driver_count; i++) {
+        const struct driver *driver = &search->drivers[i];
+        uint32_t bid = plan->set_bid[first_of_set + i];
+        bool on = search->candidates[driver->first + search->next[i] - 1].root > 0;
+        search->filled[i] = on ? plan->least[bid] : 0;
+        total += search->filled[i];
+    }
+    for (uint32_t i = 0; i < search->driver_count; i++) {
+        uint32_t place = search->by_worth[i];
+        uint32_t bid = plan->set_bid[first_of_set + place];
+        int64_t *quantity = &search->filled[place];
+        int64_t room = *quantity > 0 ? plan->most[bid] - *quantity : 0;
+        int64_t missing = link->quantity - total;
+        if (missing < room && link->op != COUPLED_AT_LEAST) {
+            room = missing > 0 ? missing : 0;
+        }
+        if (search->reduced[bid] <= 0) { /* loses, so no more than is asked for */
+            int64_t asked = link->op == COUPLED_AT_MOST || missing < 0 ? 0 : missing;
+            room = asked < room ? asked : room;
+        }
+        *quantity += room;
+        total += room;
+        value += search->reduced[bid] * *quantity;
+    }
+    return value;
+}
+
+/* What a whole choice is worth: it has been walked to the end. */
+static int128 leaf_value(struct coupled_search *search, uint32_t first_of_set)
+{
+    return search->sum != NULL ? fill_pattern(search, first_of_set)
+                               : search->prefix[search->driver_count];
+}
+
+/* Writes down the quantities of the choice at hand, for who asked for them. */
+static void keep_choice(struct coupled_search *search, uint32_t first_of_set)
+{
+    for (uint32_t i = 0; i < search->driver_count && search->choice != NULL; i++) {
+        const struct driver *driver = &search->drivers[i];
+        int64_t root = search->candidates[driver->first + search->next[i] - 1].root;
+        for (uint32_t at = driver->first_bid; at < driver->first_bid + driver->bid_count; at++) {
+            uint32_t bid = search->plan->set_bid[at];
+            search->choice[bid] = search->sum != NULL ? search->filled[at - first_of_set]
+                                                      : bid_quantity(search->plan, bid, root);
+        }
+    }
+}
+
 /* The most that may still lie on branches that were not looked at. */
 static int128 open_bound(const struct coupled_search *search, uint32_t depth, int128 best)
 {
@@ -485,7 +606,11 @@ static int128 walk(struct coupled_search *search, uint32_t first_of_set, uint64_
     search->prefix[0] = 0;
     for (;;) {
         if (depth == search->driver_count) {
-            best = search->prefix[depth] > best ? search->prefix[depth] : best;
+            int128 value = leaf_value(search, first_of_set);
+            if (value > best) {
+                best = value;
+                keep_choice(search, first_of_set);
+            }
         } else {
             const struct driver *driver = &search->drivers[depth];
             const struct candidate *candidate =
@@ -527,18 +652,23 @@ static int128 walk(struct coupled_search *search, uint32_t first_of_set, uint64_
     return best;
 }
 
-bool coupled_set_best(int128 *best, bool *relaxed, struct coupled_search *search,
-                      const struct coupled_set *set, const int128 *reduced, uint64_t *steps)
+bool coupled_set_choose(int128 *best, bool *relaxed, int64_t *choice, struct coupled_search *search,
+                        const struct coupled_set *set, const int128 *reduced, uint64_t *steps)
 {
     uint64_t mine = *steps < coupled_set_steps_max ? *steps : coupled_set_steps_max;
     uint64_t left = mine;
     *relaxed = false;
     if (set->steps_only) {
-        return best_of_steps(best, search->plan, set, reduced);
+        return best_of_steps(best, search->plan, set, reduced, choice);
     }
+    for (uint32_t at = set->first; at < set->first + set->count && choice != NULL; at++) {
+        choice[search->plan->set_bid[at]] = 0;
+    }
+    search->choice = choice;
     search->reduced = reduced;
     search->relaxed = false;
     search->overflow = false;
+    begin_sum(search, set);
     list_drivers(search, set, &left);
     if (search->overflow) {
         return false;
@@ -547,4 +677,10 @@ bool coupled_set_best(int128 *best, bool *relaxed, struct coupled_search *search
     *relaxed = search->relaxed;
     *steps -= mine - left;
     return true;
+}
+
+bool coupled_set_best(int128 *best, bool *relaxed, struct coupled_search *search,
+                      const struct coupled_set *set, const int128 *reduced, uint64_t *steps)
+{
+    return coupled_set_choose(best, relaxed, NULL, search, set, reduced, steps);
 }
