@@ -493,7 +493,7 @@ void model_quantities(struct model *model, struct coupled_draft *out, bool down)
     }
 }
 
-static bool multiple(int64_t *out, double value, int64_t den, enum coupled_op op)
+bool model_multiple(int64_t *out, double value, int64_t den, enum coupled_op op)
 {
     double scaled = floor(value * (double)den + 0.5);
     if (!(fabs(scaled) < 0x1p62)) {
@@ -512,23 +512,23 @@ bool model_multipliers(struct model *model, struct coupled_draft *out, int64_t d
     bool good = true;
     out->den = den;
     for (size_t cell = 0; cell < model->plan->cells && good; cell++) {
-        good = multiple(&out->node[cell],
-                        -glp_get_row_dual(model->lp, model->balance_first + (int)cell), den,
-                        COUPLED_EQUAL);
+        good = model_multiple(&out->node[cell],
+                              -glp_get_row_dual(model->lp, model->balance_first + (int)cell), den,
+                              COUPLED_EQUAL);
     }
     for (uint32_t slot = 0; slot < problem->slot_count; slot++) {
         for (uint32_t i = 0; i < problem->row_count && good; i++) {
             size_t at = (size_t)slot * problem->row_count + i;
-            good =
-                multiple(&out->row[at], glp_get_row_dual(model->lp, model->limit_first + (int)at),
-                         den, problem->rows[i].op);
+            good = model_multiple(&out->row[at],
+                                  glp_get_row_dual(model->lp, model->limit_first + (int)at), den,
+                                  problem->rows[i].op);
         }
     }
     for (uint32_t i = 0; i < problem->link_count && good; i++) {
         out->sum[i] = 0;
         good = model->sum_row[i] == 0 ||
-               multiple(&out->sum[i], glp_get_row_dual(model->lp, model->sum_row[i]), den,
-                        problem->links[i].op);
+               model_multiple(&out->sum[i], glp_get_row_dual(model->lp, model->sum_row[i]), den,
+                              problem->links[i].op);
     }
     return good;
 }

@@ -39,6 +39,8 @@ void model_quantities(struct model *model, struct coupled_draft *out, bool down)
 /* Nearest multiples of 1 / den of the multipliers of the last relaxation, with the signs that rules
  * ask for. False if one leaves 62 bits. */
 bool model_multipliers(struct model *model, struct coupled_draft *out, int64_t den);
+/* The nearest multiple of 1 / den of one of them, with the sign of its rule. */
+bool model_multiple(int64_t *out, double value, int64_t den, enum coupled_op op);
 /* A denominator that the multipliers seem to have, at most `most`; 1 if none shows. */
 int64_t model_denominator(struct model *model, int64_t most);
 double model_objective(struct model *model);

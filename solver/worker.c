@@ -1,6 +1,7 @@
 /* The worker (solver/worker.h). In this order, each as far as the window lets it: the floor; the
  * relaxation, for multipliers and a first rounding; branch and bound over what is yes or no; prices
- * around its result; branch and bound in whole numbers, where rounding lost something.
+ * around its result; branch and bound in whole numbers, where rounding lost something. Before the
+ * branching, where bids are linked, columns: the multipliers with the least bound, and a search.
  *
  * Quantities and multipliers are bettered apart, since any multipliers bound all quantities: what is
  * sent is always the best of both so far, and it has passed coupled_check here already. */
@@ -13,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/fatal.h"
+#include "solver/columns.h"
 #include "solver/frame.h"
 #include "solver/model.h"
 #include "solver/relax.h"
@@ -21,7 +23,10 @@
 enum {
     WORKER_TIGHTENINGS = 3,
     WORKER_RELAXATIONS = 12, /* around what the last one found */
-    WORKER_FRUITLESS = 3     /* so many in a row that better nothing are enough */
+    WORKER_FRUITLESS = 3,    /* so many in a row that better nothing are enough */
+    WORKER_POINTS = 2000,    /* at which sets are asked for columns */
+    WORKER_POINT_DEN = 1000,
+    WORKER_COLUMN_SHARE = 3 /* of the time left, for the mixture; as much of the rest searches it */
 };
 
 struct worker {
@@ -39,6 +44,7 @@ struct worker {
     int128 bound;
     struct model *model;
     struct relax *relax;
+    struct columns *columns;
     uint8_t *frame;
     size_t frame_size;
 };
@@ -224,6 +230,59 @@ static void relax_around(struct worker *worker)
     }
 }
 
+static bool on_better_columns(void *context)
+{
+    struct worker *worker = context;
+    columns_quantities(worker->columns, &worker->trial);
+    (void)offer_mended(worker);
+    return finished(worker);
+}
+
+/* Multipliers with the least bound that they can prove for linked sets, or near to it. */
+static void mix_columns(struct worker *worker, int64_t end_ms)
+{
+    double weight = 0.5;
+    for (int point = 0; point < WORKER_POINTS && !finished(worker) && now_ms() < end_ms; point++) {
+        int128 bound = worker->bound;
+        if (!columns_relax(worker->columns, (int)(end_ms - now_ms())) ||
+            !columns_point(worker->columns, &worker->trial, weight, WORKER_POINT_DEN)) {
+            return;
+        }
+        offer_multipliers(worker);
+        if (worker->bound < bound) {
+            columns_keep(worker->columns);
+        }
+        if (columns_add_best(worker->columns, &worker->trial) > 0) {
+            weight = 0.5;
+        } else if (weight > 0) {
+            weight = 0; /* nothing new between; is there at the mixture's own? */
+        } else {
+            return;
+        }
+    }
+}
+
+/* Columns of linked sets: multipliers from their mixture, quantities from a search over them. */
+static void work_with_columns(struct worker *worker)
+{
+    if (finished(worker) || !worker->has_quantities || !worker->has_bound) {
+        return;
+    }
+    worker->columns = columns_create(worker->problem, worker->plan);
+    if (worker->columns == NULL) {
+        return;
+    }
+    columns_add_quantities(worker->columns, &worker->best);
+    mix_columns(worker, now_ms() + time_left(worker) / WORKER_COLUMN_SHARE);
+    int time_ms = time_left(worker) / WORKER_COLUMN_SHARE;
+    if (!finished(worker) && columns_relax(worker->columns, time_ms)) {
+        (void)on_better_columns(worker);
+        if (columns_search(worker->columns, time_ms, on_better_columns, worker)) {
+            (void)on_better_columns(worker);
+        }
+    }
+}
+
 static bool on_better(void *context)
 {
     struct worker *worker = context;
@@ -286,6 +345,7 @@ static enum frame_end solve(struct worker *worker)
     if (worker->relax != NULL && worker->has_bound) {
         relax_around(worker);
     }
+    work_with_columns(worker);
     for (int whole = 0; whole < 2 && !finished(worker); whole++) {
         if (model_relax(worker->model, time_left(worker)) != MODEL_OPTIMAL) {
             break;
@@ -370,6 +430,7 @@ int worker_run(int input, int output)
     bool deaf = worker.deaf;
     model_free(worker.model);
     relax_free(worker.relax);
+    columns_free(worker.columns);
     free(worker.arena.bytes);
     free(worker.frame);
     free(tables);
