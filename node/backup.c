@@ -93,6 +93,24 @@ static bool is_inside(const char *name)
     return name[0] != '/' && name[0] != '\0' && strstr(name, "..") == NULL;
 }
 
+/* Says each file that stays behind: a backup that lacks something unsaid is found out on the worst day. */
+static cJSON *say_outside(const struct work *work)
+{
+    struct part parts[PARTS_MAX];
+    cJSON *list = cJSON_CreateArray();
+    const uint32_t count = list_parts(parts, &work->config);
+    for (uint32_t i = 0; i < count; i++) {
+        if (parts[i].name[0] == '\0' || is_inside(parts[i].name))
+            continue;
+        cJSON_AddItemToArray(list, cJSON_CreateString(parts[i].name));
+        if (!work->options->json)
+            fprintf(stderr,
+                    "flexd %s: %s is outside the home and not in the backup: keep it yourself\n",
+                    work->command, parts[i].name);
+    }
+    return list;
+}
+
 static bool sync_directory(struct work *work, const char *path)
 {
     const int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -208,12 +226,14 @@ static int check_copy(struct work *work)
 static void say(const struct work *work, const char *from, const char *to, const char *next)
 {
     const struct store_tip *tip = &work->tip;
+    cJSON *outside = say_outside(work);
     if (!work->options->json) {
         printf("%s\n  from    %s\n  to      %s\n  block   %" PRIu64
                "\n  key     %s\n  next    %s\n",
                work->command, from, to, tip->height,
                work->has_keys ? "with it: whoever reads this can sign as the node" : "not in it",
                next);
+        cJSON_Delete(outside);
         return;
     }
     cJSON *root = cJSON_CreateObject();
@@ -224,6 +244,7 @@ static void say(const struct work *work, const char *from, const char *to, const
     hex_encode(hex, tip->block_id.bytes, HASH_SIZE);
     cJSON_AddStringToObject(root, "block_id", hex);
     cJSON_AddBoolToObject(root, "keys", work->has_keys);
+    cJSON_AddItemToObject(root, "outside", outside);
     cJSON_AddStringToObject(root, "next", next);
     char *text = cJSON_PrintUnformatted(root);
     if (text != NULL)
@@ -369,7 +390,9 @@ static bool is_backup(struct work *work, const char *directory)
     cJSON *root = files_read_json(path, why);
     const char *format = root != NULL ? json_string(root, "format") : NULL;
     const bool good = format != NULL && strcmp(format, backup_format) == 0;
-    if (!good)
+    if (!good && access(path, F_OK) != 0 && errno == ENOENT)
+        (void)complain(work, directory, "there is no backup.json in it: not a whole backup");
+    else if (!good)
         (void)complain(work, path, root == NULL ? why : "not a backup that this flexd knows");
     cJSON_Delete(root);
     return good;
@@ -417,22 +440,28 @@ static int put_database(struct work *work)
     return check_copy(work);
 }
 
+/* No vote before the chain has passed what the home's former life can have voted for. */
+static bool mark_target(struct work *work, const struct node_config *clocked)
+{
+    struct node_clock clock;
+    char path[NODE_PATH_MAX];
+    if (!node_config_path(path, clocked, clocked->clock_offset_file))
+        path[0] = '\0';
+    node_clock_open(&clock, clocked->clock_offset_file[0] != '\0' ? path : NULL);
+    const bool marked = restored_mark(&work->target, node_clock_wall(&clock), work->problem);
+    node_clock_close(&clock);
+    return marked;
+}
+
 /* A whole home: the mark before anything that could vote, the configuration after all that it needs. */
 static int restore_home(struct work *work)
 {
     static const struct part config_part = {"flexd.json", false, true};
-    struct node_clock clock;
-    char path[NODE_PATH_MAX];
     if (!files_make_directory(work->target.home)) {
         (void)complain(work, work->target.home, strerror(errno));
         return FLEXD_FAILED;
     }
-    if (!node_config_path(path, &work->config, work->config.clock_offset_file))
-        path[0] = '\0';
-    node_clock_open(&clock, work->config.clock_offset_file[0] != '\0' ? path : NULL);
-    const bool marked = restored_mark(&work->target, node_clock_wall(&clock), work->problem);
-    node_clock_close(&clock);
-    if (!marked)
+    if (!mark_target(work, &work->config))
         return FLEXD_FAILED;
     int code = put_database(work);
     if (code == FLEXD_DONE && (!copy_parts(work, true) || !copy_small(work, &config_part) ||
@@ -455,7 +484,8 @@ static bool home_is_free(struct work *work)
     return true;
 }
 
-/* The database alone, into a home whose own is gone; its journals are as they were. */
+/* The database alone, into a home whose own is gone. Its journals are as they were, but the database is older
+ * than what they were pruned for: so this home waits for the chain like any that is restored. */
 static int restore_data(struct work *work)
 {
     char path[NODE_PATH_MAX];
@@ -476,14 +506,23 @@ static int restore_data(struct work *work)
         (void)complain(work, "data", "there is a database; move data/ away first");
         return FLEXD_FAILED;
     }
-    return put_database(work);
+    return mark_target(work, &work->target) ? put_database(work) : FLEXD_FAILED;
 }
 
 static const char *next_step(const struct work *work)
 {
     char path[NODE_PATH_MAX];
     if (work->options->data)
-        return "flexd start: the others send what came since";
+        return work->target.role == NODE_AUDIT
+                   ? "flexd start: the others send what came since"
+                   : "flexd start: the others send what came since, and it follows without a vote; "
+                     "start it again two minutes later, and it votes";
+    if (work->config.signer_socket[0] != '\0')
+        return "put tls/node.key and what else flexd check misses into the home, and start "
+               "flexsignd "
+               "with its own home; then flexd start: it follows without a vote, and votes when it "
+               "is "
+               "started again two minutes later";
     if (!node_config_path(path, &work->target, "node.key") || !files_exists(path))
         return "put node.key, tls/node.key and what else flexd check misses into the home, then "
                "flexd start";

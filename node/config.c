@@ -479,13 +479,19 @@ bool node_config_key(struct public_key *key, struct secret_key *seed,
                      const struct node_config *config, char problem[NODE_PROBLEM_SIZE])
 {
     char path[NODE_PATH_MAX];
+    if (!node_config_path(path, config, "node.key"))
+        return node_config_refuse(problem, "the home's name is too long");
     if (config->signer_socket[0] != '\0') {
+        /* One line less in flexd.json, and the file's key would vote beside the signer's memory. */
+        if (access(path, F_OK) == 0)
+            return node_config_refuse(problem,
+                                      "%.120s: a key beside a signer may vote without it: keep it "
+                                      "elsewhere or delete it, then start",
+                                      path);
         memset(seed, 0, sizeof *seed);
         *key = config->signer_key;
         return true;
     }
-    if (!node_config_path(path, config, "node.key"))
-        return node_config_refuse(problem, "the home's name is too long");
     if (!node_key_load(path, seed, problem))
         return false;
     ed25519_public_key(key, seed);

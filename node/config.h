@@ -161,6 +161,9 @@ void node_config_solver_add(struct cJSON *root, const struct node_config_solver 
 /* A name, for logs and C strings. */
 const char *node_config_name(char out[NAME_SIZE + 1], const struct node_config *config);
 
+/* Does a node have this home open? By the lock on its database, which ends with the process, however it ends;
+ * flexd.pid is for whoever sends signals. */
+bool node_home_runs(const struct node_config *config);
 /* Reads a whole file of at most `limit` bytes into malloc'ed memory with a NUL behind it; NULL with
  * the reason. */
 char *node_file_read(const char *path, size_t limit, size_t *size, char problem[NODE_PROBLEM_SIZE]);

@@ -10,8 +10,10 @@
  * decide too, and access(2) knows them all. */
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include "node/config.h"
@@ -61,4 +63,16 @@ bool node_home_check(const struct node_config *config, char problem[NODE_PROBLEM
             return false;
     }
     return true;
+}
+
+bool node_home_runs(const struct node_config *config)
+{
+    char path[NODE_PATH_MAX];
+    const int fd =
+        node_config_path(path, config, "data/in-use") ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+    if (fd < 0)
+        return false;
+    const bool runs = flock(fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+    (void)close(fd);
+    return runs;
 }

@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/files.h"
@@ -77,10 +78,16 @@ enum restored_state restored_look(const struct node_config *config, struct times
     }
     if (timestamp_compare(tip, timestamp_of(after)) > 0)
         return RESTORED_PASSED;
+    char when[32] = "";
+    const time_t seconds = (time_t)(after / 1000);
+    struct tm utc;
+    if (gmtime_r(&seconds, &utc) == NULL ||
+        strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", &utc) == 0)
+        snprintf(when, sizeof when, "%" PRId64 " ms", after);
     snprintf(text, NODE_PROBLEM_SIZE,
-             "restored from a backup: start it again once it has blocks of after %" PRId64
-             " ms, a minute after the restore",
-             after);
+             "restored from a backup: start it again once it has blocks of after %s, a minute "
+             "after the restore",
+             when);
     return RESTORED_WAITS;
 }
 

@@ -163,9 +163,8 @@ static bool put_in_place(const struct node_config *config, const char *from, con
 static int adopt(const struct node_config *config, const struct flexd_options *options)
 {
     char problem[NODE_PROBLEM_SIZE] = "";
-    if (exists(config, "flexd.pid"))
-        return failed(options,
-                      "flexd.pid is there: stop the node first (or remove it after a crash)");
+    if (node_home_runs(config))
+        return failed(options, "the node runs: stop it first");
     if (!exists(config, "node.key.next"))
         return failed(options, "there is no node.key.next: flexd rotate makes one");
     if (!certificate_fits(config, problem))

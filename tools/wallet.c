@@ -222,6 +222,16 @@ enum wallet_result wallet_create_node_key(const char *path, const struct secret_
                               : seal(path, false, KEY_NODE, seed, passphrase, cost);
 }
 
+enum wallet_result wallet_seal_node_key_again(const char *path, const struct secret_key *seed,
+                                              const char *passphrase, struct wallet_cost cost)
+{
+    char real[PATH_MAX];
+    if (passphrase == NULL)
+        return WALLET_NEEDS_PASSPHRASE;
+    return realpath(path, real) != NULL ? seal(real, true, KEY_NODE, seed, passphrase, cost)
+                                        : WALLET_FAULT;
+}
+
 static bool read_hex(const struct cJSON *object, const char *name, uint8_t *out, size_t size)
 {
     const char *text = json_string(object, name);

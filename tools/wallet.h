@@ -58,6 +58,9 @@ enum wallet_result wallet_open(struct secret_key *secret, struct public_key *key
  * kind of key is ever taken for the other. Always encrypted. */
 enum wallet_result wallet_create_node_key(const char *path, const struct secret_key *seed,
                                           const char *passphrase, struct wallet_cost cost);
+/* The same file under another passphrase, by rename: after a crash the old file or the new one is there. */
+enum wallet_result wallet_seal_node_key_again(const char *path, const struct secret_key *seed,
+                                              const char *passphrase, struct wallet_cost cost);
 enum wallet_result wallet_peek_node_key(struct public_key *key, const char *path);
 enum wallet_result wallet_open_node_key(struct secret_key *seed, struct public_key *key,
                                         const char *path, const char *passphrase);

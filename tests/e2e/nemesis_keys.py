@@ -26,7 +26,9 @@ class Signer:
         config = json.loads(path.read_text())
         config["signer"] = {"socket": str(self.socket), "key": made["key"]}
         path.write_text(json.dumps(config))
-        (node.home / "node.key").unlink()
+        if (node.home / "node.key").exists():
+            raise Failure("the node can still vote by its own key")
+        (node.home / "node.key.moved").unlink()
         c.signers.append(self.home)
 
     def command(self, *arguments):

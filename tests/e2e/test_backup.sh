@@ -36,22 +36,39 @@ flexd backup --home "$(home agg-b)" --out secret --keys --json >secret.out || fa
 [ "$(jq -r '.height | tonumber' secret.out)" -ge "$(jq -r '.height | tonumber' first.out)" ] || fail "older"
 flexd start --home secret >start.out 2>&1 && fail "a backup that runs"
 grep -q "this is a backup" start.out || fail "$(cat start.out)"
+cp -r secret outside && rm outside/backup.json && cp net/genesis.json elsewhere.json
+jq --arg g "$dir/elsewhere.json" '.genesis = $g' secret/flexd.json >outside/flexd.json
+flexd backup --home outside --out inside --json >inside.out || fail "a home with a file outside"
+jq -e --arg g "$dir/elsewhere.json" '.outside == [$g]' inside.out >/dev/null || fail "not said: $(cat inside.out)"
+flexd backup --home outside --out inside-2 2>&1 >/dev/null | grep -q "elsewhere.json is outside the home" || fail "not said"
 
 # --- killed at any moment: never half a backup, and the node does not mind ---------------------------
+# The kernel ends the process at the write that passes a number of bytes: a kill that hits surely, in the
+# small files, in each part of the copy, at its end, and with the copy whole and nothing said about it yet.
 whole=0
-for i in $(seq 25); do
-    flexd backup --home "$(home agg-b)" --out "killed-$i" --keys >/dev/null 2>&1 &
+size=$(stat -c %s first/data/data.mdb)
+for part in 0 30 60 90 99; do
+    code=0
+    (ulimit -c 0; ulimit -f $((size * part / 100 / 1024 + 1)); exec "$bin/flexd" backup --home "$(home agg-b)" --out "bytes-$part" --keys) >/dev/null 2>&1 || code=$?
+    [ $code != 0 ] && [ ! -e "bytes-$part" ] || fail "a backup of $part % has the name of a whole one (exit $code)"
+    [ $part = 0 ] || [ -s "bytes-$part.partial/data/data.mdb" ] || fail "killed at $part % before the copy began"
+done
+for boundary in rename after; do
+    flexd backup --home "$(home agg-b)" --out "late-$boundary" --keys >/dev/null 2>&1 &
     victim=$!
-    sleep "0.00$((i % 10))"
+    # Stopped when all is written, or when all is renamed: whichever the kill then meets is looked at.
+    until [ -e "late-$boundary" ] || { [ "$boundary" = rename ] && [ -e "late-$boundary.partial/backup.json" ]; } || ! kill -0 $victim 2>/dev/null; do :; done
     kill -9 $victim 2>/dev/null || true
     wait $victim 2>/dev/null || true
-    if [ -e "killed-$i" ]; then
+    if [ -e "late-$boundary" ]; then
         whole=$((whole + 1))
-        [ -s "killed-$i/backup.json" ] && flexd check --home "killed-$i" --quick >/dev/null || fail "killed-$i is not whole"
+        [ -s "late-$boundary/backup.json" ] && flexd check --home "late-$boundary" --quick >/dev/null || fail "late-$boundary is not whole"
     fi
 done
+[ $whole -ge 1 ] || fail "no backup was whole before its kill"
+mkdir killed-2.partial
 flexd backup --home "$(home agg-b)" --out killed-1-again >/dev/null || fail "a backup after all the kills"
-rm -rf killed-2.partial && mkdir killed-2.partial && echo secret >killed-2.partial/node.key
+echo secret >killed-2.partial/node.key
 [ -e killed-2 ] || flexd backup --home "$(home agg-b)" --out killed-2 >/dev/null || fail "over an unfinished one"
 [ ! -e killed-2/node.key ] || jq -e .keys killed-2/backup.json >/dev/null || fail "a key of an earlier attempt"
 before=$(height dso)
@@ -94,6 +111,20 @@ until_status 30 agg-b .voting
 [ ! -e "$(home agg-b)/restored" ] && [ ! -e "$(home agg-b)/votes-lost" ] || fail "a mark is still there"
 ! grep -q "contradicts those before it" "$(home agg-b)/flexd.log" || fail "a good journal is called contradictory"
 
+# --- the database alone ---------------------------------------------------------------------------------
+flex devnet kill --node agg-a --dir net >/dev/null
+flexd restore --from last --home "$(home agg-a)" --data >/dev/null 2>&1 && fail "over a database"
+mv "$(home agg-a)/data" lost-data
+flexd restore --from last --home "$(home agg-a)" --data >/dev/null || fail "the database alone"
+flex devnet start-node --node agg-a --dir net >/dev/null
+target=$(height dso)
+until_status 30 agg-a ".voting == false and (.height | tonumber) >= $target"
+status agg-a | jq -e '.refusal | startswith("restored from a backup")' >/dev/null || fail "no reason: $(status agg-a)"
+flex devnet kill --node agg-a --dir net >/dev/null
+jq -c '.votes_after_ms = .restored_ms' "$(home agg-a)/restored" >mark && cp mark "$(home agg-a)/restored"
+flex devnet start-node --node agg-a --dir net >/dev/null
+until_status 30 agg-a .voting
+
 # --- without the mark, the others remember ------------------------------------------------------------
 flex devnet kill --node agg-b --dir net >/dev/null
 rm -rf "$(home agg-b)"
@@ -109,16 +140,10 @@ for who in dso agg-a operator agg-b; do
     [ "$(curl -s "$(api "$who")/v1/evidence" | jq '.items | length')" = 0 ] || fail "$who holds two votes"
 done
 
-# --- the database alone ---------------------------------------------------------------------------------
-flex devnet kill --node agg-a --dir net >/dev/null
-flexd restore --from last --home "$(home agg-a)" --data >/dev/null 2>&1 && fail "over a database"
-mv "$(home agg-a)/data" lost-data
-flexd restore --from last --home "$(home agg-a)" --data >/dev/null || fail "the database alone"
-flex devnet start-node --node agg-a --dir net >/dev/null
-# Behind the others it would still tell the wallet an old nonce.
+# Behind the others a node would still tell the wallet an old nonce.
 target=$(height dso)
 until_status 30 agg-a ".voting and (.height | tonumber) >= $target"
 pay || { tail -n 5 load.out; fail "a payment at the end"; }
 paid=$(grep -c proof_verified load.out)
 [ "$paid" -ge 5 ] || fail "there was no load: $paid payments"
-echo "backups under load, $whole of 25 whole before their kill; a restored validator waited, then voted; no double votes"
+echo "backups under load, killed at every part of the copy, $whole of 2 whole before a late kill; a restored validator waited, then voted; no double votes"

@@ -1,4 +1,4 @@
-/* The commands of flexsignd: init, start, status, prove-key.
+/* The commands of flexsignd: init, start, status, prove-key, passphrase.
  *
  * HOME/key.json   the Ed25519 seed, encrypted (tools/wallet.h)
  * HOME/votes/     what it has signed (guard.h)
@@ -132,10 +132,86 @@ static int import_votes(struct cli *cli, const struct public_key *key, const cha
     if (!good)
         return cli_fail(cli, CLI_USAGE, "not_imported", "%s", problem);
     json_add_u64(cli->result, "votes", votes);
+    return CLI_DONE;
+}
+
+static bool moved_names(char from[FILES_PATH_SIZE], char to[FILES_PATH_SIZE], const char *node_home)
+{
+    return snprintf(from, FILES_PATH_SIZE, "%s/node.key", node_home) < FILES_PATH_SIZE &&
+           snprintf(to, FILES_PATH_SIZE, "%s/node.key.moved", node_home) < FILES_PATH_SIZE;
+}
+
+/* From here on the node can't vote by the key in its home, whatever its flexd.json says: it would not know
+ * what the signer has signed. Before key.json is there, so that never both can sign. */
+static int fence_node(struct cli *cli, const char *node_home)
+{
+    char from[FILES_PATH_SIZE], to[FILES_PATH_SIZE];
+    if (!moved_names(from, to, node_home))
+        return cli_fail(cli, CLI_USAGE, "bad_path", "the path of the node's home is too long");
+    if (files_exists(to))
+        return cli_fail(cli, CLI_USAGE, "not_moved",
+                        "%s is there already: keep it elsewhere, or delete it", to);
+    if (rename(from, to) != 0 || !files_sync_directory_of(to))
+        return cli_fail(cli, CLI_USAGE, "not_moved", "%s: %s", from, strerror(errno));
+    return CLI_DONE;
+}
+
+static void unfence_node(const char *node_home)
+{
+    char from[FILES_PATH_SIZE], to[FILES_PATH_SIZE];
+    if (moved_names(from, to, node_home))
+        (void)rename(to, from);
+}
+
+static void say_next(struct cli *cli, const struct public_key *key, const char *node_home)
+{
+    char hex[2 * PUBLIC_KEY_SIZE + 1];
+    hex_encode(hex, key->bytes, PUBLIC_KEY_SIZE);
     cli_say(cli,
-            "next: add to %s/flexd.json\n  \"signer\":{\"socket\":\"SOCKET\",\"key\":\"the key "
-            "above\"}\nand delete %s/node.key, of which the signer has the only other copy\n",
-            node_home, node_home);
+            "next: add to %s/flexd.json\n  \"signer\":{\"socket\":\"SOCKET\",\"key\":\"%s\"}\n"
+            "its node.key is now %s/node.key.moved: delete it once key.json and passphrase are "
+            "backed up\n",
+            node_home, hex, node_home);
+}
+
+/* What is made is taken back if it does not end well: no signature can have been made with it. */
+static int make_home(struct cli *cli, const char *path, const struct secret_key *seed,
+                     const char *passphrase, const char *node_home)
+{
+    char problem[NODE_PROBLEM_SIZE] = "";
+    struct public_key key;
+    ed25519_public_key(&key, seed);
+    if (!guard_create(cli->home, &key, problem))
+        return cli_fail(cli, CLI_USAGE, "bad_home", "%s", problem);
+    int status = node_home != NULL ? import_votes(cli, &key, node_home) : CLI_DONE;
+    const bool fenced = status == CLI_DONE && node_home != NULL;
+    if (fenced)
+        status = fence_node(cli, node_home);
+    if (status == CLI_DONE) {
+        enum wallet_result result =
+            wallet_create_node_key(path, seed, passphrase, wallet_cost_default());
+        if (result != WALLET_OK) {
+            status = key_fault(cli, path, result);
+            if (fenced)
+                unfence_node(node_home);
+        }
+    }
+    if (status != CLI_DONE)
+        guard_discard(cli->home);
+    return status;
+}
+
+/* A node that runs would go on voting by the key that it has in memory. */
+static int check_node_is_down(struct cli *cli, const char *node_home)
+{
+    struct node_config config;
+    char problem[NODE_PROBLEM_SIZE] = "";
+    if (node_home == NULL)
+        return CLI_DONE;
+    if (!node_config_load(&config, node_home, problem))
+        return cli_fail(cli, CLI_USAGE, "bad_home", "%s", problem);
+    if (node_home_runs(&config))
+        return cli_fail(cli, CLI_USAGE, "node_runs", "%s: the node runs: stop it first", node_home);
     return CLI_DONE;
 }
 
@@ -146,23 +222,62 @@ static int run_init(struct cli *cli, void *arguments)
     char passphrase[WALLET_PASSPHRASE_MAX + 1] = "";
     struct secret_key seed;
     struct public_key key;
+    int status = check_node_is_down(cli, wanted->node_home);
+    if (status != CLI_DONE)
+        return status;
     if (!key_path(cli, path) || !files_make_directory(cli->home))
         return cli_fail(cli, CLI_USAGE, "bad_path", "%s: %s", cli->home, strerror(errno));
     if (files_exists(path))
         return key_fault(cli, path, WALLET_EXISTS);
-    int status = load_node_key(cli, &seed, wanted->node_home);
+    status = load_node_key(cli, &seed, wanted->node_home);
     if (status != CLI_DONE)
         return status;
     ed25519_public_key(&key, &seed);
     if (!read_passphrase(passphrase, cli->passphrase_fd, true, problem))
         status = cli_fail(cli, CLI_USAGE, "passphrase_missing", "%s", problem);
-    else if (!guard_create(cli->home, &key, problem))
-        status = cli_fail(cli, CLI_USAGE, "bad_home", "%s", problem);
-    else if (wanted->node_home != NULL)
-        status = import_votes(cli, &key, wanted->node_home);
+    else
+        status = make_home(cli, path, &seed, passphrase, wanted->node_home);
+    wallet_wipe(passphrase, sizeof passphrase);
+    secret_key_wipe(&seed);
     if (status == CLI_DONE) {
-        enum wallet_result result =
-            wallet_create_node_key(path, &seed, passphrase, wallet_cost_default());
+        say_key(cli, &key);
+        noun_say_result(cli);
+        if (wanted->node_home != NULL)
+            say_next(cli, &key, wanted->node_home);
+    }
+    return status;
+}
+
+/* --- passphrase ------------------------------------------------------------------------------- */
+
+struct change {
+    int64_t new_fd;
+};
+
+static const struct cli_option change_options[] = {
+    {"new-passphrase-fd", CLI_I64, offsetof(struct change, new_fd),
+     "read the new passphrase from this file descriptor; else it is asked for on the terminal",
+     CLI_OPTIONAL, "-1", NULL, 0},
+};
+
+/* A signer that runs keeps its key in memory, and needs the new one at its next start. */
+static int run_passphrase(struct cli *cli, void *arguments)
+{
+    const struct change *wanted = arguments;
+    char path[FILES_PATH_SIZE], problem[160] = "";
+    char passphrase[WALLET_PASSPHRASE_MAX + 1] = "";
+    struct secret_key seed;
+    struct public_key key;
+    int status = open_key(cli, &seed, &key);
+    if (status != CLI_DONE)
+        return status;
+    MUST(key_path(cli, path)); /* open_key has made it, too */
+    if (!wallet_read_passphrase(passphrase, (int)wanted->new_fd, true, problem)) {
+        status = cli_fail(cli, CLI_USAGE, "passphrase_missing",
+                          "the new one: %s (--new-passphrase-fd)", problem);
+    } else {
+        const enum wallet_result result =
+            wallet_seal_node_key_again(path, &seed, passphrase, wallet_cost_default());
         status = result == WALLET_OK ? CLI_DONE : key_fault(cli, path, result);
     }
     wallet_wipe(passphrase, sizeof passphrase);
@@ -337,6 +452,15 @@ static const struct cli_command commands[] = {
      .option_count = sizeof prove_options / sizeof prove_options[0],
      .arguments_size = sizeof(struct prove),
      .run = run_prove},
+    {.verb = "passphrase",
+     .summary = "change the passphrase of the key",
+     .teach = "  flexsignd passphrase --passphrase-fd 3 --new-passphrase-fd 4 3<old 4<new\n"
+              "The old one is read like that of start. A signer that runs goes on, and needs the\n"
+              "new one at its next start: change its credential too.",
+     .options = change_options,
+     .option_count = sizeof change_options / sizeof change_options[0],
+     .arguments_size = sizeof(struct change),
+     .run = run_passphrase},
 };
 
 const struct cli_noun signd_noun = {"flexsignd", "the process that holds a validator's key",

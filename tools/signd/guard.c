@@ -253,6 +253,62 @@ static bool open_journal(struct guard *guard, bool must_exist, char problem[NODE
     return false;
 }
 
+/* Directories of a handful of segments each; more names are left to the next time. */
+enum { OLD_EPOCHS_MAX = 4096, SEGMENTS_MAX = 65536 };
+
+/* The files of a journal's directory, then the directory. */
+static void remove_journal(const char *path)
+{
+    DIR *directory = opendir(path);
+    const struct dirent *entry = NULL;
+    if (directory == NULL)
+        return;
+    for (uint32_t i = 0; i < SEGMENTS_MAX && (entry = readdir(directory)) != NULL; i++)
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+            (void)unlinkat(dirfd(directory), entry->d_name, 0);
+    (void)closedir(directory);
+    (void)rmdir(path);
+}
+
+/* Journals of epochs below the state's, in which nothing is ever signed again (G3): the state that says so
+ * is on disk, so nobody will ask them. What can't be removed is in nobody's way. */
+static void remove_old_epochs(const struct guard *guard)
+{
+    static const char head[] = "epoch-";
+    char path[NODE_PATH_MAX], name[64];
+    const struct dirent *entry = NULL;
+    DIR *directory = path_of(path, guard->home, "votes") ? opendir(path) : NULL;
+    if (directory == NULL)
+        return;
+    for (uint32_t i = 0; i < OLD_EPOCHS_MAX && (entry = readdir(directory)) != NULL; i++) {
+        uint64_t epoch = 0;
+        if (strncmp(entry->d_name, head, sizeof head - 1) != 0 ||
+            !uint64_from_text(&epoch, entry->d_name + sizeof head - 1) || epoch >= guard->epoch)
+            continue;
+        snprintf(name, sizeof name, "votes/epoch-%llu", (unsigned long long)epoch);
+        if (path_of(path, guard->home, name))
+            remove_journal(path);
+    }
+    (void)closedir(directory);
+}
+
+void guard_discard(const char *home)
+{
+    char path[NODE_PATH_MAX], name[64];
+    const struct dirent *entry = NULL;
+    DIR *directory = path_of(path, home, "votes") ? opendir(path) : NULL;
+    if (directory == NULL)
+        return;
+    for (uint32_t i = 0; i < OLD_EPOCHS_MAX && (entry = readdir(directory)) != NULL; i++) {
+        snprintf(name, sizeof name, "votes/%.48s", entry->d_name);
+        if (strncmp(entry->d_name, "epoch-", 6) == 0 && path_of(path, home, name))
+            remove_journal(path);
+    }
+    (void)closedir(directory);
+    if (path_of(path, home, "votes"))
+        remove_journal(path);
+}
+
 /* The first vote of an epoch, or of all: its journal, then the state that says so (G1). */
 static bool enter_epoch(struct guard *guard, const struct hash *genesis, uint64_t epoch,
                         char problem[NODE_PROBLEM_SIZE])
@@ -263,7 +319,10 @@ static bool enter_epoch(struct guard *guard, const struct hash *genesis, uint64_
     guard->genesis = *genesis;
     guard->bound = true;
     guard->epoch = epoch;
-    return open_journal(guard, false, problem) && write_state(guard, problem);
+    if (!open_journal(guard, false, problem) || !write_state(guard, problem))
+        return false;
+    remove_old_epochs(guard);
+    return true;
 }
 
 bool guard_note(struct guard *guard, const struct hash *genesis, const struct vote *vote,
@@ -328,10 +387,20 @@ bool guard_create(const char *home, const struct public_key *key, char problem[N
         return false;
     bool good = path_of(path, home, "votes");
     if (good && mkdir(path, 0700) != 0) {
-        (void)refuse(problem, path, strerror(errno));
+        if (errno == EEXIST)
+            snprintf(
+                problem, NODE_PROBLEM_SIZE,
+                "%.90s is there, and no key.json: the votes of a key that is not here, or of an "
+                "init that was killed. Take another home, or move it away",
+                path);
+        else
+            (void)refuse(problem, path, strerror(errno));
         good = false;
     }
-    good = good && write_state(guard, problem);
+    if (good && !write_state(guard, problem)) {
+        guard_discard(home);
+        good = false;
+    }
     free(guard);
     return good;
 }
@@ -349,6 +418,7 @@ struct guard *guard_open(const char *home, const struct public_key *key,
         guard_close(guard);
         return NULL;
     }
+    remove_old_epochs(guard); /* of a process that ended between a state and this */
     return guard;
 }
 

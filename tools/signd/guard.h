@@ -15,6 +15,8 @@ struct guard;
 
 /* Makes HOME/votes for a key that has never voted. False with the reason; also if it is there. */
 bool guard_create(const char *home, const struct public_key *key, char problem[NODE_PROBLEM_SIZE]);
+/* Takes away what guard_create has made in a home whose key was never written: nothing was signed with it. */
+void guard_discard(const char *home);
 /* Opens it and reads every vote of the newest epoch. NULL with a sentence that says what to do if it is
  * missing, damaged, older than itself, or another key's. */
 struct guard *guard_open(const char *home, const struct public_key *key,

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -89,11 +90,57 @@ static void test_file_for_directory(void **state)
     refused_beside("journal");
 }
 
+/* A node runs as long as its lock is held, whatever files say. */
+static void test_runs_while_it_is_locked(void **state)
+{
+    char home[TEMP_PATH_SIZE];
+    char path[NODE_PATH_MAX];
+    (void)state;
+    temp_dir_make(home);
+    node_config_init(&config, home);
+    assert_false(node_home_runs(&config));
+    under_home(path, "data");
+    assert_int_equal(mkdir(path, 0700), 0);
+    make_file("data/in-use");
+    make_file("flexd.pid");
+    assert_false(node_home_runs(&config));
+    under_home(path, "data/in-use");
+    const int fd = open(path, O_RDWR | O_CLOEXEC);
+    assert_int_equal(flock(fd, LOCK_EX), 0);
+    assert_true(node_home_runs(&config));
+    assert_int_equal(flock(fd, LOCK_SH), 0); /* flexd check, which votes for nothing */
+    assert_false(node_home_runs(&config));
+    assert_int_equal(close(fd), 0);
+    drop("data/in-use");
+    drop("data");
+    temp_dir_remove(home);
+}
+
+/* A key beside a signer would vote without it as soon as flexd.json names none. */
+static void test_no_key_beside_a_signer(void **state)
+{
+    char home[TEMP_PATH_SIZE];
+    struct public_key key;
+    struct secret_key seed;
+    (void)state;
+    temp_dir_make(home);
+    node_config_init(&config, home);
+    snprintf(config.signer_socket, sizeof config.signer_socket, "/run/x");
+    assert_true(node_config_key(&key, &seed, &config, problem));
+    make_file("node.key");
+    assert_false(node_config_key(&key, &seed, &config, problem));
+    assert_non_null(strstr(problem, "beside a signer"));
+    drop("node.key");
+    temp_dir_remove(home);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_new_and_used),
         cmocka_unit_test(test_file_for_directory),
+        cmocka_unit_test(test_runs_while_it_is_locked),
+        cmocka_unit_test(test_no_key_beside_a_signer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -205,6 +205,53 @@ static void without_its_state_it_does_not_start(void **state)
     assert_false(guard_create(home, &key, problem)); /* and is not made again by mistake */
 }
 
+static bool has_epoch(uint64_t epoch)
+{
+    char path[2 * TEMP_PATH_SIZE];
+    snprintf(path, sizeof path, "%s/votes/epoch-%llu", home, (unsigned long long)epoch);
+    return access(path, F_OK) == 0;
+}
+
+/* Signer.md 4: a journal below the state's epoch goes, at the next epoch's first vote or at a start. */
+static void old_epochs_go(void **state)
+{
+    (void)state;
+    char old[2 * TEMP_PATH_SIZE], kept[TEMP_PATH_SIZE];
+    sign_one(4);
+    snprintf(old, sizeof old, "%s/votes/epoch-4", home);
+    temp_dir_make(kept);
+    temp_dir_copy(old, kept);
+    assert_true(has_epoch(4));
+    sign_one(5);
+    assert_false(has_epoch(4));
+    /* As if the process had died before it went. */
+    assert_int_equal(mkdir(old, 0700), 0);
+    temp_dir_copy(kept, old);
+    assert_true(has_epoch(4));
+    guard_close(open_again(NULL));
+    assert_false(has_epoch(4));
+    assert_true(has_epoch(5));
+    struct guard *guard = open_again(NULL);
+    const struct vote vote = {.kind = VOTE_NULLIFY, .epoch = 4, .view = 900};
+    bool known = false;
+    assert_int_equal(guard_judge(guard, &chain, &vote, &known), SIGNER_TOO_OLD);
+    guard_close(guard);
+    temp_dir_remove(kept);
+}
+
+/* An init that fails takes back what it made; one of a key that has voted is never taken back by create. */
+static void what_was_begun_is_discarded(void **state)
+{
+    (void)state;
+    sign_one(4);
+    assert_false(guard_create(home, &key, problem));
+    assert_non_null(strstr(problem, "no key.json"));
+    assert_true(has_epoch(4));
+    guard_discard(home);
+    assert_true(guard_create(home, &key, problem));
+    assert_false(has_epoch(4));
+}
+
 static void a_flipped_byte_is_noticed(void **state)
 {
     (void)state;
@@ -453,6 +500,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(judges_as_who_forgets_nothing, start, finish),
         cmocka_unit_test_setup_teardown(old_segments_go, start, finish),
         cmocka_unit_test_setup_teardown(without_its_state_it_does_not_start, start, finish),
+        cmocka_unit_test_setup_teardown(old_epochs_go, start, finish),
+        cmocka_unit_test_setup_teardown(what_was_begun_is_discarded, start, finish),
         cmocka_unit_test_setup_teardown(a_flipped_byte_is_noticed, start, finish),
         cmocka_unit_test_setup_teardown(one_signer_at_a_time, start, finish),
         cmocka_unit_test_setup_teardown(takes_over_the_newest_journal, start, finish),
