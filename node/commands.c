@@ -106,20 +106,6 @@ static bool install_certificate(const struct node_config *config,
     return true;
 }
 
-/* Whether the CA that is given, if one is, can be read: the same. */
-static bool ca_is_there(const struct flexd_options *options, char problem[NODE_PROBLEM_SIZE])
-{
-    const char *const files[] = {options->ca_certificate, options->ca_key};
-    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
-        if (files[i] == NULL || access(files[i], R_OK) == 0)
-            continue;
-        snprintf(problem, NODE_PROBLEM_SIZE, "--%s %.180s: %s",
-                 i == 0 ? "ca-certificate" : "ca-key", files[i], strerror(errno));
-        return false;
-    }
-    return true;
-}
-
 /* Whether the genesis that is given, if one is, can be used: looked at before anything is made. */
 static bool genesis_is_good(const struct flexd_options *options, char problem[NODE_PROBLEM_SIZE])
 {
@@ -332,7 +318,7 @@ int flexd_init(int count, char **arguments)
         return bad(&options, "init", fault);
     if (exists(&config, "flexd.json") || exists(&config, "node.key"))
         return failed(&options, "init", "this home is in use already; nothing was changed");
-    if (!genesis_is_good(&options, problem) || !ca_is_there(&options, problem))
+    if (!genesis_is_good(&options, problem) || !flexd_ca_is_there(&options, problem))
         return bad(&options, "init", problem);
 
     struct secret_key seed;
@@ -386,7 +372,7 @@ int flexd_join(int count, char **arguments)
     const bool running_allows = options.genesis == NULL && options.ca_certificate == NULL;
     if (!running_allows && node_home_runs(&config))
         return failed(&options, "join", "the node runs: stop it first");
-    if (!genesis_is_good(&options, problem) || !ca_is_there(&options, problem))
+    if (!genesis_is_good(&options, problem) || !flexd_ca_is_there(&options, problem))
         return bad(&options, "join", problem);
     if (options.ca_certificate != NULL && !exists(&config, config.tls_certificate) &&
         !install_certificate(&config, &options, &key, problem))
@@ -420,7 +406,7 @@ int flexd_certificate(int count, char **arguments)
         return bad(&options, "certificate", "--node-key: must be 64 lower-case hex digits");
     if (strlen(options.out) >= NODE_PATH_MAX - 16)
         return bad(&options, "certificate", "--out: too long");
-    if (!ca_is_there(&options, problem))
+    if (!flexd_ca_is_there(&options, problem))
         return bad(&options, "certificate", problem);
     snprintf(ca, sizeof ca, "%s/ca.pem", options.out);
     snprintf(certificate, sizeof certificate, "%s/node.pem", options.out);

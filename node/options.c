@@ -7,11 +7,13 @@
 #include "node/options.h"
 
 #include <cjson/cJSON.h>
+#include <errno.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static const size_t HEX_KEY_SIZE = 2 * (size_t)PUBLIC_KEY_SIZE;
 
@@ -174,6 +176,19 @@ bool flexd_options_parse(struct flexd_options *options, const char *command,
     }
     if (is_allowed(allowed, "home", 4) && options->home == NULL) {
         return fault(options, command, "--home DIR is required");
+    }
+    return true;
+}
+
+bool flexd_ca_is_there(const struct flexd_options *options, char problem[NODE_PROBLEM_SIZE])
+{
+    const char *const files[] = {options->ca_certificate, options->ca_key};
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+        if (files[i] == NULL || access(files[i], R_OK) == 0)
+            continue;
+        snprintf(problem, NODE_PROBLEM_SIZE, "--%s %.180s: %s",
+                 i == 0 ? "ca-certificate" : "ca-key", files[i], strerror(errno));
+        return false;
     }
     return true;
 }

@@ -39,4 +39,7 @@ void flexd_say_fault(const char *command, bool json, const char *code, const cha
 bool flexd_options_parse(struct flexd_options *options, const char *command,
                          const char *const *allowed, int count, char **arguments);
 
+/* Whether the CA's files that are given, if any are, can be read: looked at before anything is made. */
+bool flexd_ca_is_there(const struct flexd_options *options, char problem[NODE_PROBLEM_SIZE]);
+
 #endif

@@ -206,5 +206,9 @@ int flexd_rotate(int count, char **arguments)
     if (config.signer_socket[0] != '\0')
         return failed(&options, "this node's key is with its signer: make another signer "
                                 "(flexsignd init), and name it in flexd.json when it is its turn");
+    if (!flexd_ca_is_there(&options, problem)) {
+        flexd_say_fault("rotate", options.json, "bad_input", problem);
+        return FLEXD_BAD_USAGE;
+    }
     return options.adopt ? adopt(&config, &options) : make_next(&config, &options);
 }

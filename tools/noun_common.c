@@ -224,3 +224,11 @@ int noun_fetch(struct cli *cli, const char *kind, const char *id, void *record,
     }
     return status;
 }
+
+int noun_check_market(struct cli *cli, const struct name *market)
+{
+    static struct market_record record;
+    char text[NAME_SIZE + 1];
+    return noun_fetch(cli, "market", name_to_text(text, market), &record, "unknown_market",
+                      "there is no such market");
+}

@@ -80,6 +80,11 @@ static int run_list(struct cli *cli, void *arguments)
 {
     struct filter *filter = arguments;
     filter->given = cli->given;
+    const int status =
+        filter_has(filter, FILTER_MARKET) ? noun_check_market(cli, &filter->market) : CLI_DONE;
+    if (status != CLI_DONE) {
+        return status;
+    }
     return noun_list_some(cli, "deals",
                           "id state buyer seller device direction period_start_ms contracted_wh "
                           "delivered_wh price_ueur_per_kwh paid_ueur refunded_ueur",

@@ -304,6 +304,11 @@ static int run_list(struct cli *cli, void *arguments)
 {
     struct filter *filter = arguments;
     filter->given = cli->given;
+    const int status =
+        filter_has(filter, FILTER_MARKET) ? noun_check_market(cli, &filter->market) : CLI_DONE;
+    if (status != CLI_DONE) {
+        return status;
+    }
     return noun_list_some(cli, "orders",
                           "id market side direction period_start_ms quantity_wh open_wh "
                           "price_ueur_per_kwh participant status",

@@ -40,6 +40,8 @@ enum { NOUN_LIST_PROVEN_MAX = 1000 };
 int noun_list(struct cli *cli, const char *plural, const char *columns);
 /* Only those that `keep` says yes to, as the node tells them and again as they are proven. `self` is set to
  * the wallet's own participant first, if it is not NULL. */
+/* A filter by a market that there is not would find nothing, and say so as if all were well. */
+int noun_check_market(struct cli *cli, const struct name *market);
 typedef bool (*noun_keep_fn)(const struct cJSON *record, const void *context);
 int noun_list_some(struct cli *cli, const char *plural, const char *columns, noun_keep_fn keep,
                    const void *context, struct name *self);

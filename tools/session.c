@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/fatal.h"
 #include "base/files.h"
@@ -76,6 +77,9 @@ int session_open(struct session *session, struct cli *cli)
     memset(session, 0, sizeof *session);
     session->cli = cli;
     opened.sessions++;
+    if (cli->ca_file != NULL && access(cli->ca_file, R_OK) != 0) {
+        return cli_fail(cli, CLI_USAGE, "bad_ca", "--ca %s: %s", cli->ca_file, strerror(errno));
+    }
     session->client = client_open(cli->node, cli->timeout_ms);
     if (session->client == NULL) {
         return cli_fail(cli, CLI_USAGE, "bad_address", "'%s' is not an http or https address",

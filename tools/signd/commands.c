@@ -60,7 +60,9 @@ static bool read_passphrase(char *out, int64_t descriptor, bool confirm, char pr
 
 static int key_fault(struct cli *cli, const char *path, enum wallet_result result)
 {
-    return cli_fail(cli, CLI_USAGE, "bad_key", "%s: %s", path, wallet_result_text(result));
+    return cli_fail(cli, CLI_USAGE, "bad_key", "%s: %s", path,
+                    result == WALLET_ABSENT ? "there is no key here yet: flexsignd init"
+                                            : wallet_result_text(result));
 }
 
 static int open_key(struct cli *cli, struct secret_key *seed, struct public_key *key)
