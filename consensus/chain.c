@@ -508,6 +508,7 @@ void chain_on_range(struct bft *core, const struct bft_input *input)
 
 static enum bft_execution execution_of(enum bft_verdict verdict)
 {
+    MUST(verdict <= BFT_VERDICT_NOT_YET);
     switch (verdict) {
     case BFT_VERDICT_VALID:
         return BFT_EXECUTION_VALID;
@@ -516,7 +517,6 @@ static enum bft_execution execution_of(enum bft_verdict verdict)
     case BFT_VERDICT_NOT_YET:
         return BFT_EXECUTION_LACKING;
     }
-    MUST(!"a verdict");
     return BFT_EXECUTION_INVALID;
 }
 
