@@ -7,7 +7,7 @@
  * 2. What links them was found to be a problem by itself that taking nothing solves, by the code that
  *    solves the auction; so links never make an auction impossible.
  * 3. An auction that takes bids has a record that counts them, and one entry in the index of gates; when the
- *    last one goes, both go.
+ *    last one goes, both go (coupled_horizon.c).
  * 4. All bids of one participant for one interval, direction and carrier are on one side.
  *
  * Deliberately absent: the gate and after (coupled_gate.c); orders placed one by one (market.c), which a
@@ -69,7 +69,7 @@ struct state_key coupled_due_key(enum coupled_due what, int64_t at, const struct
     return key;
 }
 
-static struct state_key gate_key(const struct market_create *terms, const struct coupled_id *id)
+struct state_key coupled_gate_key(const struct market_create *terms, const struct coupled_id *id)
 {
     struct book_times times;
     MUST(book_times_of(&times, terms, id->start));
@@ -235,8 +235,8 @@ static enum contract_error take_side(const struct contract_call *call,
     return CONTRACT_OK;
 }
 
-static void leave_side(const struct contract_call *call, const struct order_record *order,
-                       const struct name *carrier)
+void coupled_leave_side(const struct contract_call *call, const struct order_record *order,
+                        const struct name *carrier)
 {
     struct coupled_side_record record;
     struct state_key key = side_key(order, carrier);
@@ -313,6 +313,18 @@ static enum contract_error check_sell(struct contract_call *call, struct name *n
     return error == CONTRACT_OK ? device_node(call, node, terms, &bid->device) : error;
 }
 
+/* When the last interval begins in which a portfolio has a bid. */
+static struct timestamp last_period(const struct portfolio_place *action,
+                                    const struct market_create *terms)
+{
+    const struct coupled_id id = {action->market, action->start, action->direction};
+    uint16_t last = 0;
+    for (uint32_t i = 0; i < action->bid_count; i++) {
+        last = action->bids[i].interval > last ? action->bids[i].interval : last;
+    }
+    return coupled_slot_start(terms, &id, last);
+}
+
 /* One bid of a portfolio whose first order is *first; 0 before that one. */
 static enum contract_error place_bid(struct contract_call *call, uint64_t *first,
                                      const struct portfolio_place *action,
@@ -335,7 +347,8 @@ static enum contract_error place_bid(struct contract_call *call, uint64_t *first
                                              .min_quantity = bid->min_quantity}};
     const struct market_order asked = {bid->quantity, bid->price, order.period_start,
                                        action->direction, &order.options};
-    struct coupled_bid_record record = {.start = action->start, .carrier = bid->carrier};
+    struct coupled_bid_record record = {
+        .start = action->start, .last = last_period(action, terms), .carrier = bid->carrier};
     uint64_t number;
     enum contract_error error = market_check_order(call, terms, &asked);
     if (error == CONTRACT_OK && !name_is_empty(&bid->device) && !name_is_empty(&bid->node)) {
@@ -364,37 +377,6 @@ static enum contract_error place_bid(struct contract_call *call, uint64_t *first
     return CONTRACT_OK;
 }
 
-static uint32_t members_of(const struct portfolio_link *links, uint32_t count)
-{
-    uint32_t members = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        members += links[i].member_count;
-    }
-    return members;
-}
-
-/* BOOK_FULL if the auction has no room for the portfolio; else counts it. */
-static enum contract_error count_in(const struct contract_call *call, const struct coupled_id *id,
-                                    const struct portfolio_place *action,
-                                    const struct market_create *terms)
-{
-    struct coupled_record record = {0};
-    struct state_key key = coupled_key(STATE_COUPLED, id);
-    if (!contract_read(call, &key, &coupled_record_codec, &record)) {
-        struct state_key due = gate_key(terms, id);
-        contract_write_index(call, &due);
-    }
-    MUST(record.state == COUPLED_OPEN || call->view->fault);
-    record.bids += action->bid_count;
-    record.links += action->link_count;
-    record.members += members_of(action->links, action->link_count);
-    contract_write(call, &key, &coupled_record_codec, &record);
-    return record.bids <= COUPLED_AUCTION_BIDS_MAX && record.links <= COUPLED_AUCTION_LINKS_MAX &&
-                   record.members <= COUPLED_AUCTION_MEMBERS_MAX
-               ? CONTRACT_OK
-               : CONTRACT_BOOK_FULL;
-}
-
 static enum contract_error check_portfolio(const struct portfolio_place *action,
                                            const struct market_create *terms)
 {
@@ -409,7 +391,7 @@ static enum contract_error check_portfolio(const struct portfolio_place *action,
         return CONTRACT_BAD_PARAMETER;
     }
     for (uint32_t i = 0; i < action->bid_count; i++) {
-        if (action->bids[i].interval >= terms->coupling.intervals) {
+        if (action->bids[i].interval >= coupled_horizon(terms)) {
             return CONTRACT_BAD_PERIOD;
         }
     }
@@ -420,7 +402,6 @@ static enum contract_error check_portfolio(const struct portfolio_place *action,
 static enum contract_error portfolio_apply(struct contract_call *call, const void *record)
 {
     const struct portfolio_place *action = record;
-    const struct coupled_id id = {action->market, action->start, action->direction};
     struct market_record market;
     struct network_record network;
     uint64_t first = 0;
@@ -442,9 +423,6 @@ static enum contract_error portfolio_apply(struct contract_call *call, const voi
         contract_spend(call, action->link_count + action->bid_count);
         error = links_hold(call, action) ? CONTRACT_OK : CONTRACT_BAD_LINK;
     }
-    if (error == CONTRACT_OK) {
-        error = count_in(call, &id, action, &market.terms);
-    }
     if (error != CONTRACT_OK) {
         return error;
     }
@@ -457,66 +435,28 @@ static enum contract_error portfolio_apply(struct contract_call *call, const voi
     memcpy(portfolio.links, action->links, sizeof portfolio.links);
     struct state_key key = state_key_u64(STATE_PORTFOLIO, first);
     contract_write(call, &key, &portfolio_record_codec, &portfolio);
-    return CONTRACT_OK;
+    return coupled_count_in(call, &portfolio, action->bids, &market.terms);
 }
 
 /* --- taking back ---------------------------------------------------------------------------- */
 
-static void count_out(const struct contract_call *call, const struct coupled_id *id,
-                      const struct portfolio_record *portfolio, const struct market_create *terms)
+enum contract_error coupled_take_back(struct contract_call *call, uint64_t order,
+                                      const struct market_create *terms)
 {
-    struct coupled_record record;
-    struct state_key key = coupled_key(STATE_COUPLED, id);
-    if (!book_read(call, &key, &coupled_record_codec, &record)) {
-        return;
-    }
-    uint32_t members = members_of(portfolio->links, portfolio->link_count);
-    MUST(record.state == COUPLED_OPEN && record.bids >= portfolio->bids &&
-         record.links >= portfolio->link_count && record.members >= members);
-    record.bids -= portfolio->bids;
-    record.links -= portfolio->link_count;
-    record.members -= members;
-    if (record.bids > 0) {
-        contract_write(call, &key, &coupled_record_codec, &record);
-        return;
-    }
-    struct state_key due = gate_key(terms, id);
-    contract_remove(call, &due);
-    contract_remove(call, &key);
-}
-
-void coupled_end_portfolio(struct contract_call *call, uint64_t first,
-                           const struct portfolio_record *portfolio,
-                           const struct market_create *terms, enum order_status status)
-{
-    const struct coupled_id id = {portfolio->market, portfolio->start, portfolio->direction};
-    for (uint32_t i = 0; i < portfolio->bids; i++) {
-        struct order_record order;
-        struct coupled_bid_record bid;
-        struct state_key key = state_key_u64(STATE_COUPLED_BID, first + i);
-        if (!book_read_order(call, first + i, &order) ||
-            !book_read(call, &key, &coupled_bid_record_codec, &bid)) {
-            return;
-        }
-        leave_side(call, &order, &bid.carrier);
-        book_end_order(call, first + i, &order, terms, status);
-    }
-    count_out(call, &id, portfolio, terms);
-}
-
-void coupled_take_back(struct contract_call *call, uint64_t order,
-                       const struct market_create *terms)
-{
+    struct order_record record;
     struct coupled_bid_record bid;
-    struct portfolio_record portfolio;
     struct state_key key = state_key_u64(STATE_COUPLED_BID, order);
-    if (!book_read(call, &key, &coupled_bid_record_codec, &bid)) {
-        return;
+    if (!book_read_order(call, order, &record) ||
+        !book_read(call, &key, &coupled_bid_record_codec, &bid)) {
+        return CONTRACT_UNKNOWN_ORDER;
     }
-    struct state_key portfolio_key = state_key_u64(STATE_PORTFOLIO, bid.portfolio);
-    if (book_read(call, &portfolio_key, &portfolio_record_codec, &portfolio)) {
-        coupled_end_portfolio(call, bid.portfolio, &portfolio, terms, ORDER_CANCELLED);
+    const struct coupled_id id = {record.market, coupled_start_of(terms, record.period_start),
+                                  record.direction};
+    if (coupled_is_being_solved(call, &id, terms) || !coupled_is_open(call, &id)) {
+        return CONTRACT_GATE_CLOSED;
     }
+    coupled_keep_portfolio(call, bid.portfolio, terms, true, ORDER_CANCELLED);
+    return CONTRACT_OK;
 }
 
 static const struct contract_method_entry methods[] = {

@@ -17,11 +17,10 @@
 enum {
     /* Wrong solutions of one participant in one auction; after them none is looked at. */
     COUPLED_STRIKES_MAX = 3,
-    COUPLED_WINDOW_MAX = 1000,  /* blocks */
-    COUPLED_FORECASTS_MAX = 96, /* auctions ahead */
+    COUPLED_WINDOW_MAX = 1000, /* blocks */
     COUPLED_AUCTIONS_PER_BLOCK_MAX = 4096
 };
-/* Steps of one auction's floor, and of all its forecasts together: a quarter of a second, forty times what
+/* Steps of one auction's floor: a quarter of a second, forty times what
  * 10,000 divisible bids on 100 nodes need. */
 static const uint64_t coupled_floor_steps_of_auction = 8000000;
 
@@ -30,9 +29,10 @@ bool market_is_coupled(const struct market_create *terms);
 /* Where the auction starts that an order for this period belongs to; in any other market the period itself. */
 struct timestamp coupled_start_of(const struct market_create *terms, struct timestamp period_start);
 
-/* Takes back the whole portfolio of an open order, before its gate. */
-void coupled_take_back(struct contract_call *call, uint64_t order,
-                       const struct market_create *terms);
+/* Takes back what still stands of an open order's portfolio. GATE_CLOSED: the order's own gate has closed, or
+ * a solution is looked for whose horizon has it, or it was bound already. */
+enum contract_error coupled_take_back(struct contract_call *call, uint64_t order,
+                                      const struct market_create *terms);
 
 /* Fixes the problems of auctions whose gate has closed, and clears those whose window is over, the longest
  * due first, as far as the block's share of work and room reach. */

@@ -214,11 +214,14 @@ bool coupled_plan_deals(struct contract_call *call, const struct coupled_id *id,
     if (!coupled_read_best(call, &draft, id, record) || !load_bids(call, deals, auction)) {
         return false;
     }
-    const struct coupled_solution solution = coupled_draft_view(&draft);
+    const struct coupled_solution whole = coupled_draft_view(&draft);
+    struct coupled_solution solution;
     contract_spend(call, auction->problem.bid_count);
+    coupled_binding_part(&solution, scratch->bound, &auction->problem, &whole, &scratch->arena);
     MUST(coupled_check_quantities(&claim, &broken, scratch->plan, &solution, &scratch->arena));
     MUST(claim.welfare >= 0);
-    memcpy(deals->accepted, draft.accepted, auction->problem.bid_count * sizeof draft.accepted[0]);
+    memcpy(deals->accepted, solution.accepted,
+           auction->problem.bid_count * sizeof deals->accepted[0]);
     MUST(coupled_settle(&paid, scratch->plan, &solution, &scratch->arena));
     MUST(round_bids(deals, scratch->plan, &paid, &scratch->arena));
     assert_within_limits(deals);
@@ -305,15 +308,17 @@ static void fill_slot(struct event_coupled_slot *event,
 }
 
 void coupled_tell_slots(struct contract_call *call, const struct coupled_id *id,
-                        const struct market_create *terms,
-                        const struct coupled_auction_problem *auction,
-                        const struct coupled_plan *plan, const struct coupled_solution *solution,
-                        bool forecast, struct clear_arena *arena)
+                        const struct market_create *terms, const struct coupled_solution *solution)
 {
+    struct coupled_scratch *scratch = ledger_coupled_scratch(call->ledger);
+    const struct coupled_auction_problem *auction = &scratch->auction;
     const struct coupled_problem *problem = &auction->problem;
-    size_t mark = arena->used;
-    int128 *price = clear_take(arena, plan->cells, sizeof *price);
-    if (coupled_prices(price, plan, solution) && auction->node_count > 0) {
+    struct clear_arena *arena = &scratch->arena;
+    const size_t mark = arena->used;
+    bool bound[COUPLED_AUCTION_SLOTS_MAX];
+    int128 *price = clear_take(arena, scratch->plan->cells, sizeof *price);
+    coupled_bound_slots(bound, problem, solution->accepted, arena);
+    if (coupled_prices(price, scratch->plan, solution) && auction->node_count > 0) {
         for (uint32_t slot = 0; slot < problem->slot_count; slot++) {
             for (uint32_t carrier = 0; carrier < auction->carrier_count; carrier++) {
                 struct event_coupled_slot event = {.market = id->market,
@@ -322,7 +327,7 @@ void coupled_tell_slots(struct contract_call *call, const struct coupled_id *id,
                                                    .carrier = auction->carriers[carrier],
                                                    .period_start =
                                                        coupled_slot_start(terms, id, slot),
-                                                   .forecast = forecast};
+                                                   .forecast = !bound[slot]};
                 fill_slot(&event, auction, solution, price, slot, carrier);
                 contract_event(call, EVENT_COUPLED_SLOT, &event);
             }

@@ -3,12 +3,13 @@
  *   first portfolio ---> open --- gate ---> solving --- window over ---> cleared: deals, the rest expires
  *                         |         |          '------> void, if the market is not open or delivery has
  *                         |         '-----------------> void, for the same, or if there is no problem
+ *                         |--- an earlier one binds it ---> bound: its deals are among that one's
  *                         '--- last portfolio taken back: as if it had never been
  *
  * Invariants:
  * 1. An open auction has its one entry in the index of gates, one that takes solutions in that of windows.
  * 2. Bids of an auction don't change from its gate on, however late the block is that fixes it.
- * 3. What a forecast says binds nobody; it is worked out of copies.
+ * 3. Of the auctions whose horizons overlap, one at a time takes solutions; later gates wait for it.
  * 4. Work is bounded: before an auction is begun the block has some of its share left, and each auction
  *    costs at most what its limits say. The first one of a block always fits.
  *
@@ -20,9 +21,16 @@
 
 /* A step of the floor visits a node or line, and takes as long as four of other arithmetic. */
 enum { FLOOR_STEP_COST = 4, FLOOR_STEPS_LEAST = 200000, FLOOR_STEPS_PER_BID = 2000 };
-enum { SLOT_EVENTS_BYTES = COUPLED_AUCTION_SLOTS_MAX * LIMIT_NETWORK_CARRIERS * 192 };
+enum {
+    SLOT_EVENTS_BYTES = COUPLED_AUCTION_SLOTS_MAX * LIMIT_NETWORK_CARRIERS * 192,
+    BOUND_EVENTS_BYTES = COUPLED_AUCTION_SLOTS_MAX * 1024,
+    /* Of bids that took no part and end with others of their portfolio's: a portfolio reaches at most one
+     * horizon beyond, and two horizons hold no more than two problems. */
+    CHANGED_EVENTS_BYTES = 2 * COUPLED_AUCTION_BIDS_MAX * BOOK_END_EVENT_BYTES
+};
 _Static_assert(COUPLED_AUCTION_BIDS_MAX *(BOOK_TRADE_EVENT_BYTES + 2 * BOOK_END_EVENT_BYTES) +
-                       SLOT_EVENTS_BYTES + BOOK_EVENTS_RESERVE + CONTRACT_EVENT_BYTES_MAX <=
+                       SLOT_EVENTS_BYTES + BOUND_EVENTS_BYTES + CHANGED_EVENTS_BYTES +
+                       BOOK_EVENTS_RESERVE + CONTRACT_EVENT_BYTES_MAX <=
                    LEDGER_BLOCK_EVENTS_BYTES_MAX,
                "the first clearing of a block always has room for its events");
 
@@ -43,9 +51,22 @@ static void report(const struct contract_call *call, const struct coupled_id *id
     contract_event(call, EVENT_COUPLED, &event);
 }
 
-/* All bids that are still open are due from now on. */
+/* --- whose bids are over ---------------------------------------------------------------------- */
+
+static void note_portfolio(const struct contract_call *call, uint64_t order)
+{
+    struct coupled_scratch *scratch = ledger_coupled_scratch(call->ledger);
+    struct coupled_bid_record bid;
+    struct state_key key = state_key_u64(STATE_COUPLED_BID, order);
+    if (contract_read(call, &key, &coupled_bid_record_codec, &bid)) {
+        MUST(scratch->changed_count < COUPLED_CHANGED_MAX);
+        scratch->changed[scratch->changed_count++] = bid.portfolio;
+    }
+}
+
+/* The open bids of one auction are over: due from now on at its own gate, and at once if that has not come. */
 static void expire_bids(struct contract_call *call, const struct coupled_id *id,
-                        const struct market_create *terms)
+                        const struct market_create *terms, bool at_gate)
 {
     for (uint32_t slot = 0; slot < terms->coupling.intervals; slot++) {
         const struct book_id book = {id->market, id->direction,
@@ -58,10 +79,42 @@ static void expire_bids(struct contract_call *call, const struct coupled_id *id,
                     !book_read_order(call, book_index_order(&at), &order)) {
                     break;
                 }
-                book_expire_at_gate(call, book_index_order(&at), &order, terms);
+                note_portfolio(call, book_index_order(&at));
+                if (at_gate) {
+                    book_expire_at_gate(call, book_index_order(&at), &order, terms);
+                } else {
+                    book_end_order(call, book_index_order(&at), &order, terms, ORDER_EXPIRED);
+                }
             }
         }
     }
+}
+
+static bool id_before(const void *context, uint32_t a, uint32_t b)
+{
+    const uint64_t *ids = context;
+    return ids[a] != ids[b] ? ids[a] < ids[b] : a < b;
+}
+
+/* What is left of each portfolio that was noted, once. */
+static void keep_portfolios(struct contract_call *call, const struct market_create *terms,
+                            bool all_end)
+{
+    struct coupled_scratch *scratch = ledger_coupled_scratch(call->ledger);
+    uint32_t *order = scratch->changed_order;
+    uint64_t before = 0;
+    for (uint32_t i = 0; i < scratch->changed_count; i++) {
+        order[i] = i;
+    }
+    call_sort(order, scratch->changed_count, id_before, scratch->changed);
+    for (uint32_t i = 0; i < scratch->changed_count; i++) {
+        const uint64_t first = scratch->changed[order[i]];
+        if (first != before) {
+            coupled_keep_portfolio(call, first, terms, all_end, ORDER_EXPIRED);
+        }
+        before = first;
+    }
+    scratch->changed_count = 0;
 }
 
 /* Nobody enters any more, so nobody needs to know who stands on which side. */
@@ -93,7 +146,9 @@ static void end_void(struct contract_call *call, const struct coupled_id *id,
     record->version = record->version == 0 ? market->version : record->version;
     record->fixed_height = record->fixed_height == 0 ? call->context->height : record->fixed_height;
     store(call, id, record);
-    expire_bids(call, id, &market->terms);
+    ledger_coupled_scratch(call->ledger)->changed_count = 0;
+    expire_bids(call, id, &market->terms, true);
+    keep_portfolios(call, &market->terms, false);
     report(call, id, record);
 }
 
@@ -182,7 +237,7 @@ static enum coupled_reason fix(struct contract_call *call, const struct coupled_
         memset(&record->problem, 0, sizeof record->problem);
         return reason;
     }
-    if (!make_floor(call, &draft, &claim, floor_steps(record->bids))) {
+    if (!make_floor(call, &draft, &claim, floor_steps(scratch->auction.problem.bid_count))) {
         memset(&record->problem, 0, sizeof record->problem);
         return COUPLED_REASON_PROBLEM;
     }
@@ -218,16 +273,113 @@ static bool events_fit(const struct contract_call *call)
     const struct auction_scratch *deals = ledger_auction_scratch(call->ledger);
     return contract_event_room(call) >= (size_t)deals->deal_count * BOOK_TRADE_EVENT_BYTES +
                                             (size_t)deals->count * 2 * BOOK_END_EVENT_BYTES +
-                                            SLOT_EVENTS_BYTES + BOOK_EVENTS_RESERVE +
+                                            SLOT_EVENTS_BYTES + BOUND_EVENTS_BYTES +
+                                            CHANGED_EVENTS_BYTES + BOOK_EVENTS_RESERVE +
                                             CONTRACT_EVENT_BYTES_MAX;
+}
+
+/* Bids that are filled are in no book any more when the others expire. */
+static void note_traded(const struct contract_call *call, const struct market_record *market)
+{
+    const struct auction_scratch *deals = ledger_auction_scratch(call->ledger);
+    (void)market;
+    ledger_coupled_scratch(call->ledger)->changed_count = 0;
+    for (uint32_t i = 0; i < deals->count; i++) {
+        if (deals->accepted[i] > 0) {
+            note_portfolio(call, deals->bids[i].id);
+        }
+    }
+}
+
+/* Later auctions that links tied to this one are over with it. */
+static void bind_auctions(struct contract_call *call, const struct coupled_id *id,
+                          const struct coupled_record *record, const struct market_record *market)
+{
+    const struct coupled_scratch *scratch = ledger_coupled_scratch(call->ledger);
+    const struct market_create *terms = &market->terms;
+    for (uint32_t i = 1; i < coupled_auctions_of(terms); i++) {
+        struct coupled_id ahead;
+        struct coupled_record bound;
+        if (!scratch->bound[i * terms->coupling.intervals] ||
+            !coupled_id_ahead(&ahead, id, terms, i)) {
+            continue;
+        }
+        struct state_key key = coupled_key(STATE_COUPLED, &ahead);
+        struct state_key due = coupled_gate_key(terms, &ahead);
+        if (!contract_read(call, &key, &coupled_record_codec, &bound)) {
+            continue; /* nobody is there */
+        }
+        MUST(bound.state == COUPLED_OPEN);
+        contract_remove(call, &due);
+        bound.state = COUPLED_BOUND;
+        bound.height = call->context->height;
+        bound.fixed_height = record->fixed_height;
+        bound.version = record->version;
+        bound.bound_by = id->start;
+        store(call, &ahead, &bound);
+        forget_sides(call, &ahead, terms);
+        expire_bids(call, &ahead, terms, false);
+        report(call, &ahead, &bound);
+    }
+}
+
+/* Of the open problem, but for portfolios that had a bid at a gate which has closed, too, because the block is
+ * late: what stood there stays. */
+static void return_bids(struct contract_call *call, const struct coupled_id *id,
+                        const struct market_create *terms)
+{
+    struct coupled_scratch *scratch = ledger_coupled_scratch(call->ledger);
+    const struct coupled_problem *problem = &scratch->auction.problem;
+    uint64_t portfolio = 0; /* of the bid before: those of one stand together */
+    scratch->changed_count = 0;
+    for (uint32_t i = 0; i < problem->bid_count; i++) {
+        const uint32_t slot = problem->bids[i].slot;
+        struct coupled_bid_record bid;
+        struct state_key key = state_key_u64(STATE_COUPLED_BID, scratch->auction.orders[i]);
+        if (!contract_read(call, &key, &coupled_bid_record_codec, &bid)) {
+            continue;
+        }
+        const bool closed =
+            !scratch->bound[slot] &&
+            auction_gate_has_closed(call, terms, coupled_slot_start(terms, id, slot));
+        if (portfolio != bid.portfolio) {
+            scratch->changed[scratch->changed_count++] = bid.portfolio;
+            portfolio = bid.portfolio;
+        }
+        if (closed) {
+            scratch->changed[scratch->changed_count - 1] = 0; /* none */
+        }
+    }
+    keep_portfolios(call, terms, true);
+}
+
+/* What the solution says of all intervals, those that do not bind as a forecast; and where the market's terms
+ * say so, bids that a forecast was made of end with it. */
+static void tell_and_return(struct contract_call *call, const struct coupled_id *id,
+                            const struct coupled_record *record, const struct market_create *terms)
+{
+    struct coupled_scratch *scratch = ledger_coupled_scratch(call->ledger);
+    struct coupled_draft draft;
+    if (!coupled_open_fixed(call, id, record)) {
+        MUST(call->view->fault);
+        return;
+    }
+    /* The problem stays open, and each round of consensus clears it again. */
+    const size_t mark = scratch->arena.used;
+    if (coupled_read_best(call, &draft, id, record)) {
+        const struct coupled_solution solution = coupled_draft_view(&draft);
+        coupled_tell_slots(call, id, terms, &solution);
+    }
+    scratch->arena.used = mark;
+    if (terms->coupling.later == LATER_RETURNED) {
+        return_bids(call, id, terms);
+    }
 }
 
 /* False if the block has no room left for its events; then nothing has changed. */
 static bool clear(struct contract_call *call, const struct coupled_id *id,
                   struct coupled_record *record, const struct market_record *market)
 {
-    struct coupled_scratch *scratch = ledger_coupled_scratch(call->ledger);
-    struct coupled_draft draft;
     enum coupled_reason reason = may_clear(call, id, market);
     if (reason != COUPLED_REASON_NONE) {
         end_void(call, id, record, market, reason);
@@ -241,99 +393,37 @@ static bool clear(struct contract_call *call, const struct coupled_id *id,
     }
     record->state = COUPLED_CLEARED;
     record->height = call->context->height;
+    note_traded(call, market);
     coupled_settle_deals(call, record, market);
     store(call, id, record);
-    expire_bids(call, id, &market->terms);
+    expire_bids(call, id, &market->terms, true);
+    bind_auctions(call, id, record, market);
+    keep_portfolios(call, &market->terms, false);
     report(call, id, record);
-    MUST(coupled_open_fixed(call, id, record) || call->view->fault);
-    /* The problem stays open, and each round of consensus clears it again. */
-    const size_t mark = scratch->arena.used;
-    if (coupled_read_best(call, &draft, id, record)) {
-        const struct coupled_solution solution = coupled_draft_view(&draft);
-        coupled_tell_slots(call, id, &market->terms, &scratch->auction, scratch->plan, &solution,
-                           false, &scratch->arena);
-    }
-    scratch->arena.used = mark;
+    tell_and_return(call, id, record, &market->terms);
     return true;
-}
-
-/* --- forecasts ------------------------------------------------------------------------------ */
-
-static void return_bids(struct contract_call *call, const struct market_create *terms)
-{
-    /* The bids of the scratch are the auction's whole, so every portfolio's first is among them. */
-    const struct auction_scratch *scratch = ledger_auction_scratch(call->ledger);
-    for (uint32_t i = 0; i < scratch->count; i++) {
-        struct portfolio_record portfolio;
-        struct state_key key = state_key_u64(STATE_PORTFOLIO, scratch->bids[i].id);
-        if (scratch->bids[i].portfolio == scratch->bids[i].id &&
-            book_read(call, &key, &portfolio_record_codec, &portfolio)) {
-            coupled_end_portfolio(call, scratch->bids[i].id, &portfolio, terms, ORDER_EXPIRED);
-        }
-    }
-}
-
-/* What the floor makes of the bids that stand for one later auction. */
-static void forecast_one(struct contract_call *call, const struct coupled_id *id,
-                         const struct market_create *terms, uint64_t steps)
-{
-    struct coupled_scratch *scratch = ledger_coupled_scratch(call->ledger);
-    struct coupled_draft draft;
-    struct coupled_claim claim;
-    struct bytes_view bytes;
-    struct hash digest;
-    if (open_problem(call, id, terms, &digest, &bytes) == COUPLED_REASON_NONE &&
-        make_floor(call, &draft, &claim, steps)) {
-        const struct coupled_solution solution = coupled_draft_view(&draft);
-        coupled_tell_slots(call, id, terms, &scratch->auction, scratch->plan, &solution, true,
-                           &scratch->arena);
-    }
-    if (terms->coupling.later == LATER_RETURNED) {
-        return_bids(call, terms);
-    }
-}
-
-/* The auctions ahead, the next one first, until so many bids have been looked at. One whose gate has closed
- * as well, because the block is late, is due itself: what stood at its gate stays. */
-static void forecast(struct contract_call *call, const struct coupled_id *id,
-                     const struct market_create *terms)
-{
-    uint32_t bids = 0;
-    struct coupled_id ahead = *id;
-    for (uint32_t i = 0; i < terms->coupling.forecast; i++) {
-        struct coupled_record record;
-        struct state_key key;
-        struct duration length =
-            duration_of(duration_ms(coupled_period(terms)) * terms->coupling.intervals);
-        if (!timestamp_add(&ahead.start, ahead.start, length)) {
-            return;
-        }
-        key = coupled_key(STATE_COUPLED, &ahead);
-        if (!contract_read(call, &key, &coupled_record_codec, &record) ||
-            record.state != COUPLED_OPEN || auction_gate_has_closed(call, terms, ahead.start)) {
-            continue;
-        }
-        bids += record.bids;
-        if (bids > COUPLED_FORECAST_BIDS_MAX) {
-            return;
-        }
-        forecast_one(call, &ahead, terms, floor_steps(record.bids) / terms->coupling.forecast);
-    }
 }
 
 /* --- due ------------------------------------------------------------------------------------ */
 
-static bool gate_is_due(struct contract_call *call, const struct coupled_id *id)
+/* What became of something that was due: it waits for another, or the block has no room for it. */
+enum due_end { DUE_IS_OVER, DUE_WAITS, DUE_STOPS };
+
+static enum due_end gate_is_due(struct contract_call *call, const struct coupled_id *id)
 {
     struct market_record market;
     struct coupled_record record;
     if (!read_auction(call, id, &record, &market)) {
-        return false;
+        return DUE_STOPS;
     }
     MUST(record.state == COUPLED_OPEN);
-    /* What ends it in this very block needs room, and so do its forecasts. */
+    /* An earlier one may still bind bids of this one. */
+    if (coupled_is_being_solved(call, id, &market.terms)) {
+        return DUE_WAITS;
+    }
+    /* What ends it in this very block needs room. */
     if (contract_event_room(call) < (size_t)LEDGER_BLOCK_EVENTS_BYTES_MAX / 2) {
-        return false;
+        return DUE_STOPS;
     }
     forget_sides(call, id, &market.terms);
     enum coupled_reason reason = may_clear(call, id, &market);
@@ -341,35 +431,34 @@ static bool gate_is_due(struct contract_call *call, const struct coupled_id *id)
         reason = fix(call, id, &record, &market);
     }
     if (call->view->fault) {
-        return false;
+        return DUE_STOPS;
     }
     if (reason != COUPLED_REASON_NONE) {
         end_void(call, id, &record, &market, reason);
-        return true;
+        return DUE_IS_OVER;
     }
     store(call, id, &record);
     report(call, id, &record);
     struct state_key window =
         coupled_due_key(COUPLED_DUE_WINDOW, (int64_t)record.closes_height, id);
     contract_write_index(call, &window);
-    forecast(call, id, &market.terms);
-    return true;
+    return DUE_IS_OVER;
 }
 
-static bool window_is_due(struct contract_call *call, const struct coupled_id *id)
+static enum due_end window_is_due(struct contract_call *call, const struct coupled_id *id)
 {
     struct market_record market;
     struct coupled_record record;
     if (!read_auction(call, id, &record, &market)) {
-        return false;
+        return DUE_STOPS;
     }
     MUST(record.state == COUPLED_SOLVING);
     /* As it was fixed, whatever has been voted since: its bids could not leave any more. */
     market.version = record.version;
     if (!market_terms_read(call, &id->market, record.version, &market.terms)) {
-        return false;
+        return DUE_STOPS;
     }
-    return clear(call, id, &record, &market);
+    return clear(call, id, &record, &market) ? DUE_IS_OVER : DUE_STOPS;
 }
 
 static struct coupled_id id_of_due(const struct state_key *key, int64_t *at)
@@ -389,23 +478,29 @@ static struct coupled_id id_of_due(const struct state_key *key, int64_t *at)
 /* Whatever of one kind is due at `now`, the longest due first. */
 static void run_due(struct contract_call *call, enum coupled_due what, int64_t now,
                     uint64_t work_before,
-                    bool (*run)(struct contract_call *call, const struct coupled_id *id))
+                    enum due_end (*run)(struct contract_call *call, const struct coupled_id *id))
 {
     struct state_key prefix = state_key_single(STATE_COUPLED_DUE);
     prefix.bytes[prefix.size++] = (uint8_t)what;
+    struct state_key after = {.size = 0}; /* the last one that waits */
     for (uint32_t i = 0; i < COUPLED_AUCTIONS_PER_BLOCK_MAX; i++) {
         struct state_key key;
         struct bytes_view value;
         int64_t at;
         if (contract_work(call) - work_before > AUCTION_WORK_MAX ||
-            !contract_next(call, book_key_view(&prefix), bytes_view_of(NULL, 0), &key, &value)) {
+            !contract_next(call, book_key_view(&prefix), book_key_view(&after), &key, &value)) {
             return;
         }
         const struct coupled_id id = id_of_due(&key, &at);
-        if (at > now || !run(call, &id)) {
+        const enum due_end end = at > now ? DUE_STOPS : run(call, &id);
+        if (end == DUE_STOPS) {
             return;
         }
-        contract_remove(call, &key);
+        if (end == DUE_WAITS) {
+            after = key;
+        } else {
+            contract_remove(call, &key);
+        }
     }
 }
 

@@ -12,8 +12,8 @@ enum {
         10 * (COUPLED_AUCTION_BIDS_MAX + 1 + COUPLED_AUCTION_CELLS_MAX + COUPLED_AUCTION_LINKS_MAX),
     /* Bids of one auction and what they are loaded from: order, its place, its right. */
     COUPLED_WORK_PER_BID = 8,
-    /* Bids of later auctions that one forecast looks at, all together. */
-    COUPLED_FORECAST_BIDS_MAX = COUPLED_AUCTION_BIDS_MAX
+    /* Portfolios that one clearing may change: of a problem, and of what was placed since. */
+    COUPLED_CHANGED_MAX = 4 * COUPLED_AUCTION_BIDS_MAX
 };
 
 /* One auction: what its records are keyed by. */
@@ -33,6 +33,11 @@ struct coupled_scratch {
     struct clear_arena loading; /* a problem while it is being loaded */
     uint8_t *problem_bytes;     /* COUPLED_PROBLEM_BYTES_MAX */
     uint8_t *solution_bytes;    /* COUPLED_SOLUTION_BYTES_MAX */
+    /* Of the clearing at hand: which intervals bind, and whose bids are over with them. */
+    bool bound[COUPLED_AUCTION_SLOTS_MAX];
+    uint32_t changed_count;
+    uint64_t changed[COUPLED_CHANGED_MAX];
+    uint32_t changed_order[COUPLED_CHANGED_MAX];
 };
 
 static inline struct state_key coupled_key(enum state_kind kind, const struct coupled_id *id)
@@ -67,7 +72,11 @@ MUST_USE bool coupled_open_fixed(const struct contract_call *call, const struct 
 /* The best solution of an auction whose problem is open, decoded into its arena. */
 MUST_USE bool coupled_read_best(const struct contract_call *call, struct coupled_draft *out,
                                 const struct coupled_id *id, const struct coupled_record *record);
-/* Whether what a solution comes to can be worked out: coupled_settle leaves no 128 bits. */
+/* The part of a solution that binds, at its own prices. */
+void coupled_binding_part(struct coupled_solution *out, bool *bound,
+                          const struct coupled_problem *problem,
+                          const struct coupled_solution *solution, struct clear_arena *arena);
+/* Whether what it comes to can be worked out: coupled_settle leaves no 128 bits. */
 bool coupled_settles(struct coupled_scratch *scratch, const struct coupled_solution *solution);
 /* Units of work of one check of the problem, as if all its steps were taken. */
 uint64_t coupled_work_of_check(const struct coupled_problem *problem);
@@ -88,18 +97,39 @@ MUST_USE bool coupled_plan_deals(struct contract_call *call, const struct couple
 /* Carries them out. */
 void coupled_settle_deals(struct contract_call *call, struct coupled_record *record,
                           const struct market_record *market);
-/* Tells what each interval and carrier comes to. */
+/* Tells what each interval and carrier comes to; those that are not bound are forecasts. */
 void coupled_tell_slots(struct contract_call *call, const struct coupled_id *id,
-                        const struct market_create *terms,
-                        const struct coupled_auction_problem *auction,
-                        const struct coupled_plan *plan, const struct coupled_solution *solution,
-                        bool forecast, struct clear_arena *arena);
+                        const struct market_create *terms, const struct coupled_solution *solution);
 
 /* --- coupled.c ------------------------------------------------------------------------------ */
 
-/* Ends all bids of a portfolio whose gate has not closed, cancelled or expired. */
-void coupled_end_portfolio(struct contract_call *call, uint64_t first,
-                           const struct portfolio_record *portfolio,
-                           const struct market_create *terms, enum order_status status);
+struct state_key coupled_gate_key(const struct market_create *terms, const struct coupled_id *id);
+/* One bid less of its owner's on its side (BOTH_SIDES). */
+void coupled_leave_side(const struct contract_call *call, const struct order_record *order,
+                        const struct name *carrier);
+
+/* --- coupled_horizon.c ---------------------------------------------------------------------- */
+
+/* Auctions in one problem, and their intervals. */
+uint32_t coupled_auctions_of(const struct market_create *terms);
+uint32_t coupled_horizon(const struct market_create *terms);
+/* The auction so many after that one, or before; false: past the end of time. */
+MUST_USE bool coupled_id_ahead(struct coupled_id *out, const struct coupled_id *id,
+                               const struct market_create *terms, int64_t auctions);
+/* Whether some auction takes solutions whose problem may have that one's bids. */
+bool coupled_is_being_solved(const struct contract_call *call, const struct coupled_id *id,
+                             const struct market_create *terms);
+/* Whether it has bids, and has neither been fixed nor bound. */
+bool coupled_is_open(const struct contract_call *call, const struct coupled_id *id);
+/* GATE_CLOSED: one of its auctions was bound already; BOOK_FULL: one has no room for it. */
+enum contract_error coupled_count_in(const struct contract_call *call,
+                                     const struct portfolio_record *portfolio,
+                                     const struct portfolio_bid *bids,
+                                     const struct market_create *terms);
+/* After some of its bids are over: what is left of its links, who ends with them, and who counts where. Its
+ * records go with its last bid. `all_end`: with all others, too. */
+void coupled_keep_portfolio(struct contract_call *call, uint64_t first,
+                            const struct market_create *terms, bool all_end,
+                            enum order_status status);
 
 #endif

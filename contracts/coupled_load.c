@@ -7,9 +7,10 @@
  * Invariants:
  * 1. The problem is a function of what stands in the state: nothing of it depends on when it is asked for
  *    but who may trade.
- * 2. A bid whose owner may not trade any more stays in its place with a quantity of 0, so that links find
+ * 2. A portfolio's bids that still stand are all in it, or none.
+ * 3. A bid whose owner may not trade any more stays in its place with a quantity of 0, so that links find
  *    what they name; and nothing at all is still a solution.
- * 3. Right sides and capacities in W become Wh of an interval, rounded to the side that allows less.
+ * 4. Right sides and capacities in W become Wh of an interval, rounded to the side that allows less.
  *
  * Deliberately absent: whether it is a problem that makes sense (clear_coupled.c). */
 #include <string.h>
@@ -192,7 +193,7 @@ static bool load_network(struct loading *loading)
 
 /* --- bids ----------------------------------------------------------------------------------- */
 
-static bool take_bid(struct loading *loading, uint64_t id, uint32_t slot)
+static bool take_bid(struct loading *loading, uint64_t id, uint32_t slot, struct timestamp last)
 {
     struct auction_scratch *scratch = loading->bids;
     struct order_record order;
@@ -201,6 +202,9 @@ static bool take_bid(struct loading *loading, uint64_t id, uint32_t slot)
     if (!book_read_order(loading->call, id, &order) ||
         !book_read(loading->call, &key, &coupled_bid_record_codec, &bid)) {
         return false;
+    }
+    if (timestamp_compare(bid.last, last) > 0) {
+        return true;
     }
     uint32_t place = place_of(loading, &bid.node, &bid.carrier);
     if (place == UINT32_MAX) {
@@ -228,19 +232,28 @@ static bool take_bid(struct loading *loading, uint64_t id, uint32_t slot)
     return true;
 }
 
+/* A portfolio takes part as a whole: from the gate on whose horizon reaches its last bid. */
 static bool load_bids(struct loading *loading, const struct coupled_id *id)
 {
+    const struct market_create *terms = loading->terms;
+    const struct timestamp last = coupled_slot_start(terms, id, coupled_horizon(terms) - 1);
     loading->bids->count = 0;
-    for (uint32_t slot = 0; slot < loading->terms->coupling.intervals; slot++) {
+    for (uint32_t slot = 0; slot < coupled_horizon(terms); slot++) {
+        struct coupled_id of;
         const struct book_id book = {id->market, id->direction,
-                                     coupled_slot_start(loading->terms, id, slot)};
+                                     coupled_slot_start(terms, id, slot)};
+        /* One that was bound, or has ended void, has bids that only wait to expire. */
+        if (!coupled_id_ahead(&of, id, terms, slot / terms->coupling.intervals) ||
+            !coupled_is_open(loading->call, &of)) {
+            continue;
+        }
         for (uint8_t side = SIDE_BUY; side <= SIDE_SELL; side++) {
             struct state_key at = {.size = 0};
             for (uint32_t i = 0; i < COUPLED_AUCTION_BIDS_MAX; i++) {
                 if (!book_side_next(loading->call, &book, side, &at)) {
                     break;
                 }
-                if (!take_bid(loading, book_index_order(&at), slot)) {
+                if (!take_bid(loading, book_index_order(&at), slot, last)) {
                     return false;
                 }
             }
@@ -276,18 +289,27 @@ static void take_bids(struct loading *loading)
     loading->out->orders = orders;
 }
 
-/* The links of the portfolio whose first bid stands there. */
+/* Where a portfolio's bid is that still stands, from its first one on. */
+static uint32_t member_at(const struct auction_scratch *bids, uint32_t first, uint64_t id)
+{
+    for (uint32_t i = first; i < bids->count && i < first + LIMIT_PORTFOLIO_BIDS; i++) {
+        if (bids->bids[i].id == id) {
+            return i;
+        }
+    }
+    MUST(false);
+    return UINT32_MAX;
+}
+
+/* The links of the portfolio whose first bid that still stands is there; the bids stand together. */
 static bool take_links(struct loading *loading, uint32_t first)
 {
     struct coupled_problem *problem = &loading->out->problem;
     struct portfolio_record portfolio;
-    struct state_key key = state_key_u64(STATE_PORTFOLIO, loading->bids->bids[first].id);
+    struct state_key key = state_key_u64(STATE_PORTFOLIO, loading->bids->bids[first].portfolio);
     if (!book_read(loading->call, &key, &portfolio_record_codec, &portfolio)) {
         return false;
     }
-    MUST(portfolio.bids <= loading->bids->count - first);
-    MUST(loading->bids->bids[first + portfolio.bids - 1].portfolio ==
-         loading->bids->bids[first].id);
     for (uint32_t i = 0; i < portfolio.link_count; i++) {
         const struct portfolio_link *link = &portfolio.links[i];
         MUST(problem->link_count < COUPLED_AUCTION_LINKS_MAX);
@@ -301,7 +323,8 @@ static bool take_links(struct loading *loading, uint32_t first)
                                   .den = link->den};
         for (uint32_t at = 0; at < link->member_count; at++) {
             MUST(problem->member_count < COUPLED_AUCTION_MEMBERS_MAX);
-            loading->members[problem->member_count++] = first + link->members[at].bid;
+            loading->members[problem->member_count++] = member_at(
+                loading->bids, first, loading->bids->bids[first].portfolio + link->members[at].bid);
         }
     }
     return true;
@@ -314,7 +337,8 @@ static bool load_links(struct loading *loading)
     loading->members =
         clear_take(loading->arena, COUPLED_AUCTION_MEMBERS_MAX, sizeof *loading->members);
     for (uint32_t i = 0; i < scratch->count; i++) {
-        if (scratch->bids[i].portfolio == scratch->bids[i].id && !take_links(loading, i)) {
+        bool first = i == 0 || scratch->bids[i].portfolio != scratch->bids[i - 1].portfolio;
+        if (first && !take_links(loading, i)) {
             return false;
         }
     }
@@ -340,12 +364,13 @@ enum coupled_reason coupled_load(struct contract_call *call, struct coupled_auct
                               .out = out,
                               .arena = &scratch->loading};
     scratch->loading.used = 0;
-    *out = (struct coupled_auction_problem){.problem.slot_count = terms->coupling.intervals,
+    *out = (struct coupled_auction_problem){.problem.slot_count = coupled_horizon(terms),
                                             .binding = terms->coupling.intervals};
     if (!load_network(&loading) || !load_bids(&loading, id)) {
         MUST(call->view->fault);
         return COUPLED_REASON_PROBLEM;
     }
+    coupled_problem_auctions(out, loading.arena);
     take_bids(&loading);
     if (!load_links(&loading)) {
         MUST(call->view->fault);

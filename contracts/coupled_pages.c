@@ -73,11 +73,31 @@ static bool read_bytes(const struct contract_call *call, uint8_t *out, size_t si
     return there;
 }
 
+void coupled_binding_part(struct coupled_solution *out, bool *bound,
+                          const struct coupled_problem *problem,
+                          const struct coupled_solution *solution, struct clear_arena *arena)
+{
+    const size_t flows = (size_t)problem->slot_count * problem->line_count;
+    struct coupled_draft part = {.accepted =
+                                     clear_take(arena, problem->bid_count, sizeof *part.accepted),
+                                 .flow = clear_take(arena, flows, sizeof *part.flow)};
+    memcpy(part.accepted, solution->accepted, problem->bid_count * sizeof *part.accepted);
+    memcpy(part.flow, solution->flow, flows * sizeof *part.flow);
+    coupled_bound_slots(bound, problem, part.accepted, arena);
+    coupled_draft_clear(&part, problem, bound, false);
+    *out = *solution;
+    out->accepted = part.accepted;
+    out->flow = part.flow;
+}
+
 bool coupled_settles(struct coupled_scratch *scratch, const struct coupled_solution *solution)
 {
+    bool bound[COUPLED_AUCTION_SLOTS_MAX];
     struct coupled_settlement paid;
+    struct coupled_solution binding;
     const size_t mark = scratch->arena.used;
-    bool settles = coupled_settle(&paid, scratch->plan, solution, &scratch->arena);
+    coupled_binding_part(&binding, bound, &scratch->auction.problem, solution, &scratch->arena);
+    bool settles = coupled_settle(&paid, scratch->plan, &binding, &scratch->arena);
     scratch->arena.used = mark;
     return settles;
 }

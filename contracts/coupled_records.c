@@ -13,7 +13,8 @@
 
 const char *const link_type_names[LINK_TYPE_COUNT] = {"and", "or",    "xor",
                                                       "sum", "block", "convert"};
-const char *const coupled_state_names[COUPLED_STATE_COUNT] = {"open", "solving", "cleared", "void"};
+const char *const coupled_state_names[COUPLED_STATE_COUNT] = {"open", "solving", "cleared", "void",
+                                                              "bound"};
 const char *const coupled_reason_names[COUPLED_REASON_COUNT] = {
     "none", "market_not_open", "delivery_begun", "limits_exceeded", "no_problem"};
 const char *const coupled_page_names[COUPLED_PAGE_OF_COUNT] = {"problem", "solution"};
@@ -241,6 +242,7 @@ static const struct codec_field coupled_record_fields[] = {
      .offset = offsetof(struct coupled_record, first_deal),
      .type = CODEC_U64},
     {.name = "deals", .offset = offsetof(struct coupled_record, deals), .type = CODEC_U32},
+    {.name = "bound_by_ms", .offset = offsetof(struct coupled_record, bound_by), .type = CODEC_I64},
 };
 const struct codec_record coupled_record_codec = {
     .name = "coupled",
@@ -285,6 +287,7 @@ static const struct codec_field coupled_bid_fields[] = {
      .offset = offsetof(struct coupled_bid_record, portfolio),
      .type = CODEC_U64},
     {.name = "start_ms", .offset = offsetof(struct coupled_bid_record, start), .type = CODEC_I64},
+    {.name = "last_ms", .offset = offsetof(struct coupled_bid_record, last), .type = CODEC_I64},
     {.name = "node", .offset = offsetof(struct coupled_bid_record, node), .type = CODEC_NAME},
     {.name = "carrier", .offset = offsetof(struct coupled_bid_record, carrier), .type = CODEC_NAME},
 };

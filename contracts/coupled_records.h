@@ -10,9 +10,10 @@ enum coupled_state {
     COUPLED_OPEN = 0,    /* takes bids */
     COUPLED_SOLVING = 1, /* the problem is fixed, solutions are taken */
     COUPLED_CLEARED = 2,
-    COUPLED_VOID = 3 /* no deals; the record says why */
+    COUPLED_VOID = 3, /* no deals; the record says why */
+    COUPLED_BOUND = 4 /* cleared by an earlier auction: links tied it to what bound there */
 };
-enum { COUPLED_STATE_COUNT = 4 };
+enum { COUPLED_STATE_COUNT = 5 };
 extern const char *const coupled_state_names[COUPLED_STATE_COUNT];
 enum coupled_reason {
     COUPLED_REASON_NONE = 0,
@@ -69,6 +70,7 @@ struct coupled_record {
     struct money surplus; /* to the market's account at once; what deals hold of it follows */
     uint64_t first_deal;
     uint32_t deals;
+    struct timestamp bound_by; /* the start of the auction that bound it; else 0 */
 };
 
 enum coupled_page_of { COUPLED_PAGE_PROBLEM = 0, COUPLED_PAGE_SOLUTION = 1 };
@@ -88,7 +90,8 @@ struct coupled_solver_record {
 /* What an order of a coupled market has beside its own record. */
 struct coupled_bid_record {
     uint64_t portfolio;     /* its first order */
-    struct timestamp start; /* of its auction */
+    struct timestamp start; /* its portfolio's auction */
+    struct timestamp last;  /* the last period that the portfolio had a bid for */
     struct name node;
     struct name carrier;
 };

@@ -46,7 +46,7 @@ enum contract_error order_cancel_apply(struct contract_call *call, const void *r
     struct market_record market;
     enum contract_error error = find_order(call, cancel->order, &order, &market);
     if (error == CONTRACT_OK && market_is_coupled(&market.terms)) {
-        coupled_take_back(call, cancel->order, &market.terms);
+        error = coupled_take_back(call, cancel->order, &market.terms);
     } else if (error == CONTRACT_OK) {
         book_end_order(call, cancel->order, &order, &market.terms, ORDER_CANCELLED);
     }

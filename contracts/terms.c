@@ -283,7 +283,7 @@ static bool coupling_holds(const struct market_create *terms)
                coupling->window == 0 && money_ueur(coupling->fee) == 0;
     }
     return within(coupling->intervals, 1, COUPLED_AUCTION_SLOTS_MAX) &&
-           coupling->forecast <= COUPLED_FORECASTS_MAX &&
+           coupling->intervals * (1 + (int64_t)coupling->forecast) <= COUPLED_AUCTION_SLOTS_MAX &&
            (coupling->later == LATER_KEPT || coupling->forecast > 0) &&
            coupling->window <= COUPLED_WINDOW_MAX && money_ueur(coupling->fee) >= 0 &&
            terms->times.mtus_per_period == 1 && energy_wh(terms->limits.quantity_step) == 1 &&
@@ -418,7 +418,6 @@ static void give_to_vote(struct market_create *terms, const struct market_create
     terms->clearing.mechanism = mechanism;
     terms->delivery = after->delivery;
     terms->delivery.method = method;
-    terms->coupling.forecast = after->coupling.forecast;
     terms->coupling.later = after->coupling.later;
     terms->coupling.window = after->coupling.window;
     terms->coupling.fee = after->coupling.fee;

@@ -165,12 +165,12 @@ struct market_sealing {
 
 /* Of a coupled market (docs/spec/coupled.md 10); all zero in any other. */
 struct market_coupling {
-    uint16_t intervals; /* delivery periods that one auction clears, and binds, together: 1 to 96 */
-    uint16_t forecast;  /* auctions ahead that it publishes a forecast of */
-    uint8_t later;    /* enum market_later: what becomes of the bids that a forecast was made of */
-    uint8_t zones;    /* enum market_zones */
-    uint16_t window;  /* blocks in which solutions are taken; 0: the floor clears */
-    struct money fee; /* for judging a solution that turns out not to be the best so far */
+    uint16_t intervals; /* delivery periods of one auction, which bind together: 1 to 96 */
+    uint16_t forecast;  /* auctions ahead that it clears with them, as a forecast */
+    uint8_t later;      /* enum market_later: what becomes of bids that took part and do not bind */
+    uint8_t zones;      /* enum market_zones */
+    uint16_t window;    /* blocks in which solutions are taken; 0: the floor clears */
+    struct money fee;   /* for judging a solution that turns out not to be the best so far */
 };
 
 /* By a market operator. */

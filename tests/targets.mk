@@ -32,6 +32,7 @@ test-all: test api-memory api-load valgrind coupled-large package nemesis namesp
 	@$(MAKE) --no-print-directory clearing-large
 	@$(MAKE) --no-print-directory capacity
 	@$(MAKE) --no-print-directory coupled-markets
+	@$(MAKE) --no-print-directory coupled-horizon COUNT=3000
 	@$(MAKE) --no-print-directory sim SEEDS=20000
 	@$(MAKE) --no-print-directory sim-epochs SEEDS=5000
 	@$(MAKE) --no-print-directory sim-mutants
@@ -54,6 +55,7 @@ clearing: $(BUILD)/bin/flexclear $(BUILD)/bin/flexsolve ## flexclear against slo
 	@tests/models/check_clear.py $< $(or $(COUNT),400)
 	@tests/models/check_clear_input.py $<
 	@tests/models/check_coupled.py $< $(or $(COUNT),100)
+	@$(MAKE) --no-print-directory coupled-horizon
 
 .PHONY: coupled-large
 coupled-large: $(BUILD)/bin/flexclear $(BUILD)/bin/flexsolve ## coupled auctions against glpsol: many small problems, and some of hundreds of bids; SEED=n
@@ -63,6 +65,10 @@ coupled-large: $(BUILD)/bin/flexclear $(BUILD)/bin/flexsolve ## coupled auctions
 .PHONY: capacity
 capacity: $(BUILD)/tests/unit/contracts/test_capacity ## thousands of random capacity markets on the ledger against a model of their own; TURNS=n
 	@TURNS=$(or $(TURNS),3000) $<
+
+.PHONY: coupled-horizon
+coupled-horizon: $(BUILD)/tests/unit/contracts/test_coupled_horizon ## rounds of rolling horizons on the ledger against a model that tries all quantities; COUNT=n cases
+	@tests/models/check_horizon.py $< $(or $(COUNT),150)
 
 .PHONY: coupled-markets
 coupled-markets: $(BUILD)/tests/unit/contracts/test_coupled_market ## thousands of random coupled auctions on the ledger against a model that tries all quantities; TURNS=n

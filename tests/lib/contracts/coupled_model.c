@@ -4,6 +4,9 @@
 
 #include <string.h>
 
+/* Random problems are smaller than what can be tried. */
+enum { DRAWN_BIDS = 7, DRAWN_SLOTS = 2 };
+
 static int64_t draw(struct test_random *random, int64_t low, int64_t high)
 {
     return low + (int64_t)test_random_below(random, (uint64_t)(high - low + 1));
@@ -102,9 +105,9 @@ void small_problem_draw(struct small_problem *out, struct test_random *random,
 {
     *out = (struct small_problem){0};
     struct coupled_problem *problem = &out->problem;
-    problem->bid_count = (uint32_t)draw(random, draw(random, 1, MODEL_BIDS), MODEL_BIDS);
+    problem->bid_count = (uint32_t)draw(random, draw(random, 1, DRAWN_BIDS), DRAWN_BIDS);
     problem->agent_count = (uint32_t)draw(random, 1, 3);
-    problem->slot_count = (uint32_t)draw(random, 1, MODEL_SLOTS);
+    problem->slot_count = (uint32_t)draw(random, 1, DRAWN_SLOTS);
     problem->place_count = (uint32_t)draw(random, 1, kinds->lines ? MODEL_PLACES : 2);
     draw_bids(out, random, kinds);
     draw_network(out, random, kinds);
@@ -316,7 +319,8 @@ bool model_solve(const struct coupled_problem *problem, int128 *welfare, int64_t
             found = true;
             *welfare = worth;
             memcpy(accepted, quantity, problem->bid_count * sizeof *accepted);
-            memcpy(flow, try_flow, sizeof try_flow);
+            memcpy(flow, try_flow,
+                   (size_t)problem->slot_count * problem->line_count * sizeof *flow);
         }
     } while (next_quantities(problem, quantity));
     return found;

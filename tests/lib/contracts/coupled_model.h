@@ -8,9 +8,9 @@
 #include "tests/lib/random.h"
 
 enum {
-    MODEL_BIDS = 7,
+    MODEL_BIDS = 8,
     MODEL_PLACES = 4,
-    MODEL_SLOTS = 2,
+    MODEL_SLOTS = 3,
     MODEL_LINES = 4,
     MODEL_ROWS = 2,
     MODEL_COEFS = 8,

@@ -151,6 +151,8 @@ static void test_forecast_leaves_closed_gates(void **state)
     go_to(gate_of(11, EARLY_MS));
     fixture_next_block(&fixture, FIXTURE_BLOCK_MS);
     assert_int_equal(auction(10).state, COUPLED_CLEARED);
+    assert_int_equal(auction(11).state, COUPLED_OPEN); /* waited for 10 to be over */
+    fixture_next_block(&fixture, FIXTURE_BLOCK_MS);
     assert_int_equal(auction(11).state, COUPLED_CLEARED);
     assert_int_equal(energy_wh(auction(11).best.quantity), 500);
     assert_int_equal(market_order(&fixture, 5).status, ORDER_EXPIRED); /* auction 12's, returned */

@@ -319,13 +319,13 @@ static void test_terms(void **state)
     assert_error(expected, market_terms_check(&terms))
     ROW(CONTRACT_OK, (void)0);
     ROW(CONTRACT_OK, terms.coupling.window = 0; terms.coupling.fee = money_of(0));
-    ROW(CONTRACT_OK, terms.coupling.forecast = 96; terms.coupling.later = LATER_RETURNED);
+    ROW(CONTRACT_OK, terms.coupling.forecast = 47; terms.coupling.later = LATER_RETURNED);
     ROW(CONTRACT_OK, terms.coupling.zones = ZONES_SEPARATE);
     ROW(CONTRACT_BAD_TERM_COUPLING, terms.coupling.intervals = 0);
     ROW(CONTRACT_BAD_TERM_COUPLING, terms.coupling.intervals = 97);
     ROW(CONTRACT_BAD_TERM_COUPLING, terms.coupling.window = 1001);
     ROW(CONTRACT_BAD_TERM_COUPLING, terms.coupling.fee = money_of(-1));
-    ROW(CONTRACT_BAD_TERM_COUPLING, terms.coupling.forecast = 97);
+    ROW(CONTRACT_BAD_TERM_COUPLING, terms.coupling.forecast = 48);
     ROW(CONTRACT_BAD_TERM_COUPLING, terms.coupling.later = LATER_RETURNED);
     ROW(CONTRACT_BAD_TERM_COUPLING, terms.directions = DIRECTIONS_BOTH);
     ROW(CONTRACT_BAD_TERM_COUPLING, terms.limits.quantity_step = energy_of(2);
@@ -695,7 +695,9 @@ static void run_forecast(bool returned)
     if (!returned) {
         pass_gate(2);
         assert_int_equal(auction(2).state, COUPLED_CLEARED);
-        assert_int_equal(energy_wh(auction(2).best.quantity), 200);
+        assert_int_equal(energy_wh(auction(2).best.quantity), 200 + 300 + 400);
+        assert_int_equal(energy_wh(market_deal(&fixture, 2).contracted), 200);
+        assert_int_equal(market_counters(&fixture).deals, 2);
     }
     close_day();
 }
