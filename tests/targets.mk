@@ -263,7 +263,7 @@ e2e-slow: all $(E2E_HELPERS) $(PREVIEW_PROGRAMS) ## the end-to-end scripts that 
 valgrind: all ## one of four real nodes under valgrind: transfers, reads, a clean stop, no error and no leak
 	@tests/e2e/valgrind.py $(BUILD)
 
-api-load: all ## real nodes beside 5,000 slow clients, 10,000 connections and floods: an honest order within twice its quiet time
+api-load: all ## real nodes beside 5,000 slow clients, 10,000 connections and floods, over HTTP and a member's link: an honest order within twice its quiet time
 	@tests/e2e/http_load.py $(BUILD)
 
 fuzz-api: fuzz-build ## fuzz the HTTP API over sockets of one process for SECONDS=3600

@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """What an honest wallet has of a node beside 5,000 slow clients, 10,000 connections and floods of valid and
 of invalid transactions from one peer (fault scenarios 68 and 71): its order is final within twice the time
-that it takes on the quiet node, measured in the same run; memory, descriptors and disk stay bounded.
+that it takes on the quiet node, measured in the same run; memory, descriptors and disk stay bounded. Then
+the same beside a flood over the link of one member that has turned hostile, quiet and flooded by turns: its
+own node is down for both, so what a silent leader costs is in both.
 
 Usage: http_load.py BUILD [--rounds N]"""
 import argparse
@@ -18,10 +20,12 @@ import time
 
 import ledger
 from cluster import CLIENTS, Cluster, Failure, wait_until
+from nemesis_peers import NodeKey, flood as flood_link, frame, link
 
 SLOW, OPEN = 5000, 10000
 LIMIT_FDS, LIMIT_RSS_KB, LIMIT_DISK = 800, 400_000, 256 << 20
-RATIO_MAX = 2.0
+RATIO_MAX, ORDERS = 2.0, 8
+TRANSACTION = b"\x0c"  # a frame's type (docs/spec/wire.md)
 
 
 def raise_limits():
@@ -98,6 +102,23 @@ def flood(port, valid, counts, ending):
             time.sleep(0.05)
 
 
+def flood_of_member(cluster, member, node, frames, counts, ending):
+    """A member's link, full of its frames; after a strike it comes back as soon as it is let in."""
+    os.nice(15)
+    key, certificate = NodeKey(member.home), member.home / "tls"
+    while not ending.is_set():
+        stream, _ = link(cluster, node, key, certificate)
+        if stream is None:
+            time.sleep(0.1)
+            continue
+        while not ending.is_set():
+            sent = flood_link(stream, frames, 0.5)
+            counts[2] += sent
+            if sent == 0:
+                break
+        stream.close()
+
+
 def final_after(cluster, node, client, nonce):
     """Seconds from posting a transfer until the node has its receipt."""
     data = ledger.envelope(cluster.chain, client, nonce, [ledger.transfer("dso", 1)])
@@ -125,51 +146,79 @@ def bounds(node, what):
     return fds, rss, disk
 
 
+def under(cluster, node, attacks, rounds, first_nonce, counts):
+    """Orders by turns on the quiet node and beside the attacks: seconds of each, the worst bounds, how many
+    the attackers sent while orders were under way."""
+    quiet, pressed, worst, sent, nonce = [], [], (0, 0, 0), [0] * len(counts), first_nonce
+    for _ in range(rounds):
+        for _ in range(ORDERS):
+            quiet.append(final_after(cluster, node, CLIENTS[0], nonce))
+            nonce += 1
+        ended = node.metric("http_ended")
+        ending = multiprocessing.Event()
+        attackers = [multiprocessing.Process(target=attack, args=(*arguments, counts, ending),
+                                             daemon=True) for attack, *arguments in attacks]
+        for one in attackers:
+            one.start()
+        wait_until(30, "the table of connections is full",
+                   lambda: node.metric("http_ended") > ended + 500)
+        before = list(counts)
+        for _ in range(ORDERS):
+            pressed.append(final_after(cluster, node, CLIENTS[0], nonce))
+            nonce += 1
+            worst = max(worst, bounds(node, "under attack"))
+        sent = [a + now - then for a, now, then in zip(sent, counts, before)]
+        ending.set()
+        for one in attackers:
+            one.terminate()
+            one.join()
+    return quiet, pressed, worst, sent, nonce
+
+
+def judge(what, quiet, pressed, worst):
+    a, b = statistics.median(quiet), statistics.median(pressed)
+    print(f"  {what}: an order is final in {1000 * a:.0f} ms quiet, {1000 * b:.0f} ms beside them: "
+          f"ratio {b / a:.2f}; {worst[0]} descriptors, {worst[1]} KiB, {worst[2]} bytes on disk")
+    if b > RATIO_MAX * a:
+        raise Failure(f"{what}: ratio {b / a:.2f} is over {RATIO_MAX}")
+
+
 def main(build, rounds):
     share = raise_limits()
     with Cluster(build, "http load", preload=False) as cluster:
         cluster.start(load=False)
         cluster._mint()
-        node = cluster.nodes[0]
+        node, member = cluster.nodes[0], cluster.nodes[3]
         valid = [ledger.envelope(cluster.chain, CLIENTS[1], n, [ledger.transfer("dso", 1)])
                  for n in range(1, 201)]
-        nonce, quiet, pressed, worst = 1, [], [], (0, 0, 0)
-        counts = multiprocessing.Array("q", 2)
-        for _ in range(rounds):
-            for _ in range(8):
-                quiet.append(final_after(cluster, node, CLIENTS[0], nonce))
-                nonce += 1
-            ending = multiprocessing.Event()
-            attackers = [
-                multiprocessing.Process(target=slow_clients, args=(
-                    node.api_port, int(SLOW * share), int(OPEN * share), counts, ending),
-                                        daemon=True),
-                multiprocessing.Process(target=flood, args=(node.api_port, valid, counts, ending),
-                                        daemon=True)]
-            for one in attackers:
-                one.start()
-            wait_until(30, "the table of connections is full",
-                       lambda: node.metric("http_ended") > 500)
-            before = counts[1]
-            for _ in range(8):
-                pressed.append(final_after(cluster, node, CLIENTS[0], nonce))
-                nonce += 1
-                worst = max(worst, bounds(node, "under attack"))
-            posted, ended = counts[1] - before, node.metric("http_ended")
-            ending.set()
-            for one in attackers:
-                one.terminate()
-                one.join()
-            if posted == 0 or ended < 500:
-                raise Failure(f"the attack did not take place: {posted} posted, {ended} ended")
-        a, b = statistics.median(quiet), statistics.median(pressed)
+        counts = multiprocessing.Array("q", 3)
+        slow = (slow_clients, node.api_port, int(SLOW * share), int(OPEN * share))
+        quiet, pressed, worst, sent, nonce = under(
+            cluster, node, [slow, (flood, node.api_port, valid)], rounds, 1, counts)
+        if sent[1] == 0:
+            raise Failure("the flood over HTTP did not take place")
         print(f"  {int(SLOW * share)} slow clients, {int((SLOW + OPEN) * share)} connections, "
-              f"{node.metric('http_ended')} ended by the node, {counts[1]} transactions of the flood")
-        print(f"  an order is final in {1000 * a:.0f} ms quiet, {1000 * b:.0f} ms beside them: "
-              f"ratio {b / a:.2f}; {worst[0]} descriptors, {worst[1]} KiB, {worst[2]} bytes on disk")
-        if b > RATIO_MAX * a:
-            raise Failure(f"ratio {b / a:.2f} is over {RATIO_MAX}")
+              f"{node.metric('http_ended')} ended by the node, {sent[1]} transactions of the flood")
+        judge("slow clients and a flood over HTTP", quiet, pressed, worst)
         cluster.progress("after the attack")
+
+        member.kill()
+        good = [frame(TRANSACTION + ledger.envelope(cluster.chain, CLIENTS[2], n,
+                                                    [ledger.transfer("dso", 1)]))
+                for n in range(1, 401)]
+        spoilt = bytearray(good[-1])
+        spoilt[-70] ^= 1
+        quiet, pressed, worst, sent, _ = under(
+            cluster, node, [slow, (flood_of_member, cluster, member, node, good + [bytes(spoilt)])],
+            rounds, nonce, counts)
+        if sent[2] < 100 or not node.log_lines("-> strike"):
+            raise Failure(f"the member's flood did not take place: {sent[2]} frames")
+        print(f"  {sent[2]} transactions over the member's link, "
+              f"{len(node.log_lines('-> strike'))} strikes")
+        judge("slow clients and a member's flood", quiet, pressed, worst)
+        member.start()
+        cluster.wait_ready(seconds=90)
+        cluster.progress("after the member's attack")
         cluster.no_one_died()
         for other in cluster.nodes:
             other.terminate()

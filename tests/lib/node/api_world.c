@@ -182,7 +182,11 @@ void api_world_stop(struct api_world *world)
 
 static int dial(const struct api_world *world, const void *sent, size_t size)
 {
+    /* A port that was left is not free again for a minute, and a fuzzer dials a thousand times a second:
+     * from one address its ports run out, so each dial comes from the next of 127.0.0.0/8. */
+    static _Atomic uint32_t dials;
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(world->port)};
+    struct sockaddr_in own = {.sin_family = AF_INET};
     const struct timeval patience = {.tv_sec = 20};
     const int yes = 1;
     ssize_t count = 1;
@@ -190,6 +194,9 @@ static int dial(const struct api_world *world, const void *sent, size_t size)
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     MUST(fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience) == 0);
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
+    own.sin_addr.s_addr = htonl(INADDR_LOOPBACK + atomic_fetch_add(&dials, 1) % 4096);
+    MUST(setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &yes, sizeof yes) == 0 &&
+         bind(fd, (const struct sockaddr *)&own, sizeof own) == 0);
     MUST(connect(fd, (const struct sockaddr *)&address, sizeof address) == 0);
     for (size_t done = 0; done < size && count > 0; done += count > 0 ? (size_t)count : 0)
         count = send(fd, (const char *)sent + done, size - done, MSG_NOSIGNAL);
