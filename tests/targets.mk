@@ -260,7 +260,7 @@ e2e-slow: all $(E2E_HELPERS) $(PREVIEW_PROGRAMS) ## the end-to-end scripts that 
 	@tests/run_e2e.sh $(BUILD) $(E2E_SLOW)
 
 .PHONY: api-memory api-load fuzz-api valgrind
-valgrind: all ## one of four real nodes under valgrind: transfers, reads, a clean stop, no error and no leak
+valgrind: all ## four real nodes under valgrind: transfers, reads, one that stops and comes back, no error and no leak
 	@tests/e2e/valgrind.py $(BUILD)
 
 api-load: all ## real nodes beside 5,000 slow clients, 10,000 connections and floods, over HTTP and a member's link: an honest order within twice its quiet time
