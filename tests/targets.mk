@@ -130,6 +130,10 @@ $(BUILD)/tests/bench/bench_book: $(BUILD)/obj/tests/bench/bench_book.o $(TEST_LI
 	@mkdir -p $(@D)
 	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(EXT_storage)
 
+$(BUILD)/tests/bench/bench_block: $(BUILD)/obj/tests/bench/bench_block.o $(TESTLIB_node) $(TEST_LIB_OBJECTS) $(LINK_node)
+	@mkdir -p $(@D)
+	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(EXT_node)
+
 $(BUILD)/tests/bench/bench_coupled: $(BUILD)/obj/tests/bench/bench_coupled.o $(LINK_solver) | $(BUILD)/bin/flexsolve
 	@mkdir -p $(@D)
 	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(EXT_contracts)
@@ -168,6 +172,11 @@ bench-check: $(BUILD)/tests/bench/bench_check ## flexd check: records per second
 
 bench-book: $(BUILD)/tests/bench/bench_book ## orders per second through a book on the ledger, in memory and on LMDB; BLOCKS=n
 	@$< $(or $(BLOCKS),12)
+
+.PHONY: bench-block
+bench: bench-block
+bench-block: $(BUILD)/tests/bench/bench_block ## what a transaction costs to build, execute and commit; BLOCKS=n, ACCOUNTS=n
+	@$< $(or $(BLOCKS),8) $(or $(ACCOUNTS),20000)
 
 compilers: all ## the whole tree once more under clang, warnings as errors
 	@$(MAKE) --no-print-directory -j2 BUILD=$(BUILD)/clang CC=clang all $(patsubst $(BUILD)/%,$(BUILD)/clang/%,$(UNIT_TESTS))
