@@ -150,10 +150,59 @@ static bool update(struct run *run, struct forest_tree *spot, struct state_tree_
            join(run, spot, branch, children);
 }
 
-static int compare_changes(const void *a, const void *b)
+/* --- sorting ---------------------------------------------------------------------------------- */
+
+/* Fewer than that are sorted by moving each to its place. */
+enum { SORT_FEW = 12, SORT_BUCKETS = 256 };
+
+static void sort_few(struct state_tree_change *changes, size_t count)
 {
-    return hash_compare(&((const struct state_tree_change *)a)->key,
-                        &((const struct state_tree_change *)b)->key);
+    for (size_t i = 1; i < count; i++) {
+        const struct state_tree_change moved = changes[i];
+        size_t at = i;
+        while (at > 0 && hash_compare(&changes[at - 1].key, &moved.key) > 0) {
+            changes[at] = changes[at - 1];
+            at--;
+        }
+        changes[at] = moved;
+    }
+}
+
+/* By the keys' bytes from `byte` on, in place: keys are hashes, so that two or three bytes part them, and
+ * no comparison of whole keys is needed for that. Ends: one byte further with each call. */
+static void sort_changes(struct state_tree_change *changes, size_t count, size_t byte)
+{
+    if (count <= SORT_FEW || byte == HASH_SIZE) {
+        sort_few(changes, count);
+        return;
+    }
+    size_t next[SORT_BUCKETS] = {0};
+    size_t end[SORT_BUCKETS];
+    size_t sum = 0;
+    for (size_t i = 0; i < count; i++) {
+        next[changes[i].key.bytes[byte]]++;
+    }
+    for (size_t bucket = 0; bucket < SORT_BUCKETS; bucket++) {
+        const size_t size = next[bucket];
+        next[bucket] = sum;
+        sum += size;
+        end[bucket] = sum;
+    }
+    for (size_t bucket = 0; bucket < SORT_BUCKETS; bucket++) {
+        while (next[bucket] < end[bucket]) {
+            struct state_tree_change *here = &changes[next[bucket]];
+            const size_t home = here->key.bytes[byte];
+            struct state_tree_change *there = &changes[next[home]++];
+            if (home != bucket) {
+                const struct state_tree_change moved = *there;
+                *there = *here;
+                *here = moved;
+            }
+        }
+    }
+    for (size_t bucket = 0, from = 0; bucket < SORT_BUCKETS; from = end[bucket++]) {
+        sort_changes(changes + from, end[bucket] - from, byte + 1);
+    }
 }
 
 bool forest_update(struct forest *forest, struct forest_batch *batch,
@@ -164,9 +213,7 @@ bool forest_update(struct forest *forest, struct forest_batch *batch,
     MUST(batch->born.count == 0 && batch->dead.count == 0);
     batch->before = *before;
     batch->tree = *before;
-    if (count > 1) {
-        qsort(changes, count, sizeof *changes, compare_changes);
-    }
+    sort_changes(changes, count, 0);
     for (size_t i = 1; i < count; i++) {
         MUST(!hash_equal(&changes[i - 1].key, &changes[i].key));
     }
