@@ -458,7 +458,31 @@ static enum due_end window_is_due(struct contract_call *call, const struct coupl
     if (!market_terms_read(call, &id->market, record.version, &market.terms)) {
         return DUE_STOPS;
     }
-    return clear(call, id, &record, &market) ? DUE_IS_OVER : DUE_STOPS;
+    if (!clear(call, id, &record, &market)) {
+        return DUE_STOPS;
+    }
+    if (record.solutions > 0) {
+        struct state_key release =
+            coupled_due_key(COUPLED_DUE_RELEASE, (int64_t)call->context->height, id);
+        contract_write_index(call, &release);
+    }
+    return DUE_IS_OVER;
+}
+
+/* Strikes count while solutions are taken; what was judged is in the history of events. */
+static enum due_end release_is_due(struct contract_call *call, const struct coupled_id *id)
+{
+    struct state_key prefix = coupled_key(STATE_COUPLED_SOLVER, id);
+    for (uint32_t i = 0; i < COUPLED_RELEASES_MAX; i++) {
+        struct state_key key;
+        struct bytes_view value;
+        if (!contract_next(call, book_key_view(&prefix), bytes_view_of(NULL, 0), &key, &value)) {
+            return DUE_IS_OVER;
+        }
+        contract_remove(call, &key);
+        contract_spend(call, 1);
+    }
+    return DUE_STOPS; /* goes on in the next block */
 }
 
 static struct coupled_id id_of_due(const struct state_key *key, int64_t *at)
@@ -510,4 +534,5 @@ void coupled_block_end(struct contract_call *call)
     const uint64_t work_before = contract_work(call);
     run_due(call, COUPLED_DUE_GATE, timestamp_ms(call->context->time), work_before, gate_is_due);
     run_due(call, COUPLED_DUE_WINDOW, (int64_t)call->context->height, work_before, window_is_due);
+    run_due(call, COUPLED_DUE_RELEASE, (int64_t)call->context->height, work_before, release_is_due);
 }

@@ -12,6 +12,8 @@ enum {
         10 * (COUPLED_AUCTION_BIDS_MAX + 1 + COUPLED_AUCTION_CELLS_MAX + COUPLED_AUCTION_LINKS_MAX),
     /* Bids of one auction and what they are loaded from: order, its place, its right. */
     COUPLED_WORK_PER_BID = 8,
+    /* Records of solvers that one block lets go, of one auction. */
+    COUPLED_RELEASES_MAX = 256,
     /* Portfolios that one clearing may change: of a problem, and of what was placed since. */
     COUPLED_CHANGED_MAX = 4 * COUPLED_AUCTION_BIDS_MAX
 };
@@ -49,7 +51,8 @@ struct timestamp coupled_slot_start(const struct market_create *terms, const str
                                     uint32_t slot);
 struct duration coupled_period(const struct market_create *terms);
 
-enum coupled_due { COUPLED_DUE_GATE = 0, COUPLED_DUE_WINDOW = 1 };
+/* RELEASE: who proposed what is not needed any more; at the height of the end. */
+enum coupled_due { COUPLED_DUE_GATE = 0, COUPLED_DUE_WINDOW = 1, COUPLED_DUE_RELEASE = 2 };
 struct state_key coupled_due_key(enum coupled_due what, int64_t at, const struct coupled_id *id);
 
 /* --- coupled_load.c ------------------------------------------------------------------------- */

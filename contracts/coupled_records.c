@@ -456,12 +456,12 @@ struct key_of_line {
     struct name line;
 };
 
-static const char *const coupled_due_names[2] = {"gate", "window"};
+static const char *const coupled_due_names[3] = {"gate", "window", "release"};
 static const struct codec_field key_of_coupled_due_codec_fields[] = {
     {.name = "what",
      .offset = offsetof(struct key_of_coupled_due, what),
      .type = CODEC_ENUM,
-     .limit = 2,
+     .limit = 3,
      .names = coupled_due_names},
     {.name = "at", .offset = offsetof(struct key_of_coupled_due, at), .type = CODEC_I64},
     {.name = "market", .offset = offsetof(struct key_of_coupled_due, market), .type = CODEC_NAME},

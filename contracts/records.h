@@ -65,8 +65,8 @@
  *   coupled      market name | i64 start | u8 direction          coupled_record (start: of the first
  *                                                                interval)
  *   coupled_due  u8 what | i64 gate ms or height | market name   (empty) index of coupled auctions that
- *                | i64 start | u8 direction                      wait for their gate, or the end of
- *                                                                their window
+ *                | i64 start | u8 direction                      wait for their gate, the end of their
+ *                                                                window, or who proposed to be let go
  *   coupled_page market name | i64 start | u8 direction          coupled_page_record: the problem, or
  *                | u8 what | u32 page                            the solution, in parts
  *   coupled_     market name | i64 start | u8 direction          coupled_solver_record

@@ -516,6 +516,21 @@ static void test_strikes(void **state)
     assert_int_equal(after.solutions, 5);
     assert_int_equal(after.wrong, 4);
     assert_memory_equal(&after.best.solution, &before.best.solution, sizeof after.best.solution);
+    /* Strikes are forgotten with the window. */
+    const struct name market = fixture_name("cpl");
+    const struct name sender = fixture_name("agg");
+    struct coupled_solver_record record;
+    struct state_key key =
+        state_key_coupled(STATE_COUPLED_SOLVER, &market, auction_start(1), DIRECTION_UP);
+    memcpy(key.bytes + key.size, sender.text, NAME_SIZE);
+    key.size += NAME_SIZE;
+    assert_true(ledger_read(fixture.view, &key, &coupled_solver_record_codec, &record));
+    assert_int_equal(record.strikes, 3);
+    for (int i = 0; i <= WINDOW; i++) {
+        end_block();
+    }
+    assert_int_equal(auction(1).state, COUPLED_CLEARED);
+    assert_false(ledger_read(fixture.view, &key, &coupled_solver_record_codec, &record));
     close_day();
 }
 
