@@ -363,11 +363,13 @@ def draw(rng, size):
     nodes = [f"R{i}" for i in range(rng.randint(1, 4 if size < 20 else 12))]
     flags = {k: rng.random() < 0.4 for k in ("links", "sums", "rows", "lumps", "steps", "heat")}
     most = 10 if size < 20 else 400
-    slots = rng.choice([[0], [0], [0, 3]])
+    slots = rng.choice([[0], [0], [0, 3], [0, 1, 2]])
+    carriers = ["heat"] if rng.random() < 0.6 else ["heat", "gas", "cold"]
+    agents = "abc" if rng.random() < 0.7 else "abcdefgh"
     bids = []
     for i in range(rng.randint(1, size)):
         side = rng.choice(["buy", "sell"])
-        bid = {"id": f"b{i}", "agent": rng.choice("abc"), "side": side, "node": rng.choice(nodes),
+        bid = {"id": f"b{i}", "agent": rng.choice(agents), "side": side, "node": rng.choice(nodes),
                "quantity": str(rng.randint(0 if rng.random() < 0.05 else 1, most)),
                "price": str(rng.randint(-20, 100) + (30 if side == "buy" else 0)),
                "interval": rng.choice(slots)}
@@ -377,20 +379,23 @@ def draw(rng, size):
         if flags["steps"] and rng.random() < 0.5:
             bid["order"] = rng.randint(0, 2)
         if flags["heat"] and rng.random() < 0.3:
-            bid["carrier"] = "heat"
+            bid["carrier"] = rng.choice(carriers)
         bids.append(bid)
     lines = [{"from": rng.choice(nodes[:i]), "to": nodes[i], "capacity": str(rng.randint(0, 2 * most))}
              for i in range(1, len(nodes))]
     if len(nodes) > 2 and rng.random() < 0.5:
         lines.append({"from": nodes[-1], "to": nodes[0], "capacity": str(rng.randint(0, most))})
     if flags["heat"]:
-        lines += [{**line, "carrier": "heat"} for line in lines[:2]]
+        lines += [{**line, "carrier": c} for c in carriers for line in lines[:rng.randint(1, 3)]
+                  if "carrier" not in line]
     rows = []
     for _ in range(rng.randint(1, 2) if flags["rows"] else 0):
         op = rng.choice(["<=", "<=", ">="])
         right = rng.randint(0, 10 * most)
         rows.append({"coef": {n: str(rng.randint(-12, 12)) for n in nodes if rng.random() < 0.7},
                      "op": op, "rhs": str(right if op == "<=" else -right)})
+        if flags["heat"] and rng.random() < 0.3:
+            rows[-1]["carrier"] = carriers[0]
     links = draw_links(rng, bids, flags, most)
     return {"format": "flexclear/1", "mechanism": "coupled", "payments": ["node", "pay_as_bid"],
             "bids": bids, "links": links,
@@ -400,11 +405,11 @@ def draw(rng, size):
 def draw_links(rng, bids, flags, most):
     links, made = [], set()
     for _ in range(rng.randint(1, 1 + len(bids) // 4) if flags["links"] or flags["sums"] else 0):
-        agent = rng.choice("abc")
+        agent = rng.choice(bids)["agent"]
         own = [b["id"] for b in bids if b["agent"] == agent]
         if len(own) < 2:
             continue
-        some = rng.sample(own, rng.randint(2, min(4, len(own))))
+        some = rng.sample(own, rng.randint(2, min(rng.choice([4, 4, 9]), len(own))))
         if flags["sums"] and rng.random() < 0.5:
             # Never what resting breaks, so that there always is a clearing.
             op = rng.choice(["<=", "<=", ">="])
@@ -459,6 +464,61 @@ def check_one(rng, problem, seconds):
     return bound - welfare, welfare
 
 
+def hostile():
+    """Problems that somebody meant badly: a named error, or a clearing that says why it is no better."""
+    a = {"id": "a", "agent": "d", "side": "buy", "node": "R", "quantity": "9", "price": "9"}
+    b = {"id": "b", "agent": "e", "side": "sell", "node": "R", "quantity": "5", "price": "2"}
+    c, d = {**b, "id": "c", "carrier": "heat"}, {**b, "id": "d", "carrier": "gas"}
+    big = str(2**62 - 1)
+
+    def problem(bids, links=(), **network):
+        return {"format": "flexclear/1", "mechanism": "coupled", "bids": bids, "links": list(links),
+                "network": {"slack": "R", **network}}
+
+    def convert(x, y, num="1", den="1"):
+        return {"type": "convert", "in": x, "out": y, "num": num, "den": den}
+
+    def total(op, quantity, bids=("b", "c")):
+        return {"type": "sum", "bids": list(bids), "op": op, "quantity": quantity}
+
+    def row(coef, op, rhs):
+        return {"coef": {"R": coef}, "op": op, "rhs": rhs}
+    # A line that can't carry the power asked for, a ring of lines, prices all alike: 0 is a clearing.
+    ring = [{"from": x, "to": y, "capacity": q} for x, y, q in
+            [("R", "S", "0"), ("S", "T", "0"), ("T", "R", "0")]]
+    fine = [problem([a, {**b, "node": "S"}], lines=ring), problem([{**a, "price": "2"}, b]),
+            problem([{**a, "price": "0"}, {**b, "price": "0"}, {**b, "id": "z", "price": "0"}]),
+            problem([a, b], rows=[row(str(2**63 - 1), "<=", str(2**63 - 1))] * 2),
+            problem([{**a, "quantity": str(2**60)}, {**b, "quantity": str(2**60)}]),
+            problem([a, b, c], [total("<=", "0"), total(">=", "0")])]
+    for case in fine:
+        done = run(["--window", "3"], json.dumps(case))
+        assert done.returncode == 0, done.stderr + json.dumps(case)
+        result = json.loads(done.stdout)
+        keeps_rules(case, result)
+        assert verify(case, result).returncode == 0
+    assert json.loads(run([], json.dumps(fine[0])).stdout)["welfare_neur"] == "0"
+    assert json.loads(run([], json.dumps(fine[1])).stdout)["certificate"]["gap_neur"] == "0"
+    bad = [(problem([a, b, c], [convert("b", "c"), convert("c", "b")]), "conversion"),
+           (problem([b, c, d], [convert("b", "c"), convert("c", "d"), convert("d", "b")]),
+            "conversion"),
+           (problem([a, b], [total("<=", "4", ["b"]), total(">=", "99", ["b"])]), "quantity"),
+           (problem([a, b, c], [total("=", "3"), total("=", "4")]), ""),
+           (problem([a, b], rows=[row("1", "=", "1")]), ""),
+           (problem([a, b], rows=[row("2", ">=", "7"), row("2", "<=", "6")]), ""),
+           (problem([a, {**b, "node": "nowhere"}]), "node"),
+           (problem([a, b], [{"type": "xor", "bids": ["b", "b"]}]), "bid"),
+           (problem([{**a, "quantity": big}, {**b, "quantity": big}]), "quantit"),
+           (problem([{**a, "quantity": big, "price": str(2**63 - 1)}, b]), ""),
+           (problem([a, b], rows=[row(str(2**63), "<=", "1")]), "coef"),
+           (problem([a, b, c], [convert("b", "c", "1", "0")]), "den")]
+    for case, word in bad:
+        done = run(["--window", "3"], json.dumps(case))
+        assert done.returncode == 2 and done.stderr.strip() and word in done.stderr, \
+            f"{done.returncode} {done.stderr} {json.dumps(case)}"
+    return len(fine) + len(bad)
+
+
 def check_without_solver():
     """Who verifies links no solver and needs none; who clears without one gets the floor and why."""
     linked = subprocess.run(["ldd", PROGRAM], capture_output=True, text=True, check=True).stdout
@@ -498,6 +558,7 @@ def main():
     if shutil.which("glpsol") is None:
         sys.exit("check_coupled: no glpsol; run make deps")
     check_without_solver()
+    meant_badly = hostile()
     rng = random.Random(SEED)
     gaps = relative = done = refused = 0
     for _ in range(COUNT):
@@ -512,7 +573,7 @@ def main():
     assert done > refused
     shutil.rmtree(FOLDER)
     print(f"coupled: {done} problems reach glpsol's welfare, {gaps} with a gap (largest "
-          f"{100 * relative:.3f} %), {4 * done} mutations found")
+          f"{100 * relative:.3f} %), {4 * done} mutations found, {meant_badly} meant badly")
 
 
 main()
