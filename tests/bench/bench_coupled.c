@@ -7,7 +7,7 @@
  *    the gap within 10 s.
  *
  * Fails if the check's cost per item grows more than threefold from 1,000 to 100,000 bids, if a gap
- * that must be 0 is not, or if lumps in a deep market without rows leave more than 0.1 %. Usage: bench_coupled FLEXSOLVE */
+ * that must be 0 is not, or if lumps in a deep market without rows, linked or in sums, leave more than 0.1 %. Usage: bench_coupled FLEXSOLVE */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -149,6 +149,30 @@ static void order_all(struct tables *tables, bool one_place)
     }
 }
 
+/* The first half in lumps, eight of one agent in a sum that lets half of them pass. */
+static void sum_lumps(struct tables *tables)
+{
+    struct coupled_problem *problem = &tables->problem;
+    tables->links = take(problem->bid_count, sizeof *tables->links);
+    tables->members = take(problem->bid_count, sizeof *tables->members);
+    for (uint32_t i = 0; i + 8 <= problem->bid_count / 2; i += 8) {
+        struct coupled_link *link = &tables->links[problem->link_count++];
+        *link = (struct coupled_link){
+            .type = COUPLED_SUM, .first = i, .count = 8, .op = COUPLED_AT_MOST, .den = 1};
+        for (uint32_t k = i; k < i + 8; k++) {
+            tables->bids[k].agent = i;
+            tables->bids[k].buy = tables->bids[i].buy;
+            tables->bids[k].indivisible = true;
+            link->quantity += tables->bids[k].quantity;
+            tables->members[problem->member_count++] = k;
+        }
+        link->quantity /= 2;
+    }
+    problem->agent_count = problem->bid_count + 1;
+    problem->links = tables->links;
+    problem->members = tables->members;
+}
+
 static void free_tables(struct tables *tables)
 {
     free(tables->bids);
@@ -274,6 +298,16 @@ static bool bench_linked(const char *program, const char *what, bool rows, int64
     return close;
 }
 
+static bool bench_sums(const char *program, const char *what, int64_t capacity)
+{
+    struct tables tables;
+    make_feeder(&tables, LINKED, 40, capacity);
+    sum_lumps(&tables);
+    bool close = solve_within(program, what, &tables.problem);
+    free_tables(&tables);
+    return close;
+}
+
 static bool bench_steps(const char *program, const char *what, bool one_place)
 {
     struct tables tables;
@@ -296,6 +330,9 @@ int main(int argc, char **argv)
     (void)bench_linked(argv[1], "linked or indivisible bids, 20 rows of 40", true, 100000);
     /* Lumps as large as lines: no prices close this. */
     (void)bench_linked(argv[1], "linked or indivisible bids, tight lines", false, 20000);
+    good = bench_sums(argv[1], "bids, half of them lumps in sums of eight, wide lines", 100000) &&
+           good;
+    (void)bench_sums(argv[1], "bids, half of them lumps in sums of eight, tight lines", 20000);
     /* A half-filled step at every bottleneck: what is left is mostly no prices' fault either. */
     (void)bench_steps(argv[1], "bids, all buys ordered steps at one place", true);
     (void)bench_steps(argv[1], "bids, all buys ordered steps at many places", false);
