@@ -11,6 +11,7 @@ test: ## install what is missing, build, run a tier of every kind of test
 	@$(MAKE) --no-print-directory doc-examples
 	@$(MAKE) --no-print-directory settling
 	@$(MAKE) --no-print-directory books COUNT=120
+	@$(MAKE) --no-print-directory coupled-ledger COUNT=100
 	@$(MAKE) --no-print-directory surveillance
 	@$(MAKE) --no-print-directory compilers
 	@$(MAKE) --no-print-directory determinism-quick
@@ -29,6 +30,7 @@ package: ## Debian packages: built twice alike, installed into a fresh Debian, r
 
 test-all: test api-memory api-load valgrind coupled-large package nemesis namespaces snapshots integrity soak tidy model ctime determinism asan tsan ## every tier whole
 	@$(MAKE) --no-print-directory books COUNT=3000
+	@$(MAKE) --no-print-directory coupled-ledger COUNT=5000
 	@$(MAKE) --no-print-directory clearing-large
 	@$(MAKE) --no-print-directory capacity
 	@$(MAKE) --no-print-directory coupled-markets
@@ -90,7 +92,11 @@ settling: $(BUILD)/bin/flexsettle $(BUILD)/tests/models/ledger_deals ## flexsett
 books: $(BUILD)/bin/flexclear $(BUILD)/tests/models/ledger_book ## order books on the ledger against models written apart from them, and flexclear; COUNT=n random games of each
 	@tests/models/check_book.py $(BUILD)/tests/models/ledger_book $< $(or $(COUNT),300)
 
-$(BUILD)/tests/models/ledger_deals $(BUILD)/tests/models/ledger_book: $(BUILD)/tests/models/%: $(BUILD)/obj/tests/models/%.o $(TESTLIB_contracts) $(TEST_LIB_OBJECTS) $(LINK_contracts)
+.PHONY: coupled-ledger
+coupled-ledger: $(BUILD)/tests/models/ledger_coupled ## coupled auctions on the ledger, proposals of every kind among them, against a model written apart from them; COUNT=n auctions, SEED=n
+	@tests/models/check_coupled_ledger.py $< $(or $(COUNT),300) $(or $(SEED),1)
+
+$(BUILD)/tests/models/ledger_deals $(BUILD)/tests/models/ledger_book $(BUILD)/tests/models/ledger_coupled: $(BUILD)/tests/models/%: $(BUILD)/obj/tests/models/%.o $(TESTLIB_contracts) $(TEST_LIB_OBJECTS) $(LINK_contracts)
 	@mkdir -p $(@D)
 	@$(CC) $(LDFLAGS_ALL) -o $@ $^ -lcmocka $(EXT_contracts)
 
