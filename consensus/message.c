@@ -250,3 +250,27 @@ bool message_decode_high_vote(struct public_key *key, uint64_t *question, uint64
         codec_decode(&vote_record, out, &reader);
     return byte_reader_done(&reader);
 }
+
+void message_append_transaction(struct byte_writer *writer, struct bytes_view envelope)
+{
+    if (writer->size == 0)
+        byte_write_u8(writer, MESSAGE_TRANSACTIONS);
+    byte_write_sized(writer, envelope.data, envelope.size);
+}
+
+bool message_decode_transactions(struct bytes_view out[MESSAGE_TRANSACTIONS_MAX], uint32_t *count,
+                                 struct bytes_view payload)
+{
+    struct byte_reader reader;
+    byte_reader_init(&reader, payload.data, payload.size);
+    *count = 0;
+    while (!reader.failed && reader.at < reader.size) {
+        if (*count == MESSAGE_TRANSACTIONS_MAX)
+            return false;
+        const struct bytes_view envelope = byte_read_sized(&reader, payload.size);
+        if (envelope.size == 0)
+            return false;
+        out[(*count)++] = envelope;
+    }
+    return byte_reader_done(&reader) && *count > 0;
+}

@@ -23,7 +23,8 @@
  *   GET_HIGH_VOTE   validator key, u64 question                   after every start (rolled-back
  *   HIGH_VOTE       validator key, u64 question, u64 own epoch,   disk rule), and its answer
  *                   u8 flag + vote
- *   TRANSACTION     signed transaction envelope (opaque here)     gossip */
+ *   TRANSACTIONS    1 to 128 x sized signed envelope (opaque      gossip
+ *                   here, none empty) */
 #ifndef FLEX_CONSENSUS_MESSAGE_H
 #define FLEX_CONSENSUS_MESSAGE_H
 
@@ -41,10 +42,12 @@ enum message_type {
     MESSAGE_STATUS = 9,
     MESSAGE_GET_HIGH_VOTE = 10,
     MESSAGE_HIGH_VOTE = 11,
-    MESSAGE_TRANSACTION = 12
+    MESSAGE_TRANSACTIONS = 12
 };
 
 enum { MESSAGE_NULLIFICATIONS_MAX = 16 };
+/* In one frame: some 6 ms of one core's verification, so that two workers share a frame evenly enough. */
+enum { MESSAGE_TRANSACTIONS_MAX = 128 };
 
 struct message_proposal {
     struct block_header header;
@@ -92,6 +95,8 @@ void message_encode_get_high_vote(struct byte_writer *writer, const struct publi
 /* `epoch` is the sender's: of earlier ones it remembers nothing [C-ROLLBACK.ANSWER]. */
 void message_encode_high_vote(struct byte_writer *writer, const struct public_key *key,
                               uint64_t question, uint64_t epoch, const struct vote *vote_or_null);
+/* Appends one envelope; the first one after the type byte, which it writes too. The caller counts. */
+void message_append_transaction(struct byte_writer *writer, struct bytes_view envelope);
 
 /* `frame` without its type byte. All bytes must be used. */
 bool message_decode_proposal(struct message_proposal *out, struct bytes_view payload);
@@ -107,5 +112,8 @@ bool message_decode_get_high_vote(struct public_key *key, uint64_t *question,
                                   struct bytes_view payload);
 bool message_decode_high_vote(struct public_key *key, uint64_t *question, uint64_t *epoch,
                               bool *has_vote, struct vote *out, struct bytes_view payload);
+/* The views point into the payload. */
+bool message_decode_transactions(struct bytes_view out[MESSAGE_TRANSACTIONS_MAX], uint32_t *count,
+                                 struct bytes_view payload);
 
 #endif

@@ -226,7 +226,7 @@ static bool hand_out(struct exchange *exchange)
             &node->inbox, INBOX_NO_PEER, call, bytes_view_of(exchange->body, exchange->body_size));
         metric_add(&node->metrics.transactions_posted, 1);
         if (event != NULL) {
-            workers_transaction(node->workers, event);
+            workers_transactions(node->workers, event);
         } else {
             metric_add(&node->metrics.transactions_overload, 1);
             call->overloaded = true;

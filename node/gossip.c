@@ -6,7 +6,8 @@
  * because a wallet that signs ten transactions in a row may have them arrive in any order.
  *
  * Passing on: the node whose API took a transaction sends it to every validator that it is linked
- * to; those that receive it do not send it on. Validators are a full mesh, so a relay would send
+ * to, in one frame with all that this turn of the loop took (ADR 54); those that receive it do not
+ * send it on. Validators are a full mesh, so a relay would send
  * each transaction n times to everybody and cost more than its verification; where a link is
  * missing, the transaction waits for a leader that has it, the taker itself at the latest
  * (docs/adr).
@@ -46,14 +47,34 @@ static enum contract_error check_at_door(struct node *node, const struct transac
     return error;
 }
 
-static void pass_on(struct node *node, struct node_event *event)
+void node_gossip_flush(struct node *node)
 {
-    event->bytes[0] = MESSAGE_TRANSACTION;
-    struct bytes_view frame = bytes_view_of(event->bytes, event->size);
+    struct node_gossip *gossip = &node->gossip;
+    if (gossip->count == 0)
+        return;
+    struct bytes_view frame = bytes_view_of(gossip->bytes, gossip->size);
+    gossip->count = 0;
+    gossip->size = 0;
     for (uint32_t peer = 0; peer < node->config.peer_count; peer++) {
         if (node->peer_validator[peer] != NODE_NO_VALIDATOR && p2p_peer_is_up(node->p2p, peer))
             node_send(node, peer, P2P_TRANSACTION, frame);
     }
+}
+
+/* Puts it into the frame that goes out at the end of the loop's turn. */
+static void pass_on(struct node *node, const struct transaction *transaction)
+{
+    struct node_gossip *gossip = &node->gossip;
+    if (gossip->count == MESSAGE_TRANSACTIONS_MAX ||
+        gossip->size + sizeof(uint32_t) + transaction->envelope.size > NODE_GOSSIP_BYTES)
+        node_gossip_flush(node);
+    struct byte_writer writer;
+    byte_writer_init(&writer, gossip->bytes, NODE_GOSSIP_BYTES);
+    writer.size = gossip->size;
+    message_append_transaction(&writer, transaction->envelope);
+    MUST(!writer.failed);
+    gossip->size = writer.size;
+    gossip->count++;
 }
 
 static enum contract_error admit(struct node *node, struct node_event *event)
@@ -76,7 +97,7 @@ static enum contract_error admit(struct node *node, struct node_event *event)
     if (error == CONTRACT_EXISTS_ALREADY)
         return CONTRACT_OK;
     if (error == CONTRACT_OK && event->call != NULL)
-        pass_on(node, event);
+        pass_on(node, &event->transaction);
     return error;
 }
 

@@ -4,12 +4,15 @@
  *  I1 what a peer is charged equals the sum over its events that are alive, wherever they wait;
  *  I2 a peer is stalled only while it is charged for something, so a release always follows and
  *     wakes it: nobody waits for ever;
- *  I3 at most one LINK event per peer is queued, and it is queued before any frame of the new link.
+ *  I3 at most one LINK event per peer is queued, and it is queued before any frame of the new link;
+ *  I4 whoever took transactions sleeps for INBOX_PAUSE_NS at most before it looks for more, so a
+ *     transaction that comes in the meantime wakes nobody and is not forgotten.
  *
  * Deliberately absent: priorities beyond the two lanes. Votes are small and the loop takes them in
  * batches; a vote behind a full block waits for a check of milliseconds. */
 #include "node/inbox.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -172,12 +175,39 @@ struct node_event *inbox_admit_transaction(struct inbox *inbox, int peer, struct
     return event;
 }
 
+static uint64_t now_ns(void)
+{
+    struct timespec now;
+    MUST(clock_gettime(CLOCK_MONOTONIC, &now) == 0);
+    return (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
+}
+
+/* With the lock held. A loop that took transactions just now sleeps until it wants the next ones (I4). */
+static void wake_loop(struct inbox *inbox, bool for_transactions)
+{
+    if (!for_transactions || now_ns() >= inbox->transactions_due_ns)
+        MUST(pthread_cond_signal(&inbox->filled) == 0);
+}
+
 void inbox_push(struct inbox *inbox, struct node_event *event)
 {
     bool is_transaction = event->kind == NODE_EVENT_TRANSACTION || event->kind == NODE_EVENT_LOOKUP;
     take_lock(inbox);
     lane_append(is_transaction ? &inbox->transactions : &inbox->consensus, event);
-    MUST(pthread_cond_signal(&inbox->filled) == 0);
+    wake_loop(inbox, is_transaction);
+    drop_lock(inbox);
+}
+
+void inbox_push_transactions(struct inbox *inbox, struct inbox_lane *events)
+{
+    MUST(events->head != NULL && events->head->kind == NODE_EVENT_TRANSACTION);
+    take_lock(inbox);
+    if (inbox->transactions.tail != NULL)
+        inbox->transactions.tail->next = events->head;
+    else
+        inbox->transactions.head = events->head;
+    inbox->transactions.tail = events->tail;
+    wake_loop(inbox, true);
     drop_lock(inbox);
 }
 
@@ -254,18 +284,33 @@ static struct node_event *lane_pop(struct inbox_lane *lane)
     return event;
 }
 
+/* With the lock held; may return earlier. */
+static void wait_until(struct inbox *inbox, uint64_t until_ns)
+{
+    const struct timespec until = {.tv_sec = (time_t)(until_ns / 1000000000U),
+                                   .tv_nsec = (long)(until_ns % 1000000000U)};
+    const int status = pthread_cond_timedwait(&inbox->filled, &inbox->lock, &until);
+    MUST(status == 0 || status == ETIMEDOUT);
+}
+
 struct node_event *inbox_take(struct inbox *inbox, uint64_t deadline_ms)
 {
-    struct timespec until = {.tv_sec = (time_t)(deadline_ms / 1000),
-                             .tv_nsec = (long)(deadline_ms % 1000) * 1000000L};
+    const uint64_t deadline_ns =
+        deadline_ms < UINT64_MAX / 1000000 ? deadline_ms * 1000000 : UINT64_MAX;
     take_lock(inbox);
-    int status = 0;
-    while (inbox->consensus.head == NULL && inbox->transactions.head == NULL && !inbox->stopping &&
-           status == 0)
-        status = pthread_cond_timedwait(&inbox->filled, &inbox->lock, &until);
+    while (inbox->consensus.head == NULL && !inbox->stopping) {
+        const uint64_t now = now_ns();
+        const bool due = now >= inbox->transactions_due_ns;
+        if ((due && inbox->transactions.head != NULL) || now >= deadline_ns)
+            break;
+        wait_until(inbox, due || deadline_ns < inbox->transactions_due_ns
+                              ? deadline_ns
+                              : inbox->transactions_due_ns);
+    }
     struct inbox_lane batch = {NULL, NULL};
     /* Transactions get at least a quarter of every batch, so that a flood of votes can't starve
      * them, nor they the votes. */
+    bool took = false; /* transactions */
     uint32_t count = 0;
     while (count < INBOX_BATCH_MAX - INBOX_BATCH_MAX / 4) {
         struct node_event *event = lane_pop(&inbox->consensus);
@@ -279,8 +324,13 @@ struct node_event *inbox_take(struct inbox *inbox, uint64_t deadline_ms)
         if (event == NULL)
             break;
         lane_append(&batch, event);
+        took = true;
         count++;
     }
+    /* A full batch may have left some: then there is no pause. */
+    if (took)
+        inbox->transactions_due_ns =
+            inbox->transactions.head == NULL ? now_ns() + INBOX_PAUSE_NS : 0;
     drop_lock(inbox);
     return batch.head;
 }

@@ -14,18 +14,42 @@
 #include "node/shell.h"
 #include "node/snapshots.h"
 
-static bool accept_transaction(struct node *node, uint32_t peer, struct bytes_view frame)
+static bool admit_frame(struct node *node, enum node_event_kind kind, uint32_t peer,
+                        struct bytes_view frame)
+{
+    struct node_event *event = inbox_admit_frame(&node->inbox, kind, (int)peer, frame);
+    if (event == NULL)
+        return false;
+    metric_add(&node->metrics.frames_received, 1);
+    if (kind == NODE_EVENT_BODIES)
+        workers_bodies(node->workers, event);
+    else
+        inbox_push(&node->inbox, event);
+    return true;
+}
+
+static bool accept_transactions(struct node *node, uint32_t peer, struct bytes_view frame)
 {
     /* Observers send none; audit nodes have no mempool worth filling. */
     if (node->peer_validator[peer] == NODE_NO_VALIDATOR || !node_is_validator(node))
         return true;
-    metric_add(&node->metrics.transactions_received, 1);
-    struct node_event *event = inbox_admit_transaction(
-        &node->inbox, (int)peer, NULL, bytes_view_of(frame.data + 1, frame.size - 1));
-    if (event == NULL)
-        metric_add(&node->metrics.transactions_overload, 1);
-    else
-        workers_transaction(node->workers, event);
+    struct bytes_view envelopes[MESSAGE_TRANSACTIONS_MAX];
+    uint32_t count = 0;
+    if (!message_decode_transactions(envelopes, &count,
+                                     bytes_view_of(frame.data + 1, frame.size - 1)))
+        return admit_frame(node, NODE_EVENT_FRAME, peer, frame); /* the loop strikes its sender */
+    metric_add(&node->metrics.transactions_received, count);
+    struct node_event *taken = NULL;
+    struct node_event **end = &taken;
+    for (uint32_t i = 0; i < count; i++) {
+        *end = inbox_admit_transaction(&node->inbox, (int)peer, NULL, envelopes[i]);
+        if (*end == NULL)
+            metric_add(&node->metrics.transactions_overload, 1);
+        else
+            end = &(*end)->next;
+    }
+    if (taken != NULL)
+        workers_transactions(node->workers, taken);
     return true;
 }
 
@@ -34,19 +58,10 @@ static bool accept_frame(struct node *node, uint32_t peer, struct bytes_view fra
     MUST(frame.size <= LIMIT_FRAME_BYTES); /* p2p refuses longer ones */
     /* An empty frame is the loop's to judge: strikes are its business alone. */
     uint8_t type = frame.size > 0 ? frame.data[0] : 0;
-    if (type == MESSAGE_TRANSACTION)
-        return accept_transaction(node, peer, frame);
+    if (type == MESSAGE_TRANSACTIONS)
+        return accept_transactions(node, peer, frame);
     bool bodies = type == MESSAGE_PROPOSAL || type == MESSAGE_BLOCK || type == MESSAGE_RANGE;
-    struct node_event *event = inbox_admit_frame(
-        &node->inbox, bodies ? NODE_EVENT_BODIES : NODE_EVENT_FRAME, (int)peer, frame);
-    if (event == NULL)
-        return false;
-    metric_add(&node->metrics.frames_received, 1);
-    if (bodies)
-        workers_bodies(node->workers, event);
-    else
-        inbox_push(&node->inbox, event);
-    return true;
+    return admit_frame(node, bodies ? NODE_EVENT_BODIES : NODE_EVENT_FRAME, peer, frame);
 }
 
 bool node_on_p2p(void *context, const struct p2p_event *event)
@@ -289,6 +304,15 @@ static bool take_pruned(struct node *node, int peer, struct bytes_view payload)
     return true;
 }
 
+/* Well-formed ones never come here: they have gone to the workers. */
+static bool take_transactions(struct node *node, int peer, struct bytes_view payload)
+{
+    (void)node;
+    (void)peer;
+    (void)payload;
+    return false;
+}
+
 typedef bool (*take_fn)(struct node *node, int peer, struct bytes_view payload);
 
 static const struct {
@@ -308,6 +332,7 @@ static const struct {
     [MESSAGE_STATUS] = {take_status, "malformed status"},
     [MESSAGE_GET_HIGH_VOTE] = {take_get_high_vote, "malformed request for a high vote"},
     [MESSAGE_HIGH_VOTE] = {take_high_vote, "malformed high vote"},
+    [MESSAGE_TRANSACTIONS] = {take_transactions, "malformed bundle of transactions"},
     [MESSAGE_GET_SNAPSHOTS] = {take_get_snapshots, "malformed question for snapshots"},
     [MESSAGE_SNAPSHOTS] = {take_snapshot_answer, NULL},
     [MESSAGE_GET_SNAPSHOT_PART] = {take_get_snapshot_part,

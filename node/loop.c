@@ -53,6 +53,7 @@ static void intake_all(struct loop_state *loop, struct node_event *event)
             p2p_resume(node->p2p, (uint32_t)peer);
         event = next;
     }
+    node_gossip_flush(node);
 }
 
 static void tick(struct loop_state *loop)

@@ -1,7 +1,7 @@
 /* One running node, as its own parts see it. Nothing outside node/ includes this.
  *
  * Who may touch what:
- *   the loop thread alone   core, chain, mempool, journal, shell, serve, holds, told_pruned, set,
+ *   the loop thread alone   core, chain, mempool, gossip, journal, shell, serve, holds, told_pruned, set,
  *                           epoch, validator_peer
  *   any thread              inbox, sync_inbox, snapshots, workers, cache, clock, board, history,
  *                           metrics, p2p_send, snapshots of
@@ -41,7 +41,16 @@ enum {
     NODE_NONCE_AHEAD_MAX = 64,
     NODE_STORE_RETRY_MS = 1000,
     NODE_HOUSEKEEPING_MS = 1000,
-    NODE_NO_VALIDATOR = -1
+    NODE_NO_VALIDATOR = -1,
+    /* The type byte, and the largest transaction or some hundred of the usual ones. */
+    NODE_GOSSIP_BYTES = 1 + 4 + LIMIT_TX_BYTES + LIMIT_WITNESS_BYTES
+};
+
+/* Transactions on their way to all peers, in one frame; the loop's. */
+struct node_gossip {
+    uint32_t count;
+    size_t size;
+    uint8_t *bytes; /* NODE_GOSSIP_BYTES; NULL on an audit node */
 };
 
 struct node {
@@ -81,6 +90,7 @@ struct node {
     struct bft *core;
     struct chain *chain;
     struct mempool *mempool; /* NULL on an audit node */
+    struct node_gossip gossip;
     struct journal *journal;
     bool restored; /* out of a backup, and the chain is not past that (restored.h) */
     struct shell *shell;
@@ -153,6 +163,8 @@ void node_intake(struct node *node, struct node_event *event);
 
 /* gossip.c: a transaction that the workers have verified. Loop thread. */
 void node_take_transaction(struct node *node, struct node_event *event);
+/* Sends what the API's takes of this turn have left. Loop thread. */
+void node_gossip_flush(struct node *node);
 /* Does the mempool hold something that could stand in the next block? Loop thread. */
 bool node_has_pending(struct node *node);
 

@@ -300,7 +300,7 @@ static void propose(struct solver_worker *worker, struct place *place,
     worker->on_its_way = true;
     worker->answered = false;
     metric_add(&node->metrics.solver_proposals, 1);
-    workers_transaction(node->workers, event);
+    workers_transactions(node->workers, event);
     log_line(LOG_INFO, "solver of %s: proposed, gap %lld neur of %lld ueur", label,
              claim->gap > INT64_MAX ? -1LL : (long long)claim->gap,
              (long long)(claim->welfare / 1000));

@@ -163,7 +163,8 @@ static int open_chain(struct node *node)
         return FLEXD_DONE;
     struct mempool_limits limits = {0, 0};
     node->mempool = mempool_create(&limits);
-    if (node->mempool == NULL)
+    node->gossip.bytes = malloc(NODE_GOSSIP_BYTES);
+    if (node->mempool == NULL || node->gossip.bytes == NULL)
         return refuse(FLEXD_FAILED, "mempool", "out of memory");
     return FLEXD_DONE;
 }
@@ -438,6 +439,8 @@ void node_stop(struct node *node)
     node_epoch_close(node);
     if (node->mempool != NULL)
         mempool_destroy(node->mempool);
+    free(node->gossip.bytes);
+    node->gossip.bytes = NULL;
     if (node->chain != NULL)
         chain_close(node->chain);
     remove_pid(node);

@@ -20,7 +20,9 @@
 enum {
     WORKERS_MAX = 64,
     /* A part of less is not worth another thread's wake-up: some 40 transactions, 1.5 ms. */
-    PART_BYTES_MIN = 8 * 1024
+    PART_BYTES_MIN = 8 * 1024,
+    /* Half a millisecond, for which a body may have to wait. */
+    TRANSACTIONS_AT_A_TIME = 12
 };
 
 struct workers {
@@ -28,13 +30,36 @@ struct workers {
     pthread_cond_t filled;
     struct inbox_lane bodies;
     struct inbox_lane transactions;
+    uint32_t waiting; /* transactions */
     bool stopping;
     struct inbox *inbox;
     struct verify_cache *cache;
     struct node_metrics *metrics;
-    uint32_t count;
+    uint32_t planned; /* threads; set before the first one runs */
+    uint32_t count;   /* of them that were started */
     pthread_t threads[WORKERS_MAX];
 };
+
+static struct node_event *pop(struct inbox_lane *lane)
+{
+    struct node_event *event = lane->head;
+    if (event != NULL) {
+        lane->head = event->next;
+        if (lane->head == NULL)
+            lane->tail = NULL;
+    }
+    return event;
+}
+
+static void append(struct inbox_lane *lane, struct node_event *event)
+{
+    event->next = NULL;
+    if (lane->tail != NULL)
+        lane->tail->next = event;
+    else
+        lane->head = event;
+    lane->tail = event;
+}
 
 /* Decodes, and verifies the signature unless that was done before. */
 static enum contract_error check_envelope(struct workers *workers, struct transaction *transaction,
@@ -56,7 +81,8 @@ static enum contract_error check_envelope(struct workers *workers, struct transa
     return CONTRACT_OK;
 }
 
-static void run_transaction(struct workers *workers, struct node_event *event)
+/* False: a copy, which ends here. */
+static bool run_transaction(struct workers *workers, struct node_event *event)
 {
     struct bytes_view envelope = bytes_view_of(event->bytes + 1, event->size - 1);
     event->error = check_envelope(workers, &event->transaction, &event->leaf, envelope, false);
@@ -64,9 +90,23 @@ static void run_transaction(struct workers *workers, struct node_event *event)
     if (event->error == CONTRACT_OK && !verify_cache_submit(workers->cache, &event->leaf) &&
         event->call == NULL) {
         (void)inbox_release(workers->inbox, event);
-        return;
+        return false;
     }
-    inbox_push(workers->inbox, event);
+    return true;
+}
+
+/* A list of transactions, which come back in one go. */
+static void run_transactions(struct workers *workers, struct node_event *event)
+{
+    struct inbox_lane done = {NULL, NULL};
+    while (event != NULL) {
+        struct node_event *next = event->next;
+        if (run_transaction(workers, event))
+            append(&done, event);
+        event = next;
+    }
+    if (done.head != NULL)
+        inbox_push_transactions(workers->inbox, &done);
 }
 
 /* `kept`: of a range, which the loop takes only if it is final, and then with what stands in for deleted
@@ -111,25 +151,21 @@ static bool check_part(struct workers *workers, const struct node_event *event, 
     return good;
 }
 
-static struct node_event *pop(struct inbox_lane *lane)
+/* With the lock held: the oldest transactions that wait, as a list, or NULL. Not more than this worker's
+ * share of them, so that a bundle is verified by all. */
+static struct node_event *take_transactions(struct workers *workers)
 {
-    struct node_event *event = lane->head;
-    if (event != NULL) {
-        lane->head = event->next;
-        if (lane->head == NULL)
-            lane->tail = NULL;
+    struct inbox_lane batch = {NULL, NULL};
+    uint32_t share = (workers->waiting + workers->planned - 1) / workers->planned;
+    if (share > TRANSACTIONS_AT_A_TIME)
+        share = TRANSACTIONS_AT_A_TIME;
+    for (; share > 0; share--) {
+        struct node_event *event = pop(&workers->transactions);
+        MUST(event != NULL && workers->waiting > 0);
+        append(&batch, event);
+        workers->waiting--;
     }
-    return event;
-}
-
-static void append(struct inbox_lane *lane, struct node_event *event)
-{
-    event->next = NULL;
-    if (lane->tail != NULL)
-        lane->tail->next = event;
-    else
-        lane->head = event;
-    lane->tail = event;
+    return batch.head;
 }
 
 /* With the lock held: the next job. *part is which part of a frame it is. */
@@ -137,7 +173,7 @@ static struct node_event *next_job(struct workers *workers, uint32_t *part)
 {
     struct node_event *event = workers->bodies.head;
     if (event == NULL)
-        return pop(&workers->transactions);
+        return take_transactions(workers);
     *part = event->parts_taken++;
     if (event->parts_taken == event->part_count)
         (void)pop(&workers->bodies);
@@ -159,7 +195,7 @@ static void *worker_main(void *context)
         MUST(pthread_mutex_unlock(&workers->lock) == 0);
         const uint64_t from_ns = stage_now_ns();
         if (event->kind == NODE_EVENT_TRANSACTION) {
-            run_transaction(workers, event);
+            run_transactions(workers, event);
             stage_add(&workers->metrics->stages, STAGE_VERIFY, from_ns);
             MUST(pthread_mutex_lock(&workers->lock) == 0);
             continue;
@@ -189,6 +225,7 @@ struct workers *workers_start(uint32_t count, struct inbox *inbox, struct verify
     workers->inbox = inbox;
     workers->cache = cache;
     workers->metrics = metrics;
+    workers->planned = count;
     for (; workers->count < count; workers->count++) {
         if (pthread_create(&workers->threads[workers->count], NULL, worker_main, workers) != 0) {
             workers_stop(workers);
@@ -226,12 +263,23 @@ void workers_stop(struct workers *workers)
     free(workers);
 }
 
-void workers_transaction(struct workers *workers, struct node_event *event)
+void workers_transactions(struct workers *workers, struct node_event *events)
 {
-    MUST(event->kind == NODE_EVENT_TRANSACTION && event->size > 0);
     MUST(pthread_mutex_lock(&workers->lock) == 0);
-    append(&workers->transactions, event);
-    MUST(pthread_cond_signal(&workers->filled) == 0);
+    uint32_t count = 0;
+    while (events != NULL) {
+        struct node_event *next = events->next;
+        MUST(events->kind == NODE_EVENT_TRANSACTION && events->size > 0);
+        append(&workers->transactions, events);
+        count++;
+        events = next;
+    }
+    workers->waiting += count;
+    /* A few are not worth a second wake-up. */
+    if (count > TRANSACTIONS_AT_A_TIME / 2)
+        MUST(pthread_cond_broadcast(&workers->filled) == 0);
+    else
+        MUST(pthread_cond_signal(&workers->filled) == 0);
     MUST(pthread_mutex_unlock(&workers->lock) == 0);
 }
 

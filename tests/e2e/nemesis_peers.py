@@ -306,8 +306,9 @@ def flooding_peer(c):
     wait_until(10, "the strike", lambda: node.log_lines("a frame over the limit -> strike"))
     must_fail("the member just struck", link(c, node, key, certificate))
 
-    good = [b"\x0c" + ledger.envelope(c.chain, "agg", nonce, [ledger.transfer("dso", 1)])
-            for nonce in range(1, 40)]
+    sealed = [ledger.envelope(c.chain, "agg", nonce, [ledger.transfer("dso", 1)])
+              for nonce in range(1, 40)]
+    good = [b"\x0c" + struct.pack(">I", len(envelope)) + envelope for envelope in sealed]
     bad = [frame(data[:-70] + bytes([data[-70] ^ 1]) + data[-69:]) for data in good]
     for _ in range(3):
         stream = up_again(c, node, key, certificate)

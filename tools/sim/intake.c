@@ -188,9 +188,17 @@ static bool take_gossip(struct sim *sim, struct sim_node *node, int from, struct
     /* Observers send none; an observer has no mempool worth filling. */
     if (node->validator < 0 || sim->nodes[from].validator < 0)
         return true;
-    enum contract_error error = sim_take_transaction(sim, node, from, payload);
-    return error != CONTRACT_TX_MALFORMED && error != CONTRACT_TX_OVERSIZED &&
-           error != CONTRACT_TX_BAD_WITNESS && error != CONTRACT_TX_BAD_SIGNATURE;
+    struct bytes_view envelopes[MESSAGE_TRANSACTIONS_MAX];
+    uint32_t count = 0;
+    if (!message_decode_transactions(envelopes, &count, payload))
+        return false;
+    bool honest = true;
+    for (uint32_t i = 0; i < count; i++) {
+        enum contract_error error = sim_take_transaction(sim, node, from, envelopes[i]);
+        honest = honest && error != CONTRACT_TX_MALFORMED && error != CONTRACT_TX_OVERSIZED &&
+                 error != CONTRACT_TX_BAD_WITNESS && error != CONTRACT_TX_BAD_SIGNATURE;
+    }
+    return honest;
 }
 
 typedef bool (*take_fn)(struct sim *sim, struct sim_node *node, int from,
@@ -202,7 +210,7 @@ static const take_fn takers[] = {
     [MESSAGE_GET_BLOCK] = take_get_block,     [MESSAGE_BLOCK] = take_block,
     [MESSAGE_GET_RANGE] = take_get_range,     [MESSAGE_RANGE] = take_range,
     [MESSAGE_STATUS] = take_status,           [MESSAGE_GET_HIGH_VOTE] = take_get_high_vote,
-    [MESSAGE_HIGH_VOTE] = take_high_vote,     [MESSAGE_TRANSACTION] = take_gossip,
+    [MESSAGE_HIGH_VOTE] = take_high_vote,     [MESSAGE_TRANSACTIONS] = take_gossip,
 };
 
 void sim_intake(struct sim *sim, struct sim_node *node, int from, struct bytes_view frame)
@@ -260,14 +268,15 @@ enum contract_error sim_take_transaction(struct sim *sim, struct sim_node *node,
     node->shell->pending_changed = true;
     if (from >= 0)
         return CONTRACT_OK;
-    uint8_t frame[1 + SIM_ENVELOPE_MAX];
-    MUST(envelope.size <= SIM_ENVELOPE_MAX);
-    frame[0] = MESSAGE_TRANSACTION;
-    memcpy(frame + 1, envelope.data, envelope.size);
+    uint8_t frame[1 + 4 + SIM_ENVELOPE_MAX];
+    struct byte_writer writer;
+    byte_writer_init(&writer, frame, sizeof frame);
+    message_append_transaction(&writer, envelope);
+    MUST(!writer.failed);
     for (uint32_t i = 0; i < sim->node_count; i++)
         if (sim->nodes[i].validator != node->validator &&
             sim_place(sim, node->epoch, sim->nodes[i].validator) >= 0)
-            sim_send_now(sim, node, (int)i, bytes_view_of(frame, 1 + envelope.size));
+            sim_send_now(sim, node, (int)i, bytes_view_of(frame, writer.size));
     return CONTRACT_OK;
 }
 

@@ -87,7 +87,7 @@ static bool is_lost(struct sim *sim, int from, int to, const struct sim_frame *f
     if (weather->finalize_loss > 0 && is_of_finality(frame) &&
         sim_chance(sim, weather->finalize_loss))
         return true;
-    if (type <= MESSAGE_TRANSACTION && weather->kind_loss[type] > 0 &&
+    if (type <= MESSAGE_TRANSACTIONS && weather->kind_loss[type] > 0 &&
         sim_chance(sim, weather->kind_loss[type]))
         return true;
     return weather->loss_permille > 0 && sim_chance(sim, weather->loss_permille);

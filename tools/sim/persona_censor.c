@@ -5,7 +5,7 @@ static bool hide(struct sim *sim, struct sim_node *node, const struct sim_send *
 {
     (void)sim;
     (void)node;
-    return sim_send_type(send) == MESSAGE_TRANSACTION;
+    return sim_send_type(send) == MESSAGE_TRANSACTIONS;
 }
 
 const struct sim_persona sim_persona_censor = {.name = "censor",

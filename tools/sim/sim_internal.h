@@ -287,8 +287,8 @@ struct sim_calamity {
 struct sim_weather {
     uint32_t loss_permille;
     uint32_t duplicate_permille;
-    uint32_t crash_permille;                     /* at each boundary of a write */
-    uint32_t kind_loss[MESSAGE_TRANSACTION + 1]; /* permille, per kind of message */
+    uint32_t crash_permille;                      /* at each boundary of a write */
+    uint32_t kind_loss[MESSAGE_TRANSACTIONS + 1]; /* permille, per kind of message */
     uint64_t delay_ms_max;
     uint32_t tail_permille; /* messages that take far longer */
     bool late_duplicates;

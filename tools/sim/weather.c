@@ -56,7 +56,7 @@ static void plan_network(struct sim *sim)
     if (sim_chance(sim, 150)) /* real delay over the configured one */
         weather->delay_ms_max = 300 + sim_below(sim, 1200);
     if (sim_chance(sim, 250)) {
-        uint64_t kind = 1 + sim_below(sim, MESSAGE_TRANSACTION);
+        uint64_t kind = 1 + sim_below(sim, MESSAGE_TRANSACTIONS);
         weather->kind_loss[kind] = (uint32_t)sim_between(sim, 300, 1000);
     }
     if (sim->changes_set && sim_chance(sim, 350))

@@ -248,7 +248,7 @@ static void say_junk(void)
 {
     const size_t size = 1 + roll(roll(10) == 0 ? 100000 : 600);
     roll_bytes(frame_bytes, size);
-    frame_bytes[0] = (uint8_t)roll(MESSAGE_TRANSACTION + 2);
+    frame_bytes[0] = (uint8_t)roll(MESSAGE_TRANSACTIONS + 2);
     say((uint32_t)roll(hostile.config.peer_count), bytes_view_of(frame_bytes, size));
 }
 

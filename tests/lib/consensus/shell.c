@@ -670,7 +670,7 @@ static bool input_kind_of(enum message_type type, enum bft_input_kind *kind)
         return true;
     case MESSAGE_GET_BLOCK:
     case MESSAGE_GET_RANGE:
-    case MESSAGE_TRANSACTION:
+    case MESSAGE_TRANSACTIONS:
         break;
     }
     return false;

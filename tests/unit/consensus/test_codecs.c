@@ -258,6 +258,29 @@ static void messages(void **state)
     }
 }
 
+static void bundles_of_transactions(void **state)
+{
+    (void)state;
+    static const uint8_t zeros[200];
+    static uint8_t frame[64 * 1024];
+    struct bytes_view out[MESSAGE_TRANSACTIONS_MAX];
+    uint32_t count = 7;
+    struct byte_writer w;
+    byte_writer_init(&w, frame, sizeof frame);
+    message_append_transaction(&w, bytes_view_of(zeros, 190));
+    round_trip(&w);
+    for (uint32_t i = 1; i < MESSAGE_TRANSACTIONS_MAX; i++)
+        message_append_transaction(&w, bytes_view_of(zeros, 1 + i));
+    assert_true(message_decode_transactions(out, &count, bytes_view_of(frame + 1, w.size - 1)));
+    assert_int_equal(count, MESSAGE_TRANSACTIONS_MAX);
+    assert_int_equal(out[0].size, 190);
+    assert_int_equal(out[count - 1].size, MESSAGE_TRANSACTIONS_MAX);
+    message_append_transaction(&w, bytes_view_of(zeros, 1)); /* one too many */
+    assert_false(message_decode_transactions(out, &count, bytes_view_of(frame + 1, w.size - 1)));
+    assert_false(message_decode_transactions(out, &count, bytes_view_of(frame, 0)));
+    assert_false(message_decode_transactions(out, &count, bytes_view_of(zeros, 4))); /* empty one */
+}
+
 static void counts_are_bounded(void **state)
 {
     (void)state;
@@ -339,6 +362,7 @@ int main(void)
         cmocka_unit_test(votes),
         cmocka_unit_test(certificates),
         cmocka_unit_test(messages),
+        cmocka_unit_test(bundles_of_transactions),
         cmocka_unit_test(counts_are_bounded),
     };
     return cmocka_run_group_tests(tests, prepare, NULL);

@@ -1,6 +1,9 @@
 /* The loop's queue: order, lanes, shares of peers, bounds, links, and stopping. */
+#include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -252,6 +255,71 @@ static void waiting_ends_at_the_deadline_or_the_stop(void **state)
     assert_true(inbox_is_stopping(&inbox));
 }
 
+enum { PAUSED_TRANSACTIONS = 500 };
+
+/* Each one is pushed when the one before is taken, so most of them come into the loop's pause. */
+static void *push_one_after_another(void *context)
+{
+    _Atomic uint32_t *taken = context;
+    for (uint32_t i = 0; i < PAUSED_TRANSACTIONS; i++) {
+        while (atomic_load(taken) < i)
+            sched_yield();
+        assert_true(push_transaction(NULL, 1));
+    }
+    return NULL;
+}
+
+static void a_transaction_of_the_pause_is_not_forgotten(void **state)
+{
+    (void)state;
+    _Atomic uint32_t taken = 0;
+    uint32_t resumes = 0;
+    pthread_t pusher;
+    assert_int_equal(pthread_create(&pusher, NULL, push_one_after_another, (void *)&taken), 0);
+    while (atomic_load(&taken) < PAUSED_TRANSACTIONS) {
+        /* NULL would be a wake-up that never came. */
+        struct node_event *batch = inbox_take(&inbox, node_clock_monotonic_ms() + 60000);
+        assert_non_null(batch);
+        atomic_fetch_add(&taken, release_all(batch, &resumes));
+    }
+    assert_int_equal(pthread_join(pusher, NULL), 0);
+    assert_null(inbox_take(&inbox, 0));
+}
+
+static void a_vote_takes_waiting_transactions_along(void **state)
+{
+    (void)state;
+    uint32_t resumes = 0;
+    assert_true(push_transaction(NULL, 1));
+    assert_int_equal(release_all(inbox_take(&inbox, UINT64_MAX), &resumes), 1);
+    assert_true(push_transaction(NULL, 1));
+    assert_true(push_frame(0, "v", 1));
+    struct node_event *batch = inbox_take(&inbox, UINT64_MAX);
+    assert_int_equal(batch->kind, NODE_EVENT_FRAME);
+    assert_int_equal(release_all(batch, &resumes), 2);
+    /* A list that the workers hand back in one go stays in order and whole. */
+    struct inbox_lane list = {NULL, NULL};
+    for (size_t i = 0; i < 3; i++) {
+        static const uint8_t zeros[3];
+        struct node_event *event =
+            inbox_admit_transaction(&inbox, 2, NULL, bytes_view_of(zeros, i + 1));
+        assert_non_null(event);
+        if (list.tail != NULL)
+            list.tail->next = event;
+        else
+            list.head = event;
+        list.tail = event;
+    }
+    assert_true(push_transaction(NULL, 9));
+    inbox_push_transactions(&inbox, &list);
+    batch = inbox_take(&inbox, UINT64_MAX);
+    assert_int_equal(batch->size, 10);
+    assert_int_equal(batch->next->size, 2);
+    assert_int_equal(batch->next->next->size, 3);
+    assert_int_equal(batch->next->next->next->size, 4);
+    assert_int_equal(release_all(batch, &resumes), 4);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -264,6 +332,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_flood_of_transactions_takes_its_share_only, open_inbox,
                                         close_inbox),
         cmocka_unit_test_setup_teardown(a_flapping_link_queues_one_event, open_inbox, close_inbox),
+        cmocka_unit_test_setup_teardown(a_transaction_of_the_pause_is_not_forgotten, open_inbox,
+                                        close_inbox),
+        cmocka_unit_test_setup_teardown(a_vote_takes_waiting_transactions_along, open_inbox,
+                                        close_inbox),
         cmocka_unit_test_setup_teardown(what_is_left_over_is_answered, open_inbox, close_inbox),
         cmocka_unit_test_setup_teardown(waiting_ends_at_the_deadline_or_the_stop, open_inbox,
                                         close_inbox),

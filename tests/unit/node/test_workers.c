@@ -119,7 +119,7 @@ static void submit(struct workers *workers, uint32_t index, int peer, struct nod
     struct node_event *event = inbox_admit_transaction(
         &inbox, peer, call, bytes_view_of(envelopes[index], envelope_sizes[index]));
     assert_non_null(event);
-    workers_transaction(workers, event);
+    workers_transactions(workers, event);
 }
 
 static void a_bad_signature_is_found_anywhere(void **state)
@@ -192,6 +192,42 @@ static void copies_of_a_transaction_end_at_the_workers(void **state)
     workers_stop(workers);
 }
 
+/* A peer's bundle with one bad signature in it: each comes back once, with a verdict of its own. */
+static void a_bundle_is_verified_one_by_one(void **state)
+{
+    (void)state;
+    struct workers *workers = workers_start(3, &inbox, &cache, &metrics);
+    struct node_event *bundle = NULL;
+    struct node_event **end = &bundle;
+    for (uint32_t i = 0; i < TRANSACTIONS; i++) {
+        struct node_event *event = inbox_admit_transaction(
+            &inbox, 4, NULL, bytes_view_of(envelopes[i], envelope_sizes[i]));
+        assert_non_null(event);
+        if (i == 17)
+            event->bytes[1 + envelope_sizes[i] - 5] ^= 0x80;
+        *end = event;
+        end = &event->next;
+    }
+    workers_transactions(workers, bundle);
+    static uint32_t seen[TRANSACTIONS + 1];
+    memset(seen, 0, sizeof seen);
+    uint32_t bad = 0;
+    for (uint32_t count = 0; count < TRANSACTIONS;) {
+        for (struct node_event *event = next_event(); event != NULL; count++) {
+            struct node_event *next = event->next;
+            assert_true(event->transaction.nonce <= TRANSACTIONS);
+            seen[event->transaction.nonce]++;
+            bad += event->error == CONTRACT_TX_BAD_SIGNATURE;
+            (void)inbox_release(&inbox, event);
+            event = next;
+        }
+    }
+    for (uint32_t nonce = 1; nonce <= TRANSACTIONS; nonce++)
+        assert_int_equal(seen[nonce], 1);
+    assert_int_equal(bad, 1);
+    workers_stop(workers);
+}
+
 static void refusals_carry_their_reason(void **state)
 {
     (void)state;
@@ -199,7 +235,7 @@ static void refusals_carry_their_reason(void **state)
     static const uint8_t nonsense[] = {1, 2, 3};
     struct node_event *event =
         inbox_admit_transaction(&inbox, 0, NULL, bytes_view_of(nonsense, sizeof nonsense));
-    workers_transaction(workers, event);
+    workers_transactions(workers, event);
     event = next_event();
     assert_int_equal(event->error, CONTRACT_TX_MALFORMED);
     (void)inbox_release(&inbox, event);
@@ -207,7 +243,7 @@ static void refusals_carry_their_reason(void **state)
     memcpy(forged, envelopes[3], envelope_sizes[3]);
     forged[envelope_sizes[3] - 5] ^= 0x80;
     event = inbox_admit_transaction(&inbox, 0, NULL, bytes_view_of(forged, envelope_sizes[3]));
-    workers_transaction(workers, event);
+    workers_transactions(workers, event);
     event = next_event();
     assert_int_equal(event->error, CONTRACT_TX_BAD_SIGNATURE);
     (void)inbox_release(&inbox, event);
@@ -280,6 +316,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_malformed_frame_is_bad, open_all, close_all),
         cmocka_unit_test_setup_teardown(copies_of_a_transaction_end_at_the_workers, open_all,
                                         close_all),
+        cmocka_unit_test_setup_teardown(a_bundle_is_verified_one_by_one, open_all, close_all),
         cmocka_unit_test_setup_teardown(refusals_carry_their_reason, open_all, close_all),
         cmocka_unit_test_setup_teardown(a_stop_answers_every_call_once, open_all, close_all),
         cmocka_unit_test_setup_teardown(the_cache_forgets_but_never_lies, open_all, close_all),
