@@ -32,6 +32,7 @@ struct stream {
     uint8_t address[API_ADDRESS_ID_MAX];
     size_t address_size; /* 0: it is not counted */
     uint64_t written_at_ms;
+    bool probed; /* a comment is due, whatever the time */
     bool waiting;
     char *text;     /* what is being sent; NULL: nothing */
     size_t charged; /* to the budget, for the text */
@@ -87,6 +88,13 @@ static void wake(struct stream *stream)
     }
 }
 
+/* With the lock held. A connection that nothing is written to is not seen to be gone. */
+static void probe(struct stream *stream)
+{
+    stream->probed = true;
+    wake(stream);
+}
+
 /* With the lock held. */
 static void wake_all(struct api_streams *streams)
 {
@@ -107,8 +115,8 @@ static bool same_key(const struct stream *a, const struct stream *b)
     return a->is_signed && b->is_signed && public_key_equal(&a->reader, &b->reader);
 }
 
-/* With the lock held. True if the reader of `stream` has as many as it may; those are woken, so that the
- * ones whose connection is gone see that and make room for it when it comes back. */
+/* With the lock held. True if the reader of `stream` has as many as it may; those are written to, so that
+ * the ones whose connection is gone see that and make room for it when it comes back. */
 static bool reader_is_full(struct api_streams *streams, const struct stream *stream)
 {
     const uint32_t limit = streams->node->config.api.streams;
@@ -124,7 +132,7 @@ static bool reader_is_full(struct api_streams *streams, const struct stream *str
     for (size_t i = 0; i < API_STREAMS_MAX; i++) {
         struct stream *other = streams->streams[i];
         if (other != NULL && (same_address(other, stream) || same_key(other, stream)))
-            wake(other);
+            probe(other);
     }
     return true;
 }
@@ -190,7 +198,9 @@ static bool prepare(struct stream *stream)
     struct api_streams *owner = stream->owner;
     lock(owner);
     bool ready = stream->next <= owner->height;
-    bool quiet = node_clock_monotonic_ms() - stream->written_at_ms >= API_KEEPALIVE_MS;
+    bool quiet = stream->probed ||
+                 node_clock_monotonic_ms() - stream->written_at_ms >= API_KEEPALIVE_MS;
+    stream->probed = false;
     if (!ready && !quiet && !owner->ending) {
         stream->waiting = true;
         MHD_suspend_connection(stream->connection);
@@ -271,7 +281,9 @@ static enum api_stream_result take_place(struct api_streams *streams, struct str
     while (slot < API_STREAMS_MAX && streams->streams[slot] != NULL)
         slot++;
     if (slot == API_STREAMS_MAX || streams->ending) {
-        wake_all(streams); /* those whose readers have gone see that, and make room for the next */
+        for (size_t i = 0; i < API_STREAMS_MAX; i++)
+            if (streams->streams[i] != NULL)
+                probe(streams->streams[i]); /* as above */
         return API_STREAM_NO_ROOM;
     }
     streams->streams[slot] = stream;

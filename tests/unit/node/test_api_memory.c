@@ -292,7 +292,8 @@ static void ask_again(make_fn make, char *sent, const void *context, size_t want
     for (int tries = 0; tries < (want > 0 ? TRIES_MAX : 1); tries++) {
         (void)api_world_talk(&it.world, sent, make(sent, context), it.answer, sizeof it.answer,
                              want);
-        if (status_of(it.answer) != MHD_HTTP_SERVICE_UNAVAILABLE)
+        const int status = status_of(it.answer); /* too many in all, or too many of this reader's */
+        if (status != MHD_HTTP_SERVICE_UNAVAILABLE && status != MHD_HTTP_TOO_MANY_REQUESTS)
             return;
         (void)usleep(TRY_US);
     }
