@@ -198,8 +198,8 @@ static bool prepare(struct stream *stream)
     struct api_streams *owner = stream->owner;
     lock(owner);
     bool ready = stream->next <= owner->height;
-    bool quiet = stream->probed ||
-                 node_clock_monotonic_ms() - stream->written_at_ms >= API_KEEPALIVE_MS;
+    bool quiet =
+        stream->probed || node_clock_monotonic_ms() - stream->written_at_ms >= API_KEEPALIVE_MS;
     stream->probed = false;
     if (!ready && !quiet && !owner->ending) {
         stream->waiting = true;
