@@ -98,19 +98,23 @@ bool coupled_binding_is_worth(const struct coupled_problem *problem, const int64
                               struct clear_arena *arena)
 {
     if (problem->auction == NULL) {
-        return true; /* all binds: then the welfare says it */
+        return true;
     }
     const size_t mark = arena->used;
     int128 welfare = 0;
+    bool all = true; /* then the welfare says it, and sums that must be served may cost some */
     bool *bound = clear_take(arena, problem->slot_count, sizeof *bound);
     coupled_bound_slots(bound, problem, accepted, arena);
+    for (uint32_t slot = 0; slot < problem->slot_count; slot++) {
+        all = all && bound[slot];
+    }
     for (uint32_t i = 0; i < problem->bid_count; i++) {
         const struct coupled_bid *bid = &problem->bids[i];
         int128 worth = bound[bid->slot] ? product_i128(bid->price, accepted[i]) : 0;
         welfare += bid->buy ? worth : -worth;
     }
     arena->used = mark;
-    return welfare >= 0;
+    return all || welfare >= 0;
 }
 
 void coupled_draft_clear(struct coupled_draft *draft, const struct coupled_problem *problem,
