@@ -143,7 +143,7 @@ static void make_rows(struct columns *columns)
     for (uint32_t slot = 0; slot < problem->slot_count; slot++) {
         for (uint32_t i = 0; i < problem->row_count; i++) {
             (void)add_rows(columns, 1, bound_type(problem->rows[i].op),
-                           (double)problem->rows[i].rhs);
+                           (double)coupled_right(problem, slot, i));
         }
     }
     for (uint32_t i = 0; i < problem->link_count; i++) {
