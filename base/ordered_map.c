@@ -367,6 +367,28 @@ bool ordered_map_seek(const struct ordered_map *map, struct bytes_view from, boo
     return true;
 }
 
+bool ordered_map_each(const struct ordered_map *map, void *context,
+                      bool (*visit)(void *context, struct bytes_view key, struct bytes_view value))
+{
+    struct map_path path;
+    if (map->root == NULL) {
+        return true;
+    }
+    (void)path_find(&path, map, bytes_view_of(NULL, 0)); /* the first place there is */
+    while (path_step_over(&path)) {
+        const struct map_node *leaf = path.nodes[path.depth - 1];
+        for (uint32_t i = path.at[path.depth - 1]; i < leaf->count; i++) {
+            const struct map_slot *slot = &leaf->slots[i];
+            if (!visit(context, bytes_view_of(slot->key, slot->key_size),
+                       bytes_view_of(slot->to.value, slot->value_size))) {
+                return false;
+            }
+        }
+        path.at[path.depth - 1] = leaf->count;
+    }
+    return true;
+}
+
 /* --- changing ------------------------------------------------------------------------------- */
 
 /* Whether the path's place is behind everything in the map. */

@@ -29,6 +29,10 @@ bool ordered_map_remove(struct ordered_map *map, struct bytes_view key);
 /* The first entry at or after `from` (inclusive) or strictly after it. False if there is none. */
 bool ordered_map_seek(const struct ordered_map *map, struct bytes_view from, bool inclusive,
                       struct bytes_view *key, struct bytes_view *value);
+/* Every entry in the order of keys, while `visit` says true; whether it always did. The map must not change
+ * meanwhile. */
+bool ordered_map_each(const struct ordered_map *map, void *context,
+                      bool (*visit)(void *context, struct bytes_view key, struct bytes_view value));
 size_t ordered_map_count(const struct ordered_map *map);
 size_t ordered_map_bytes(const struct ordered_map *map);
 

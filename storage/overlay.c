@@ -621,22 +621,23 @@ const struct hash *overlay_root(const struct overlay *overlay)
     return &overlay->batch.tree.hash;
 }
 
+struct each_change {
+    void *context;
+    overlay_entry_fn entry;
+};
+
+static bool visit_change(void *context, struct bytes_view key, struct bytes_view tagged)
+{
+    const struct each_change *each = context;
+    const bool present = tagged.data[0] == TAG_PRESENT;
+    const struct bytes_view value = {present ? tagged.data + 1 : NULL, tagged.size - 1};
+    return each->entry(each->context, key, value);
+}
+
 bool overlay_each_change(const struct overlay *overlay, void *context, overlay_entry_fn entry)
 {
-    struct bytes_view from = {NULL, 0};
-    struct bytes_view key;
-    struct bytes_view tagged;
-    bool inclusive = true;
-    while (ordered_map_seek(overlay->changes, from, inclusive, &key, &tagged)) {
-        const bool present = tagged.data[0] == TAG_PRESENT;
-        const struct bytes_view value = {present ? tagged.data + 1 : NULL, tagged.size - 1};
-        if (!entry(context, key, value)) {
-            return false;
-        }
-        from = key;
-        inclusive = false;
-    }
-    return true;
+    struct each_change each = {.context = context, .entry = entry};
+    return ordered_map_each(overlay->changes, &each, visit_change);
 }
 
 const struct forest_tree *overlay_tree(const struct overlay *overlay)

@@ -92,6 +92,9 @@ enum store_result store_get(MDB_txn *txn, MDB_dbi table, struct bytes_view key,
  * sides of where it would stand match their checksums and lie on their sides. */
 enum store_result store_find(MDB_txn *txn, MDB_dbi table, struct bytes_view key,
                              struct bytes_view *value);
+/* The same with a cursor of the caller's, which it moves. */
+enum store_result store_find_at(MDB_cursor *cursor, struct bytes_view key,
+                                struct bytes_view *value);
 /* A value with its checksum behind it. */
 bool store_value_is_whole(struct bytes_view key, MDB_val stored);
 /* Counts a record that is not what was written, and says so in the log; the first one stays known. */

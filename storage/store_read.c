@@ -103,13 +103,28 @@ static enum store_result prove_absence(struct store_reader *reader, struct bytes
                : STORE_CORRUPT;
 }
 
+static int reader_cursor(struct store_reader *reader)
+{
+    return reader->cursor != NULL
+               ? MDB_SUCCESS
+               : mdb_cursor_open(reader->txn, reader->store->tables[TABLE_STATE], &reader->cursor);
+}
+
+/* A record of the state, with the reader's cursor: a block asks for many that lie side by side, and then the
+ * page at hand spares the way from the root. */
+static enum store_result find_state(struct store_reader *reader, struct bytes_view key,
+                                    struct bytes_view *value)
+{
+    const int code = reader_cursor(reader);
+    return code == MDB_SUCCESS ? store_find_at(reader->cursor, key, value) : store_result_of(code);
+}
+
 /* Both neighbours agree on each absence. The proof costs twenty times as much; it is for those who are
  * given the answer, while a block that was executed on a wrong one shows by its roots. */
 static bool base_get(void *context, struct bytes_view key, bool *found, struct bytes_view *value)
 {
     struct store_reader *reader = context;
-    enum store_result result =
-        store_find(reader->txn, reader->store->tables[TABLE_STATE], key, value);
+    enum store_result result = find_state(reader, key, value);
     if (result == STORE_ABSENT && reader->proves_absence) {
         result = prove_absence(reader, key);
     }
@@ -147,11 +162,8 @@ static bool base_next(void *context, struct bytes_view prefix, struct bytes_view
     const struct bytes_view from = from_prefix ? prefix : after;
     MDB_val key = store_val(from);
     MDB_val stored = {0};
-    int code = MDB_SUCCESS;
+    int code = reader_cursor(reader);
     *found = false;
-    if (reader->cursor == NULL) {
-        code = mdb_cursor_open(reader->txn, reader->store->tables[TABLE_STATE], &reader->cursor);
-    }
     if (code == MDB_SUCCESS) {
         code = mdb_cursor_get(reader->cursor, &key, &stored,
                               from.size == 0 ? MDB_FIRST : MDB_SET_RANGE);

@@ -159,30 +159,39 @@ static bool neighbour_agrees(int code, MDB_val at, MDB_val stored, struct bytes_
             (bytes_view_order(found, key) > 0) == (side > 0) && !bytes_view_equal(found, key));
 }
 
-static enum store_result confirm_absence(MDB_txn *txn, MDB_dbi table, struct bytes_view key)
+enum store_result store_find_at(MDB_cursor *cursor, struct bytes_view key, struct bytes_view *value)
 {
-    MDB_cursor *cursor = NULL;
     MDB_val at = store_val(key);
     MDB_val stored = {0};
-    int code = mdb_cursor_open(txn, table, &cursor);
-    if (code != MDB_SUCCESS) {
+    int code = mdb_cursor_get(cursor, &at, &stored, MDB_SET_RANGE);
+    if (code == MDB_SUCCESS && bytes_view_equal(bytes_view_of(at.mv_data, at.mv_size), key)) {
+        if (!store_value_is_whole(key, stored)) {
+            return STORE_CORRUPT;
+        }
+        *value = bytes_view_of(stored.mv_data, stored.mv_size - CHECKSUM_SIZE);
+        return STORE_OK;
+    }
+    if (code != MDB_SUCCESS && code != MDB_NOTFOUND) {
         return store_result_of(code);
     }
-    code = mdb_cursor_get(cursor, &at, &stored, MDB_SET_RANGE);
-    bool good = neighbour_agrees(code, at, stored, key, 1);
-    if (good) {
-        code = mdb_cursor_get(cursor, &at, &stored, code == MDB_SUCCESS ? MDB_PREV : MDB_LAST);
-        good = neighbour_agrees(code, at, stored, key, -1);
+    if (!neighbour_agrees(code, at, stored, key, 1)) {
+        return STORE_CORRUPT;
     }
-    mdb_cursor_close(cursor);
-    return good ? STORE_ABSENT : STORE_CORRUPT;
+    code = mdb_cursor_get(cursor, &at, &stored, code == MDB_SUCCESS ? MDB_PREV : MDB_LAST);
+    return neighbour_agrees(code, at, stored, key, -1) ? STORE_ABSENT : STORE_CORRUPT;
 }
 
 enum store_result store_find(MDB_txn *txn, MDB_dbi table, struct bytes_view key,
                              struct bytes_view *value)
 {
-    const enum store_result result = store_get(txn, table, key, value);
-    return result == STORE_ABSENT ? confirm_absence(txn, table, key) : result;
+    MDB_cursor *cursor = NULL;
+    const int code = mdb_cursor_open(txn, table, &cursor);
+    if (code != MDB_SUCCESS) {
+        return store_result_of(code);
+    }
+    const enum store_result result = store_find_at(cursor, key, value);
+    mdb_cursor_close(cursor);
+    return result;
 }
 
 /* One peak per complete subtree of the log: as many as `count` has one bits. */
