@@ -99,8 +99,41 @@ static void check_seek(const struct ordered_map *map, struct bytes_view from)
     }
 }
 
+static bool visit_next(void *context, struct bytes_view key, struct bytes_view value)
+{
+    size_t *place = context;
+    assert_true(*place < model_count);
+    assert_true(bytes_view_equal(key, key_of(&model[*place])));
+    assert_true(bytes_view_equal(value, value_of(&model[*place])));
+    (*place)++;
+    return true;
+}
+
+/* True for the first `*left` entries. */
+static bool visit_some(void *context, struct bytes_view key, struct bytes_view value)
+{
+    size_t *left = context;
+    (void)key;
+    (void)value;
+    assert_true(*left > 0);
+    return --*left > 0;
+}
+
+static void check_each(const struct ordered_map *map)
+{
+    size_t visited = 0;
+    assert_true(ordered_map_each(map, &visited, visit_next));
+    assert_int_equal(visited, model_count);
+    if (model_count > 0) {
+        size_t left = model_count / 2 + 1;
+        assert_false(ordered_map_each(map, &left, visit_some));
+        assert_int_equal(left, 0);
+    }
+}
+
 static void check_whole_map(const struct ordered_map *map)
 {
+    check_each(map);
     struct bytes_view key = {0}, value, from = {0};
     assert_int_equal(ordered_map_count(map), model_count);
     for (size_t i = 0; i < model_count; i++) {
