@@ -160,7 +160,8 @@ static bool make_whole(struct coupled_settlement *out, const struct coupled_plan
 /* The parts of bids in what their units get (`paid`) and agents in all: a unit's gain G goes to the bids
  * that gain at the prices, together P, in proportion, and those that lose there come out at 0. G is at
  * most P: a unit that is made whole has G = 0, any other is paid nothing. Running floors, in the order of
- * bids. False: a number left 128 bits. */
+ * bids. False: a number left 128 bits, an agent's sum on the way included: who rounds adds up in this order
+ * (contracts/coupled_deal.c). */
 static bool split_units(struct coupled_settlement *out, const struct coupled_plan *plan,
                         const struct coupled_solution *solution, const int128 *gain,
                         const int128 *paid, struct clear_arena *arena)
@@ -195,7 +196,9 @@ static bool split_units(struct coupled_settlement *out, const struct coupled_pla
         struct coupled_sum gets = {final, false};
         coupled_add_product(&gets, own_worth(plan, solution, i), solution->den);
         out->bid[i] = gets.value;
-        good = !gets.overflow;
+        int128 *so_far_of =
+            &out->agent_ueur[plan->problem->bids[i].agent]; /* its room is free yet */
+        good = !gets.overflow && checked_add_i128(so_far_of, *so_far_of, gets.value);
     }
     arena->used = mark;
     return good;
