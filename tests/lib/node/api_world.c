@@ -2,8 +2,10 @@
 #include "tests/lib/node/api_world.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -180,6 +182,24 @@ void api_world_stop(struct api_world *world)
     temp_dir_remove(world->directory);
 }
 
+/* A fuzzer's clock ticks by a signal, which may come in the midst of a connect: the kernel goes on with it,
+ * and says by the socket's readiness how it ended. */
+static void finish_connect(int fd, int result)
+{
+    enum { PATIENCE_MS = 20000 };
+    struct pollfd ready = {.fd = fd, .events = POLLOUT};
+    int error = result == 0 ? 0 : errno;
+    if (error == EINTR || error == EALREADY || error == EINPROGRESS) {
+        socklen_t size = sizeof error;
+        while (poll(&ready, 1, PATIENCE_MS) < 0 && errno == EINTR)
+            continue;
+        MUST(getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) == 0);
+    }
+    if (error != 0 && error != EISCONN)
+        (void)fprintf(stderr, "api_world: connect: %s\n", strerror(error));
+    MUST(error == 0 || error == EISCONN);
+}
+
 static int dial(const struct api_world *world, const void *sent, size_t size)
 {
     /* A port that was left is not free again for a minute, and a fuzzer dials a thousand times a second:
@@ -197,7 +217,7 @@ static int dial(const struct api_world *world, const void *sent, size_t size)
     own.sin_addr.s_addr = htonl(INADDR_LOOPBACK + atomic_fetch_add(&dials, 1) % 4096);
     MUST(setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &yes, sizeof yes) == 0 &&
          bind(fd, (const struct sockaddr *)&own, sizeof own) == 0);
-    MUST(connect(fd, (const struct sockaddr *)&address, sizeof address) == 0);
+    finish_connect(fd, connect(fd, (const struct sockaddr *)&address, sizeof address));
     for (size_t done = 0; done < size && count > 0; done += count > 0 ? (size_t)count : 0)
         count = send(fd, (const char *)sent + done, size - done, MSG_NOSIGNAL);
     return fd;
