@@ -25,7 +25,7 @@ from nemesis_peers import NodeKey, flood as flood_link, frame, link
 SLOW, OPEN = 5000, 10000
 LIMIT_FDS, LIMIT_RSS_KB, LIMIT_DISK = 800, 400_000, 256 << 20
 RATIO_MAX, ORDERS = 2.0, 8
-TRANSACTION = b"\x0c"  # a frame's type (docs/spec/wire.md)
+TRANSACTIONS = b"\x0c"  # a frame's type; bundles of one here (docs/spec/wire.md)
 
 
 def raise_limits():
@@ -203,8 +203,8 @@ def main(build, rounds):
         cluster.progress("after the attack")
 
         member.kill()
-        good = [frame(TRANSACTION + ledger.envelope(cluster.chain, CLIENTS[2], n,
-                                                    [ledger.transfer("dso", 1)]))
+        good = [frame(TRANSACTIONS + frame(ledger.envelope(cluster.chain, CLIENTS[2], n,
+                                                           [ledger.transfer("dso", 1)])))
                 for n in range(1, 401)]
         spoilt = bytearray(good[-1])
         spoilt[-70] ^= 1

@@ -22,21 +22,26 @@ static size_t spoil(struct sim *sim, uint8_t *envelope, size_t size)
     }
 }
 
+/* One bundle for all, so that good ones travel with bad. */
 static void spam(struct sim *sim, struct sim_node *node)
 {
+    uint8_t frame[1 + BURST * (4 + SIM_ENVELOPE_MAX)];
+    struct byte_writer writer;
+    byte_writer_init(&writer, frame, sizeof frame);
+    byte_write_u8(&writer, MESSAGE_TRANSACTIONS);
     for (int i = 0; i < BURST; i++) {
-        uint8_t frame[1 + SIM_ENVELOPE_MAX];
+        uint8_t envelope[SIM_ENVELOPE_MAX];
         const uint32_t wallet = (uint32_t)sim_below(sim, SIM_WALLETS);
         const uint64_t offered = sim->wallets[wallet].offered;
         if (offered == 0)
             continue;
         struct bytes_view good = sim_transaction(sim, wallet, 1 + sim_below(sim, offered));
-        MUST(good.size <= SIM_ENVELOPE_MAX);
-        frame[0] = MESSAGE_TRANSACTION;
-        memcpy(frame + 1, good.data, good.size);
-        const size_t size = spoil(sim, frame + 1, good.size);
-        sim_persona_scatter(sim, node, bytes_view_of(frame, 1 + size), REACH_PERMILLE);
+        MUST(good.size <= sizeof envelope);
+        memcpy(envelope, good.data, good.size);
+        byte_write_sized(&writer, envelope, spoil(sim, envelope, good.size));
     }
+    MUST(!writer.failed);
+    sim_persona_scatter(sim, node, bytes_view_of(frame, writer.size), REACH_PERMILLE);
 }
 
 const struct sim_persona sim_persona_spammer = {
