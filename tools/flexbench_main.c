@@ -192,7 +192,7 @@ static void fill_costs(struct bench_figures *out, const struct bench_options *op
                        const struct bench_sample *before, const struct bench_sample *after,
                        const struct bench_run *run)
 {
-    const double seconds = (double)(run->until_ns - run->from_ns) * 1e-9;
+    const double seconds = bench_sample_seconds(before, after);
     const double flexbench =
         bench_stage_s(&after->threads, "flexbench") - bench_stage_s(&before->threads, "flexbench");
     const double each =
@@ -230,7 +230,7 @@ static int measure(struct bench_world *world, struct bench_list *list)
     status = check_proofs(world, list, &figures);
     if (status != CLI_DONE)
         return status;
-    bench_report_stages(stderr, &before, &after, (double)(run.until_ns - run.from_ns) * 1e-9);
+    bench_report_stages(stderr, &before, &after);
     bench_report_load(options, &figures, &run);
     return run.unfinished == 0 && run.final_ok > 0 ? CLI_DONE : CLI_REFUSED;
 }
@@ -261,12 +261,11 @@ static int run_meters(struct bench_world *world)
     struct bench_sample before;
     struct bench_sample after;
     bench_sample_take(world, &before);
-    const uint64_t began = bench_now_ns();
     int status = bench_meter_run(world, &meter);
     if (status != CLI_DONE)
         return status;
     bench_sample_take(world, &after);
-    bench_report_stages(stderr, &before, &after, (double)(bench_now_ns() - began) * 1e-9);
+    bench_report_stages(stderr, &before, &after);
     status = bench_world_sign(world, &list, VERIFIED);
     if (status != CLI_DONE)
         return status;

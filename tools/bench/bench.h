@@ -215,6 +215,7 @@ struct bench_stages {
     } stages[BENCH_STAGES_MAX];
 };
 struct bench_sample {
+    uint64_t taken_ns;           /* bench_now_ns */
     struct bench_stages threads; /* of the validators, by name, and flexbench */
     struct bench_stages stages;  /* that the validators count: flexd_stage_us{stage=} */
     double processes_s;          /* the same processes as a whole */
@@ -253,8 +254,10 @@ void bench_report_load(const struct bench_options *options, const struct bench_f
                        const struct bench_run *run);
 void bench_report_meter(const struct bench_options *options, const struct bench_meter *meter,
                         double verify_us);
+/* Seconds between two samples: what processor time between them is a share of. */
+double bench_sample_seconds(const struct bench_sample *before, const struct bench_sample *after);
 void bench_report_stages(FILE *out, const struct bench_sample *before,
-                         const struct bench_sample *after, double seconds);
+                         const struct bench_sample *after);
 
 /* --- http.c: one connection, kept alive; blocking unless said otherwise. */
 struct bench_http {

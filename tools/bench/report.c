@@ -229,9 +229,15 @@ static double print_rows(FILE *out, const struct bench_stages *before,
     return sum;
 }
 
-void bench_report_stages(FILE *out, const struct bench_sample *before,
-                         const struct bench_sample *after, double seconds)
+double bench_sample_seconds(const struct bench_sample *before, const struct bench_sample *after)
 {
+    return (double)(after->taken_ns - before->taken_ns) * 1e-9;
+}
+
+void bench_report_stages(FILE *out, const struct bench_sample *before,
+                         const struct bench_sample *after)
+{
+    const double seconds = bench_sample_seconds(before, after);
     fprintf(out, "CPU by thread, all validators together, in percent of one processor:\n");
     (void)print_rows(out, &before->threads, &after->threads, seconds);
     fprintf(out, "  %-20s %7.1f\n", "processes, as counted",

@@ -223,6 +223,7 @@ void bench_sample_take(const struct bench_world *world, struct bench_sample *out
 {
     struct timespec own;
     memset(out, 0, sizeof *out);
+    out->taken_ns = bench_now_ns();
     sample_metrics(world, out);
     for (uint32_t i = 0; i < world->options->validators; i++)
         add_process(&out->threads, devnet_pid(&world->devnet, &world->devnet.nodes[i]));
