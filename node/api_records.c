@@ -337,7 +337,8 @@ void api_read_key(const struct api_request *request, struct api_reply *reply)
 {
     struct public_key public;
     if (!hex_decode(public.bytes, PUBLIC_KEY_SIZE, request->arguments[0])) {
-        api_reply_error(reply, MHD_HTTP_NOT_FOUND, "not_found", "a key is 64 lower-case digits");
+        api_reply_error(reply, MHD_HTTP_NOT_FOUND, "not_found",
+                        "a key is 64 lower-case hex digits");
         return;
     }
     struct state_key key = state_key_hash(STATE_KEY, public.bytes);
