@@ -452,7 +452,8 @@ enum contract_error coupled_take_back(struct contract_call *call, uint64_t order
     }
     const struct coupled_id id = {record.market, coupled_start_of(terms, record.period_start),
                                   record.direction};
-    if (coupled_is_being_solved(call, &id, terms) || !coupled_is_open(call, &id)) {
+    if (coupled_is_being_solved(call, &id, terms) || !coupled_is_open(call, &id) ||
+        coupled_stands_at_gate(call, bid.portfolio, terms)) {
         return CONTRACT_GATE_CLOSED;
     }
     coupled_keep_portfolio(call, bid.portfolio, terms, true, ORDER_CANCELLED);

@@ -9,7 +9,8 @@
  * Invariants:
  * 1. An open auction has its one entry in the index of gates, one that takes solutions in that of windows.
  * 2. Bids of an auction don't change from its gate on, however late the block is that fixes it.
- * 3. Of the auctions whose horizons overlap, one at a time takes solutions; later gates wait for it.
+ * 3. Auctions whose horizons overlap are fixed in their order, and one of them at a time takes solutions: a
+ *    gate waits while an earlier auction that reaches it takes solutions, or waits itself.
  * 4. Work is bounded: before an auction is begun the block has some of its share left, and each auction
  *    costs at most what its limits say. The first one of a block always fits.
  *
@@ -417,8 +418,8 @@ static enum due_end gate_is_due(struct contract_call *call, const struct coupled
         return DUE_STOPS;
     }
     MUST(record.state == COUPLED_OPEN);
-    /* An earlier one may still bind bids of this one. */
-    if (coupled_is_being_solved(call, id, &market.terms)) {
+    /* An earlier one may still bind bids of this one, or holds the other half of what is linked to them. */
+    if (coupled_must_wait(call, id, &market.terms)) {
         return DUE_WAITS;
     }
     /* What ends it in this very block needs room. */

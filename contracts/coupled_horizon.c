@@ -83,6 +83,25 @@ bool coupled_is_being_solved(const struct contract_call *call, const struct coup
     return false;
 }
 
+/* Gates before this one have closed, so what is still open there only waits for its turn. */
+bool coupled_must_wait(const struct contract_call *call, const struct coupled_id *id,
+                       const struct market_create *terms)
+{
+    for (uint32_t back = 1; back < coupled_auctions_of(terms); back++) {
+        struct coupled_id before;
+        struct coupled_record record;
+        if (!coupled_id_ahead(&before, id, terms, -(int64_t)back)) {
+            return false;
+        }
+        struct state_key key = coupled_key(STATE_COUPLED, &before);
+        if (contract_read(call, &key, &coupled_record_codec, &record) &&
+            (record.state == COUPLED_OPEN || record.state == COUPLED_SOLVING)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 bool coupled_is_open(const struct contract_call *call, const struct coupled_id *id)
 {
     struct coupled_record record;
@@ -303,6 +322,27 @@ static bool read_shape(struct contract_call *call, struct shape *out, uint64_t f
     }
     contract_spend(call, portfolio->bids);
     return true;
+}
+
+bool coupled_stands_at_gate(struct contract_call *call, uint64_t first,
+                            const struct market_create *terms)
+{
+    struct portfolio_record portfolio;
+    struct shape shape;
+    struct state_key key = state_key_u64(STATE_PORTFOLIO, first);
+    if (!book_read(call, &key, &portfolio_record_codec, &portfolio) ||
+        !read_shape(call, &shape, first, &portfolio, terms)) {
+        return true;
+    }
+    const struct coupled_id own = {portfolio.market, portfolio.start, portfolio.direction};
+    for (uint32_t i = 0; i < portfolio.bids; i++) {
+        struct coupled_id id;
+        if (shape.alive[i] && coupled_id_ahead(&id, &own, terms, shape.unit[i]) &&
+            auction_gate_has_closed(call, terms, id.start)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 /* Takes those that end out of their books, and everybody who is over out of the state. */

@@ -122,12 +122,19 @@ MUST_USE bool coupled_id_ahead(struct coupled_id *out, const struct coupled_id *
 /* Whether some auction takes solutions whose problem may have that one's bids. */
 bool coupled_is_being_solved(const struct contract_call *call, const struct coupled_id *id,
                              const struct market_create *terms);
+/* Whether an earlier one, whose horizon reaches it, is not over yet: it may bind its bids, and portfolios that
+ * have bids in both are cleared there, as a whole. */
+bool coupled_must_wait(const struct contract_call *call, const struct coupled_id *id,
+                       const struct market_create *terms);
 /* Whether it has bids, and has neither been fixed nor bound. */
 bool coupled_is_open(const struct contract_call *call, const struct coupled_id *id);
 /* GATE_CLOSED: one of its auctions was bound already; BOOK_FULL: one has no room for it. */
 enum contract_error coupled_count_in(const struct contract_call *call,
                                      const struct portfolio_record *portfolio,
                                      const struct portfolio_bid *bids,
+                                     const struct market_create *terms);
+/* Whether one of its bids waits, at a gate that has closed, for its auction to be fixed; or the view's fault. */
+MUST_USE bool coupled_stands_at_gate(struct contract_call *call, uint64_t first,
                                      const struct market_create *terms);
 /* After some of its bids are over: what is left of its links, who ends with them, and who counts where. Its
  * records go with its last bid. `all_end`: with all others, too. */

@@ -321,6 +321,46 @@ static void test_tied(void **state)
     close_day();
 }
 
+/* Auction 1 takes solutions for so long that the gates of 2 and 4 pass. It does not reach 4, but 2 does, which
+ * waits for 1: were 4 fixed before 2, it would find half of a portfolio that is linked to what stands in 2, and
+ * nobody could clear it. What stands in 2 can't leave through its half in 4 either. */
+static void test_gates_wait_in_turn(void **state)
+{
+    (void)state;
+    enum { WINDOW = 6 };
+    open_wide_day(WINDOW);
+    struct portfolio_place asks = portfolio_of(1);
+    add(&asks, true, "leaf", 0, 100, 300000);
+    struct portfolio_place later = portfolio_of(4);
+    add(&later, true, "leaf", 0, 100, 300000);
+    struct portfolio_place both = portfolio_of(2);
+    add(&both, false, "alice", 0, 100, 100000);
+    add(&both, false, "alice", 2, 100, 100000);
+    add_link(&both, LINK_AND, 2);
+    assert_error(CONTRACT_OK, place("dso", &asks));
+    assert_error(CONTRACT_OK, place("dso", &later));
+    assert_error(CONTRACT_OK, place("alice", &both));
+    pass_gate(1);
+    assert_int_equal(state_of(1), COUPLED_SOLVING);
+    pass_gate(2);
+    assert_int_equal(state_of(2), COUPLED_OPEN); /* its gate has closed, and it waits */
+    assert_error(CONTRACT_GATE_CLOSED, cancel("alice", 3));
+    assert_error(CONTRACT_GATE_CLOSED, cancel("alice", 4));
+    pass_gate(4);
+    assert_int_equal(state_of(1), COUPLED_SOLVING);
+    assert_int_equal(state_of(2), COUPLED_OPEN);
+    assert_int_equal(state_of(4), COUPLED_OPEN);
+    for (int i = 0; i < 3 * WINDOW; i++) {
+        end_block();
+    }
+    /* Delivery of 1 and 2 had begun meanwhile, or they have cleared; none is left behind. */
+    assert_true(state_of(1) == COUPLED_VOID || state_of(1) == COUPLED_CLEARED);
+    assert_true(state_of(2) == COUPLED_VOID || state_of(2) == COUPLED_CLEARED);
+    assert_true(state_of(4) == COUPLED_VOID || state_of(4) == COUPLED_CLEARED);
+    assert_false(has_portfolio(3));
+    close_day();
+}
+
 /* An auction has its share of what a problem may hold, and a horizon's end is the end. */
 static void test_shares(void **state)
 {
@@ -513,6 +553,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_battery),
         cmocka_unit_test(test_tied),
+        cmocka_unit_test(test_gates_wait_in_turn),
         cmocka_unit_test(test_shares),
         cmocka_unit_test(test_random),
     };
