@@ -111,12 +111,13 @@ static int reader_cursor(struct store_reader *reader)
 }
 
 /* A record of the state, with the reader's cursor: a block asks for many that lie side by side, and then the
- * page at hand spares the way from the root. */
+ * page at hand spares the way from the root. Without memory for a cursor what is there is found all the same. */
 static enum store_result find_state(struct store_reader *reader, struct bytes_view key,
                                     struct bytes_view *value)
 {
-    const int code = reader_cursor(reader);
-    return code == MDB_SUCCESS ? store_find_at(reader->cursor, key, value) : store_result_of(code);
+    return reader_cursor(reader) == MDB_SUCCESS
+               ? store_find_at(reader->cursor, key, value)
+               : store_find(reader->txn, reader->store->tables[TABLE_STATE], key, value);
 }
 
 /* Both neighbours agree on each absence. The proof costs twenty times as much; it is for those who are

@@ -185,12 +185,12 @@ enum store_result store_find(MDB_txn *txn, MDB_dbi table, struct bytes_view key,
                              struct bytes_view *value)
 {
     MDB_cursor *cursor = NULL;
-    const int code = mdb_cursor_open(txn, table, &cursor);
-    if (code != MDB_SUCCESS) {
-        return store_result_of(code);
+    enum store_result result = store_get(txn, table, key, value);
+    if (result == STORE_ABSENT) { /* what is there needs no memory to be found */
+        const int code = mdb_cursor_open(txn, table, &cursor);
+        result = code == MDB_SUCCESS ? store_find_at(cursor, key, value) : store_result_of(code);
+        mdb_cursor_close(cursor);
     }
-    const enum store_result result = store_find_at(cursor, key, value);
-    mdb_cursor_close(cursor);
     return result;
 }
 

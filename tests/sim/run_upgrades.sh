@@ -17,7 +17,7 @@ printf '%s\n' "$said" | head -n 1 | jq -e '.halts > 0 and .laggards > 0' >/dev/n
 "$sim" --upgrade --nodes 5 --ed25519 --seed 1 --seeds $(((seeds + 19) / 20)) || code=$?
 for mutant in halt-early judge-unknown; do
     caught=0
-    "$sim" --upgrade --mutant "$mutant" --seed 1 --seeds 100 >/dev/null 2>&1 || caught=$?
+    "$sim" --upgrade --mutant "$mutant" --seed 1 --seeds 1000 >/dev/null 2>&1 || caught=$?
     [ "$caught" = 1 ] || {
         echo "run_upgrades: mutant $mutant is not caught (exit $caught)"
         code=1
