@@ -8,8 +8,8 @@
 #define COUPLED_NONE UINT32_MAX
 /* Classes of bids in one tree of conversions. */
 enum { COUPLED_TREE_CLASSES_MAX = 16 };
-/* A sum over at most so many bids, some of them in lumps, is searched beside being priced: 2^16
- * patterns fit the steps of a set. */
+/* A sum over at most so many bids, some of them in lumps, is searched beside being priced. All patterns of 12
+ * bids fit the steps of a set, each with its pass over the bids; of more, those that bounds leave over. */
 enum { COUPLED_SUM_SEARCHED_MAX = 16 };
 
 /* A list of numbers per item: those of item i are list[start[i]] up to list[start[i + 1]]. */

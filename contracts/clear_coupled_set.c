@@ -567,6 +567,17 @@ static int128 leaf_value(struct coupled_search *search, uint32_t first_of_set)
                                : search->prefix[search->driver_count];
 }
 
+/* A pattern of a searched sum costs a pass over its bids. */
+static bool pay_leaf(const struct coupled_search *search, uint64_t *steps)
+{
+    const uint64_t cost = search->sum != NULL ? search->driver_count : 0;
+    if (*steps < cost) {
+        return false;
+    }
+    *steps -= cost;
+    return true;
+}
+
 /* Writes down the quantities of the choice at hand, for who asked for them. */
 static void keep_choice(struct coupled_search *search, uint32_t first_of_set)
 {
@@ -606,6 +617,12 @@ static int128 walk(struct coupled_search *search, uint32_t first_of_set, uint64_
     search->prefix[0] = 0;
     for (;;) {
         if (depth == search->driver_count) {
+            if (!pay_leaf(search, steps)) {
+                search->relaxed = true;
+                best = search->prefix[depth] > best ? search->prefix[depth] : best;
+                best = open_bound(search, depth, best);
+                break;
+            }
             int128 value = leaf_value(search, first_of_set);
             if (value > best) {
                 best = value;

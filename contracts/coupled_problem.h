@@ -14,8 +14,8 @@
 #include "contracts/clear_coupled.h"
 
 enum {
-    /* The largest auction of the design, in one block's share of time: a check of it takes some 20 ms at
-     * worst, most of it in linked sets. */
+    /* The largest auction of the design, in one block's share of time: a check of it takes some 20 ms, at
+     * worst 80, most of it in linked sets. */
     COUPLED_AUCTION_BIDS_MAX = 10000,
     COUPLED_AUCTION_LINKS_MAX = 10000,
     COUPLED_AUCTION_MEMBERS_MAX = 40000,

@@ -200,12 +200,82 @@ static void test_searched_sum(void **state)
     assert_true(claim.bound == 4000 && claim.relaxed_sets == 0);
 }
 
+/* The best that sells in lumps of 60 to 149, in one sum, can be worth at `price`: all patterns. */
+static int64_t best_of_patterns(const struct coupled_bid *bids, uint32_t count, int64_t price,
+                                int64_t most)
+{
+    int64_t best = 0;
+    for (uint32_t pattern = 0; pattern < 1U << count; pattern++) {
+        int64_t left = most, value = 0;
+        for (uint32_t i = 0; i < count; i++) {
+            left -= (pattern >> i & 1) != 0 ? bids[i].min_quantity : 0;
+        }
+        for (uint32_t i = 0; i < count && left >= 0; i++) { /* the cheapest first */
+            int64_t room = bids[i].quantity - bids[i].min_quantity;
+            int64_t more = room < left ? room : left;
+            if ((pattern >> i & 1) != 0) {
+                value += (price - bids[i].price) * (bids[i].min_quantity + more);
+                left -= more;
+            }
+        }
+        best = left >= 0 && value > best ? value : best;
+    }
+    return best;
+}
+
+/* Each pattern of a searched sum costs its pass over the bids, so what a check may cost holds for sums as for
+ * all sets: all patterns of 8 bids are looked at, those of 16 are too many, and the bound is still one. */
+static void test_patterns_of_sums_are_paid(void **state)
+{
+    (void)state;
+    enum { BIDS = 16, PRICE = 1200, MOST = 1000 };
+    static uint8_t memory[1024 * 1024];
+    struct coupled_bid bids[BIDS];
+    uint32_t members[BIDS];
+    for (uint32_t i = 0; i < BIDS; i++) {
+        bids[i] = (struct coupled_bid){
+            .quantity = 100 + i * 19 % 50, .price = 1000 + 6 * i, .min_quantity = 60};
+        members[i] = i;
+    }
+    for (uint32_t count = BIDS / 2; count <= BIDS; count += BIDS / 2) {
+        struct clear_arena arena = {memory, sizeof memory, 0};
+        const struct coupled_link link = {.type = COUPLED_SUM,
+                                          .count = count,
+                                          .op = COUPLED_AT_MOST,
+                                          .quantity = MOST * count / BIDS};
+        const struct coupled_problem problem = {.bids = bids,
+                                                .bid_count = count,
+                                                .agent_count = 1,
+                                                .slot_count = 1,
+                                                .place_count = 1,
+                                                .links = &link,
+                                                .link_count = 1,
+                                                .members = members,
+                                                .member_count = count};
+        struct coupled_fault fault;
+        struct coupled_break broken;
+        struct coupled_claim claim;
+        struct coupled_draft draft;
+        const struct coupled_plan *plan = coupled_prepare(&problem, &fault, &arena);
+        assert_non_null(plan);
+        coupled_draft_take(&draft, &problem, &arena);
+        draft.den = 1;
+        draft.node[0] = PRICE;
+        const struct coupled_solution solution = coupled_draft_view(&draft);
+        assert_true(coupled_check(&claim, &broken, plan, &solution, &arena));
+        const int64_t best = best_of_patterns(bids, count, PRICE, link.quantity);
+        assert_int_equal(claim.relaxed_sets, count == BIDS);
+        assert_true(count == BIDS ? claim.bound >= best : claim.bound == best);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_clearing_gives_memory_back),
         cmocka_unit_test(test_forecast_leaves_closed_gates),
         cmocka_unit_test(test_searched_sum),
+        cmocka_unit_test(test_patterns_of_sums_are_paid),
     };
     if (!crypto_init()) {
         return 1;
