@@ -3,7 +3,8 @@
  *
  * The export is re-executed first, so records and pages are what the chain came to. Then each cleared auction's
  * pages are held against its record (digest of the problem, hash of the solution), the solution against the
- * problem by coupled_check, and what it is worth against what the record says.
+ * problem by coupled_check, and what it is worth against what the record says. Auctions that did not clear are
+ * listed with their state: nothing is left out.
  *
  * Deliberately absent: a solver. An auditor has to know that a clearing keeps the rules and how far it can be
  * from the best, not to find a better one. */
@@ -41,6 +42,7 @@ struct sweep {
     const struct state_base *state;
     struct audit_table table;
     struct clear_arena arena;
+    uint32_t checked; /* cleared auctions, which alone have something to check */
     int status;
 };
 
@@ -170,6 +172,9 @@ static void add_row(struct sweep *sweep, const struct subject *subject)
     audit_add_name(row, "market", &subject->market);
     json_add_i64(row, "start_ms", timestamp_ms(subject->start));
     cJSON_AddStringToObject(row, "direction", direction_names[subject->direction]);
+    cJSON_AddStringToObject(row, "state", coupled_state_names[record->state]);
+    cJSON_AddStringToObject(row, "reason", coupled_reason_names[record->reason]);
+    json_add_i64(row, "bound_by_ms", timestamp_ms(record->bound_by));
     audit_add_name(row, "proposer", &record->best.proposer);
     json_add_u32(row, "bids", record->bids);
     json_add_i64(row, "welfare_ueur", money_ueur(record->best.welfare));
@@ -192,8 +197,10 @@ static bool visit(void *context, const char *id, struct bytes_view key, struct b
     MUST(byte_reader_done(&reader) &&
          codec_decode_all(&coupled_record_codec, &subject.record, value));
     if (subject.record.state != COUPLED_CLEARED) {
+        add_row(sweep, &subject);
         return true;
     }
+    sweep->checked++;
     sweep->arena.used = 0;
     const char *wrong = read_problem(sweep, &subject)
                             ? check_solution(sweep, &subject)
@@ -213,7 +220,8 @@ static bool visit(void *context, const char *id, struct bytes_view key, struct b
 int coupled_query_run(struct cli *cli, void *arguments)
 {
     static const char columns[] =
-        "market start_ms direction proposer bids welfare_ueur gap_neur solutions wrong";
+        "market start_ms direction state reason bound_by_ms proposer bids welfare_ueur gap_neur "
+        "solutions wrong";
     const struct coupled_query *wanted = arguments;
     struct audit_options options = {0};
     struct audit *audit;
@@ -232,7 +240,12 @@ int coupled_query_run(struct cli *cli, void *arguments)
         if (status == CLI_DONE) {
             bool read = audit_each(sweep.state, STATE_COUPLED, visit, &sweep);
             MUST(read || sweep.status != CLI_DONE);
+            json_add_u32(cli->result, "checked", sweep.checked);
             int end = audit_table_end(&sweep.table);
+            if (sweep.status == CLI_DONE && !cli->json) {
+                cli_say(cli, "%u cleared auctions checked, from the export alone.\n",
+                        (unsigned)sweep.checked);
+            }
             status = sweep.status != CLI_DONE ? sweep.status : end;
         }
         free(sweep.arena.bytes);

@@ -281,7 +281,8 @@ enum { POINT_IN_TIME_MS_MIN = 1000000000 };
 /* A point in time that a record leaves open is zero; nothing on a ledger happened in 1970. */
 static const char *ms_text(char text[VALUE_TEXT_SIZE], const char *key, int64_t number)
 {
-    static const char *const points[] = {"_from_ms", "_until_ms", "time_ms", "dispute_deadline_ms"};
+    static const char *const points[] = {"_from_ms", "_until_ms", "time_ms", "dispute_deadline_ms",
+                                         "bound_by_ms"};
     if (number > POINT_IN_TIME_MS_MIN * (int64_t)100) {
         return value_time_text(text, number);
     }

@@ -78,6 +78,35 @@ static bool read_bid(struct portfolio_bid *out, bool *declared, struct energy *s
     return true;
 }
 
+/* What no market takes, said here with its place: the ledger's refusal would name no bid. */
+static bool check_bid(const struct portfolio_bid *bid, const cJSON *bids, const cJSON *item,
+                      bool declared, const char *where, struct clear_text_fault *fault)
+{
+    const char *id = json_string(item, "id");
+    for (const cJSON *other = bids->child; other != item; other = other->next) {
+        const char *name = json_string(other, "id");
+        if (name != NULL && strcmp(name, id) == 0) {
+            return clear_text_fail(fault, "another bid has this id", "%s.id", where);
+        }
+    }
+    if (energy_wh(bid->quantity) <= 0) {
+        return clear_text_fail(fault, "must be above 0", "%s.quantity", where);
+    }
+    if (energy_wh(bid->min_quantity) < 0 || energy_compare(bid->min_quantity, bid->quantity) > 0) {
+        return clear_text_fail(fault, "lies between 0 and the quantity", "%s.min_quantity", where);
+    }
+    if (bid->side == SIDE_SELL && name_is_empty(&bid->device)) {
+        return clear_text_fail(fault, "is missing: a sell names the device that delivers",
+                               "%s.device", where);
+    }
+    if (name_is_empty(&bid->device) == name_is_empty(&bid->node)) {
+        return clear_text_fail(fault, "a bid names either a device, which has a node, or a node",
+                               "%s.node", where);
+    }
+    return !declared || bid->side == SIDE_SELL ||
+           clear_text_fail(fault, "only sells declare one", "%s.schedule", where);
+}
+
 /* A bid by its id in the file. */
 static bool add_member(struct portfolio_link *link, const cJSON *bids, const char *id,
                        const char *where, struct clear_text_fault *fault)
@@ -93,7 +122,7 @@ static bool add_member(struct portfolio_link *link, const cJSON *bids, const cha
             return true;
         }
     }
-    return clear_text_fail(fault, "names no bid of this file", "%s", where);
+    return clear_text_fail(fault, "names a bid that is not in this file", "%s", where);
 }
 
 static bool read_link(struct portfolio_link *out, const cJSON *bids, const cJSON *item,
@@ -139,9 +168,15 @@ bool coupled_file_portfolio(struct portfolio_place *out, bool declared[LIMIT_POR
     static const char *const known[] = {"bids", "links", NULL};
     char where[WHERE_SIZE];
     const cJSON *bids = json_array(file, "bids");
-    const cJSON *links = json_array(file, "links");
-    if (!clear_read_known(file, known, "", fault)) {
+    const cJSON *links = cJSON_GetObjectItemCaseSensitive(file, "links");
+    if (!cJSON_IsObject(file)) {
+        return clear_text_fail(fault, "must be an object", "%s", "");
+    }
+    if (!clear_read_known(file, known, "problem", fault)) {
         return false;
+    }
+    if (links != NULL && !cJSON_IsArray(links)) {
+        return clear_text_fail(fault, "must be an array", "links");
     }
     if (bids == NULL || bids->child == NULL) {
         return clear_text_fail(fault, "is missing, empty or no array", "bids");
@@ -152,7 +187,8 @@ bool coupled_file_portfolio(struct portfolio_place *out, bool declared[LIMIT_POR
         if (at == LIMIT_PORTFOLIO_BIDS) {
             return clear_text_fail(fault, "a portfolio has at most 100 bids", "%s", where);
         }
-        if (!read_bid(&out->bids[at], &declared[at], &schedule[at], item, where, fault)) {
+        if (!read_bid(&out->bids[at], &declared[at], &schedule[at], item, where, fault) ||
+            !check_bid(&out->bids[at], bids, item, declared[at], where, fault)) {
             return false;
         }
         out->bid_count++;
@@ -448,6 +484,12 @@ bool coupled_file_solution(struct coupled_draft *out, const struct coupled_aucti
     coupled_draft_take(out, &auction->problem, arena);
     cJSON *given = json_parse_strict_up_to(clear_text_size_max, result, size, problem);
     bool good = given != NULL || clear_text_fail(fault, problem, "result");
+    const char *format = good ? json_string(given, "format") : NULL;
+    if (good && (format == NULL || strcmp(format, "flexclear-result/1") != 0)) {
+        good = clear_text_fail(
+            fault, "must be flexclear-result/1: flexclear PROBLEM > RESULT makes it of a problem",
+            "format");
+    }
     good = good && carry_open(carry, auction, fault) &&
            read_solution(out, carry, auction, given, fault);
     for (uint32_t i = 0; i < auction->problem.bid_count && good; i++) {

@@ -22,7 +22,9 @@
 #include "tools/clear/clear_problem.h"
 #include "tools/coupled_file.h"
 #include "tools/nouns.h"
+#include "tools/order_check.h"
 #include "tools/schedule.h"
+#include "tools/value.h"
 
 struct which {
     struct name market;
@@ -68,6 +70,16 @@ static int declare(struct cli *cli, struct portfolio_place *action, const bool *
 {
     static struct schedule schedule;
     int status = CLI_DONE;
+    for (uint32_t i = 0; i < action->bid_count; i++) {
+        if (action->bids[i].side == SIDE_SELL && declared[i] != order_needs_schedule(terms)) {
+            return cli_fail(cli, CLI_USAGE, "bad_schedule",
+                            declared[i] ? "bids[%u].schedule: the market measures against no "
+                                          "schedule: leave it out"
+                                        : "bids[%u].schedule: is missing: the market measures "
+                                          "delivery against the net consumption declared here",
+                            (unsigned)i);
+        }
+    }
     for (uint32_t i = 0; i < action->bid_count && status == CLI_DONE; i++) {
         if (!declared[i]) {
             continue;
@@ -130,7 +142,47 @@ static int fetch_record(struct cli *cli, struct coupled_record *out, const struc
 {
     char id[ID_SIZE];
     return noun_fetch(cli, "coupled", id_of(id, which), out, "unknown_auction",
-                      "no coupled auction starts there");
+                      "no coupled auction starts there, or nobody has placed a bid in it; flex "
+                      "coupled list has all");
+}
+
+/* Why an auction has no problem, and where to look instead. */
+static int no_problem(struct cli *cli, const struct which *which,
+                      const struct coupled_record *record)
+{
+    char text[VALUE_TEXT_SIZE], market[NAME_SIZE + 1];
+    const char *name = name_to_text(market, &which->market);
+    switch ((enum coupled_state)record->state) {
+    case COUPLED_BOUND:
+        value_time_text(text, timestamp_ms(record->bound_by));
+        return cli_fail(cli, CLI_REFUSED, "not_solving",
+                        "an earlier auction has bound this one with its own: its problem and "
+                        "result are those of %s %s",
+                        name, text);
+    case COUPLED_VOID:
+        return cli_fail(cli, CLI_REFUSED, "not_solving",
+                        "the auction is void, and has no problem: %s",
+                        coupled_reason_names[record->reason]);
+    case COUPLED_OPEN:
+    case COUPLED_SOLVING:
+    case COUPLED_CLEARED:
+        break;
+    }
+    return cli_fail(cli, CLI_REFUSED, "not_solving",
+                    "the auction has no problem before its gate has closed");
+}
+
+/* What the files are worth: said where they are written. */
+static void say_trust(const struct session *session, const struct which *which, const char *what)
+{
+    struct cli *cli = session->cli;
+    cJSON_AddBoolToObject(cli->result, "matches_record", true);
+    if (which->file != NULL && !cli->json) {
+        cli_say(cli, "The %s is in %s: its digest is that of the auction's record%s.\n", what,
+                which->file,
+                cli->no_verify ? ", which is NOT VERIFIED: the node's word only"
+                               : ", which is proven from the genesis file");
+    }
 }
 
 struct paging {
@@ -185,8 +237,7 @@ static int fetch_problem(struct session *session, struct coupled_auction_problem
     struct hash digest;
     int status;
     if (hash_is_zero(&record->problem) || record->problem_bytes > COUPLED_PROBLEM_BYTES_MAX) {
-        return cli_fail(session->cli, CLI_REFUSED, "not_solving",
-                        "the auction has no problem: its gate is open, or it is void");
+        return no_problem(session->cli, which, record);
     }
     uint8_t *bytes =
         fetch_pages(session, which, COUPLED_PAGE_PROBLEM, record->problem_bytes, &status);
@@ -214,7 +265,9 @@ static int give_out(struct cli *cli, const char *path, const char *key, char *te
         char problem[JSON_PROBLEM_SIZE];
         cJSON_AddItemToObject(cli->result, key, json_parse_strict(text, strlen(text), problem));
     }
-    noun_say_result(cli);
+    if (path == NULL) {
+        noun_say_result(cli);
+    }
     return CLI_DONE;
 }
 
@@ -253,6 +306,9 @@ static int write_problem(struct session *session, const struct which *which,
     char *text = coupled_file_problem(&auction);
     MUST(text != NULL);
     status = give_out(session->cli, which->file, "problem", text);
+    if (status == CLI_DONE) {
+        say_trust(session, which, "problem");
+    }
     free(text);
     return status;
 }
@@ -285,6 +341,9 @@ static int write_result(struct session *session, const struct which *which,
     }
     cJSON_AddItemToObject(cli->result, "auction", codec_to_json(&coupled_record_codec, record));
     status = give_out(cli, which->file, "result", text);
+    if (status == CLI_DONE) {
+        say_trust(session, which, "result");
+    }
     free(text);
     return status;
 }
@@ -380,6 +439,7 @@ static const struct cli_command commands[] = {
      .summary = "place a portfolio of linked bids in an auction",
      .teach = "All bids of the file become orders, or none does; cancelling one of them takes all\n"
               "back. Bids and links are written as in a problem of flexclear: docs/wallet.md.\n"
+              "In a market with a horizon (--forecast) intervals go on past this auction's own.\n"
               "  flex coupled place west 2025-01-15T18:00Z evening.json",
      .options = sending_options,
      .option_count = sizeof sending_options / sizeof sending_options[0],
@@ -389,7 +449,8 @@ static const struct cli_command commands[] = {
     {.verb = "problem",
      .summary = "the problem of an auction whose gate has closed, as flexclear reads it",
      .teach =
-         "Checked against the ledger's record. flexclear solves it, flex coupled propose sends\n"
+         "Its bytes are checked against the digest in the auction's record, which is proven; they\n"
+         "have no proof of their own. flexclear solves it, flex coupled propose sends\n"
          "what it found:\n"
          "  flex coupled problem west 2025-01-15T18:00Z --out problem.json\n"
          "  flexclear problem.json > result.json\n"
@@ -407,7 +468,9 @@ static const struct cli_command commands[] = {
      .run = run_propose},
     {.verb = "result",
      .summary = "the best solution so far, or the one that cleared, with its certificate",
-     .teach = "flexclear --verify PROBLEM RESULT checks it again.",
+     .teach = "Its bytes are checked against the hash in the auction's record, which is proven.\n"
+              "flexclear --verify PROBLEM RESULT checks it again. Of an auction with a horizon\n"
+              "quantities and welfare include later intervals, a forecast where they do not bind.",
      .options = reading_options,
      .option_count = sizeof reading_options / sizeof reading_options[0],
      .arguments_size = sizeof(struct which),
@@ -418,7 +481,12 @@ static const struct cli_command commands[] = {
      .option_count = SHOWING_OPTIONS,
      .arguments_size = sizeof(struct which),
      .run = run_show},
-    {.verb = "list", .summary = "all coupled auctions", .run = run_list},
+    {.verb = "list",
+     .summary = "all coupled auctions",
+     .teach =
+         "Each is proven, as in every list of at most 1000; that none is missing is the node's\n"
+         "word. The number in an id is its start in ms, which is good as START.",
+     .run = run_list},
 };
 
 const struct cli_noun coupled_noun = {"coupled", "coupled auctions: linked bids, and solutions",

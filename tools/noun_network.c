@@ -4,15 +4,15 @@
  * A publication is one transaction: all of its intervals stand or none does. A table of more intervals than
  * one transaction holds is refused before anything is sent.
  *
- * Deliberately absent: deriving the figures from a grid's data; flex grid rows does that for networks of
- * lines. */
+ * Deliberately absent: deriving the figures from a grid's data; flex grid rows does that, and `load` takes
+ * what it writes. */
 #include <cjson/cJSON.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "base/files.h"
 #include "tools/csv.h"
+#include "tools/network_file.h"
 #include "tools/nouns.h"
 #include "tools/value.h"
 
@@ -50,8 +50,19 @@ static const struct cli_option line_options[] = {
 struct rows_file {
     struct name network;
     const char *file;
+    bool update;
 };
 
+static const struct cli_option load_options[] = {
+    {"NETWORK", CLI_NAME, offsetof(struct rows_file, network), "the network", CLI_POSITIONAL, NULL,
+     NULL, 0},
+    {"FILE", CLI_FILE, offsetof(struct rows_file, file),
+     "{\"slack\",\"lines\",\"rows\"} as flex grid rows --out writes it", CLI_POSITIONAL, NULL, NULL,
+     0},
+    {"update", CLI_SWITCH, offsetof(struct rows_file, update),
+     "its nodes are there already: lines get these capacities, rows these figures", CLI_OPTIONAL,
+     NULL, NULL, 0},
+};
 static const struct cli_option rows_options[] = {
     {"NETWORK", CLI_NAME, offsetof(struct rows_file, network), "the network", CLI_POSITIONAL, NULL,
      NULL, 0},
@@ -60,44 +71,60 @@ static const struct cli_option rows_options[] = {
      CLI_POSITIONAL, NULL, NULL, 0},
 };
 
+static struct network_file network_file;
+
 /* One transaction: all rows stand or none does. */
 static int run_rows(struct cli *cli, void *arguments)
 {
-    static struct network_row rows[LIMIT_ACTIONS_PER_TX];
     static struct submit submit;
     const struct rows_file *wanted = arguments;
-    char problem[160];
-    char name[NAME_SIZE + 1];
-    struct byte_writer scratch;
-    byte_writer_init(&scratch, NULL, 0);
-    struct cJSON *file = files_read_json(wanted->file, problem);
-    struct cJSON *list = cJSON_GetObjectItemCaseSensitive(file, "rows");
-    bool good = file != NULL;
+    char problem[NETWORK_FILE_PROBLEM_SIZE];
+    if (!network_file_rows(&network_file, &wanted->network, wanted->file, problem)) {
+        return cli_fail(cli, CLI_USAGE, "bad_file", "%s", problem);
+    }
+    submit.count = network_file.row_count;
+    for (uint32_t i = 0; i < network_file.row_count; i++) {
+        submit.actions[i] =
+            (struct transaction_draft_action){ACTION_NETWORK_ROW, &network_file.rows[i]};
+    }
+    return submit_run(cli, &submit);
+}
+
+/* Nodes before the lines between them, lines and rows after. */
+static int run_load(struct cli *cli, void *arguments)
+{
+    static struct submit submit;
+    const struct rows_file *wanted = arguments;
+    const struct network_file *file = &network_file;
+    char problem[NETWORK_FILE_PROBLEM_SIZE];
+    if (!network_file_all(&network_file, &wanted->network, wanted->file, problem)) {
+        return cli_fail(cli, CLI_USAGE, "bad_file", "%s", problem);
+    }
+    const uint32_t nodes = wanted->update ? 0 : file->node_count;
+    if (nodes + file->line_count + file->row_count > LIMIT_ACTIONS_PER_TX) {
+        return cli_fail(cli, CLI_USAGE, "too_large",
+                        "%s: %u nodes, %u lines and %u rows are more than the %d that one "
+                        "transaction holds: flex network node, line and rows take them in parts",
+                        wanted->file, (unsigned)nodes, (unsigned)file->line_count,
+                        (unsigned)file->row_count, LIMIT_ACTIONS_PER_TX);
+    }
     submit.count = 0;
-    if (good && (!cJSON_IsArray(list) || list->child == NULL)) {
-        (void)snprintf(problem, sizeof problem, "wanted {\"rows\":[...]}");
-        good = false;
-    }
-    struct cJSON *item;
-    cJSON_ArrayForEach(item, list)
-    {
-        const uint32_t at = submit.count;
-        if (!good || at == LIMIT_ACTIONS_PER_TX) {
-            break;
-        }
-        cJSON_AddStringToObject(item, "network", name_to_text(name, &wanted->network));
-        good =
-            codec_from_json(&network_row_codec, &rows[at], item, &scratch, problem, sizeof problem);
+    for (uint32_t i = 0; i < nodes; i++) {
         submit.actions[submit.count++] =
-            (struct transaction_draft_action){ACTION_NETWORK_ROW, &rows[at]};
+            (struct transaction_draft_action){ACTION_NETWORK_NODE, &file->nodes[i]};
     }
-    if (good && cJSON_GetArraySize(list) > LIMIT_ACTIONS_PER_TX) {
-        (void)snprintf(problem, sizeof problem, "more rows than one transaction holds");
-        good = false;
+    for (uint32_t i = 0; i < file->line_count; i++) {
+        submit.actions[submit.count++] =
+            (struct transaction_draft_action){ACTION_NETWORK_LINE, &file->lines[i]};
     }
-    cJSON_Delete(file);
-    return good ? submit_run(cli, &submit)
-                : cli_fail(cli, CLI_USAGE, "bad_file", "%s: %s", wanted->file, problem);
+    for (uint32_t i = 0; i < file->row_count; i++) {
+        submit.actions[submit.count++] =
+            (struct transaction_draft_action){ACTION_NETWORK_ROW, &file->rows[i]};
+    }
+    if (submit.count == 0) {
+        return cli_fail(cli, CLI_USAGE, "bad_file", "%s: there is nothing in it", wanted->file);
+    }
+    return submit_run(cli, &submit);
 }
 
 /* --- publish -------------------------------------------------------------------------------- */
@@ -331,10 +358,27 @@ static const struct cli_command commands[] = {
      .option_count = sizeof line_options / sizeof line_options[0],
      .arguments_size = sizeof(struct network_line),
      .action = ACTION_NETWORK_LINE},
+    {.verb = "load",
+     .summary = "nodes, lines and rows of a network from a file, in one transaction",
+     .teach =
+         "All of it stands, or nothing. Figures are W: derive them without --mtu. Lines are named\n"
+         "line-1, line-2, ..., rows row-1, row-2, ..., by their place. --update leaves rows of\n"
+         "before that have no successor as they are; flex network rows takes them away.\n"
+         "  flex grid rows --branches branches.csv --nodes nodes.csv --slack r0 --out lv1.json\n"
+         "  flex network create lv1\n"
+         "  flex network load lv1 lv1.json",
+     .options = load_options,
+     .option_count = sizeof load_options / sizeof load_options[0],
+     .arguments_size = sizeof(struct rows_file),
+     .sends = true,
+     .run = run_load},
     {.verb = "rows",
      .summary = "limits on sums of injections for coupled auctions, from a file",
-     .teach = "Right sides are in coefficient x W, and on the side of 0. A row that is there is\n"
-              "replaced, one without coefficients goes. flex grid rows derives them.",
+     .teach =
+         "Right sides are in coefficient x W, and on the side of 0. A row that is there is\n"
+         "replaced, one without coefficients goes. The rows of flexclear and of flex grid rows\n"
+         "--out are taken as well, and named row-1, row-2, ... by their place.\n"
+         "  flex network rows lv1 limits.json",
      .options = rows_options,
      .option_count = sizeof rows_options / sizeof rows_options[0],
      .arguments_size = sizeof(struct rows_file),

@@ -238,10 +238,33 @@ static int poll_receipt(struct session *session, struct cJSON **out, const char 
                     id, id);
 }
 
+/* What became of a proposed solution: the transaction succeeds whatever the verdict. */
+static void say_verdict(struct cli *cli, const struct cJSON *event)
+{
+    const char *verdict = json_string(event, "verdict");
+    const char *rule = json_string(event, "rule");
+    if (verdict == NULL || rule == NULL) {
+        return;
+    }
+    if (strcmp(verdict, "broken") == 0) {
+        cli_say(cli, "the solution is wrong: it breaks the rule '%s'; that is a strike\n", rule);
+    } else if (strcmp(verdict, "unreadable") == 0) {
+        cli_say(cli, "the solution is none of this problem; that is a strike\n");
+    } else if (strcmp(verdict, "best") == 0) {
+        cli_say(cli, "the solution is the best so far\n");
+    } else {
+        cli_say(cli, "the solution keeps all rules, and another one is as good or better\n");
+    }
+}
+
+/* For people: under --json the object has all of it, and standard error stays free for what went wrong. */
 static void say_outcome(struct cli *cli, const char *id, uint64_t height, struct money fee,
                         bool verified)
 {
     char text[VALUE_TEXT_SIZE];
+    if (cli->json) {
+        return;
+    }
     cli_say(cli, "transaction %s\nfinal in block %llu, fee %s EUR, %s\n", id,
             (unsigned long long)height, value_eur_text(text, money_ueur(fee)),
             verified ? "proven from the genesis file" : "NOT VERIFIED: the node's word only");
@@ -257,6 +280,9 @@ static void say_outcome(struct cli *cli, const char *id, uint64_t height, struct
                 *at = *at == '_' ? ' ' : *at;
             }
             cli_say(cli, "%s: %s\n", words, event_id);
+        }
+        if (type != NULL && strcmp(type, event_solution_codec.name) == 0) {
+            say_verdict(cli, event);
         }
     }
 }

@@ -55,13 +55,16 @@ cat >b.json <<'JSON'
 {"bids":[{"id":"r","side":"sell","interval":0,"quantity":"400","price":"200000","device":"bat-b","schedule":"500"},
          {"id":"s","side":"sell","interval":1,"quantity":"400","price":"200000","device":"bat-b","schedule":"500"}]}
 JSON
-as dso coupled place cpl $start ask.json >/dev/null
+as dso coupled place cpl $start ask.json >/dev/null 2>said
+[ ! -s said ] || fail "under --json standard error is for faults: $(cat said)"
 as agg-a coupled place cpl $start a.json >/dev/null
 as agg-b coupled place cpl $start b.json >/dev/null
 sed 's/"and"/"sum","op":">=","quantity":"1"/' a.json >bad.json
 refused bad_link agg-a coupled place cpl $start bad.json
 refused unsupported_order dso order request --market cpl --direction up --start $start --quantity-wh 10 --price 0.1
 refused not_solving dso coupled problem cpl $start
+jq 'del(.bids[].schedule)' a.json >bad.json
+refused bad_schedule agg-a coupled place cpl $start bad.json
 show() { as dso coupled show cpl "$1"; }
 [ "$(show $start | jq -r '.state + (.bids | tostring)')" = open6 ] || fail "before the gate: $(show $start)"
 # The other auction: placed, taken back whole by one of its orders, placed again.
@@ -91,7 +94,9 @@ jq -e '.format == "flexclear/1" and (.bids | length) == 6 and (.network.lines | 
 "$bin/flexclear" --verify problem.json solved.json || fail "flexclear's own result"
 # Another welfare than the quantities have can't even be written; other quantities break a rule.
 jq '(.accepted[] | select(.quantity == "500") | .quantity) = "499"' solved.json >wrong.json
-as agg-b coupled propose cpl $start wrong.json >judged.json
+refused bad_file agg-b coupled propose cpl $start problem.json
+person agg-b coupled propose cpl $start wrong.json >judged.json
+grep -q "the solution is wrong: it breaks the rule 'balance'" judged.json || fail "$(cat judged.json)"
 show $start | jq -e '.wrong == 1 and .best.proposer == ""' >/dev/null || fail "a wrong solution: $(cat judged.json)"
 as agg-b coupled propose cpl $start solved.json >/dev/null
 show $start | jq -e '.best.proposer == "agg-b" and .best.welfare_ueur == "220000" and .best.gap_neur == "0"' \
@@ -124,4 +129,6 @@ jq -e '.deal.state == "settled" and .deal.credited_wh == "500"' proven.json >/de
 
 as dso audit export --dir export >/dev/null
 flex audit verify --dir export --genesis net/genesis.json --json | jq -e .ok >/dev/null || fail "audit"
+flex audit coupled --dir export --genesis net/genesis.json --json |
+    jq -e '.checked == 2 and ([.auctions[].state] == ["cleared", "cleared"])' >/dev/null || fail "audit coupled"
 echo "coupled auctions: fixed at the gate, solved by hand, wrong ones struck, cleared, proven, audited"

@@ -40,6 +40,85 @@ row 2 "no passphrase on file descriptor 99" flexsignd init --home made --passphr
 row 3 "no_signer" flexsignd status --socket nosuch
 [ ! -e made/flexd.json ] && [ ! -e made/node.key ] || fail "a command that was refused made a home"
 
+# --- coupled auctions: portfolios, networks, problems and results --------------------------------
+grid=$root/examples/grid/cigre-lv
+flex grid rows --branches "$grid/branches.csv" --nodes "$grid/nodes.csv" --slack r0 --out net.json >/dev/null
+place() { # TEXT JQ: a portfolio bent by a jq program is refused with that text, before any node is asked
+    jq -nc '{bids:[{id:"p",side:"sell",interval:0,quantity:"500",price:"100000",device:"bat",schedule:"5"},
+        {id:"q",side:"sell",interval:1,quantity:"500",price:"100000",device:"bat",schedule:"5"}],
+        links:[{type:"and",bids:["p","q"]}]} | '"$2" >bad.json
+    row 2 "bad_file: bad.json: $1" flex --node http://127.0.0.1:1 coupled place cpl 2025-01-15T11:00Z bad.json
+    "$bin/flex" --json --node http://127.0.0.1:1 coupled place cpl 2025-01-15T11:00Z bad.json 2>/dev/null >out || true
+    [ "$(jq -sc 'length, .[0].error.code' out | tr '\n' ' ')" = '1 "bad_file" ' ] || fail "$2: $(cat out)"
+}
+row 2 "nofile: No such file" flex coupled place cpl 2025-01-15T11:00Z nofile
+row 3 "no_node" flex --node http://127.0.0.1:1 coupled list
+row 2 "FILE is missing" flex coupled place cpl 2025-01-15T11:00Z
+row 2 "START: 'noon'" flex coupled show cpl noon
+place "must be an object" '[.]'
+place "bids: is missing, empty" '{}'
+place "bids: is missing, empty" '.bids = []'
+place "bids[0]: must be an object" '.bids = [7]'
+place "more: unknown key" '.more = 1'
+place "links: must be an array" '.links = {}'
+place "links: must be an array" '.links = null'
+place "bids[1].id: another bid has this id" '.bids[1].id = "p"'
+place "bids[0].id: is missing" 'del(.bids[0].id)'
+place "bids[0].quantity: must be a decimal" '.bids[0].quantity = 500'
+place "bids[0].quantity: must be above 0" '.bids[0].quantity = "0"'
+place "bids[0].quantity: must be a decimal" '.bids[0].quantity = "9223372036854775808"'
+place "bids[0].price: must be a decimal" '.bids[0].price = "0.30"'
+place "bids[0].min_quantity: lies between 0 and" '.bids[0].min_quantity = "501"'
+place "bids[0].min_quantity: lies between 0 and" '.bids[0].min_quantity = "-1"'
+place "bids[0].side: must be one of buy sell" '.bids[0].side = "sel"'
+place "bids[0].interval: must be a whole number" '.bids[0].interval = "0"'
+place "bids[0].interval: is over 65535" '.bids[0].interval = 70000'
+place "bids[0].device: must be a name" '.bids[0].device = "Bat 1"'
+place "bids[0].device: is missing: a sell names" 'del(.bids[0].device)'
+place "bids[0].node: a bid names either a device" '.bids[0].node = "f1"'
+place "bids[0].node: a bid names either a device" '.bids[0] |= (.side = "buy" | del(.device))'
+place "bids[0].schedule: only sells" '.bids[0].side = "buy"'
+place "bids[0].indivisible: must be true or false" '.bids[0].indivisible = "yes"'
+place "bids[0].agent: unknown key" '.bids[0].agent = "a"'
+place "links[0]: must be an object" '.links = [7]'
+place "links[0].type: must be one of" '.links[0].type = "nor"'
+place "links[0]: names a bid that is not in this file" '.links[0].bids = ["p", "z"]'
+place "links[0].bids: is missing or no array" '.links[0].bids = "p"'
+place "links[0].op: is missing" '.links[0] = {type:"sum", bids:["p"], quantity:"1"}'
+load() { # TEXT VERB JQ
+    jq -c "$3" net.json >bad.json
+    row 2 "bad_file: bad.json: $1" flex --node http://127.0.0.1:1 network "$2" lv1 bad.json
+}
+load "rows[1]: rhs: taking nothing breaks it" rows '.rows[1].rhs = "-1"'
+load "rows[0]: rhs: a decimal string" rows '.rows[0].rhs = 1'
+load "rows[0]: op: not one of" rows '.rows[0].op = "<"'
+load "rows[0]: unknown key \"limits\"" rows '.rows[0].limits = {"0":"1"}'
+load "rows[0]: must be an object" rows '.rows = [7]'
+load "rows[0]: carrier: is missing" rows '.rows = [{id:"a"}]'
+load "rows[0]: names a node twice" rows '.rows = [{id:"a",carrier:"el",op:"<=",rhs:"1",coefs:[{node:"b",value:"1"},{node:"b",value:"2"}]}]'
+load 'wanted {"rows":[...]}' rows '.rows = []'
+load "rows[128]: one transaction holds 128" rows '.rows = [range(129) as $i | .rows[0]]'
+load 'wanted {"slack","lines","rows"}' load 'del(.lines)'
+load "'R0' is no name" load '.slack = "R0"'
+load "'' is no name" load 'del(.slack)'
+load "lines[0]: capacity: must be W" load '.lines[0].capacity = "-1"'
+load "lines[0]: carrier: must be a name" load '.lines[0].carrier = ""'
+row 2 "too_large" flex --node http://127.0.0.1:1 network load lv1 <(jq -c '.rows = [range(128) as $i | .rows[0]]' net.json)
+row 2 "nofile: No such file" flex network load lv1 nofile
+row 0 '"id":	"row-5"' flex network load lv1 net.json --dry-run
+"$bin/flex" --json network load lv1 net.json --dry-run | jq -e '[.actions[].type] | group_by(.) | map([.[0], length]) ==
+    [["network_line", 18], ["network_node", 19], ["network_row", 5]]' >/dev/null || fail "what load sends"
+row 2 "closes a loop" flex grid rows --branches <(cat "$grid/branches.csv"; echo r18,r0,0.1,0.1,1) \
+    --nodes "$grid/nodes.csv" --slack r0
+row 2 "--mtu is whole seconds" flex grid rows --branches x --nodes y --slack r0 --mtu 25h
+row 2 "no_genesis" flex audit coupled --dir nodir --genesis nofile
+row 2 "--dir is missing" flex audit coupled
+echo '{"format":"flexclear/1","mechanism":"coupled","bids":[],"network":{"slack":"a"}}' >problem.json
+"$bin/flexclear" problem.json >result.json
+row 2 "format: is that of a result" flexclear --verify result.json problem.json
+row 4 "certificate.duals: is missing" flexclear --verify problem.json problem.json
+"$bin/flexclear" --verify problem.json result.json || fail "a result of flexclear"
+
 # --- the key moves into the signer ---------------------------------------------------------------
 row 2 "genesis.json" flexsignd init --home signer --node-home node --passphrase-fd 3
 [ -e node/node.key ] && [ ! -e signer/votes ] || fail "an init that failed kept what it made, or the key"

@@ -176,6 +176,7 @@ BAD += [
     ("payments[1]", coupled(payments=["node", "node"])),
     ("payments[2]", coupled(payments=["node", "pay_as_bid", "node"])),
     ("excess", coupled(excess=True)), ("rule", coupled(rule="premium")),
+    ("format", {"format": "flexclear-result/1", "welfare_neur": "0", "accepted": []}),
     ("lines", coupled(lines=NET["lines"])), ("tie", coupled(tie="no")), ("seed", coupled(seed="00")),
 ]
 GOOD = [

@@ -429,6 +429,10 @@ static bool read_top(struct reader *reader, const cJSON *top)
     struct clear_text_fault *fault = reader->fault;
     int format = 0, mechanism = 0, tie = 0, price = 0;
     int rule = CLEAR_PREMIUM;
+    const char *given = json_string(top, "format");
+    if (given != NULL && strcmp(given, "flexclear-result/1") == 0) {
+        return clear_text_fail(fault, "is that of a result; the problem is wanted", "format");
+    }
     if (!clear_read_known(top, known, "problem", fault) ||
         !clear_read_choice(&format, top, "format", formats, 1, -1, "", fault) ||
         !clear_read_choice(&mechanism, top, "mechanism", mechanisms, 6, -1, "", fault)) {
