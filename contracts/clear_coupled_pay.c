@@ -111,6 +111,8 @@ static bool sum_gains(struct coupled_settlement *out, int128 *gain, const struct
         coupled_add(&unit, money.value);
         coupled_add_product(&unit, product_i128(bid->price, -side), solution->den);
         coupled_add(&paid, money.value);
+        int128 loss; /* what is lost is made good, so it must be a number, too */
+        unit.overflow = !checked_sub_i128(&loss, 0, unit.value) || unit.overflow;
         out->bid[i] = money.value;
         out->agent[bid->agent] = agent.value;
         gain[plan->unit_of[i]] = unit.value;

@@ -1,6 +1,7 @@
 /* What a coupled auction may cost and leave behind (docs/spec/coupled.md 13; contracts/coupled_internal.h): a
  * block's end that is executed again asks for no more memory, and a forecast leaves auctions alone whose own
- * gate has closed. Working memory is looked at in bytes; no time is measured. */
+ * gate has closed; sums pay for what they search, and the largest network clears with the largest horizon.
+ * Working memory is looked at in bytes; no time is measured. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -269,6 +270,120 @@ static void test_patterns_of_sums_are_paid(void **state)
     }
 }
 
+/* --- the largest network with the largest horizon --------------------------------------------- */
+
+enum { AHEAD = COUPLED_AUCTION_SLOTS_MAX - 1, WIDE_NODES = 396, WIDE_LINES = 180, WIDE_ROWS = 90 };
+
+static void long_horizon(struct market_create *terms)
+{
+    terms->coupling.forecast = AHEAD;
+    terms->times.gate_opening = duration_of((int64_t)2 * COUPLED_AUCTION_SLOTS_MAX * UNIT_MS);
+}
+
+static struct name node_name(int n)
+{
+    char name[NAME_SIZE];
+    snprintf(name, sizeof name, "n%03d", n);
+    return fixture_name(name);
+}
+
+/* 400 nodes, 183 lines and 90 rows of 100 coefficients: times 96 intervals all but the 65,536 of the limit. */
+static void widen_network(void)
+{
+    static struct network_row row;
+    for (int i = 0; i < WIDE_NODES; i++) {
+        const struct name node = node_name(i);
+        assert_error(CONTRACT_OK, grid_node(&fixture, "dso", "net", node.text, "f2"));
+        if (i < WIDE_LINES) {
+            assert_error(CONTRACT_OK, line(node.text, "f2", node.text));
+        }
+    }
+    for (int i = 0; i < WIDE_ROWS; i++) {
+        row = (struct network_row){.network = fixture_name("net"),
+                                   .id = node_name(i),
+                                   .carrier = fixture_name("el"),
+                                   .op = ROW_AT_MOST,
+                                   .rhs = (int64_t)4 * (20 + i),
+                                   .coef_count = LIMIT_ROW_COEFS};
+        for (int at = 0; at < LIMIT_ROW_COEFS; at++) {
+            row.coefs[at].node = node_name(at + i % (WIDE_NODES - LIMIT_ROW_COEFS));
+            row.coefs[at].value = at % 3 == 0 ? -1 : 1;
+        }
+        assert_error(CONTRACT_OK, fixture_act(&fixture, "dso", ACTION_NETWORK_ROW, &row));
+    }
+}
+
+/* One bid in every interval of the horizon, linked by fours. */
+static struct portfolio_place wide_portfolio(int n, enum order_side side, const char *device)
+{
+    static const uint8_t types[] = {LINK_SUM, LINK_AND, LINK_XOR, LINK_OR, LINK_BLOCK};
+    struct portfolio_place action = {.market = fixture_name("cpl"),
+                                     .direction = DIRECTION_UP,
+                                     .start = auction_start(2),
+                                     .bid_count = COUPLED_AUCTION_SLOTS_MAX};
+    for (int i = 0; i < COUPLED_AUCTION_SLOTS_MAX; i++) {
+        struct portfolio_bid *bid = &action.bids[i];
+        *bid = (struct portfolio_bid){.side = (uint8_t)side,
+                                      .interval = (uint16_t)i,
+                                      .quantity = energy_of(1 + (n + i) % 4),
+                                      .price = energy_price_of(100000 + 1000 * ((n * 7 + i) % 90)),
+                                      .carrier = fixture_name("el")};
+        if (side == SIDE_BUY) {
+            bid->node = node_name((n * 31 + i) % WIDE_LINES);
+        } else {
+            bid->device = fixture_name(device);
+        }
+    }
+    for (int i = 0; i < COUPLED_AUCTION_SLOTS_MAX / 4; i++) {
+        struct portfolio_link *link = &action.links[action.link_count++];
+        *link = (struct portfolio_link){.type = types[(n + i) % 5], .member_count = 4};
+        link->quantity = energy_of(link->type == LINK_SUM ? 5 : 0);
+        for (int at = 0; at < 4; at++) {
+            link->members[at].bid = (uint8_t)(4 * i + at);
+        }
+    }
+    return action;
+}
+
+/* All limits at once: a problem, a floor, a clearing within the work of a block, and nothing left behind. */
+static void test_largest_network_and_horizon(void **state)
+{
+    (void)state;
+    static const char *const sellers[] = {"alice", "bob", "carol", "agg"};
+    enum { EACH = COUPLED_AUCTION_BIDS_MAX / COUPLED_AUCTION_SLOTS_MAX / 2 };
+    static struct portfolio_place action;
+    open_day(long_horizon);
+    widen_network();
+    for (int i = 0; i < EACH; i++) {
+        char device[NAME_SIZE];
+        snprintf(device, sizeof device, "at-%s", sellers[i % 4]);
+        action = wide_portfolio(i, SIDE_SELL, device);
+        assert_error(CONTRACT_OK,
+                     fixture_act(&fixture, sellers[i % 4], ACTION_PORTFOLIO_PLACE, &action));
+        action = wide_portfolio(i, SIDE_BUY, NULL);
+        assert_error(CONTRACT_OK, fixture_act(&fixture, "dso", ACTION_PORTFOLIO_PLACE, &action));
+    }
+    assert_error(CONTRACT_BOOK_FULL, fixture_act(&fixture, "dso", ACTION_PORTFOLIO_PLACE, &action));
+    go_to(gate_of(2, MARKET_GATE_MS));
+    fixture_next_block(&fixture, FIXTURE_BLOCK_MS);
+    struct coupled_record record = auction(2);
+    assert_int_equal(record.state, COUPLED_SOLVING);
+    assert_int_equal(record.rows, WIDE_ROWS);
+    assert_true((record.places + record.lines + record.rows) * COUPLED_AUCTION_SLOTS_MAX >
+                COUPLED_AUCTION_CELLS_MAX * 98 / 100);
+    assert_true(money_ueur(record.best.welfare) > 0);
+    for (int i = 0; i < WINDOW; i++) {
+        fixture_next_block(&fixture, FIXTURE_BLOCK_MS);
+    }
+    record = auction(2);
+    assert_int_equal(record.state, COUPLED_CLEARED);
+    market_audit(&fixture, false);
+    assert_true(auction(3).state == COUPLED_OPEN || auction(3).state == COUPLED_BOUND);
+    fixture_end_block(&fixture);
+    market_audit(&fixture, false);
+    fixture_close(&fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -276,6 +391,7 @@ int main(void)
         cmocka_unit_test(test_forecast_leaves_closed_gates),
         cmocka_unit_test(test_searched_sum),
         cmocka_unit_test(test_patterns_of_sums_are_paid),
+        cmocka_unit_test(test_largest_network_and_horizon),
     };
     if (!crypto_init()) {
         return 1;
