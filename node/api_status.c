@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/fatal.h"
 #include "base/json.h"
 #include "contracts/rules.h"
 #include "node/api_internal.h"
@@ -115,7 +116,11 @@ struct metric_line {
     uint64_t value;
 };
 
-enum { METRIC_LINES_MAX = 128, METRIC_LINE_BYTES = 320 };
+enum {
+    METRIC_LINES_MAX = 128,
+    METRIC_LINE_BYTES = 320,
+    SYNC_RANGES_TEXT_BYTES = 256 + 64 * P2P_PEERS_MAX
+};
 
 static size_t gauges(struct metric_line *lines, const struct api_request *request)
 {
@@ -209,6 +214,8 @@ static size_t counters(struct metric_line *lines, const struct node_metrics *m)
          metric_read(&m->http_limited)},
         {"http_ended", "counter", "HTTP connections ended for taking too long, or for want of room",
          metric_read(&m->http_ended)},
+        {"sync_ranges_ahead", "counter", "Ranges of blocks that were here before they were needed",
+         metric_read(&m->sync_ranges_ahead)},
         {"snapshots_made", "counter", "Snapshots made by this process",
          metric_read(&m->snapshots_made)},
         {"solver_starts", "counter", "Processes started to solve coupled auctions",
@@ -234,13 +241,32 @@ static size_t counters(struct metric_line *lines, const struct node_metrics *m)
     return sizeof values / sizeof values[0];
 }
 
+/* By the peer's place in this node's configuration, from 0: whoever scrapes learns no names. */
+static size_t print_sync_ranges(char out[SYNC_RANGES_TEXT_BYTES], struct node_metrics *metrics)
+{
+    static const struct metric_line rows[] = {
+        {"sync_ranges", "counter", "Answers of each peer with ranges of blocks that led on", 0},
+    };
+    const struct metric_line line = rows[0];
+    int size = snprintf(out, SYNC_RANGES_TEXT_BYTES, "# HELP flexd_%s %s\n# TYPE flexd_%s %s\n",
+                        line.name, line.help, line.name, line.type);
+    for (int peer = 0; peer < P2P_PEERS_MAX; peer++) {
+        const uint64_t value = metric_read(&metrics->sync_ranges[peer]);
+        if (value != 0)
+            size += snprintf(out + size, SYNC_RANGES_TEXT_BYTES - (size_t)size,
+                             "flexd_%s{peer=\"%d\"} %" PRIu64 "\n", line.name, peer, value);
+    }
+    MUST(size > 0 && size < SYNC_RANGES_TEXT_BYTES);
+    return (size_t)size;
+}
+
 void api_read_metrics(const struct api_request *request, struct api_reply *reply)
 {
     struct metric_line lines[METRIC_LINES_MAX];
     size_t count = gauges(lines, request);
     count += counters(lines + count, &request->node->metrics);
     char *text = api_allocate((size_t)METRIC_LINES_MAX * METRIC_LINE_BYTES + FIGURES_TEXT_BYTES +
-                              STAGES_TEXT_BYTES);
+                              STAGES_TEXT_BYTES + SYNC_RANGES_TEXT_BYTES);
     if (text == NULL) {
         api_reply_error(reply, MHD_HTTP_INTERNAL_SERVER_ERROR, "out_of_memory", "try again");
         return;
@@ -256,5 +282,6 @@ void api_read_metrics(const struct api_request *request, struct api_reply *reply
     }
     size += figures_print(&request->node->figures, text + size);
     size += stages_print(&request->node->metrics.stages, text + size);
+    size += print_sync_ranges(text + size, &request->node->metrics);
     api_reply_bytes(reply, "text/plain; version=0.0.4", text, size);
 }

@@ -218,8 +218,9 @@ static void queue_send(struct shell *shell, const struct bft_effect *effect)
     shell->send_count++;
 }
 
-static void expect_answer(struct shell *shell, uint32_t peer)
+void shell_expect_answer(struct shell *shell, uint32_t peer)
 {
+    MUST(peer < P2P_PEERS_MAX);
     if (shell->answers_due[peer] < ANSWERS_DUE_MAX)
         shell->answers_due[peer]++;
 }
@@ -227,15 +228,13 @@ static void expect_answer(struct shell *shell, uint32_t peer)
 static void remember_asked(struct shell *shell, const struct bft_effect *effect)
 {
     const struct node *node = shell->node;
-    if (effect->kind == BFT_SEND_GET_BLOCK) {
-        shell->asked_blocks[shell->asked_next] = effect->block_id;
-        shell->asked_next = (shell->asked_next + 1) % ASKED_BLOCKS_MAX;
-    }
+    shell->asked_blocks[shell->asked_next] = effect->block_id;
+    shell->asked_next = (shell->asked_next + 1) % ASKED_BLOCKS_MAX;
     for (uint32_t peer = 0; peer < node->config.peer_count; peer++) {
         if (effect->to == BFT_PEER_ALL ||
             (effect->to >= 0 && node->peer_validator[peer] == effect->to) ||
             (effect->to == BFT_PEER_NONE && (int)peer == effect->reply_to))
-            expect_answer(shell, peer);
+            shell_expect_answer(shell, peer);
     }
 }
 
@@ -352,9 +351,11 @@ static void collect(struct shell *shell, const struct bft_effect *effect)
         queue_send(shell, effect);
         break;
     case BFT_SEND_GET_BLOCK:
-    case BFT_SEND_GET_RANGE:
         remember_asked(shell, effect);
         queue_send(shell, effect);
+        break;
+    case BFT_SEND_GET_RANGE:
+        node_ranges_want(shell->node, effect);
         break;
     case BFT_BUILD:
     case BFT_EXECUTE:
@@ -612,6 +613,7 @@ static void begin_epoch(struct shell *shell)
     while (shell->request_count > 0)
         request_pop(shell);
     memset(shell->proposals, 0, sizeof shell->proposals);
+    node_ranges_forget(node);
     shell->epoch_over = false;
     shell->epoch_new = true;
     node_epoch_close(node);

@@ -86,16 +86,14 @@ bool node_on_p2p(void *context, const struct p2p_event *event)
     return true;
 }
 
-static void strike(struct node *node, int peer, const char *why)
+void node_strike(struct node *node, int peer, const char *why)
 {
     metric_add(&node->metrics.strikes, 1);
     p2p_strike(node->p2p, (uint32_t)peer, why);
 }
 
-/* Takes a body that a peer sent. False with *at_fault set if it can only be the peer's fault; a cache
- * that is full of unfinal blocks is our own trouble, and the block comes again when it is asked for. */
-static bool take_body(struct node *node, const struct block_header *header, struct bytes_view body,
-                      const struct timestamp *final_or_null, bool *at_fault)
+bool node_take_body(struct node *node, const struct block_header *header, struct bytes_view body,
+                    const struct timestamp *final_or_null, bool *at_fault)
 {
     if (final_or_null != NULL
             ? chain_add_final_body(node->chain, header, body, true, *final_or_null)
@@ -116,7 +114,7 @@ static bool take_proposal(struct node *node, int peer, struct bytes_view payload
         !shell_wants_proposal(node->shell, peer, &proposal.header))
         return true;
     bool at_fault = false;
-    if (!take_body(node, &proposal.header, proposal.body, NULL, &at_fault))
+    if (!node_take_body(node, &proposal.header, proposal.body, NULL, &at_fault))
         return !at_fault;
     struct bft_input input = shell_input_from(node, BFT_INPUT_PROPOSAL, peer);
     input.header = &proposal.header;
@@ -136,30 +134,10 @@ static bool take_block(struct node *node, int peer, struct bytes_view payload)
     if (!shell_wants_block(node->shell, &id))
         return true;
     bool at_fault = false;
-    if (!take_body(node, &block.header, block.body, NULL, &at_fault))
+    if (!node_take_body(node, &block.header, block.body, NULL, &at_fault))
         return !at_fault;
     struct bft_input input = shell_input_from(node, BFT_INPUT_BLOCK, peer);
     input.header = &block.header;
-    shell_feed(node->shell, &input);
-    return true;
-}
-
-static bool take_range(struct node *node, int peer, struct bytes_view payload)
-{
-    struct message_range range;
-    if (!message_decode_range(&range, payload) || !shell_takes_answer(node->shell, peer))
-        return false;
-    /* An answer that leads to no finalization leaves nothing behind here; the core says what it thinks
-     * of it. Its headers are the peer's invention, so they could fill the cache for good. */
-    const struct timestamp now = core_range_time(&range, node_clock_wall(&node->clock));
-    const uint32_t kept = bft_takes_range(node->core, &range) ? range.block_count : 0;
-    for (uint32_t i = 0; i < kept; i++) {
-        bool at_fault = false;
-        if (!take_body(node, &range.blocks[i].header, range.blocks[i].body, &now, &at_fault))
-            return !at_fault;
-    }
-    struct bft_input input = shell_input_from(node, BFT_INPUT_RANGE, peer);
-    input.range = &range;
     shell_feed(node->shell, &input);
     return true;
 }
@@ -203,6 +181,7 @@ static bool take_status(struct node *node, int peer, struct bytes_view payload)
     struct message_status status;
     if (!message_decode_status(&status, payload))
         return false;
+    range_ahead_claim(&node->ranges.ahead, (uint32_t)peer, status.final_height);
     struct bft_input input = shell_input_from(node, BFT_INPUT_STATUS, peer);
     input.status = &status;
     shell_feed(node->shell, &input);
@@ -292,6 +271,7 @@ static bool take_pruned(struct node *node, int peer, struct bytes_view payload)
     char key[2 * PUBLIC_KEY_SIZE + 1];
     if (!snapshot_decode_pruned(&first, payload))
         return false;
+    range_ahead_pruned(&node->ranges.ahead, (uint32_t)peer, first);
     if (node->told_pruned[peer] != first) {
         node->told_pruned[peer] = first;
         hex_encode(key, node->config.peers[peer].key.bytes, PUBLIC_KEY_SIZE);
@@ -327,7 +307,7 @@ static const struct {
     [MESSAGE_BLOCK] = {take_block,
                        "malformed or unasked block, or a body that is not its header's"},
     [MESSAGE_GET_RANGE] = {take_get_range, "malformed request for a range"},
-    [MESSAGE_RANGE] = {take_range,
+    [MESSAGE_RANGE] = {node_take_range,
                        "malformed or unasked range, or a body that is not its header's"},
     [MESSAGE_STATUS] = {take_status, "malformed status"},
     [MESSAGE_GET_HIGH_VOTE] = {take_get_high_vote, "malformed request for a high vote"},
@@ -344,21 +324,21 @@ static const struct {
 static void take_frame(struct node *node, const struct node_event *event)
 {
     if (event->size == 0) {
-        strike(node, event->peer, "empty frame");
+        node_strike(node, event->peer, "empty frame");
         return;
     }
     uint8_t type = event->bytes[0];
     struct bytes_view payload = bytes_view_of(event->bytes + 1, event->size - 1);
     if (event->bad) {
-        strike(node, event->peer, "a block with a malformed or badly signed transaction");
+        node_strike(node, event->peer, "a block with a malformed or badly signed transaction");
         return;
     }
     if (type >= sizeof takers / sizeof takers[0] || takers[type].take == NULL) {
-        strike(node, event->peer, "unknown message type");
+        node_strike(node, event->peer, "unknown message type");
         return;
     }
     if (!takers[type].take(node, event->peer, payload))
-        strike(node, event->peer, takers[type].fault);
+        node_strike(node, event->peer, takers[type].fault);
 }
 
 static void take_link(struct node *node, const struct node_event *event)
@@ -369,6 +349,7 @@ static void take_link(struct node *node, const struct node_event *event)
     char key[2 * PUBLIC_KEY_SIZE + 1];
     hex_encode(key, node->config.peers[event->peer].key.bytes, PUBLIC_KEY_SIZE);
     log_line(LOG_INFO, "peer %.12s %s", key, up ? "connected" : "disconnected");
+    range_ahead_link(&node->ranges.ahead, (uint32_t)event->peer, up);
     if (!up)
         return;
     struct bft_input input = shell_input_from(node, BFT_INPUT_PEER_UP, event->peer);

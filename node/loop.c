@@ -1,7 +1,7 @@
 /* The loop: one thread that owns core, chain, mempool and journal (architecture.md, "Threads").
  *
  *   wait until an event, a timer of the core, or a second has passed
- *   -> intake of at most INBOX_BATCH_MAX events -> tick -> settle (one sync) -> pending? -> board
+ *   -> intake of at most INBOX_BATCH_MAX events -> tick -> settle (one sync) -> ranges -> pending? -> board
  *
  * The core's timers run on the monotonic clock. Everything that others may see of this thread's
  * work they see on the board, on the wire, or in a snapshot of the store.
@@ -189,11 +189,13 @@ void *node_loop_main(void *context)
            !loop.prune_failed && chain_rules_missing(node->chain) == 0) {
         uint64_t deadline = earliest(bft_deadline_ms(node->core), loop.housekeeping_at_ms);
         deadline = earliest(deadline, shell_retry_at_ms(node->shell));
+        deadline = earliest(deadline, node_ranges_deadline_ms(node));
         atomic_store(&node->loop_turn_ms, node_clock_monotonic_ms());
         intake_all(&loop, inbox_take(&node->inbox, deadline));
         if (!shell_has_failed(node->shell))
             tick(&loop);
         shell_settle(node->shell);
+        node_ranges_turn(node);
         feed_pending(&loop);
         write_board(&loop, false);
         if (!shell_has_failed(node->shell))

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "node/stages.h"
+#include "p2p/p2p.h"
 
 struct node_metrics {
     struct node_stages stages;
@@ -17,8 +18,10 @@ struct node_metrics {
     _Atomic uint64_t
         frames_dropped; /* the peer's queue was full, its budget spent, or it was down */
     _Atomic uint64_t strikes;
-    _Atomic uint64_t transactions_received; /* from peers */
-    _Atomic uint64_t transactions_posted;   /* by the API */
+    _Atomic uint64_t sync_ranges[P2P_PEERS_MAX]; /* range answers of each that led on */
+    _Atomic uint64_t sync_ranges_ahead;          /* that were here before the core asked */
+    _Atomic uint64_t transactions_received;      /* from peers */
+    _Atomic uint64_t transactions_posted;        /* by the API */
     _Atomic uint64_t transactions_refused;
     _Atomic uint64_t transactions_overload; /* dropped: too many in flight */
     _Atomic uint64_t signatures_verified;

@@ -1,8 +1,8 @@
 /* One running node, as its own parts see it. Nothing outside node/ includes this.
  *
  * Who may touch what:
- *   the loop thread alone   core, chain, mempool, gossip, journal, shell, serve, holds, told_pruned, set,
- *                           epoch, validator_peer
+ *   the loop thread alone   core, chain, mempool, gossip, journal, shell, ranges, serve, holds,
+ *                           told_pruned, set, epoch, validator_peer
  *   any thread              inbox, sync_inbox, snapshots, workers, cache, clock, board, history,
  *                           metrics, p2p_send, snapshots of
  *                           store, the atomics, and all that is set before the threads start and
@@ -21,6 +21,7 @@
 #include "node/inbox.h"
 #include "node/mempool.h"
 #include "node/metrics.h"
+#include "node/ranges.h"
 #include "node/retention.h"
 #include "node/serve_budget.h"
 #include "node/signer_client.h"
@@ -94,6 +95,7 @@ struct node {
     struct journal *journal;
     bool restored; /* out of a backup, and the chain is not past that (restored.h) */
     struct shell *shell;
+    struct node_ranges ranges;
     struct snapshots *snapshots;
     struct solver_worker *solver; /* NULL: this node solves nothing */
     struct sync_inbox sync_inbox;
@@ -160,6 +162,12 @@ void *node_loop_main(void *context);
 /* intake.c: what p2p calls, and what the loop does with each event. */
 bool node_on_p2p(void *context, const struct p2p_event *event);
 void node_intake(struct node *node, struct node_event *event);
+/* Takes a body that a peer sent, of a final block if a time is given. False with *at_fault set if it can
+ * only be the peer's fault; a cache that is full of unfinal blocks is our own trouble, and the block comes
+ * again when it is asked for. */
+bool node_take_body(struct node *node, const struct block_header *header, struct bytes_view body,
+                    const struct timestamp *final_or_null, bool *at_fault);
+void node_strike(struct node *node, int peer, const char *why);
 
 /* gossip.c: a transaction that the workers have verified. Loop thread. */
 void node_take_transaction(struct node *node, struct node_event *event);

@@ -34,6 +34,7 @@ bool shell_has_failed(const struct shell *shell);
  * where no honest peer could have sent them.
  *
  * Is an answer (BLOCK or RANGE) due from that peer? Honest ones answer each question once at most. */
+void shell_expect_answer(struct shell *shell, uint32_t peer);
 bool shell_takes_answer(struct shell *shell, int peer);
 /* Was this very block asked for, and not answered yet by another peer? */
 bool shell_wants_block(struct shell *shell, const struct hash *id);

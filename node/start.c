@@ -177,6 +177,7 @@ static int open_epoch(struct node *node)
     if (node->config.role == NODE_AUDIT && validator_set_index(&node->set, &node->key) >= 0)
         return refuse(FLEXD_BAD_USAGE, "flexd.json",
                       "role is audit, but the validator set has this node's key");
+    range_ahead_init(&node->ranges.ahead);
     node->shell = shell_create(node);
     return node->shell != NULL ? FLEXD_DONE : refuse(FLEXD_FAILED, "consensus", "out of memory");
 }
@@ -436,6 +437,7 @@ void node_stop(struct node *node)
         snapshots_close(node->snapshots);
     if (node->shell != NULL)
         shell_destroy(node->shell);
+    range_ahead_close(&node->ranges.ahead);
     node_epoch_close(node);
     if (node->mempool != NULL)
         mempool_destroy(node->mempool);

@@ -1,9 +1,12 @@
 """Scenarios of links that carry too little, and of peers whose answers are not what was asked for."""
+import json
+import re
+import shutil
 import subprocess
 import time
 
 from cluster import Failure, wait_until
-from nemesis_base import observers_of, scenario
+from nemesis_base import observers_of, refuses_to_vote, scenario
 
 
 def offered(c):
@@ -85,3 +88,57 @@ def sync_from_liar(c):
     liar.start()
     wait_until(60, f"{liar.name} follows again", lambda: liar.height() >= honest[0].height() - 2)
     c.finish(seconds=60, observers=observers_of(liar))
+
+
+def ranges_from(node):
+    """Of which validators ranges have led on: {index: how many}."""
+    _, text = node.request("/metrics")
+    found = re.findall(r'^flexd_sync_ranges\{peer="(\d+)"\} (\d+)$', text.decode(), re.M)
+    peers = json.loads((node.home / "flexd.json").read_text())["peers"]
+    return {node.cluster.keys.index(peers[int(peer)]["key"]): int(count) for peer, count in found}
+
+
+def begins_anew(node):
+    """Nothing that it knew of the chain is left, its votes included."""
+    node.kill()
+    for path in list(node.home.iterdir()):
+        if path.name == "data" or re.fullmatch(r"journal(-\d+)?", path.name):
+            shutil.rmtree(path)
+    node.start()
+
+
+@scenario
+def sync_from_several(c):
+    """36: a node with nothing gets all blocks of a peer 0.8 s away; then once more of the same peer and,
+    from its first answer on, of two that are near: the far one holds nobody up, ranges are here
+    before they are needed, and it takes less time."""
+    c.start()
+    c.progress("at first", blocks=260, seconds=180)
+    far, victim = c.random.sample(c.nodes, 2)
+    near = [node for node in c.nodes if node not in (far, victim)]
+    c.network.set_delay(far.index, [victim.index], 0.4)  # a handshake of four times that passes
+    goal = c.height()
+    seconds = []
+    for alone in (True, False):
+        c.network.block([victim.index], [node.index for node in near])
+        begins_anew(victim)
+        begun = time.monotonic()
+        if not alone:
+            wait_until(60, "an answer of the far peer",
+                       lambda: ranges_from(victim).get(far.index, 0) > 0)
+            c.network.open_again([victim.index], [node.index for node in near])
+        wait_until(90, f"{victim.name} at height {goal}", lambda: victim.height() >= goal)
+        seconds.append(time.monotonic() - begun)
+        taken, ahead = ranges_from(victim), victim.metric("sync_ranges_ahead")
+        print(f"  {seconds[-1]:.1f} s for {goal} blocks, ranges by peer {taken}, {ahead} ahead")
+        if alone and (set(taken) != {far.index} or ahead != 0):
+            raise Failure("ranges of peers that were cut off, or ahead with nobody else to ask")
+    if not any(node.index in taken for node in near) or far.index not in taken or ahead == 0:
+        raise Failure("the ranges are not of several peers")
+    if seconds[1] >= seconds[0]:
+        raise Failure("several peers took longer than the slow one alone")
+    if victim.metric("strikes") != 0:
+        raise Failure("an honest peer was struck")
+    c.network.heal()
+    refuses_to_vote(c, victim, "journal")
+    c.finish(observers=[victim.index])

@@ -148,6 +148,13 @@ class Network:
                             self.blocked.add((b, a))
         self._update(change)
 
+    def open_again(self, sources, targets):
+        def change():
+            for a in sources:
+                for b in targets:
+                    self.blocked -= {(a, b), (b, a)}
+        self._update(change)
+
     def set_delay(self, node, others, seconds):
         def change():
             for other in others:
