@@ -357,9 +357,10 @@ def wallet(cluster, node, *options):
 def wallets(cluster, node, ca, other):
     done = wallet(cluster, node, "--ca", ca)
     check(done.returncode == 0, f"--ca: {done.stderr}{done.stdout}")
-    for options in ([], ["--ca", other], ["--ca", cluster.dir / "none.pem"]):
+    for options, code, said in (([], 3, "ertificate"), (["--ca", other], 3, "ertificate"),
+                                (["--ca", cluster.dir / "none.pem"], 2, "bad_ca")):
         done = wallet(cluster, node, *options)
-        check(done.returncode == 3 and "ertificate" in done.stdout + done.stderr,
+        check(done.returncode == code and said in done.stdout + done.stderr,
               f"{options}: {done.returncode} {done.stderr}{done.stdout}")
 
 

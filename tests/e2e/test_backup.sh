@@ -84,7 +84,7 @@ flexd restore --from first --home half >/dev/null || fail "restore without keys"
 flexd check --home half >/dev/null 2>&1 && fail "a home without its key"
 rm -rf half
 for i in $(seq 12); do # a restore that is killed never leaves something that starts, and goes on
-    flexd restore --from last --home "$(home agg-b)" >/dev/null 2>&1 &
+    "$bin/flexd" restore --from last --home "$(home agg-b)" >/dev/null 2>&1 & # the program, not a shell's function
     victim=$!
     sleep "0.00$((i % 10))"
     kill -9 $victim 2>/dev/null || true
