@@ -54,7 +54,7 @@ for part in 0 30 60 90 99; do
     [ $part = 0 ] || [ -s "bytes-$part.partial/data/data.mdb" ] || fail "killed at $part % before the copy began"
 done
 for boundary in rename after; do
-    flexd backup --home "$(home agg-b)" --out "late-$boundary" --keys >/dev/null 2>&1 &
+    "$bin/flexd" backup --home "$(home agg-b)" --out "late-$boundary" --keys >/dev/null 2>&1 &
     victim=$!
     # Stopped when all is written, or when all is renamed: whichever the kill then meets is looked at.
     until [ -e "late-$boundary" ] || { [ "$boundary" = rename ] && [ -e "late-$boundary.partial/backup.json" ]; } || ! kill -0 $victim 2>/dev/null; do :; done

@@ -140,7 +140,7 @@ PY
 # --- 4. join, compare, start
 peers=()
 for who in "${!node[@]}"; do peers+=(--peer "${node[$who]}@127.0.0.1:${p2p[$who]}"); done
-want 1 flexd init --home typo --name typo --role audit --ca-certificate nowhere.pem --ca-key nowhere.key
+want 2 flexd init --home typo --name typo --role audit --ca-certificate nowhere.pem --ca-key nowhere.key
 want 0 flexd init --home typo --name typo --role audit
 want 2 flexd join --home nowhere
 has "flexd init makes a home"
@@ -171,7 +171,7 @@ for who in operator dso agg-a agg-b; do ready $who "${api[$who]}"; done
 want 3 flexd start --home dso
 has "another process"
 want 1 flexd join --home dso --genesis genesis.json
-has "stop the node first"
+has "stop it first"
 want 0 flexd join --home dso
 has "${node[dso]}"
 export FLEX_NODE=http://127.0.0.1:${api[dso]}

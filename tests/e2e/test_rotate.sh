@@ -75,8 +75,9 @@ for who in agg-b operator dso; do as $who governance vote "$number" yes >/dev/nu
 until_status 30 dso '.epoch == "1"'
 until_status 20 agg-a '.epoch == "1" and .voting == false'
 flexd rotate --home "$(home agg-a)" --adopt && fail "adopted under a node that runs"
-kill -TERM "$(pid agg-a)"
-for _ in $(seq 100); do [ -e "$(home agg-a)/flexd.pid" ] || break; sleep 0.1; done
+stopped=$(pid agg-a)
+kill -TERM "$stopped"
+for _ in $(seq 200); do kill -0 "$stopped" 2>/dev/null || break; sleep 0.1; done
 flexd rotate --home "$(home agg-a)" --adopt >/dev/null || fail "adopting"
 flexd rotate --home "$(home agg-a)" --adopt && fail "adopted twice"
 flex devnet start-node --node agg-a --dir net >/dev/null
