@@ -470,14 +470,18 @@ static int restore_home(struct work *work)
     return code;
 }
 
-/* Nothing of a former life may be there; what a restore that was broken off left may. */
+/* Nothing of a former life may be there; what a restore that was broken off left may: its mark comes first,
+ * the configuration last, and between them it opens the database. */
 static bool home_is_free(struct work *work)
 {
     static const char *const signs[] = {"flexd.json", "journal", "data/in-use"};
     char path[NODE_PATH_MAX];
+    const bool broken_off = node_config_path(path, &work->target, "restored") && files_exists(path);
     for (size_t i = 0; i < sizeof signs / sizeof signs[0]; i++) {
         if (!node_config_path(path, &work->target, signs[i]))
             return complain(work, work->target.home, "the name is too long");
+        if (broken_off && strcmp(signs[i], "data/in-use") == 0)
+            continue;
         if (files_exists(path))
             return complain(work, path, "is there: a restore makes a new home and changes none");
     }
