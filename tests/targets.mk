@@ -37,6 +37,7 @@ test-all: test api-memory api-load valgrind coupled-large package nemesis namesp
 	@$(MAKE) --no-print-directory coupled-horizon COUNT=3000
 	@$(MAKE) --no-print-directory sim SEEDS=20000
 	@$(MAKE) --no-print-directory sim-epochs SEEDS=5000
+	@$(MAKE) --no-print-directory sim-upgrade SEEDS=1000
 	@$(MAKE) --no-print-directory sim-mutants
 	@$(MAKE) --no-print-directory sim-twins
 	@$(MAKE) --no-print-directory fuzz SECONDS=900
@@ -44,7 +45,7 @@ test-all: test api-memory api-load valgrind coupled-large package nemesis namesp
 
 # Programs that take ten seconds and more each under a sanitizer: `make test` runs them without one, and
 # leaves them there to `make asan` and `make tsan`, which test-all runs whole.
-SLOW_SANITIZED := solver/test_solver tools/test_audit tools/test_witness contracts/test_book contracts/test_deal \
+SLOW_SANITIZED := solver/test_solver tools/test_audit tools/test_witness contracts/test_book contracts/test_deal contracts/test_coupled_limits \
                   consensus/test_cluster storage/test_journal node/test_api_memory node/test_store_check node/test_chain_work
 LEFT_OUT = $(if $(QUICK),$(SLOW_SANITIZED:%=$(BUILD)/tests/unit/%))
 

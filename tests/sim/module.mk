@@ -12,7 +12,7 @@ sim-epochs: $(SIM) ## validator sets that change, in every run: SEEDS=1000 of 4 
 # A program with two versions of the rules (tests/targets.mk).
 SIM_UPGRADE := $(BUILD)/tests/preview/flexsim
 sim-upgrade: $(SIM_UPGRADE) ## new rules voted in, old programs beside new ones: SEEDS=1000 of 4 validators, of 5 and 7
-	@tests/sim/run_upgrades.sh $(SIM_UPGRADE) $(SEEDS)
+	@tests/sim/run_upgrades.sh $(SIM_UPGRADE) $(SEEDS) halt-early judge-unknown
 
 sim-mutants: $(SIM) ## switch off rules one by one: each must be caught within 800 seeds
 	@tests/sim/run_mutants.sh $(SIM) 800
@@ -24,5 +24,5 @@ sim-test: $(SIM) $(SIM_UPGRADE) ## the tier of `make test`: seeds, regressions, 
 	@tests/sim/run_seeds.sh $(SIM) $(SEEDS)
 	@tests/sim/run_regress.sh $(SIM)
 	@tests/sim/run_twins.sh $(SIM) tier
-	@tests/sim/run_upgrades.sh $(SIM_UPGRADE) 60
+	@tests/sim/run_upgrades.sh $(SIM_UPGRADE) 40 halt-early
 	@tests/sim/run_mutants.sh $(SIM) 800

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# usage: run_upgrades.sh FLEXSIM SEEDS: in every run the validators vote new rules in, and old programs run
+# usage: run_upgrades.sh FLEXSIM SEEDS MUTANT...: in every run the validators vote new rules in, and old programs run
 # beside new ones (docs/simulator.md, "New rules"). FLEXSIM is the one with a second version. Fails as well
 # if no program had to stop or none stayed old to the end: then nothing was shown. At the end the mutants.
 set -uo pipefail
@@ -15,7 +15,7 @@ printf '%s\n' "$said" | head -n 1 | jq -e '.halts > 0 and .laggards > 0' >/dev/n
 }
 "$sim" --upgrade --nodes 7 --seed 1 --seeds "$fourth" || code=$?
 "$sim" --upgrade --nodes 5 --ed25519 --seed 1 --seeds $(((seeds + 19) / 20)) || code=$?
-for mutant in halt-early judge-unknown; do
+for mutant in "${@:3}"; do
     caught=0
     "$sim" --upgrade --mutant "$mutant" --seed 1 --seeds 1000 >/dev/null 2>&1 || caught=$?
     [ "$caught" = 1 ] || {
