@@ -12,7 +12,6 @@ import random
 import re
 import shutil
 import signal
-import socket
 import struct
 import subprocess
 import tempfile
@@ -20,6 +19,7 @@ import threading
 import time
 
 import ledger
+from ports import free_ports
 from proxy import Network
 
 WORDS = ["kill_kind", "kill_countdown", "eio_syncs", "slow_sync_ms", "journal_errno",
@@ -44,24 +44,6 @@ def wait_until(seconds, what, condition):
         if time.monotonic() > limit:
             raise Failure(f"{what}: not within {seconds} s")
         time.sleep(0.05)
-
-
-def free_ports(count):
-    """A block of free ports below those that the kernel hands out."""
-    for _ in range(200):
-        base = random.SystemRandom().randrange(21000, 31000 - count)
-        sockets = []
-        try:
-            for port in range(base, base + count):
-                sockets.append(socket.socket())
-                sockets[-1].bind(("127.0.0.1", port))
-            return base
-        except OSError:
-            continue
-        finally:
-            for one in sockets:
-                one.close()
-    raise Failure("no free ports")
 
 
 class Node:

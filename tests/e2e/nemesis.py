@@ -37,6 +37,7 @@ import nemesis_disks
 import nemesis_keys
 import nemesis_links
 import nemesis_peers
+from ports import free_ports
 
 # --- crashes ---------------------------------------------------------------------------------------
 
@@ -595,9 +596,7 @@ def twin(c):
     shutil.copytree(node.home, home)
     text = (home / "flexd.json").read_text()
     for role in ("p2p", "api"):
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+        port = free_ports(1)
         old = c.base + node.index + (4 if role == "api" else 0)
         text = text.replace(f"127.0.0.1:{old}\"", f"127.0.0.1:{port}\"", 1)
     (home / "flexd.json").write_text(text)

@@ -8,15 +8,15 @@ what a person does between the blocks (reading keys out, writing the genesis, lo
 `between`. A block that this script does not know a machine for fails it. Usage: runbook.py BUILD"""
 import json
 import os
-import random
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import time
+
+from ports import free_ports
 
 BUILD = os.path.abspath(sys.argv[1])
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -56,21 +56,6 @@ set -eu
 ln -sf "$NEXT/flexd" "$MACHINE/bin/flexd"
 ln -sf "$NEXT/flex" "$MACHINE/bin/flex"
 """
-
-
-def free_ports(count):
-    for base in random.sample(range(20000, 32000, count), 200):
-        held = [socket.socket() for _ in range(count)]
-        try:
-            for i, one in enumerate(held):
-                one.bind(("127.0.0.1", base + i))
-            return base
-        except OSError:
-            pass
-        finally:
-            for one in held:
-                one.close()
-    sys.exit("no free ports")
 
 
 class Run:

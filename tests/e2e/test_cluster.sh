@@ -19,9 +19,7 @@ cleanup() {
 trap 'cleanup $?' EXIT
 fail() { printf 'FAILED: %s\n' "$*"; exit 1; }
 cd "$dir"
-# A block of ports of its own, so that two runs on one machine rarely meet.
-# Below the range that the kernel gives to outgoing connections, or a dialling peer may sit on a port.
-base=$((20000 + ($$ % 1200) * 10))
+base=$(python3 "$here/ports.py" 10 $$) || exit 1
 api() { printf 'http://127.0.0.1:%d' $((base + 5 + $1 - 1)); }
 get() { curl -s --max-time 5 "$(api "$1")$2"; }
 code() { curl -s --max-time 5 -o /dev/null -w '%{http_code}' "$@"; }

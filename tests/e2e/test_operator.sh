@@ -6,23 +6,7 @@ set -uo pipefail
 bin=$(cd "$1/bin" && pwd)
 root=$PWD
 dir=$(mktemp -d /tmp/flex-e2e-operator-XXXXXX)
-# Twenty ports that nobody listens on, below the range that the kernel gives to outgoing connections.
-base=$(python3 - <<'EOF'
-import random, socket
-for base in random.sample(range(20000, 32000, 20), 100):
-    held = [socket.socket() for _ in range(20)]
-    try:
-        for i, one in enumerate(held):
-            one.bind(("127.0.0.1", base + i))
-        print(base)
-        break
-    except OSError:
-        pass
-    finally:
-        for one in held:
-            one.close()
-EOF
-)
+base=$(python3 tests/e2e/ports.py 20 $$) || exit 1
 failed=0
 pids=()
 PATH=$bin:$PATH

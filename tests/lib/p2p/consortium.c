@@ -12,6 +12,8 @@
 
 #include <cmocka.h>
 
+#include "tests/lib/p2p/ports.h"
+
 /* nng counts references in atomics, which ThreadSanitizer can't see in a library that it hasn't
  * built; so it reports the last holder's pthread_mutex_destroy. Nothing else is hidden. */
 const char *__tsan_default_suppressions(void);
@@ -98,8 +100,11 @@ void consortium_config(const struct consortium *consortium, uint32_t index,
 {
     const struct test_node *node = &consortium->nodes[index];
     memset(config, 0, sizeof(*config));
-    snprintf(config->listen, sizeof(config->listen), "%s",
-             node->address[0] != '\0' ? node->address : "127.0.0.1:0");
+    if (node->address[0] != '\0') {
+        snprintf(config->listen, sizeof(config->listen), "%s", node->address);
+    } else {
+        snprintf(config->listen, sizeof(config->listen), "127.0.0.1:%u", test_port());
+    }
     snprintf(config->ca_file, sizeof(config->ca_file), "%s", consortium->ca_file);
     snprintf(config->certificate_file, sizeof(config->certificate_file), "%s",
              node->certificate_file);
