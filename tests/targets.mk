@@ -266,9 +266,11 @@ $(BUILD)/tests/e2e/%: $(BUILD)/obj/tests/e2e/helpers/%.o $(LINK_node)
 # Scripts that take most of a minute each: `make test` leaves them to test-all. `make snapshots` is the long
 # form of the second.
 E2E_SLOW := tests/e2e/test_runbook.sh tests/e2e/test_snapshot.sh
+# The longest begin first, so that the last ones to end are short.
+E2E_LONGEST := $(addprefix tests/e2e/test_,nemesis.sh coupled.sh flexbench.sh solver.sh)
 E2E_SCRIPTS := $(sort $(wildcard tests/e2e/test_*.sh))
 e2e: all library $(E2E_HELPERS) $(PREVIEW_PROGRAMS) ## real processes: clusters, kill -9, bad input over the wire
-	@tests/run_e2e.sh $(BUILD) $(filter-out $(E2E_SLOW),$(E2E_SCRIPTS))
+	@tests/run_e2e.sh $(BUILD) $(E2E_LONGEST) $(filter-out $(E2E_SLOW) $(E2E_LONGEST),$(E2E_SCRIPTS))
 	@echo "not run in this tier: $(E2E_SLOW)"
 
 .PHONY: e2e-slow
