@@ -290,8 +290,8 @@ void auction_end_request(struct contract_call *call, const struct auction_scratc
     if (!book_read_order(call, id, &order)) {
         return;
     }
-    book_move(call, pot_order_escrow(id), pot_balance(&order.participant),
-              book_escrow(order.price, order.open));
+    MUST(money_compare(order.held, book_escrow(order.price, order.open)) == 0);
+    book_move(call, purse_of_order(id, &order), purse_of_balance(&order.participant), order.held);
     book_share_moves(call, &order, order.open, energy_of(0));
     MUST(energy_sub(&order.open, order.open, energy_of(scratch->accepted[at])));
     bool filled = energy_wh(order.open) == 0;
@@ -321,8 +321,8 @@ static void fund(struct contract_call *call, uint64_t id, const struct auction_d
     deal->escrow = money_of(escrow);
     deal->payment = money_of(plan->sold);
     deal->added = money_of(escrow - own);
-    book_move(call, pot_balance(&deal->buyer), pot_deal_escrow(id), money_of(own));
-    book_move(call, pot_fees(), pot_deal_escrow(id), deal->added);
+    book_move(call, purse_of_balance(&deal->buyer), purse_of_deal(id, deal), money_of(own));
+    book_move(call, purse_of_pot(pot_fees()), purse_of_deal(id, deal), deal->added);
 }
 
 void auction_make_deal(struct contract_call *call, const struct auction_scratch *scratch,
@@ -361,8 +361,7 @@ void auction_make_deal(struct contract_call *call, const struct auction_scratch 
                  .basis = DEAL_BY_AMOUNT},
     };
     fund(call, id, plan, &event.deal);
-    event.deal.deposit =
-        book_fund_deposit(call, sell_id, id, &sell, rest, energy_of(plan->quantity));
+    book_fund_deposit(call, sell_id, &sell, &event, rest);
     book_keep_rest(call, sell_id, &sell, &market->terms, rest);
     if (!market_is_coupled(&market->terms)) {
         grid_sell(ledger_grid(call->ledger), scratch->bids[plan->sell].place,
@@ -383,8 +382,8 @@ void auction_collect(struct contract_call *call, const struct auction_scratch *s
         const struct auction_deal *plan = &scratch->deals[i];
         int64_t beyond = plan->bought - plan->sold - plan->kept;
         if (beyond > 0) {
-            book_move(call, pot_balance(&scratch->bids[plan->buy].participant), pot_fees(),
-                      money_of(beyond));
+            book_move(call, purse_of_balance(&scratch->bids[plan->buy].participant),
+                      purse_of_pot(pot_fees()), money_of(beyond));
         }
     }
 }
@@ -403,7 +402,8 @@ void auction_settle(struct contract_call *call, struct auction_scratch *scratch,
         auction_end_request(call, scratch, scratch->buys[i], &market->terms);
     }
     auction_collect(call, scratch);
-    book_move(call, pot_market_reserve(&market->terms.id), pot_fees(), record->reserve_used);
+    book_move(call, purse_of_pot(pot_market_reserve(&market->terms.id)), purse_of_pot(pot_fees()),
+              record->reserve_used);
     for (uint32_t i = 0; i < scratch->deal_count; i++) {
         auction_make_deal(call, scratch, &scratch->deals[i], market);
     }
@@ -411,7 +411,8 @@ void auction_settle(struct contract_call *call, struct auction_scratch *scratch,
     for (uint32_t i = 0; i < scratch->agent_count; i++) {
         const struct auction_agent *agent = &scratch->agents[i];
         if (agent->receives > 0 && !agent->sells) {
-            book_move(call, pot_fees(), pot_balance(&scratch->bids[agent->bid].participant),
+            book_move(call, purse_of_pot(pot_fees()),
+                      purse_of_balance(&scratch->bids[agent->bid].participant),
                       money_of(agent->receives));
         }
     }

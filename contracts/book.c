@@ -200,11 +200,11 @@ struct money book_escrow(struct energy_price price, struct energy quantity)
     return amount;
 }
 
-void book_move(const struct contract_call *call, struct pot_id from, struct pot_id to,
+void book_move(const struct contract_call *call, struct purse from, struct purse to,
                struct money amount)
 {
     if (money_ueur(amount) != 0) {
-        enum contract_error error = token_move(call, from, to, amount);
+        enum contract_error error = token_move_purse(call, from, to, amount);
         MUST(error == CONTRACT_OK || call->view->fault);
     }
 }
@@ -357,6 +357,14 @@ enum contract_error book_insert(struct contract_call *call, uint64_t *id,
     contract_write(call, &counters_key, &counters_record_codec, &counters);
     *id = counters.orders;
 
+    struct money held = book_escrow(book_rate(order), order->quantity);
+    if (money_ueur(held) != 0) {
+        error = token_move_purse(call, purse_of_balance(&order->participant),
+                                 purse_of_order(*id, order), held);
+        if (error != CONTRACT_OK) {
+            return error;
+        }
+    }
     order->height = call->context->height;
     order->tie = book_is_sequential(terms) ? 0 : order_tie(call);
     order->status = ORDER_OPEN;
@@ -376,10 +384,7 @@ enum contract_error book_insert(struct contract_call *call, uint64_t *id,
     }
     contract_write(call, &entrance.size_key, &book_size_record_codec, &entrance.size);
     contract_write(call, &entrance.share_key, &book_share_record_codec, &entrance.share);
-    struct money held = book_escrow(book_rate(order), order->quantity);
-    return money_ueur(held) == 0
-               ? CONTRACT_OK
-               : token_move(call, pot_balance(&order->participant), pot_order_escrow(*id), held);
+    return CONTRACT_OK;
 }
 
 /* Takes the order out of index, deadlines and size, and stores it with its new status. */
@@ -387,6 +392,7 @@ void book_leave(struct contract_call *call, uint64_t id, struct order_record *or
                 const struct market_create *terms, enum order_status status)
 {
     MUST(order->status == ORDER_OPEN && status != ORDER_OPEN);
+    MUST(money_ueur(order->held) == 0);
     struct state_key index = index_key(id, order);
     contract_remove(call, &index);
     if (ends_with_its_batch(order, terms)) {
@@ -431,11 +437,10 @@ void book_end_order(struct contract_call *call, uint64_t id, struct order_record
                     const struct market_create *terms, enum order_status status)
 {
     MUST(status == ORDER_CANCELLED || status == ORDER_EXPIRED);
+    MUST(money_compare(order->held, book_escrow(book_rate(order), order->open)) == 0);
+    book_move(call, purse_of_order(id, order), purse_of_balance(&order->participant), order->held);
     book_leave(call, id, order, terms, status);
     book_share_moves(call, order, order->open, energy_of(0));
-    book_move(call, pot_order_escrow(id), pot_balance(&order->participant),
-              book_escrow(book_rate(order), order->open));
-    MUST(money_ueur(token_amount(call, pot_order_escrow(id))) == 0 || call->view->fault);
     if (order->side == SIDE_SELL) {
         release_commitment(call, order, terms, order->open);
     } else if (capacity_is_sold(terms)) {
@@ -467,7 +472,7 @@ enum contract_error book_reduce_order(struct contract_call *call, uint64_t id,
     struct money freed;
     MUST(money_sub(&freed, book_escrow(book_rate(order), order->open),
                    book_escrow(book_rate(order), open)));
-    book_move(call, pot_order_escrow(id), pot_balance(&order->participant), freed);
+    book_move(call, purse_of_order(id, order), purse_of_balance(&order->participant), freed);
     book_share_moves(call, order, order->open, open);
     if (order->side == SIDE_SELL) {
         release_commitment(call, order, terms, less);

@@ -28,43 +28,40 @@ bool book_read_order(const struct contract_call *call, uint64_t id, struct order
  * which frees at least floor(p x traded), so the deal can always be paid at a price not above p.
  * What the price leaves over goes back to the buyer at once. Where the order's one rounding-up is
  * used up, the deal's escrow is rounded down. */
-static struct money fund_deal(struct contract_call *call, uint64_t order_id, uint64_t deal_id,
-                              const struct order_record *order, struct energy rest,
-                              struct energy traded, struct energy_price price)
+static void fund_deal(struct contract_call *call, uint64_t order_id, struct order_record *order,
+                      struct event_deal *event, struct energy rest)
 {
-    struct money held = token_amount(call, pot_order_escrow(order_id));
+    struct deal_record *deal = &event->deal;
     struct money freed;
-    if (call->view->fault) {
-        return money_of(0);
-    }
-    MUST(money_compare(held, book_escrow(order->price, order->open)) == 0);
-    MUST(money_sub(&freed, held, book_escrow(order->price, rest)));
-    struct money escrow = money_min(book_escrow(price, traded), freed);
+    MUST(money_compare(order->held, book_escrow(order->price, order->open)) == 0);
+    MUST(money_sub(&freed, order->held, book_escrow(order->price, rest)));
+    deal->escrow = money_min(book_escrow(deal->price, deal->contracted), freed);
     struct money payable;
     struct money trimmed;
-    MUST(money_from_neur_floor(&payable, energy_price_times_neur(price, traded)));
-    MUST(money_compare(escrow, payable) >= 0);
-    MUST(money_sub(&trimmed, freed, escrow));
-    book_move(call, pot_order_escrow(order_id), pot_deal_escrow(deal_id), escrow);
-    book_move(call, pot_order_escrow(order_id), pot_balance(&order->participant), trimmed);
-    return escrow;
+    MUST(money_from_neur_floor(&payable, energy_price_times_neur(deal->price, deal->contracted)));
+    MUST(money_compare(deal->escrow, payable) >= 0);
+    MUST(money_sub(&trimmed, freed, deal->escrow));
+    book_move(call, purse_of_order(order_id, order), purse_of_deal(event->id, deal), deal->escrow);
+    book_move(call, purse_of_order(order_id, order), purse_of_balance(&order->participant),
+              trimmed);
 }
 
 /* A pot that was rounded up as a whole frees at least the floor, and what the parts' own rounding leaves
  * goes back at once. */
-struct money book_fund_deposit(struct contract_call *call, uint64_t order_id, uint64_t deal_id,
-                               const struct order_record *order, struct energy rest,
-                               struct energy traded)
+void book_fund_deposit(struct contract_call *call, uint64_t order_id, struct order_record *order,
+                       struct event_deal *event, struct energy rest)
 {
+    struct deal_record *deal = &event->deal;
     struct money freed;
     struct money trimmed;
-    MUST(money_sub(&freed, book_escrow(order->deposit_price, order->open),
-                   book_escrow(order->deposit_price, rest)));
-    struct money deposit = money_min(book_escrow(order->deposit_price, traded), freed);
-    MUST(money_sub(&trimmed, freed, deposit));
-    book_move(call, pot_order_escrow(order_id), pot_deal_deposit(deal_id), deposit);
-    book_move(call, pot_order_escrow(order_id), pot_balance(&order->participant), trimmed);
-    return deposit;
+    MUST(money_compare(order->held, book_escrow(order->deposit_price, order->open)) == 0);
+    MUST(money_sub(&freed, order->held, book_escrow(order->deposit_price, rest)));
+    deal->deposit = money_min(book_escrow(order->deposit_price, deal->contracted), freed);
+    MUST(money_sub(&trimmed, freed, deal->deposit));
+    book_move(call, purse_of_order(order_id, order), purse_of_deposit(event->id, deal),
+              deal->deposit);
+    book_move(call, purse_of_order(order_id, order), purse_of_balance(&order->participant),
+              trimmed);
 }
 
 void book_keep_rest(struct contract_call *call, uint64_t id, struct order_record *order,
@@ -130,8 +127,8 @@ void book_make_deal(struct contract_call *call, const struct market_record *mark
                  .version = market->version,
                  .reservation = sell.reservation},
     };
-    event.deal.escrow = fund_deal(call, buy_id, id, &buy, buy_rest, traded, price);
-    event.deal.deposit = book_fund_deposit(call, sell_id, id, &sell, sell_rest, traded);
+    fund_deal(call, buy_id, &buy, &event, buy_rest);
+    book_fund_deposit(call, sell_id, &sell, &event, sell_rest);
     book_keep_rest(call, buy_id, &buy, terms, buy_rest);
     book_keep_rest(call, sell_id, &sell, terms, sell_rest);
     struct state_key key = state_key_u64(STATE_DEAL, id);

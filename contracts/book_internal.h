@@ -22,11 +22,11 @@ struct book_id book_of_due(const struct state_key *key, struct timestamp *gate);
 uint64_t book_index_order(const struct state_key *key);
 struct bytes_view book_key_view(const struct state_key *key);
 
-/* token_move of what must be there; nothing if the amount is 0. */
-void book_move(const struct contract_call *call, struct pot_id from, struct pot_id to,
+/* token_move_purse of what must be there; nothing if the amount is 0. */
+void book_move(const struct contract_call *call, struct purse from, struct purse to,
                struct money amount);
-/* Takes the order out of index, deadlines and size, and stores it with its new status. Its pot and its
- * owner's share are the caller's. */
+/* Takes the order out of index, deadlines and size, and stores it with its new status. Its pot, empty by
+ * then, and its owner's share are the caller's. */
 void book_leave(struct contract_call *call, uint64_t id, struct order_record *order,
                 const struct market_create *terms, enum order_status status);
 /* Lets the sweep of deadlines end an open order from gate closure on. */
@@ -47,10 +47,10 @@ bool book_side_next(const struct contract_call *call, const struct book_id *book
 
 /* The number of the next deal. */
 uint64_t book_next_deal_id(struct contract_call *call);
-/* Moves an offer's deposit to its deal, as much of it as the traded part frees; returns it. */
-struct money book_fund_deposit(struct contract_call *call, uint64_t order_id, uint64_t deal_id,
-                               const struct order_record *order, struct energy rest,
-                               struct energy traded);
+/* Moves an offer's deposit to its deal, as much of it as the traded part frees. The order's pot is as
+ * stored; both records are the caller's to store. */
+void book_fund_deposit(struct contract_call *call, uint64_t order_id, struct order_record *order,
+                       struct event_deal *deal, struct energy rest);
 /* Stores what is left of an order after a trade; one that is filled leaves. */
 void book_keep_rest(struct contract_call *call, uint64_t id, struct order_record *order,
                     const struct market_create *terms, struct energy rest);

@@ -277,14 +277,15 @@ static void end_request(struct clearing *clearing, uint32_t at,
     struct money held = book_escrow(order.price, order.open);
     MUST(energy_sub(&rest, order.open, allocation->granted));
     MUST(money_compare(allocation->paid, held) <= 0);
+    MUST(money_compare(order.held, held) == 0);
     book_share_moves(call, &order, order.open, energy_of(0));
     order.open = rest;
     bool filled = energy_wh(rest) == 0;
-    book_leave(call, entry->id, &order, terms, filled ? ORDER_FILLED : ORDER_EXPIRED);
     /* Back to who locked it, and from there to the operator, so that statements show a payment. */
-    book_move(call, pot_order_escrow(entry->id), pot_balance(&order.participant), held);
+    book_move(call, purse_of_order(entry->id, &order), purse_of_balance(&order.participant), held);
+    book_leave(call, entry->id, &order, terms, filled ? ORDER_FILLED : ORDER_EXPIRED);
     if (name_compare(&order.participant, &clearing->payee) != 0) {
-        book_move(call, pot_balance(&order.participant), pot_balance(&clearing->payee),
+        book_move(call, purse_of_balance(&order.participant), purse_of_balance(&clearing->payee),
                   allocation->paid);
     }
     capacity_release(call, &order, terms, rest);
@@ -332,7 +333,7 @@ static void settle(struct clearing *clearing)
     }
     int64_t fees;
     MUST(checked_narrow_i64(&fees, paid - total / 1000) && fees >= 0);
-    book_move(call, pot_balance(&clearing->payee), pot_fees(), money_of(fees));
+    book_move(call, purse_of_balance(&clearing->payee), purse_of_pot(pot_fees()), money_of(fees));
 }
 
 /* --- at the block's end --------------------------------------------------------------------- */

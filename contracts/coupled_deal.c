@@ -264,13 +264,14 @@ void coupled_settle_deals(struct contract_call *call, struct coupled_record *rec
     for (uint32_t i = 0; i < scratch->buy_count; i++) {
         const uint32_t at = scratch->buys[i];
         if (scratch->agent_ueur[at] > 0) {
-            book_move(call, pot_fees(), pot_balance(&scratch->bids[at].participant),
+            book_move(call, purse_of_pot(pot_fees()),
+                      purse_of_balance(&scratch->bids[at].participant),
                       sum_of(scratch->agent_ueur[at]));
         }
     }
     struct pot_id surplus = surplus_pot(call, &market->terms);
     if (surplus.kind != POT_FEES) {
-        book_move(call, pot_fees(), surplus, record->surplus);
+        book_move(call, purse_of_pot(pot_fees()), purse_of_pot(surplus), record->surplus);
     }
 }
 

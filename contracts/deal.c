@@ -21,11 +21,11 @@
 #include "contracts/book.h"
 #include "contracts/market.h"
 
-static void pay_from(const struct contract_call *call, struct pot_id from, struct pot_id to,
+static void pay_from(const struct contract_call *call, struct purse from, struct pot_id to,
                      struct money amount)
 {
     if (money_ueur(amount) > 0) {
-        enum contract_error error = token_move(call, from, to, amount);
+        enum contract_error error = token_move_purse(call, from, purse_of_pot(to), amount);
         MUST(error == CONTRACT_OK || call->view->fault);
     }
 }
@@ -192,8 +192,8 @@ static enum deal_state end_state(const struct deal_record *deal)
 /* Stores the deal's end once its money has been paid out. */
 static void end_deal(struct contract_call *call, struct event_deal *ended)
 {
-    MUST(pot_is_empty(call, pot_deal_escrow(ended->id)));
-    MUST(pot_is_empty(call, pot_deal_deposit(ended->id)));
+    MUST(money_ueur(ended->deal.held_escrow) == 0 || call->view->fault);
+    MUST(money_ueur(ended->deal.held_deposit) == 0 || call->view->fault);
     MUST(pot_is_empty(call, pot_dispute_bond(ended->id)));
     struct state_key deadline = deal_deadline(ended);
     contract_remove(call, &deadline);
@@ -264,17 +264,17 @@ void deal_pay_out(struct contract_call *call, struct event_deal *ended)
     struct money earned = earned_by_market(call, deal, pool);
     MUST(money_sub(&pool, pool, earned));
     MUST(money_sub(&rest, deal->deposit, deal->penalty) && money_ueur(rest) >= 0);
-    pay_from(call, pot_deal_escrow(ended->id), pot_balance(&deal->seller), net);
-    pay_from(call, pot_deal_escrow(ended->id), pot_fees(), pool);
-    pay_from(call, pot_deal_escrow(ended->id), pot_balance(&deal->buyer), deal->refunded);
+    pay_from(call, purse_of_deal(ended->id, deal), pot_balance(&deal->seller), net);
+    pay_from(call, purse_of_deal(ended->id, deal), pot_fees(), pool);
+    pay_from(call, purse_of_deal(ended->id, deal), pot_balance(&deal->buyer), deal->refunded);
     if (money_ueur(deal->returned) > 0) {
-        pay_from(call, pot_deal_escrow(ended->id), adder_of(call, deal), deal->returned);
+        pay_from(call, purse_of_deal(ended->id, deal), adder_of(call, deal), deal->returned);
     }
     if (money_ueur(earned) > 0) {
-        pay_from(call, pot_deal_escrow(ended->id), adder_of(call, deal), earned);
+        pay_from(call, purse_of_deal(ended->id, deal), adder_of(call, deal), earned);
     }
-    pay_from(call, pot_deal_deposit(ended->id), pot_balance(&deal->buyer), deal->penalty);
-    pay_from(call, pot_deal_deposit(ended->id), pot_balance(&deal->seller), rest);
+    pay_from(call, purse_of_deposit(ended->id, deal), pot_balance(&deal->buyer), deal->penalty);
+    pay_from(call, purse_of_deposit(ended->id, deal), pot_balance(&deal->seller), rest);
     end_deal(call, ended);
 }
 

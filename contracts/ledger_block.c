@@ -206,14 +206,19 @@ struct conservation {
     bool sound;
 };
 
-/* Reads the stored bytes themselves: a fault in the tables must not hide itself. */
-static int64_t pot_amount(struct conservation *sum, struct bytes_view value)
+/* Reads the stored bytes themselves: a fault in the tables must not hide itself. What a record holds is
+ * what it begins with; `amounts` of them, by kind. */
+static void count_pots(struct conservation *sum, const uint8_t *kinds, uint32_t amounts,
+                       struct bytes_view value, bool is_after)
 {
     struct byte_reader reader;
     byte_reader_init(&reader, value.data, value.size);
-    int64_t amount = byte_read_i64(&reader);
-    sum->sound = sum->sound && byte_reader_done(&reader);
-    return amount;
+    for (uint32_t i = 0; i < amounts; i++) {
+        const int64_t amount = byte_read_i64(&reader);
+        sum->sound = sum->sound && (!is_after || amount >= 0);
+        sum->moved[kinds[i]] += is_after ? amount : -(int128)amount;
+    }
+    sum->sound = sum->sound && !reader.failed;
 }
 
 static void visit_pot(void *context, struct bytes_view key, struct bytes_view before,
@@ -221,17 +226,38 @@ static void visit_pot(void *context, struct bytes_view key, struct bytes_view be
 {
     struct conservation *sum = context;
     const uint8_t kind = key.size > 1 ? key.data[1] : POT_KIND_COUNT;
-    if (kind >= POT_KIND_COUNT) {
+    if (kind >= POT_KIND_COUNT || !pot_kind_has_record((enum pot_kind)kind)) {
         sum->sound = false;
         return;
     }
+    const bool whole = (before.data == NULL || before.size == sizeof(int64_t)) &&
+                       (after.data == NULL || after.size == sizeof(int64_t));
+    sum->sound = sum->sound && whole;
     if (before.data != NULL)
-        sum->moved[kind] -= pot_amount(sum, before);
-    if (after.data != NULL) {
-        int64_t amount = pot_amount(sum, after);
-        sum->moved[kind] += amount;
-        sum->sound = sum->sound && amount >= 0;
-    }
+        count_pots(sum, &kind, 1, before, false);
+    if (after.data != NULL)
+        count_pots(sum, &kind, 1, after, true);
+}
+
+/* An order, and a deal, which holds two: neither ever goes away. */
+static void visit_order(void *context, struct bytes_view key, struct bytes_view before,
+                        struct bytes_view after)
+{
+    static const uint8_t kinds[] = {POT_ORDER_ESCROW};
+    (void)key;
+    if (before.data != NULL)
+        count_pots(context, kinds, 1, before, false);
+    count_pots(context, kinds, 1, after, true);
+}
+
+static void visit_deal(void *context, struct bytes_view key, struct bytes_view before,
+                       struct bytes_view after)
+{
+    static const uint8_t kinds[] = {POT_DEAL_ESCROW, POT_DEAL_DEPOSIT};
+    (void)key;
+    if (before.data != NULL)
+        count_pots(context, kinds, 2, before, false);
+    count_pots(context, kinds, 2, after, true);
 }
 
 static void visit_supply(void *context, struct bytes_view key, struct bytes_view before,
@@ -264,9 +290,13 @@ static void visit_supply(void *context, struct bytes_view key, struct bytes_view
 bool ledger_conserves_value(struct state_view *view)
 {
     static const uint8_t pots[] = {STATE_POT};
+    static const uint8_t orders[] = {STATE_ORDER};
+    static const uint8_t deals[] = {STATE_DEAL};
     static const uint8_t supply[] = {STATE_SUPPLY};
     struct conservation sum = {.sound = true};
     view->ops->changes(view, bytes_view_of(pots, sizeof pots), &sum, visit_pot);
+    view->ops->changes(view, bytes_view_of(orders, sizeof orders), &sum, visit_order);
+    view->ops->changes(view, bytes_view_of(deals, sizeof deals), &sum, visit_deal);
     view->ops->changes(view, bytes_view_of(supply, sizeof supply), &sum, visit_supply);
     bool good = sum.sound && sum.issued == 0;
     for (int kind = 0; kind < POT_KIND_COUNT; kind++)

@@ -27,7 +27,6 @@ static bool is_recalled(const struct state_key *key)
     case STATE_BOOK_SHARE:
         return true;
     case STATE_POT:
-        /* An order's own pot would only drive out the others. */
         return key->size > 1 && key->bytes[1] == POT_BALANCE;
     }
     return false;

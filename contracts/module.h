@@ -88,11 +88,8 @@ bool contract_has_role(const struct contract_call *call, uint32_t roles);
 /* --- shared between modules -------------------------------------------------------------- */
 
 /* token.c: the only code that changes pots. AMOUNT_NOT_POSITIVE, INSUFFICIENT_FUNDS or OVERFLOW.
- * Emits EVENT_TOKEN_MOVED. Emptied escrow pots are removed. */
+ * Emits EVENT_TOKEN_MOVED. Emptied pots are removed, but balances. */
 struct pot_id pot_balance(const struct name *participant);
-struct pot_id pot_order_escrow(uint64_t order);
-struct pot_id pot_deal_escrow(uint64_t deal);
-struct pot_id pot_deal_deposit(uint64_t deal);
 struct pot_id pot_dispute_bond(uint64_t deal);
 struct pot_id pot_market_reserve(const struct name *market);
 struct pot_id pot_fees(void);
@@ -102,6 +99,21 @@ MUST_USE enum contract_error token_move(const struct contract_call *call, struct
 MUST_USE enum contract_error token_move_quiet(const struct contract_call *call, struct pot_id from,
                                               struct pot_id to, struct money amount);
 struct money token_amount(const struct contract_call *call, struct pot_id pot);
+
+/* Where money stands: in a pot's own record, or in that of an order or a deal, which whoever moves it has
+ * read, and stores afterwards in the same action. */
+struct purse {
+    struct pot_id pot;
+    struct money *held; /* in the order or deal; NULL: the pot has a record */
+};
+struct purse purse_of_pot(struct pot_id pot);
+struct purse purse_of_balance(const struct name *participant);
+struct purse purse_of_order(uint64_t id, struct order_record *order);
+struct purse purse_of_deal(uint64_t id, struct deal_record *deal);
+struct purse purse_of_deposit(uint64_t id, struct deal_record *deal);
+/* token_move between purses. */
+MUST_USE enum contract_error token_move_purse(const struct contract_call *call, struct purse from,
+                                              struct purse to, struct money amount);
 
 /* ledger_block.c: counts a change of a pot for the totals in the supply record. token.c's alone. */
 void ledger_pot_changed(const struct contract_call *call, uint8_t kind, struct money before,

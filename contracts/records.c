@@ -11,6 +11,23 @@
 const char *const pot_kind_names[POT_KIND_COUNT] = {"balance",     "order_escrow", "deal_escrow",
                                                     "fees",        "deal_deposit", "market_reserve",
                                                     "dispute_bond"};
+
+bool pot_kind_has_record(enum pot_kind kind)
+{
+    switch (kind) {
+    case POT_BALANCE:
+    case POT_FEES:
+    case POT_MARKET_RESERVE:
+    case POT_DISPUTE_BOND:
+        return true;
+    case POT_ORDER_ESCROW:
+    case POT_DEAL_ESCROW:
+    case POT_DEAL_DEPOSIT:
+        return false;
+    }
+    return false;
+}
+
 const char *const order_side_names[2] = {"buy", "sell"};
 const char *const order_status_names[4] = {"open", "filled", "cancelled", "expired"};
 const char *const deal_state_names[DEAL_STATE_COUNT] = {"matched",  "settled", "partial",
@@ -291,6 +308,7 @@ const struct codec_record draft_record_codec = {
 };
 
 static const struct codec_field order_record_codec_fields[] = {
+    {.name = "held_ueur", .offset = offsetof(struct order_record, held), .type = CODEC_I64},
     {.name = "market", .offset = offsetof(struct order_record, market), .type = CODEC_NAME},
     {.name = "participant",
      .offset = offsetof(struct order_record, participant),
@@ -344,6 +362,12 @@ const struct codec_record order_record_codec = {
 };
 
 static const struct codec_field deal_record_codec_fields[] = {
+    {.name = "held_escrow_ueur",
+     .offset = offsetof(struct deal_record, held_escrow),
+     .type = CODEC_I64},
+    {.name = "held_deposit_ueur",
+     .offset = offsetof(struct deal_record, held_deposit),
+     .type = CODEC_I64},
     {.name = "market", .offset = offsetof(struct deal_record, market), .type = CODEC_NAME},
     {.name = "direction",
      .offset = offsetof(struct deal_record, direction),

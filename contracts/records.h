@@ -172,18 +172,21 @@ struct key_record {
     struct name former; /* who signed with it, once nobody does: whose fees it paid */
 };
 
-/* Every micro-euro stands in exactly one pot. */
+/* Every micro-euro stands in exactly one pot. An order's and a deal's stand in their own records, which
+ * begin with what they hold; each other pot has a record. */
 enum pot_kind {
     POT_BALANCE = 0,        /* id: participant */
-    POT_ORDER_ESCROW = 1,   /* id: u64 order, zero-padded to 24 bytes */
-    POT_DEAL_ESCROW = 2,    /* id: u64 deal */
+    POT_ORDER_ESCROW = 1,   /* id: u64 order; order_record.held */
+    POT_DEAL_ESCROW = 2,    /* id: u64 deal; deal_record.held_escrow */
     POT_FEES = 3,           /* id: zero */
-    POT_DEAL_DEPOSIT = 4,   /* id: u64 deal; the provider's */
+    POT_DEAL_DEPOSIT = 4,   /* id: u64 deal; the provider's; deal_record.held_deposit */
     POT_MARKET_RESERVE = 5, /* id: market; fills the deficit of a payment rule */
-    POT_DISPUTE_BOND = 6    /* id: u64 deal; of whoever disputes it */
+    POT_DISPUTE_BOND = 6    /* id: u64 deal, zero-padded to 24 bytes; of whoever disputes it */
 };
 enum { POT_KIND_COUNT = 7 };
 extern const char *const pot_kind_names[POT_KIND_COUNT];
+/* Whether pots of that kind have records of their own. */
+bool pot_kind_has_record(enum pot_kind kind);
 
 struct pot_record {
     struct money amount; /* never negative; an empty pot has no record, but a participant's has */
@@ -273,6 +276,7 @@ enum order_status { ORDER_OPEN = 0, ORDER_FILLED = 1, ORDER_CANCELLED = 2, ORDER
 extern const char *const order_status_names[4];
 
 struct order_record {
+    struct money held; /* its pot */
     struct name market;
     struct name participant;
     uint8_t side;
@@ -312,6 +316,8 @@ enum { DEAL_BASIS_COUNT = 2 };
 extern const char *const deal_basis_names[DEAL_BASIS_COUNT];
 
 struct deal_record {
+    struct money held_escrow;  /* its pot: the buyer's money, until the deal ends */
+    struct money held_deposit; /* and the provider's */
     struct name market;
     uint8_t direction;
     uint8_t state;

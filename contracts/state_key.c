@@ -591,14 +591,15 @@ static void pot_id_bytes(uint8_t out[POT_ID_SIZE], enum pot_kind pot,
         MUST(participant != NULL);
         byte_write_raw(&writer, participant->text, NAME_SIZE);
         break;
-    case POT_ORDER_ESCROW:
-    case POT_DEAL_ESCROW:
-    case POT_DEAL_DEPOSIT:
     case POT_DISPUTE_BOND:
         byte_write_u64(&writer, id);
         break;
     case POT_FEES:
         break;
+    case POT_ORDER_ESCROW:
+    case POT_DEAL_ESCROW:
+    case POT_DEAL_DEPOSIT:
+        MUST(false); /* they stand in their order or deal */
     }
     MUST(!writer.failed);
 }

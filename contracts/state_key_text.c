@@ -130,16 +130,9 @@ static bool pot_from_text(struct state_key *out, const struct part *parts, size_
     }
     if (!uint64_from_text(&id, parts[1].text))
         return false;
-    if (strcmp(parts[0].text, pot_kind_names[POT_ORDER_ESCROW]) == 0)
-        *out = state_key_pot(POT_ORDER_ESCROW, NULL, id);
-    else if (strcmp(parts[0].text, pot_kind_names[POT_DEAL_ESCROW]) == 0)
-        *out = state_key_pot(POT_DEAL_ESCROW, NULL, id);
-    else if (strcmp(parts[0].text, pot_kind_names[POT_DEAL_DEPOSIT]) == 0)
-        *out = state_key_pot(POT_DEAL_DEPOSIT, NULL, id);
-    else if (strcmp(parts[0].text, pot_kind_names[POT_DISPUTE_BOND]) == 0)
-        *out = state_key_pot(POT_DISPUTE_BOND, NULL, id);
-    else
+    if (strcmp(parts[0].text, pot_kind_names[POT_DISPUTE_BOND]) != 0)
         return false;
+    *out = state_key_pot(POT_DISPUTE_BOND, NULL, id);
     return true;
 }
 

@@ -1,8 +1,9 @@
 /* Euro-backed tokens: mint, burn, transfer, and the pots that hold every micro-euro (D2.3 4.2.3).
  *
- * 1. No other file writes a pot. Every move takes from one pot what it gives to another, so the sum
- *    over all pots changes by mints and burns alone, together with the supply record.
- * 2. No pot is ever below zero. A participant's pot stays when it is empty; any other goes away.
+ * 1. No other file writes a pot, or what an order or a deal holds. Every move takes from one pot what it
+ *    gives to another, so the sum over all pots changes by mints and burns alone, together with the
+ *    supply record.
+ * 2. No pot is ever below zero. A participant's pot stays when it is empty; any other record goes away.
  * 3. A receipt reference is used once, for one mint or one burn.
  * 4. Every change of a pot is counted under its kind, for the totals in the supply record.
  *
@@ -15,24 +16,6 @@
 struct pot_id pot_balance(const struct name *participant)
 {
     struct pot_id pot = {.kind = POT_BALANCE, .participant = *participant};
-    return pot;
-}
-
-struct pot_id pot_order_escrow(uint64_t order)
-{
-    struct pot_id pot = {.kind = POT_ORDER_ESCROW, .id = order};
-    return pot;
-}
-
-struct pot_id pot_deal_escrow(uint64_t deal)
-{
-    struct pot_id pot = {.kind = POT_DEAL_ESCROW, .id = deal};
-    return pot;
-}
-
-struct pot_id pot_deal_deposit(uint64_t deal)
-{
-    struct pot_id pot = {.kind = POT_DEAL_DEPOSIT, .id = deal};
     return pot;
 }
 
@@ -52,6 +35,36 @@ struct pot_id pot_fees(void)
 {
     struct pot_id pot = {.kind = POT_FEES};
     return pot;
+}
+
+struct purse purse_of_pot(struct pot_id pot)
+{
+    struct purse purse = {.pot = pot};
+    MUST(pot_kind_has_record((enum pot_kind)pot.kind));
+    return purse;
+}
+
+struct purse purse_of_balance(const struct name *participant)
+{
+    return purse_of_pot(pot_balance(participant));
+}
+
+struct purse purse_of_order(uint64_t id, struct order_record *order)
+{
+    struct purse purse = {.pot = {.kind = POT_ORDER_ESCROW, .id = id}, .held = &order->held};
+    return purse;
+}
+
+struct purse purse_of_deal(uint64_t id, struct deal_record *deal)
+{
+    struct purse purse = {.pot = {.kind = POT_DEAL_ESCROW, .id = id}, .held = &deal->held_escrow};
+    return purse;
+}
+
+struct purse purse_of_deposit(uint64_t id, struct deal_record *deal)
+{
+    struct purse purse = {.pot = {.kind = POT_DEAL_DEPOSIT, .id = id}, .held = &deal->held_deposit};
+    return purse;
 }
 
 static struct pot_id outside(void)
@@ -94,29 +107,63 @@ struct money token_amount(const struct contract_call *call, struct pot_id pot)
     return read_pot(call, &key);
 }
 
-enum contract_error token_move_quiet(const struct contract_call *call, struct pot_id from,
-                                     struct pot_id to, struct money amount)
+static struct money read_purse(const struct contract_call *call, const struct purse *purse,
+                               struct state_key *key)
 {
-    if (money_compare(amount, money_of(0)) <= 0)
-        return CONTRACT_AMOUNT_NOT_POSITIVE;
-    struct state_key from_key = pot_key(&from);
-    struct state_key to_key = pot_key(&to);
-    struct money has = read_pot(call, &from_key);
-    struct money had;
+    if (purse->held != NULL) {
+        MUST(money_compare(*purse->held, money_of(0)) >= 0);
+        return *purse->held;
+    }
+    *key = pot_key(&purse->pot);
+    return read_pot(call, key);
+}
+
+static void write_purse(const struct contract_call *call, const struct purse *purse,
+                        const struct state_key *key, struct money before, struct money amount)
+{
+    if (purse->held == NULL) {
+        write_pot(call, &purse->pot, key, before, amount);
+        return;
+    }
+    MUST(money_compare(amount, money_of(0)) >= 0);
+    ledger_pot_changed(call, purse->pot.kind, before, amount);
+    *purse->held = amount;
+}
+
+static bool is_same_purse(const struct purse *a, const struct state_key *a_key,
+                          const struct purse *b, const struct state_key *b_key)
+{
+    return a->held == b->held && (a->held != NULL || state_key_compare(a_key, b_key) == 0);
+}
+
+static enum contract_error move_quiet(const struct contract_call *call, struct purse from,
+                                      struct purse to, struct money amount)
+{
+    struct state_key from_key = {.size = 0};
+    struct state_key to_key = {.size = 0};
     struct money left;
     struct money grown;
+    if (money_compare(amount, money_of(0)) <= 0)
+        return CONTRACT_AMOUNT_NOT_POSITIVE;
+    struct money has = read_purse(call, &from, &from_key);
     if (money_compare(has, amount) < 0)
         return CONTRACT_INSUFFICIENT_FUNDS;
     MUST(money_sub(&left, has, amount));
+    struct money had = read_purse(call, &to, &to_key);
     /* Into itself: the money is there, and stays. */
-    if (from_key.size == to_key.size && memcmp(from_key.bytes, to_key.bytes, to_key.size) == 0)
+    if (is_same_purse(&from, &from_key, &to, &to_key))
         return CONTRACT_OK;
-    had = read_pot(call, &to_key);
     if (!money_add(&grown, had, amount))
         return CONTRACT_OVERFLOW;
-    write_pot(call, &from, &from_key, has, left);
-    write_pot(call, &to, &to_key, had, grown);
+    write_purse(call, &from, &from_key, has, left);
+    write_purse(call, &to, &to_key, had, grown);
     return CONTRACT_OK;
+}
+
+enum contract_error token_move_quiet(const struct contract_call *call, struct pot_id from,
+                                     struct pot_id to, struct money amount)
+{
+    return move_quiet(call, purse_of_pot(from), purse_of_pot(to), amount);
 }
 
 static void moved(const struct contract_call *call, struct pot_id from, struct pot_id to,
@@ -130,13 +177,19 @@ static void moved(const struct contract_call *call, struct pot_id from, struct p
     contract_event(call, EVENT_TOKEN_MOVED, &event);
 }
 
+enum contract_error token_move_purse(const struct contract_call *call, struct purse from,
+                                     struct purse to, struct money amount)
+{
+    enum contract_error error = move_quiet(call, from, to, amount);
+    if (error == CONTRACT_OK)
+        moved(call, from.pot, to.pot, amount);
+    return error;
+}
+
 enum contract_error token_move(const struct contract_call *call, struct pot_id from,
                                struct pot_id to, struct money amount)
 {
-    enum contract_error error = token_move_quiet(call, from, to, amount);
-    if (error == CONTRACT_OK)
-        moved(call, from, to, amount);
-    return error;
+    return token_move_purse(call, purse_of_pot(from), purse_of_pot(to), amount);
 }
 
 /* Uses up a fiat receipt or redemption reference. */

@@ -54,8 +54,14 @@ bool audit_totals(struct audit_totals *out, const struct state_base *state,
     struct sum sum = {.reason = reason};
     memset(out, 0, sizeof *out);
     snprintf(reason, AUDIT_PROBLEM_SIZE, "the state can't be read");
-    if (!audit_each(state, STATE_POT, take, &sum) || !audit_each(state, STATE_SUPPLY, take, &sum) ||
-        !audit_each(state, STATE_RECEIPT, take, &sum) || !reserves_check(&sum.reserves, reason)) {
+    static const enum state_kind kinds[] = {STATE_POT, STATE_ORDER, STATE_DEAL, STATE_SUPPLY,
+                                            STATE_RECEIPT};
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        if (!audit_each(state, kinds[i], take, &sum)) {
+            return false;
+        }
+    }
+    if (!reserves_check(&sum.reserves, reason)) {
         return false;
     }
     const struct supply_record *supply = &sum.reserves.supply;

@@ -1,4 +1,4 @@
-/* Sums over pots and receipts against the supply record (tools/reserves.h).
+/* Sums over pots, those of orders and deals too, and receipts against the supply record (tools/reserves.h).
  *
  * Invariants: nothing is added up that is not bound to the genesis; a snapshot's chunks divide the key
  * space, so no pot is left out and none is counted twice; the sums are too wide to overflow.
@@ -19,6 +19,45 @@ static bool wrong(char problem[RESERVES_PROBLEM_SIZE], const char *what)
     return false;
 }
 
+static bool add_pot(struct reserves *reserves, enum pot_kind kind, struct money amount)
+{
+    reserves->held[kind] += money_ueur(amount);
+    reserves->pots += money_ueur(amount) != 0;
+    return money_ueur(amount) >= 0;
+}
+
+static bool take_pot(struct reserves *reserves, struct bytes_view key, struct bytes_view value,
+                     char problem[RESERVES_PROBLEM_SIZE])
+{
+    struct pot_record pot;
+    if (key.size < 2 || key.data[1] >= POT_KIND_COUNT ||
+        !pot_kind_has_record((enum pot_kind)key.data[1]) ||
+        !codec_decode_all(&pot_record_codec, &pot, value) || money_ueur(pot.amount) < 0)
+        return wrong(problem, "a pot is malformed or negative");
+    reserves->held[key.data[1]] += money_ueur(pot.amount);
+    reserves->pots++;
+    return true;
+}
+
+static bool take_order(struct reserves *reserves, struct bytes_view value,
+                       char problem[RESERVES_PROBLEM_SIZE])
+{
+    struct order_record order;
+    return (codec_decode_all(&order_record_codec, &order, value) &&
+            add_pot(reserves, POT_ORDER_ESCROW, order.held)) ||
+           wrong(problem, "an order is malformed or holds less than nothing");
+}
+
+static bool take_deal(struct reserves *reserves, struct bytes_view value,
+                      char problem[RESERVES_PROBLEM_SIZE])
+{
+    struct deal_record deal;
+    return (codec_decode_all(&deal_record_codec, &deal, value) &&
+            add_pot(reserves, POT_DEAL_ESCROW, deal.held_escrow) &&
+            add_pot(reserves, POT_DEAL_DEPOSIT, deal.held_deposit)) ||
+           wrong(problem, "a deal is malformed or holds less than nothing");
+}
+
 bool reserves_take(struct reserves *reserves, struct bytes_view key, struct bytes_view value,
                    char problem[RESERVES_PROBLEM_SIZE])
 {
@@ -37,14 +76,14 @@ bool reserves_take(struct reserves *reserves, struct bytes_view key, struct byte
         reserves->references++;
         return true;
     }
-    if (kind != STATE_POT)
-        return true;
-    struct pot_record pot;
-    if (key.size < 2 || key.data[1] >= POT_KIND_COUNT ||
-        !codec_decode_all(&pot_record_codec, &pot, value) || money_ueur(pot.amount) < 0)
-        return wrong(problem, "a pot is malformed or negative");
-    reserves->held[key.data[1]] += money_ueur(pot.amount);
-    reserves->pots++;
+    switch (kind) {
+    case STATE_POT:
+        return take_pot(reserves, key, value, problem);
+    case STATE_ORDER:
+        return take_order(reserves, value, problem);
+    case STATE_DEAL:
+        return take_deal(reserves, value, problem);
+    }
     return true;
 }
 

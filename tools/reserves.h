@@ -21,8 +21,8 @@ struct reserves {
     uint64_t references;
 };
 
-/* One entry of the state; what is no supply, pot or receipt passes. False with the reason if it is
- * malformed, or a pot is below zero. All zero is the beginning. */
+/* One entry of the state; what is no supply, pot, order, deal or receipt passes. False with the reason if
+ * it is malformed, or a pot is below zero. All zero is the beginning. */
 bool reserves_take(struct reserves *reserves, struct bytes_view key, struct bytes_view value,
                    char problem[RESERVES_PROBLEM_SIZE]);
 /* After the last entry: each total is that of its pots, minted and burned are those of the receipts, and

@@ -373,7 +373,7 @@ static void words(void)
     static const struct {
         char kind;
         const char *id;
-    } ids[] = {{STATE_POT, "balance/dso"}, {STATE_POT, "order_escrow/7"},
+    } ids[] = {{STATE_POT, "balance/dso"}, {STATE_POT, "dispute_bond/7"},
                {STATE_DEAL, "12"},         {STATE_BATCH, "m/b/1735689600000"},
                {STATE_PARAMS, "params"},   {STATE_COMMITMENT, "dev/-5/up"},
                {STATE_DIGEST, "-3"}};

@@ -52,14 +52,26 @@ void sim_audit_block(struct sim *sim, struct sim_final *final, const struct fina
     keep_stripped(final, block->receipts);
 }
 
-static void count_market(struct sim *sim, struct state_view *view, enum state_kind kind)
+/* What an order or a deal holds: nothing once it is over. */
+static int64_t checked_held(struct sim *sim, int64_t ueur, bool open)
 {
+    if (ueur < 0 || (ueur != 0 && !open))
+        sim_fail(sim, SIM_SAFETY, "an order or a deal that is over, or has less than nothing: %lld",
+                 (long long)ueur);
+    return ueur;
+}
+
+/* Counts what became of all orders, or deals; returns what they hold. */
+static int64_t count_market(struct sim *sim, struct state_view *view, enum state_kind kind)
+{
+    int64_t sum = 0;
     const uint8_t prefix[] = {(uint8_t)kind};
     uint8_t key[LIMIT_STATE_KEY_BYTES];
     size_t key_size = 0;
     struct bytes_view value;
     while (view->ops->next(view, bytes_view_of(prefix, sizeof prefix), bytes_view_of(key, key_size),
                            key, &key_size, &value)) {
+        int64_t held;
         if (kind == STATE_DEAL) {
             struct deal_record deal;
             MUST(codec_decode_all(&deal_record_codec, &deal, value));
@@ -67,35 +79,32 @@ static void count_market(struct sim *sim, struct state_view *view, enum state_ki
             sim->result->refunds += deal.state == DEAL_REFUNDED;
             sim->result->settled += deal.state == DEAL_SETTLED;
             sim->result->partial += deal.state == DEAL_PARTIAL;
+            held = checked_held(sim, money_ueur(deal.held_escrow), deal_is_open(&deal)) +
+                   checked_held(sim, money_ueur(deal.held_deposit), deal_is_open(&deal));
         } else {
             struct order_record order;
             MUST(codec_decode_all(&order_record_codec, &order, value));
             sim->result->cancelled += order.status == ORDER_CANCELLED;
             sim->result->expired += order.status == ORDER_EXPIRED;
+            held = checked_held(sim, money_ueur(order.held), order.status == ORDER_OPEN);
         }
+        sum += held;
     }
+    return sum;
 }
 
-/* An escrow's pot outlives neither its open request nor its matched deal. */
-static void check_escrow(struct sim *sim, struct state_view *view, struct bytes_view key)
+/* A bond outlives no dispute's deal. */
+static void check_bond(struct sim *sim, struct state_view *view, struct bytes_view key)
 {
     struct byte_reader reader;
     byte_reader_init(&reader, key.data + 1, key.size - 1);
-    uint8_t kind = byte_read_u8(&reader);
-    if (kind != POT_ORDER_ESCROW && kind != POT_DEAL_ESCROW && kind != POT_DEAL_DEPOSIT &&
-        kind != POT_DISPUTE_BOND)
+    if (byte_read_u8(&reader) != POT_DISPUTE_BOND)
         return;
     uint64_t id = byte_read_u64(&reader);
-    struct order_record order;
     struct deal_record deal;
-    struct state_key of = state_key_u64(kind == POT_ORDER_ESCROW ? STATE_ORDER : STATE_DEAL, id);
-    bool open =
-        kind == POT_ORDER_ESCROW
-            ? ledger_read(view, &of, &order_record_codec, &order) && order.status == ORDER_OPEN
-            : ledger_read(view, &of, &deal_record_codec, &deal) && deal_is_open(&deal);
-    if (!open)
-        sim_fail(sim, SIM_SAFETY, "an escrow of %s %llu, which is over",
-                 kind == POT_ORDER_ESCROW ? "order" : "deal", (unsigned long long)id);
+    struct state_key of = state_key_u64(STATE_DEAL, id);
+    if (!ledger_read(view, &of, &deal_record_codec, &deal) || !deal_is_open(&deal))
+        sim_fail(sim, SIM_SAFETY, "a bond of deal %llu, which is over", (unsigned long long)id);
 }
 
 /* A node that begins when all deals are over, and is shown what the others have kept: the same blocks without
@@ -142,10 +151,10 @@ void sim_audit_end(struct sim *sim)
         if (money_ueur(pot.amount) < 0)
             sim_fail(sim, SIM_SAFETY, "a pot holds less than nothing");
         sum += money_ueur(pot.amount);
-        check_escrow(sim, view, bytes_view_of(key, key_size));
+        check_bond(sim, view, bytes_view_of(key, key_size));
     }
-    count_market(sim, view, STATE_DEAL);
-    count_market(sim, view, STATE_ORDER);
+    sum += count_market(sim, view, STATE_DEAL);
+    sum += count_market(sim, view, STATE_ORDER);
     bool any_kept = false;
     for (uint64_t height = 1; height <= sim->final_count; height++)
         any_kept = any_kept || sim->finals[height].kept != NULL;

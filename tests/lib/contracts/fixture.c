@@ -335,14 +335,39 @@ static int128 pots_under(struct fixture *fixture, struct bytes_view prefix)
     return sum;
 }
 
+/* What all orders hold, or all deals: `at` is which of the amounts that their records begin with. */
+static int128 held_by(struct fixture *fixture, uint8_t record_kind, size_t at)
+{
+    uint8_t key[LIMIT_STATE_KEY_BYTES];
+    size_t key_size = 0;
+    struct bytes_view value;
+    int128 sum = 0;
+    while (fixture->view->ops->next(fixture->view, bytes_view_of(&record_kind, 1),
+                                    bytes_view_of(key, key_size), key, &key_size, &value)) {
+        struct byte_reader reader;
+        MUST(value.size > (at + 1) * sizeof(int64_t));
+        byte_reader_init(&reader, value.data + at * sizeof(int64_t), sizeof(int64_t));
+        int64_t amount = byte_read_i64(&reader);
+        MUST(amount >= 0);
+        sum += amount;
+    }
+    return sum;
+}
+
 int128 fixture_pots(struct fixture *fixture)
 {
     static const uint8_t prefix[] = {STATE_POT};
-    return pots_under(fixture, bytes_view_of(prefix, sizeof prefix));
+    return pots_under(fixture, bytes_view_of(prefix, sizeof prefix)) +
+           held_by(fixture, STATE_ORDER, 0) + held_by(fixture, STATE_DEAL, 0) +
+           held_by(fixture, STATE_DEAL, 1);
 }
 
 int128 fixture_pots_of(struct fixture *fixture, uint8_t kind)
 {
     const uint8_t prefix[] = {STATE_POT, kind};
+    if (kind == POT_ORDER_ESCROW)
+        return held_by(fixture, STATE_ORDER, 0);
+    if (kind == POT_DEAL_ESCROW || kind == POT_DEAL_DEPOSIT)
+        return held_by(fixture, STATE_DEAL, kind == POT_DEAL_DEPOSIT);
     return pots_under(fixture, bytes_view_of(prefix, sizeof prefix));
 }

@@ -156,8 +156,7 @@ static void put_money(struct access_world *world)
     receipt.treasurer = access_name("treasurer");
     receipt.amount = money_of(5);
     access_world_put(world, STATE_POT, "balance/anna", &pot);
-    access_world_put(world, STATE_POT, "order_escrow/1", &pot);
-    access_world_put(world, STATE_POT, "deal_escrow/1", &pot);
+    access_world_put(world, STATE_POT, "dispute_bond/1", &pot);
     access_world_put(world, STATE_POT, "fees", &pot);
     access_world_put_key(world, STATE_RECEIPT, &key, &receipt);
 }

@@ -234,7 +234,7 @@ static void test_a_suspended_treasurer_pays(void **state)
                   fixture_act(&fixture, "treasurer", ACTION_TOKEN_MINT, &mint));
 }
 
-/* What the market's modules call: pots of every kind. */
+/* What the market's modules call: pots of every kind, with records and in those of orders and deals. */
 static void test_move_between_pots(void **state)
 {
     (void)state;
@@ -245,37 +245,56 @@ static void test_move_between_pots(void **state)
                                  .transaction = &transaction};
     struct name alice_id = fixture_name("alice");
     struct name bob_id = fixture_name("bob");
-    struct pot_id alice = pot_balance(&alice_id);
-    struct pot_id bob = pot_balance(&bob_id);
+    struct order_record order = {.held = money_of(0)};
+    struct order_record empty = {.held = money_of(0)};
+    struct deal_record deal = {.held_escrow = money_of(0)};
+    struct purse alice = purse_of_balance(&alice_id);
+    struct purse bob = purse_of_balance(&bob_id);
+    struct purse fees = purse_of_pot(pot_fees());
+    struct purse of_order = purse_of_order(1, &order);
+    struct purse of_deal = purse_of_deal(1, &deal);
+    struct purse deposit = purse_of_deposit(1, &deal);
+    struct purse bond = purse_of_pot(pot_dispute_bond(1));
     const struct {
-        struct pot_id from;
-        struct pot_id to;
+        struct purse from;
+        struct purse to;
         int64_t amount;
         enum contract_error expected;
     } rows[] = {
-        {alice, pot_order_escrow(1), 0, CONTRACT_AMOUNT_NOT_POSITIVE},
-        {alice, pot_order_escrow(1), -1, CONTRACT_AMOUNT_NOT_POSITIVE},
-        {alice, pot_order_escrow(1), INT64_MIN, CONTRACT_AMOUNT_NOT_POSITIVE},
-        {alice, pot_order_escrow(1), 600000, CONTRACT_OK},
-        {alice, pot_order_escrow(1), 400001, CONTRACT_INSUFFICIENT_FUNDS},
-        {pot_order_escrow(2), bob, 1, CONTRACT_INSUFFICIENT_FUNDS},
-        {pot_deal_escrow(1), bob, 1, CONTRACT_INSUFFICIENT_FUNDS},
-        {pot_order_escrow(1), pot_deal_escrow(1), 250000, CONTRACT_OK},
-        {pot_order_escrow(1), alice, 350001, CONTRACT_INSUFFICIENT_FUNDS},
-        {pot_order_escrow(1), alice, 350000, CONTRACT_OK},
-        {pot_deal_escrow(1), pot_deal_escrow(1), 250000, CONTRACT_OK},
-        {pot_deal_escrow(1), pot_deal_escrow(1), 250001, CONTRACT_INSUFFICIENT_FUNDS},
-        {pot_deal_escrow(1), pot_fees(), 5, CONTRACT_OK},
-        {pot_deal_escrow(1), bob, 249995, CONTRACT_OK},
+        {alice, of_order, 0, CONTRACT_AMOUNT_NOT_POSITIVE},
+        {alice, of_order, -1, CONTRACT_AMOUNT_NOT_POSITIVE},
+        {alice, of_order, INT64_MIN, CONTRACT_AMOUNT_NOT_POSITIVE},
+        {alice, of_order, 600000, CONTRACT_OK},
+        {alice, of_order, 400001, CONTRACT_INSUFFICIENT_FUNDS},
+        {purse_of_order(2, &empty), bob, 1, CONTRACT_INSUFFICIENT_FUNDS},
+        {of_deal, bob, 1, CONTRACT_INSUFFICIENT_FUNDS},
+        {bond, bob, 1, CONTRACT_INSUFFICIENT_FUNDS},
+        {of_order, of_deal, 250000, CONTRACT_OK},
+        {of_order, alice, 350001, CONTRACT_INSUFFICIENT_FUNDS},
+        {of_order, alice, 350000, CONTRACT_OK},
+        {of_deal, of_deal, 250000, CONTRACT_OK},
+        {of_deal, of_deal, 250001, CONTRACT_INSUFFICIENT_FUNDS},
+        {of_deal, deposit, 7, CONTRACT_OK},
+        {of_deal, bond, 250000, CONTRACT_INSUFFICIENT_FUNDS},
+        {of_deal, bond, 100000, CONTRACT_OK},
+        {bond, bond, 100000, CONTRACT_OK},
+        {deposit, of_deal, 8, CONTRACT_INSUFFICIENT_FUNDS},
+        {deposit, of_deal, 7, CONTRACT_OK},
+        {bond, of_deal, 100000, CONTRACT_OK},
+        {of_deal, fees, 5, CONTRACT_OK},
+        {of_deal, bob, 249995, CONTRACT_OK},
     };
-    int64_t fees = money_ueur(token_amount(&call, pot_fees()));
+    int64_t pool = money_ueur(token_amount(&call, pot_fees()));
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         assert_status(rows[i].expected,
-                      token_move(&call, rows[i].from, rows[i].to, money_of(rows[i].amount)));
+                      token_move_purse(&call, rows[i].from, rows[i].to, money_of(rows[i].amount)));
+    assert_int_equal(0, money_ueur(order.held));
+    assert_int_equal(0, money_ueur(deal.held_escrow));
+    assert_int_equal(0, money_ueur(deal.held_deposit));
     assert_int_equal(750000, fixture_balance(&fixture, "alice"));
     assert_int_equal(249995, fixture_balance(&fixture, "bob"));
-    assert_int_equal(fees + 5, money_ueur(token_amount(&call, pot_fees())));
-    /* Emptied escrows leave nothing behind. */
+    assert_int_equal(pool + 5, money_ueur(token_amount(&call, pot_fees())));
+    /* An emptied bond leaves nothing behind. */
     static const uint8_t pots[] = {STATE_POT};
     assert_int_equal(fixture.genesis.participant_count + 2 + 1,
                      memory_state_count(fixture.state, bytes_view_of(pots, sizeof pots)));
