@@ -17,6 +17,7 @@
  * Deliberately absent: the clearing itself (auction_clear.c), deals and money (auction_deal.c), sealed
  * bids. */
 #include "contracts/auction.h"
+#include "contracts/book_gate.h"
 
 #include <string.h>
 
@@ -276,20 +277,13 @@ void auction_left(const struct contract_call *call, const struct order_record *o
 
 /* --- the gate ------------------------------------------------------------------------------- */
 
-/* All bids that are still open are due from now on. Bounded by the size of a book. */
-static void expire_bids(struct contract_call *call, const struct book_id *book,
+/* The bids that are still open are due from now on. */
+static void expire_bids(const struct contract_call *call, const struct book_id *book,
                         const struct market_create *terms)
 {
-    for (uint8_t side = SIDE_BUY; side <= SIDE_SELL; side++) {
-        struct state_key at = {.size = 0};
-        for (uint32_t i = 0; i < LIMIT_OPEN_ORDERS_PER_BOOK; i++) {
-            struct order_record order;
-            if (!book_side_next(call, book, side, &at) ||
-                !book_read_order(call, book_index_order(&at), &order)) {
-                break;
-            }
-            book_expire_at_gate(call, book_index_order(&at), &order, terms);
-        }
+    struct state_key key = book_key(STATE_BOOK_SIZE, book);
+    if (contract_exists(call, &key)) {
+        book_gate_add(call, book, terms);
     }
 }
 

@@ -369,8 +369,8 @@ void auction_make_deal(struct contract_call *call, const struct auction_scratch 
     }
     struct state_key key = state_key_u64(STATE_DEAL, id);
     contract_write(call, &key, &deal_record_codec, &event.deal);
-    struct state_key deadline = state_key_deadline(times.proof, DEADLINE_PROOF, id);
-    contract_write_index(call, &deadline);
+    struct deadline deadline = deal_deadline(&event);
+    deadline_add(call, &deadline);
     contract_event(call, EVENT_DEAL_MATCHED, &event);
 }
 

@@ -8,8 +8,8 @@
  * is the call's affair (book_call.c).
  *
  * Invariants:
- * 1. An order is in the index, in the deadline index and in its book's size if and only if it is
- *    open; a bid of an auction is in the deadline index from the end of its auction on.
+ * 1. An order is in the index and in its book's size if and only if it is open; a book has an entry in the
+ *    index of gates as book_gate.c says.
  * 2. The pot of an open order holds exactly ceil(rate x open), the rate being a request's price and an
  *    offer's deposit; no other order has one. A participant's share of a book counts its open orders
  *    and adds up their pots.
@@ -24,6 +24,7 @@
 
 #include "base/fatal.h"
 #include "contracts/auction.h"
+#include "contracts/book_gate.h"
 #include "contracts/book_internal.h"
 #include "contracts/capacity.h"
 #include "contracts/coupled.h"
@@ -219,7 +220,8 @@ bool book_read(const struct contract_call *call, const struct state_key *key,
 
 /* --- entering and leaving ----------------------------------------------------------------- */
 
-static void one_less(const struct contract_call *call, const struct book_id *book)
+static void one_less(const struct contract_call *call, const struct book_id *book,
+                     const struct market_create *terms)
 {
     struct state_key key = book_key(STATE_BOOK_SIZE, book);
     struct book_size_record size;
@@ -230,6 +232,7 @@ static void one_less(const struct contract_call *call, const struct book_id *boo
     size.open--;
     if (size.open == 0) {
         contract_remove(call, &key);
+        book_gate_remove(call, book, terms);
     } else {
         contract_write(call, &key, &book_size_record_codec, &size);
     }
@@ -325,15 +328,6 @@ static uint64_t order_tie(const struct contract_call *call)
     return byte_read_u64(&reader);
 }
 
-void book_expire_at_gate(struct contract_call *call, uint64_t id, const struct order_record *order,
-                         const struct market_create *terms)
-{
-    struct book_times times;
-    MUST(book_times_of(&times, terms, order->period_start));
-    struct state_key deadline = state_key_deadline(times.gate, DEADLINE_ORDER, id);
-    contract_write_index(call, &deadline);
-}
-
 enum contract_error book_insert(struct contract_call *call, uint64_t *id,
                                 struct order_record *order, const struct market_create *terms)
 {
@@ -379,15 +373,15 @@ enum contract_error book_insert(struct contract_call *call, uint64_t *id,
     }
     if (market_is_auction(terms)) {
         auction_entered(call, order, terms);
-    } else if (!market_is_gated(terms)) {
-        book_expire_at_gate(call, *id, order, terms);
+    } else if (!market_is_gated(terms) && entrance.size.open == 1) {
+        book_gate_add(call, &book, terms);
     }
     contract_write(call, &entrance.size_key, &book_size_record_codec, &entrance.size);
     contract_write(call, &entrance.share_key, &book_share_record_codec, &entrance.share);
     return CONTRACT_OK;
 }
 
-/* Takes the order out of index, deadlines and size, and stores it with its new status. */
+/* Takes the order out of index and size, and stores it with its new status. */
 void book_leave(struct contract_call *call, uint64_t id, struct order_record *order,
                 const struct market_create *terms, enum order_status status)
 {
@@ -399,15 +393,8 @@ void book_leave(struct contract_call *call, uint64_t id, struct order_record *or
         struct state_key immediate = immediate_key(id, order);
         contract_remove(call, &immediate);
     }
-    struct book_times times;
-    MUST(book_times_of(&times, terms, order->period_start));
-    struct state_key deadline = state_key_deadline(times.gate, DEADLINE_ORDER, id);
-    /* A bid of an auction has none until the auction has cleared without it. */
-    if (!market_is_gated(terms) || contract_exists(call, &deadline)) {
-        contract_remove(call, &deadline);
-    }
     struct book_id book = book_of_order(order);
-    one_less(call, &book);
+    one_less(call, &book, terms);
     order->status = (uint8_t)status;
     struct state_key key = state_key_u64(STATE_ORDER, id);
     contract_write(call, &key, &order_record_codec, order);

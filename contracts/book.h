@@ -1,25 +1,12 @@
 /* Order books on the ledger: the open orders of one market, direction and delivery period, and how they
  * trade: in one call at the end of a block, or each as it arrives (market-rules 4 and 5; D5.5 2.2.4).
  *
- * Used by market.c (what may enter a book), order_change.c (what its owner changes) and delivery.c (what
- * leaves it at gate closure). */
+ * Used by market.c (what may enter a book), order_change.c (what its owner changes) and book_gate.c
+ * (what leaves it at gate closure). */
 #ifndef FLEX_CONTRACTS_BOOK_H
 #define FLEX_CONTRACTS_BOOK_H
 
 #include "contracts/module.h"
-
-/* What `deadline` index entries are about, in the order in which equal times are served. */
-enum deadline_what {
-    DEADLINE_ORDER = 1,
-    DEADLINE_PROOF = 2,
-    DEADLINE_DISPUTE = 3, /* id: deal, proven or disputed */
-    DEADLINE_CALL = 4     /* id: deal of a reservation that was called */
-};
-
-/* Entries of the deadline index that one block ends; the rest wait for the next block. Nothing can
- * be done with them in the meantime: orders are refused and books not called after gate closure,
- * proofs are refused after their deadline. */
-enum { BOOK_DEADLINES_PER_BLOCK_MAX = 4096 };
 
 /* Bytes of events that the calls leave for whatever ends the block after them. */
 enum { BOOK_EVENTS_RESERVE = 64 * 1024 };
@@ -45,13 +32,13 @@ struct book_times {
 MUST_USE bool book_times_of(struct book_times *out, const struct market_create *terms,
                             struct timestamp start);
 
-/* Gives the order its id, puts it into book and deadline index, and remembers to call the book.
+/* Gives the order its id, puts it into its book, and remembers to call that.
  * Fills height and tie. BOOK_FULL; TOO_MANY_EVENTS if the block touches too many books. */
 enum contract_error book_insert(struct contract_call *call, uint64_t *id,
                                 struct order_record *order, const struct market_create *terms);
 
-/* Takes an open order out of its book for good with `status` cancelled or expired: index and
- * deadline entries go, the escrow of what is still open goes back, or the device's commitment is
+/* Takes an open order out of its book for good with `status` cancelled or expired: its
+ * place in the index goes, the escrow of what is still open goes back, or the device's commitment is
  * released. */
 void book_end_order(struct contract_call *call, uint64_t id, struct order_record *order,
                     const struct market_create *terms, enum order_status status);

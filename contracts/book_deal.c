@@ -13,6 +13,7 @@
  * Deliberately absent: who trades with whom and at what price. */
 #include "base/fatal.h"
 #include "contracts/book_internal.h"
+#include "contracts/deal.h"
 
 bool book_read_order(const struct contract_call *call, uint64_t id, struct order_record *order)
 {
@@ -133,7 +134,7 @@ void book_make_deal(struct contract_call *call, const struct market_record *mark
     book_keep_rest(call, sell_id, &sell, terms, sell_rest);
     struct state_key key = state_key_u64(STATE_DEAL, id);
     contract_write(call, &key, &deal_record_codec, &event.deal);
-    struct state_key deadline = state_key_deadline(times.proof, DEADLINE_PROOF, id);
-    contract_write_index(call, &deadline);
+    struct deadline deadline = deal_deadline(&event);
+    deadline_add(call, &deadline);
     contract_event(call, EVENT_DEAL_MATCHED, &event);
 }

@@ -25,13 +25,10 @@ struct bytes_view book_key_view(const struct state_key *key);
 /* token_move_purse of what must be there; nothing if the amount is 0. */
 void book_move(const struct contract_call *call, struct purse from, struct purse to,
                struct money amount);
-/* Takes the order out of index, deadlines and size, and stores it with its new status. Its pot, empty by
+/* Takes the order out of index and size, and stores it with its new status. Its pot, empty by
  * then, and its owner's share are the caller's. */
 void book_leave(struct contract_call *call, uint64_t id, struct order_record *order,
                 const struct market_create *terms, enum order_status status);
-/* Lets the sweep of deadlines end an open order from gate closure on. */
-void book_expire_at_gate(struct contract_call *call, uint64_t id, const struct order_record *order,
-                         const struct market_create *terms);
 /* Tells the owner's share of the book that `before` of the order was open, and `after` is now. */
 void book_share_moves(const struct contract_call *call, const struct order_record *order,
                       struct energy before, struct energy after);

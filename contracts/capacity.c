@@ -142,25 +142,25 @@ enum contract_error capacity_admit(struct contract_call *call, const struct requ
                 request->quantity);
 }
 
-static struct state_key clearing_key(const struct order_record *order,
-                                     const struct market_create *terms)
+static struct state_key clearing_key(const struct book_id *book, const struct market_create *terms)
 {
     struct book_times times;
-    MUST(book_times_of(&times, terms, order->period_start));
-    return state_key_due(STATE_CLEARING, times.gate, &order->market, order->period_start,
-                         order->direction);
+    MUST(book_times_of(&times, terms, book->period_start));
+    return state_key_due(STATE_CLEARING, times.gate, &book->market, book->period_start,
+                         book->direction);
 }
 
 void capacity_entered(struct contract_call *call, const struct order_record *order,
                       const struct market_create *terms)
 {
-    struct state_key key = clearing_key(order, terms);
+    const struct book_id book = {order->market, order->direction, order->period_start};
+    struct state_key key = clearing_key(&book, terms);
     contract_write_index(call, &key);
 }
 
-bool capacity_waits(const struct contract_call *call, const struct order_record *order,
+bool capacity_waits(const struct contract_call *call, const struct book_id *book,
                     const struct market_create *terms)
 {
-    struct state_key key = clearing_key(order, terms);
+    struct state_key key = clearing_key(book, terms);
     return capacity_is_sold(terms) && contract_exists(call, &key);
 }

@@ -22,6 +22,8 @@ _Static_assert((int)CAPACITY_REQUESTS_MAX *(int)CAPACITY_EVENT_BYTES + (int)BOOK
                    (int)LEDGER_BLOCK_EVENTS_BYTES_MAX,
                "the first clearing of a block always has room for its events");
 
+struct book_id;
+
 /* Whether the market sells room in the grid. */
 bool capacity_is_sold(const struct market_create *terms);
 /* Most requests of one of its books: all of them are cleared in one block. */
@@ -42,8 +44,8 @@ void capacity_release(struct contract_call *call, const struct order_record *ord
 /* Clears the books whose gates have closed, the longest closed first, as far as the block's share of work
  * and its room for events reach. */
 void capacity_clear_due(struct contract_call *call);
-/* Whether the order waits for a clearing that was put off. */
-bool capacity_waits(const struct contract_call *call, const struct order_record *order,
+/* Whether the book's orders wait for a clearing that was put off. */
+bool capacity_waits(const struct contract_call *call, const struct book_id *book,
                     const struct market_create *terms);
 
 /* Working memory of one clearing; the ledger owns it. NULL if memory ran out. */

@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "base/fatal.h"
+#include "contracts/book_gate.h"
 #include "contracts/coupled_internal.h"
 
 /* A step of the floor visits a node or line, and takes as long as four of other arithmetic. */
@@ -72,6 +73,10 @@ static void expire_bids(struct contract_call *call, const struct coupled_id *id,
     for (uint32_t slot = 0; slot < terms->coupling.intervals; slot++) {
         const struct book_id book = {id->market, id->direction,
                                      coupled_slot_start(terms, id, slot)};
+        struct state_key size = book_key(STATE_BOOK_SIZE, &book);
+        if (at_gate && contract_exists(call, &size)) {
+            book_gate_add(call, &book, terms);
+        }
         for (uint8_t side = SIDE_BUY; side <= SIDE_SELL; side++) {
             struct state_key at = {.size = 0};
             for (uint32_t i = 0; i < COUPLED_AUCTION_BIDS_MAX; i++) {
@@ -81,9 +86,7 @@ static void expire_bids(struct contract_call *call, const struct coupled_id *id,
                     break;
                 }
                 note_portfolio(call, book_index_order(&at));
-                if (at_gate) {
-                    book_expire_at_gate(call, book_index_order(&at), &order, terms);
-                } else {
+                if (!at_gate) {
                     book_end_order(call, book_index_order(&at), &order, terms, ORDER_EXPIRED);
                 }
             }

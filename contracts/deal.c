@@ -6,8 +6,8 @@
  *      '--- no proof in time; a call that failed ------------> refunded
  *
  * Invariants:
- * 1. An open deal (matched, proven, disputed) has exactly one entry in the deadline index, and no other
- *    deal has one; so every escrow ends, at the latest in the sweep of deadlines.
+ * 1. An open deal (matched, proven, disputed) has exactly one deadline in the index, and no other deal
+ *    has one; so every escrow ends, at the latest in the sweep of deadlines.
  * 2. When a deal ends, its whole escrow and deposit leave their pots in the same step, and a bond has
  *    left before.
  * 3. paid + refunded + what the fee pool gets as a rounding = escrow; penalty <= deposit.
@@ -52,12 +52,14 @@ bool deal_is_open(const struct deal_record *deal)
     return false;
 }
 
-struct state_key deal_deadline(const struct event_deal *deal)
+struct deadline deal_deadline(const struct event_deal *deal)
 {
     MUST(deal_is_open(&deal->deal));
-    return deal->deal.state == DEAL_MATCHED
-               ? state_key_deadline(deal->deal.proof_deadline, DEADLINE_PROOF, deal->id)
-               : state_key_deadline(deal->deal.dispute_deadline, DEADLINE_DISPUTE, deal->id);
+    bool matched = deal->deal.state == DEAL_MATCHED;
+    return (struct deadline){.time =
+                                 matched ? deal->deal.proof_deadline : deal->deal.dispute_deadline,
+                             .what = matched ? DEADLINE_PROOF : DEADLINE_DISPUTE,
+                             .id = deal->id};
 }
 
 static void write_deal(const struct contract_call *call, const struct event_deal *deal)
@@ -70,12 +72,12 @@ void deal_move(struct contract_call *call, struct event_deal *deal, enum deal_st
                struct timestamp deadline)
 {
     MUST(state == DEAL_PROVEN || state == DEAL_DISPUTED);
-    struct state_key before = deal_deadline(deal);
-    contract_remove(call, &before);
+    struct deadline before = deal_deadline(deal);
+    deadline_remove(call, &before);
     deal->deal.state = (uint8_t)state;
     deal->deal.dispute_deadline = deadline;
-    struct state_key after = deal_deadline(deal);
-    contract_write_index(call, &after);
+    struct deadline after = deal_deadline(deal);
+    deadline_add(call, &after);
     write_deal(call, deal);
 }
 
@@ -195,8 +197,8 @@ static void end_deal(struct contract_call *call, struct event_deal *ended)
     MUST(money_ueur(ended->deal.held_escrow) == 0 || call->view->fault);
     MUST(money_ueur(ended->deal.held_deposit) == 0 || call->view->fault);
     MUST(pot_is_empty(call, pot_dispute_bond(ended->id)));
-    struct state_key deadline = deal_deadline(ended);
-    contract_remove(call, &deadline);
+    struct deadline deadline = deal_deadline(ended);
+    deadline_remove(call, &deadline);
     ended->deal.state = (uint8_t)end_state(&ended->deal);
     ended->deal.settled_height = call->context->height;
     write_deal(call, ended);

@@ -6,13 +6,14 @@
 #ifndef FLEX_CONTRACTS_DEAL_H
 #define FLEX_CONTRACTS_DEAL_H
 
+#include "contracts/deadline.h"
 #include "contracts/delivery.h"
 #include "contracts/module.h"
 
 /* Whether its money is still held. */
 bool deal_is_open(const struct deal_record *deal);
-/* The entry of the deadline index that an open deal has. */
-struct state_key deal_deadline(const struct event_deal *deal);
+/* The deadline that an open deal has. */
+struct deadline deal_deadline(const struct event_deal *deal);
 /* Puts an open deal into another open state, with the deadline that it has there. */
 void deal_move(struct contract_call *call, struct event_deal *deal, enum deal_state state,
                struct timestamp deadline);

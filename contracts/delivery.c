@@ -1,4 +1,4 @@
-/* Proofs of delivery, and what time does to orders and deals (D5.5 3.2.6; D2.3 4.2.2 to 4.2.6;
+/* Proofs of delivery (D5.5 3.2.6; D2.3 4.2.2 to 4.2.6;
  * market-rules 9; docs/spec/delivery.md; docs/spec/deal.md).
  *
  * Invariants:
@@ -8,7 +8,7 @@
  * 2. A deal that is proven again, by newer fingerprints, first gives back what it had taken.
  *
  * Deliberately absent: the readings themselves, which pass through in a witness and the state never
- * holds; fingerprints (fingerprint.c), how money moves (deal.c), disputes (dispute.c). What records look
+ * holds; fingerprints (fingerprint.c), how money moves (deal.c), disputes (dispute.c), what time ends (deadline.c). What records look
  * like is in delivery_records.c. */
 #include <string.h>
 
@@ -425,87 +425,6 @@ static enum contract_error delivery_prove(struct contract_call *call, const void
     return CONTRACT_OK;
 }
 
-/* --- deadlines ---------------------------------------------------------------------------- */
-
-static void expire_order(struct contract_call *call, uint64_t id)
-{
-    struct order_record order;
-    struct market_record market;
-    struct state_key key = state_key_u64(STATE_ORDER, id);
-    if (!book_read(call, &key, &order_record_codec, &order)) {
-        return;
-    }
-    struct state_key market_key = state_key_name(STATE_MARKET, &order.market);
-    if (book_read(call, &market_key, &market_record_codec, &market)) {
-        book_end_order(call, id, &order, &market.terms, ORDER_EXPIRED);
-    }
-}
-
-static void end_due(struct contract_call *call, const struct state_key *key, uint8_t what,
-                    uint64_t id)
-{
-    switch ((enum deadline_what)what) {
-    case DEADLINE_ORDER:
-        expire_order(call, id);
-        return;
-    case DEADLINE_PROOF:
-        deal_proof_is_due(call, id);
-        return;
-    case DEADLINE_DISPUTE:
-        dispute_is_due(call, id);
-        return;
-    case DEADLINE_CALL:
-        contract_remove(call, key);
-        reservation_call_is_due(call, id);
-        return;
-    }
-    MUST(false);
-}
-
-/* Whether it is an order whose book waits for a clearing that the block had no room for. */
-static bool waits(const struct contract_call *call, uint8_t what, uint64_t id)
-{
-    struct order_record order;
-    struct market_record market;
-    struct state_key key = state_key_u64(STATE_ORDER, id);
-    if (what != DEADLINE_ORDER || !book_read(call, &key, &order_record_codec, &order)) {
-        return false;
-    }
-    key = state_key_name(STATE_MARKET, &order.market);
-    return book_read(call, &key, &market_record_codec, &market) &&
-           capacity_waits(call, &order, &market.terms);
-}
-
-/* Ends what is due, the longest due first: open orders at gate closure, and the calls that they were to
- * answer; deals without a proof; proofs that can no longer be disputed, and disputes that nobody has
- * decided. One sweep for all, since they share one index. */
-static void sweep_deadlines(struct contract_call *call)
-{
-    struct state_key prefix = state_key_single(STATE_DEADLINE);
-    struct bytes_view all = bytes_view_of(prefix.bytes, prefix.size);
-    const uint64_t work_before = contract_work(call);
-    for (uint32_t i = 0; i < BOOK_DEADLINES_PER_BLOCK_MAX; i++) {
-        struct state_key key;
-        struct bytes_view value;
-        if (contract_event_room(call) < BOOK_EVENTS_RESERVE / 2 || call->view->fault ||
-            contract_work(call) - work_before > LIMIT_WORK_OF_SWEEP ||
-            !contract_next(call, all, bytes_view_of(NULL, 0), &key, &value)) {
-            return;
-        }
-        struct byte_reader reader;
-        byte_reader_init(&reader, key.bytes + prefix.size, key.size - prefix.size);
-        struct timestamp due = timestamp_of(byte_read_i64(&reader));
-        uint8_t what = byte_read_u8(&reader);
-        uint64_t id = byte_read_u64(&reader);
-        MUST(byte_reader_done(&reader));
-        if (timestamp_compare(due, call->context->time) > 0 || waits(call, what, id)) {
-            return;
-        }
-        end_due(call, &key, what, id);
-        MUST(!contract_exists(call, &key) || call->view->fault);
-    }
-}
-
 static const struct contract_method_entry delivery_methods[] = {
     {ACTION_METER_BATCH, fingerprint_batch_apply},
     {ACTION_DELIVERY_PROVE, delivery_prove},
@@ -516,5 +435,5 @@ const struct contract_module delivery_module = {
     .name = "delivery",
     .methods = delivery_methods,
     .method_count = sizeof delivery_methods / sizeof delivery_methods[0],
-    .block_end = sweep_deadlines,
+    .block_end = deadline_sweep,
 };

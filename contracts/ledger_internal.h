@@ -21,6 +21,7 @@ struct recall {
             struct commitment_record commitment;
             struct pot_record pot;
             struct counters_record counters;
+            struct deadline_record deadline;
             struct book_size_record size;
             struct book_share_record share;
         } record;

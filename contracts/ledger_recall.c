@@ -23,6 +23,7 @@ static bool is_recalled(const struct state_key *key)
     case STATE_PARTICIPANT:
     case STATE_COMMITMENT:
     case STATE_COUNTERS:
+    case STATE_DEADLINE:
     case STATE_BOOK_SIZE:
     case STATE_BOOK_SHARE:
         return true;

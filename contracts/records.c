@@ -506,6 +506,16 @@ const struct codec_record used_record_codec = {
     .field_count = sizeof used_record_codec_fields / sizeof used_record_codec_fields[0],
 };
 
+static const struct codec_field deadline_record_codec_fields[] = {
+    {.name = "ids", .offset = offsetof(struct deadline_record, ids), .type = CODEC_U64},
+};
+const struct codec_record deadline_record_codec = {
+    .name = "deadline",
+    .struct_size = sizeof(struct deadline_record),
+    .fields = deadline_record_codec_fields,
+    .field_count = sizeof deadline_record_codec_fields / sizeof deadline_record_codec_fields[0],
+};
+
 static const struct codec_field book_size_record_codec_fields[] = {
     {.name = "open", .offset = offsetof(struct book_size_record, open), .type = CODEC_U32},
 };

@@ -16,7 +16,7 @@
  *   book         book key | u8 side | price key (8) | i64        (empty) index of open orders in
  *                height | tie (8) | u64 id                       price-time priority
  *   deal         u64 id                                          deal_record
- *   deadline     i64 time ms | u8 what | u64 id                  (empty) index
+ *   deadline     i64 time ms | u8 what | u64 group               deadline_record (deadlines of 64 ids)
  *   batch        operator name | batch id | i64 interval start   batch_record
  *   digest       i64 day (since the Unix epoch)                  digest_record
  *   counters     -                                               counters_record
@@ -45,6 +45,8 @@
  *   alias        name (a device's, too)                          alias_record
  *   immediate    market name | i64 period start | u8 direction   (empty) index of open orders that do
  *                | u64 id                                        not outlive their book's next call
+ *   book_gate    i64 gate ms | market name | i64 period start    (empty) index of books whose open
+ *                | u8 direction                                  orders end at their gate
  *   forecast     publisher name | series name | i64 start        forecast_record
  *                | u32 version
  *   dispatch     device name | i64 start | u32 revision          dispatch_record
@@ -122,6 +124,7 @@ enum state_kind {
     STATE_FINGERPRINT = 35,
     STATE_ALIAS = 36,
     STATE_IMMEDIATE = 37,
+    STATE_BOOK_GATE = 38,
     STATE_FORECAST = 40,
     STATE_DISPATCH = 41,
     STATE_NETWORK = 45,
@@ -633,6 +636,7 @@ extern const struct codec_record digest_record_codec;
 extern const struct codec_record counters_record_codec;
 extern const struct codec_record clock_record_codec;
 extern const struct codec_record used_record_codec;
+extern const struct codec_record deadline_record_codec;
 extern const struct codec_record book_size_record_codec;
 extern const struct codec_record book_late_record_codec;
 extern const struct codec_record book_share_record_codec;
@@ -646,6 +650,11 @@ extern const struct codec_record node_record_codec;
 extern const struct codec_record capacity_record_codec;
 extern const struct codec_record allocation_record_codec;
 extern const struct codec_record holding_record_codec;
+
+/* Deadlines of one time and kind, of up to 64 numbers in a row; no record if there are none. */
+struct deadline_record {
+    uint64_t ids; /* bit i: of number 64 x group + i */
+};
 
 /* Open orders of one book; no record if there are none. */
 struct book_size_record {
@@ -719,7 +728,7 @@ struct state_key state_key_coupled_page(const struct name *market, struct timest
 struct state_key state_key_due(enum state_kind kind, struct timestamp gate,
                                const struct name *market, struct timestamp period_start,
                                uint8_t direction);
-struct state_key state_key_deadline(struct timestamp time, uint8_t what, uint64_t id);
+struct state_key state_key_deadline(struct timestamp time, uint8_t what, uint64_t group);
 /* contracts/plan_records.c */
 struct state_key state_key_forecast(const struct name *publisher, const struct name *series,
                                     struct timestamp start, uint32_t version);

@@ -167,8 +167,8 @@ static enum contract_error call_apply(struct contract_call *call, const void *re
         return error;
     }
     contract_write(call, &key, &reservation_record_codec, &reservation);
-    struct state_key deadline = state_key_deadline(calling.inner.gate, DEADLINE_CALL, action->deal);
-    contract_write_index(call, &deadline);
+    struct deadline deadline = {calling.inner.gate, DEADLINE_CALL, action->deal};
+    deadline_add(call, &deadline);
     struct event_called event = {.id = action->deal, .call = *called};
     contract_event(call, EVENT_CALLED, &event);
     return CONTRACT_OK;

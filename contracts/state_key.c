@@ -87,7 +87,7 @@ struct key_of_due {
 struct key_of_deadline {
     struct timestamp time;
     uint8_t what;
-    uint64_t id;
+    uint64_t group;
 };
 struct key_of_batch {
     struct name operator_name;
@@ -342,7 +342,7 @@ static const struct codec_record key_of_immediate_codec = {
 static const struct codec_field key_of_deadline_codec_fields[] = {
     {.name = "time_ms", .offset = offsetof(struct key_of_deadline, time), .type = CODEC_I64},
     {.name = "what", .offset = offsetof(struct key_of_deadline, what), .type = CODEC_U8},
-    {.name = "id", .offset = offsetof(struct key_of_deadline, id), .type = CODEC_U64},
+    {.name = "group", .offset = offsetof(struct key_of_deadline, group), .type = CODEC_U64},
 };
 static const struct codec_record key_of_deadline_codec = {
     .name = "deadline_key",
@@ -430,7 +430,8 @@ static const struct state_kind_info kinds[STATE_KIND_LIMIT] = {
     [STATE_ORDER] = {STATE_ORDER, "order", "orders", &order_record_codec, &key_of_id_codec},
     [STATE_BOOK] = {STATE_BOOK, "book", "books", NULL, &key_of_book_codec},
     [STATE_DEAL] = {STATE_DEAL, "deal", "deals", &deal_record_codec, &key_of_id_codec},
-    [STATE_DEADLINE] = {STATE_DEADLINE, "deadline", "deadlines", NULL, &key_of_deadline_codec},
+    [STATE_DEADLINE] = {STATE_DEADLINE, "deadline", "deadlines", &deadline_record_codec,
+                        &key_of_deadline_codec},
     [STATE_BATCH] = {STATE_BATCH, "batch", "batches", &batch_record_codec, &key_of_batch_codec},
     [STATE_DIGEST] = {STATE_DIGEST, "digest", "digests", &digest_record_codec, &key_of_day_codec},
     [STATE_COUNTERS] = {STATE_COUNTERS, "counters", "counters", &counters_record_codec, NULL},
@@ -503,6 +504,7 @@ static const struct state_kind_info kinds[STATE_KIND_LIMIT] = {
                           &key_of_id_codec},
     [STATE_HOLDING] = {STATE_HOLDING, "holding", "holdings", &holding_record_codec,
                        &key_of_unit_codec},
+    [STATE_BOOK_GATE] = {STATE_BOOK_GATE, "book_gate", "book_gates", NULL, &key_of_due_codec},
     [STATE_CLEARING] = {STATE_CLEARING, "clearing", "clearings", NULL, &key_of_due_codec},
 };
 
@@ -730,13 +732,13 @@ struct state_key state_key_due(enum state_kind kind, struct timestamp gate,
     return key;
 }
 
-struct state_key state_key_deadline(struct timestamp time, uint8_t what, uint64_t id)
+struct state_key state_key_deadline(struct timestamp time, uint8_t what, uint64_t group)
 {
     struct state_key key;
     struct byte_writer writer = key_begin(&key, STATE_DEADLINE);
     byte_write_i64(&writer, timestamp_ms(time));
     byte_write_u8(&writer, what);
-    byte_write_u64(&writer, id);
+    byte_write_u64(&writer, group);
     key_end(&key, &writer);
     return key;
 }

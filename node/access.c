@@ -484,6 +484,7 @@ static const struct row rows[STATE_KIND_LIMIT] = {
     [STATE_ALLOCATION] = {false, OPERATOR, of_allocation},
     [STATE_HOLDING] = {false, OPERATOR, of_its_device},
     /* Its key begins with a time. */
+    [STATE_BOOK_GATE] = {false, OPERATOR, NULL},
     [STATE_CLEARING] = {false, OPERATOR, NULL},
 };
 

@@ -521,11 +521,9 @@ static void audit_books(struct fixture *fixture, size_t open, bool called)
     assert_int_equal(sizes, open);
 }
 
-/* Bids that wait for their auction have no deadline; the auction has its gate, and the market's total
- * counts it. */
-static size_t audit_auctions(struct fixture *fixture)
+/* An auction that bids wait for has its gate, and the market's total counts it. */
+static void audit_auctions(struct fixture *fixture)
 {
-    size_t bids = 0;
     size_t pending = 0;
     struct walk walk = walk_kind(fixture, STATE_AUCTION);
     while (walk_next(&walk)) {
@@ -538,7 +536,6 @@ static size_t audit_auctions(struct fixture *fixture)
             continue;
         }
         assert_true(record.requests + record.offers > 0);
-        bids += record.requests + record.offers;
         pending++;
     }
     walk = walk_kind(fixture, STATE_AUCTION_DUE);
@@ -554,13 +551,11 @@ static size_t audit_auctions(struct fixture *fixture)
         pending -= total.pending;
     }
     assert_int_equal(pending, 0);
-    return bids;
 }
 
 /* The same of coupled auctions, whose bids wait for the end of a window too. */
-static size_t audit_coupled(struct fixture *fixture)
+static void audit_coupled(struct fixture *fixture)
 {
-    size_t bids = 0;
     size_t pending = 0;
     struct walk walk = walk_kind(fixture, STATE_COUPLED);
     while (walk_next(&walk)) {
@@ -568,7 +563,6 @@ static size_t audit_coupled(struct fixture *fixture)
         MUST(codec_decode_all(&coupled_record_codec, &record, walk.value));
         if (record.state == COUPLED_OPEN || record.state == COUPLED_SOLVING) {
             assert_true(record.bids > 0);
-            bids += record.bids;
             pending++;
         }
         assert_true(money_ueur(record.bought) >= money_ueur(record.sold) +
@@ -580,17 +574,100 @@ static size_t audit_coupled(struct fixture *fixture)
     while (walk_next(&walk))
         pending--;
     assert_int_equal(pending, 0);
-    return bids;
 }
 
-static size_t deadlines_but_calls(struct fixture *fixture)
+/* Each open deal has its deadline in the index, and nothing else has, but calls of reservations. */
+static void audit_deadlines(struct fixture *fixture, size_t matched)
 {
-    enum { CALL = 4, WHAT_AT = 1 + 8 };
+    enum { PROOF = 2, CALL = 4, GROUP = 64, TIME_AT = 1, WHAT_AT = 1 + 8 };
     size_t count = 0;
     struct walk walk = walk_kind(fixture, STATE_DEADLINE);
+    while (walk_next(&walk)) {
+        struct byte_reader time;
+        struct byte_reader ids;
+        byte_reader_init(&time, walk.key + TIME_AT, sizeof(int64_t));
+        byte_reader_init(&ids, walk.value.data, walk.value.size);
+        uint64_t bits = byte_read_u64(&ids);
+        int64_t due = byte_read_i64(&time);
+        assert_true(byte_reader_done(&ids) && bits != 0);
+        for (uint64_t i = 0; i < GROUP && walk.key[WHAT_AT] != CALL; i++) {
+            if ((bits >> i & 1) == 0)
+                continue;
+            struct deal_record deal = market_deal(fixture, last_u64(&walk) * GROUP + i);
+            bool proof = walk.key[WHAT_AT] == PROOF;
+            assert_int_equal(proof, deal.state == DEAL_MATCHED);
+            assert_int_equal(due,
+                             timestamp_ms(proof ? deal.proof_deadline : deal.dispute_deadline));
+            count++;
+        }
+    }
+    assert_int_equal(count, matched);
+}
+
+static bool has_key(struct fixture *fixture, const uint8_t *bytes, size_t size)
+{
+    struct bytes_view value;
+    return fixture->view->ops->get(fixture->view, bytes_view_of(bytes, size), &value);
+}
+
+/* Whether the open orders of a book, whose own key `book` ends with, wait for an auction. */
+static bool waits_for_auction(struct fixture *fixture, const uint8_t *book, size_t size,
+                              const struct market_create *terms, int64_t start)
+{
+    struct auction_record auction;
+    struct coupled_record coupled;
+    struct state_key key = {.size = size};
+    memcpy(key.bytes, book, size);
+    if (terms->clearing.mechanism == MECHANISM_COUPLED) {
+        int64_t length = duration_ms(terms->times.mtu) * terms->times.mtus_per_period *
+                         terms->coupling.intervals;
+        struct byte_writer writer;
+        byte_writer_init(&writer, key.bytes + 1 + NAME_SIZE, sizeof(int64_t));
+        byte_write_i64(&writer, start - start % length);
+        key.bytes[0] = STATE_COUPLED;
+        return ledger_read(fixture->view, &key, &coupled_record_codec, &coupled) &&
+               (coupled.state == COUPLED_OPEN || coupled.state == COUPLED_SOLVING);
+    }
+    key.bytes[0] = STATE_AUCTION;
+    return ledger_read(fixture->view, &key, &auction_record_codec, &auction) &&
+           auction.state == AUCTION_OPEN;
+}
+
+/* Each book with open orders has its gate in the index, but while they wait for an auction. */
+static void audit_gates(struct fixture *fixture)
+{
+    enum { BOOK_BYTES = NAME_SIZE + 8 + 1 };
+    size_t expected = 0;
+    size_t count = 0;
+    struct walk walk = walk_kind(fixture, STATE_BOOK_SIZE);
+    while (walk_next(&walk)) {
+        struct market_record market;
+        struct name id;
+        struct byte_reader reader;
+        uint8_t gate[1 + 8 + BOOK_BYTES] = {STATE_BOOK_GATE};
+        memcpy(id.text, walk.key + 1, NAME_SIZE);
+        struct state_key key = state_key_name(STATE_MARKET, &id);
+        assert_true(ledger_read(fixture->view, &key, &market_record_codec, &market));
+        const struct market_create *terms = &market.terms;
+        byte_reader_init(&reader, walk.key + 1 + NAME_SIZE, sizeof(int64_t));
+        int64_t start = byte_read_i64(&reader);
+        if (waits_for_auction(fixture, walk.key, walk.key_size, terms, start))
+            continue;
+        int64_t first = start;
+        if (terms->clearing.mechanism == MECHANISM_COUPLED)
+            first -= start % (duration_ms(terms->times.mtu) * terms->times.mtus_per_period *
+                              terms->coupling.intervals);
+        struct byte_writer writer;
+        byte_writer_init(&writer, gate + 1, sizeof(int64_t));
+        byte_write_i64(&writer, first - duration_ms(terms->times.gate_closure));
+        memcpy(gate + 1 + 8, walk.key + 1, BOOK_BYTES);
+        assert_true(has_key(fixture, gate, sizeof gate));
+        expected++;
+    }
+    walk = walk_kind(fixture, STATE_BOOK_GATE);
     while (walk_next(&walk))
-        count += walk.key[WHAT_AT] != CALL;
-    return count;
+        count++;
+    assert_int_equal(count, expected);
 }
 
 void market_audit(struct fixture *fixture, bool called)
@@ -602,6 +679,8 @@ void market_audit(struct fixture *fixture, bool called)
     audit_pots(fixture);
     assert_true(audit_commitments(fixture) == owed_commitments(fixture));
     audit_books(fixture, open, called);
-    size_t bids = audit_auctions(fixture) + audit_coupled(fixture);
-    assert_int_equal(deadlines_but_calls(fixture), open - bids + matched);
+    audit_auctions(fixture);
+    audit_coupled(fixture);
+    audit_deadlines(fixture, matched);
+    audit_gates(fixture);
 }

@@ -265,6 +265,7 @@ static void put_others(struct access_world *world)
         {STATE_FORECAST, "anna/load/900000/1"},
         {STATE_NETWORK_NODE, "grid/root"},
         {STATE_HOLDING, "battery/900000/up"},
+        {STATE_BOOK_GATE, "900000/west/900000/up"},
         {STATE_CLEARING, "900000/west/900000/up"},
         {STATE_AUCTION, "west/900000/up"},
         {STATE_AUCTION_DUE, "900000/west/900000/up"},

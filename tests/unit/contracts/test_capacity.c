@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "base/fatal.h"
+#include "contracts/book_internal.h"
 #include "contracts/capacity.h"
 #include "contracts/ledger_internal.h"
 #include "tests/lib/contracts/dice.h"
@@ -382,7 +383,8 @@ static void test_put_off(void **state)
     struct market_record market;
     struct state_key key = state_key_name(STATE_MARKET, &waiting.market);
     assert_true(ledger_read(fixture.view, &key, &market_record_codec, &market));
-    assert_true(capacity_waits(&call, &waiting, &market.terms));
+    struct book_id book = {waiting.market, waiting.direction, waiting.period_start};
+    assert_true(capacity_waits(&call, &book, &market.terms));
     delivery_module.block_end(&call);
     assert_int_equal(market_order(&fixture, 1).status, ORDER_OPEN);
     end_block();

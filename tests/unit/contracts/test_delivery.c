@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "contracts/book.h"
+#include "contracts/deadline.h"
 #include "tests/lib/contracts/dice.h"
 #include "tests/lib/contracts/market_fixture.h"
 
@@ -661,7 +662,7 @@ static void test_faults_of_the_view_in_a_proof(void **state)
 static void test_sweep_goes_on_in_the_next_block(void **state)
 {
     (void)state;
-    enum { REST = 5, TOTAL = BOOK_DEADLINES_PER_BLOCK_MAX + REST };
+    enum { REST = 5, TOTAL = DEADLINES_PER_BLOCK_MAX + REST };
     static struct request_place requests[LIMIT_ACTIONS_PER_TX];
     int64_t before = fixture_balance(&fixture, "dso") + market_pot(&fixture, POT_FEES, 0);
     for (int placed = 0; placed < TOTAL;) {
