@@ -19,6 +19,8 @@ enum {
     API_THREADS = 2,
     API_TIMEOUT_SECONDS = 30,
     API_CONNECTION_BYTES = 32 * 1024, /* request line and headers */
+    /* What must be free before a connection is taken: several times what a TLS handshake holds. */
+    API_PROBE_BYTES = 256 * 1024,
     /* An envelope: sized body, signature, sized witness. */
     API_BODY_BYTES_MAX = LIMIT_TX_BYTES + LIMIT_WITNESS_BYTES + 256,
     API_PATH_BYTES_MAX = 256,

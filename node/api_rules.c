@@ -111,13 +111,27 @@ static bool take_address(const struct api_limits *limits, struct rate_table *tab
     return rate_table_take(table, retry_seconds, id, size, node_clock_monotonic_ms() * 1000);
 }
 
+/* Where an allocation fails in the midst of a TLS handshake, GMP and libtasn1 take the process along
+ * (docs/adr/0053). So no connection is begun that memory is not there for; what was there a moment ago mostly
+ * still is. */
+static bool has_memory(void)
+{
+    void *probe = malloc(API_PROBE_BYTES);
+    /* Else a compiler may see that nobody looks at it. */
+    __asm__ volatile("" : : "r"(probe) : "memory");
+    free(probe);
+    return probe != NULL;
+}
+
 enum MHD_Result api_limits_accept(void *context, const struct sockaddr *address,
                                   socklen_t address_size)
 {
     const struct api_limits *limits = context;
     uint32_t retry_seconds = 0;
     (void)address_size;
-    return take_address(limits, limits->connections, address, &retry_seconds) ? MHD_YES : MHD_NO;
+    return has_memory() && take_address(limits, limits->connections, address, &retry_seconds)
+               ? MHD_YES
+               : MHD_NO;
 }
 
 void api_reply_limited(struct api_reply *reply, uint32_t retry_seconds)

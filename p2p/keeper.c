@@ -11,6 +11,7 @@
  * Deliberately absent: epoll. nng's threads do the TLS and wake this one. */
 #include "p2p/keeper.h"
 
+#include <stdlib.h>
 #include <time.h>
 
 #include "base/fatal.h"
@@ -97,6 +98,18 @@ static void accept_link(struct p2p *p2p, nng_stream *stream, int64_t now_ms)
     }
 }
 
+/* Before nng makes a connection of its own: where it gets its first bytes and not the buffers behind them, it
+ * tears down what was never set up, and the process with it (nng 1.5.2 to 1.8, tls_common.c: tls_alloc calls
+ * tls_free before it has set `ops`; docs/adr/0053). Memory that a moment ago was there mostly still is. */
+static bool has_memory(void)
+{
+    void *probe = malloc(KEEPER_PROBE_BYTES);
+    /* Else a compiler may see that nobody looks at it. */
+    __asm__ volatile("" : : "r"(probe) : "memory");
+    free(probe);
+    return probe != NULL;
+}
+
 static void step_accept(struct p2p *p2p, int64_t now_ms)
 {
     if (p2p->accept_ready) {
@@ -111,6 +124,10 @@ static void step_accept(struct p2p *p2p, int64_t now_ms)
         }
     }
     if (p2p->listener != NULL && !p2p->accepting && now_ms >= p2p->accept_ms) {
+        if (!has_memory()) {
+            p2p->accept_ms = now_ms + 4 * (int64_t)KEEPER_TICK_MS;
+            return;
+        }
         p2p->accepting = true;
         nng_stream_listener_accept(p2p->listener, p2p->accept_aio);
     }
@@ -123,9 +140,9 @@ static void step_dial(struct p2p *p2p, uint32_t index, int64_t now_ms)
         now_ms < peer->dial_ms || now_ms < peer->refuse_ms) {
         return;
     }
-    struct link *link = link_new(&p2p->doorbell, HANDSHAKE_DIALLER, now_ms);
+    struct link *link = has_memory() ? link_new(&p2p->doorbell, HANDSHAKE_DIALLER, now_ms) : NULL;
     if (link == NULL) {
-        peer->dial_ms = now_ms + KEEPER_BACKOFF_MS_MAX;
+        peer->dial_ms = now_ms + 4 * (int64_t)KEEPER_TICK_MS;
         return;
     }
     link->peer = index;

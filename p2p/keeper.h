@@ -21,6 +21,9 @@ enum {
      * slow mobile line. */
     KEEPER_HANDSHAKE_MS = 5000,
     KEEPER_TICK_MS = 25,
+    /* What must be free before a connection is made: two of nng's buffers of a TLS record each, several
+     * times over. */
+    KEEPER_PROBE_BYTES = 128 * 1024,
     KEEPER_BACKOFF_MS_MIN = 50,
     KEEPER_BACKOFF_MS_MAX = 5000,
     /* A link that lives this long wipes out the failures before it. */

@@ -46,7 +46,7 @@ test-all: test api-memory api-load valgrind coupled-large package nemesis namesp
 # Programs that take ten seconds and more each under a sanitizer: `make test` runs them without one, and
 # leaves them there to `make asan` and `make tsan`, which test-all runs whole.
 SLOW_SANITIZED := solver/test_solver tools/test_audit tools/test_witness contracts/test_book contracts/test_deal contracts/test_coupled_limits \
-                  consensus/test_cluster storage/test_journal node/test_api_memory node/test_store_check node/test_chain_work
+                  consensus/test_cluster storage/test_journal node/test_api_memory node/test_api_tls_memory p2p/test_links_memory node/test_store_check node/test_chain_work
 LEFT_OUT = $(if $(QUICK),$(SLOW_SANITIZED:%=$(BUILD)/tests/unit/%))
 
 unit: ## unit tests, contract tables, vectors, protocol harness
@@ -290,6 +290,9 @@ fuzz-api: fuzz-build ## fuzz the HTTP API over sockets of one process for SECOND
 api-memory: ## each allocation of each request of the API fails in turn, under the address sanitizer
 	@$(MAKE) --no-print-directory -j2 BUILD=$(BUILD)/asan SANITIZE=address,undefined OPT=-O1 $(BUILD)/asan/tests/unit/node/test_api_memory
 	@STRIDE=1 $(BUILD)/asan/tests/unit/node/test_api_memory
+	@$(MAKE) --no-print-directory -j2 BUILD=$(BUILD)/asan SANITIZE=address,undefined OPT=-O1 $(BUILD)/asan/tests/unit/node/test_api_tls_memory $(BUILD)/asan/tests/unit/p2p/test_links_memory
+	@STRIDE=1 $(BUILD)/asan/tests/unit/node/test_api_tls_memory
+	@STRIDE=11 $(BUILD)/asan/tests/unit/p2p/test_links_memory
 
 .PHONY: namespaces
 namespaces: all ## four network namespaces with 40 ms and 1 % loss for SECONDS=n, and one of them cut off (root)
@@ -326,3 +329,8 @@ run: ## install what is missing, build, play one market day on four validators; 
 	@$(MAKE) --no-print-directory -j2 all
 	@examples/day/run.sh $(BUILD) "$(DATA)" "$(ONESHOT)"
 .PHONY: run
+
+# Tests whose allocations fail stand in front of malloc; no other program does.
+FAILING_ALLOCATOR := $(BUILD)/obj/tests/lib/allocator/failing.o
+$(BUILD)/tests/unit/node/test_api_tls_memory $(BUILD)/tests/unit/p2p/test_links_memory: $(FAILING_ALLOCATOR)
+$(BUILD)/tests/unit/node/test_api_tls_memory: EXT_node += -lgmp
