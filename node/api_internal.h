@@ -79,7 +79,7 @@ struct api_reply {
     size_t size;
     const char *allow;      /* for 405 */
     const char *methods;    /* for a browser that asks before it asks; NULL else */
-    uint32_t retry_seconds; /* for 429; 0: not known, or no 429 */
+    uint32_t retry_seconds; /* for 429 and 503; 0: not known */
     bool ends;              /* the connection: where its next request begins is in doubt */
     char challenge[READ_REQUEST_TEXT_SIZE]; /* for 401; empty else */
 };
@@ -156,6 +156,8 @@ void api_put_item(struct cJSON *object, const char *key, struct cJSON *item);
 void api_reply_json(struct api_reply *reply, unsigned status, struct cJSON *object);
 void api_reply_error(struct api_reply *reply, unsigned status, const char *code,
                      const char *reason);
+/* 503 `retry`, with Retry-After: what is asked for will be here with the next block or so. */
+void api_reply_retry(struct api_reply *reply, const char *reason);
 void api_reply_not_found(struct api_reply *reply, const char *what);
 /* 410 `pruned`: it was there, and names the first height that still is. */
 void api_reply_pruned(struct api_reply *reply, uint64_t first);

@@ -49,8 +49,7 @@ static void not_here(struct api_reply *reply, enum history_result result, uint64
     char reason[200];
     switch (result) {
     case HISTORY_BUSY:
-        api_reply_error(reply, MHD_HTTP_SERVICE_UNAVAILABLE, "retry",
-                        "the node is still reading its log; ask again in a moment");
+        api_reply_retry(reply, "the node is still reading its log; ask again in a moment");
         return;
     case HISTORY_BELOW:
         (void)snprintf(

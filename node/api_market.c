@@ -229,7 +229,7 @@ static bool heights_are_here(struct api_reply *reply, const struct market_scan *
     if (goes_on && scan->from.height > store_snapshot_tip(snapshot)->height) {
         /* Another node gave the cursor, and this one is behind it: an empty page without `next`
          * would say that nothing follows. */
-        api_reply_error(reply, MHD_HTTP_SERVICE_UNAVAILABLE, "retry",
+        api_reply_retry(reply,
                         "this node has not reached the cursor's block yet; ask again in a moment");
         return false;
     }

@@ -29,8 +29,7 @@ static void fault(struct api_reply *reply)
 
 static void retry(struct api_reply *reply)
 {
-    api_reply_error(reply, MHD_HTTP_SERVICE_UNAVAILABLE, "retry",
-                    "that block's certificate is not here yet; ask again in a moment");
+    api_reply_retry(reply, "that block's certificate is not here yet; ask again in a moment");
 }
 
 static void add_header(cJSON *list, const uint8_t *bytes)

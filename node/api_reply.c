@@ -94,6 +94,12 @@ void api_reply_error(struct api_reply *reply, unsigned status, const char *code,
     api_reply_json(reply, status, root);
 }
 
+void api_reply_retry(struct api_reply *reply, const char *reason)
+{
+    reply->retry_seconds = 1;
+    api_reply_error(reply, MHD_HTTP_SERVICE_UNAVAILABLE, "retry", reason);
+}
+
 void api_reply_not_found(struct api_reply *reply, const char *what)
 {
     api_reply_error(reply, MHD_HTTP_NOT_FOUND, "not_found", what);

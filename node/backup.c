@@ -354,7 +354,7 @@ int flexd_backup(int count, char **arguments)
     work->command = "backup";
     int code = FLEXD_BAD_USAGE;
     if (options.out == NULL || options.out[0] == '\0') {
-        (void)complain(work, "--out DIR", "is required");
+        (void)complain(work, "--out DIR is required", "where the backup goes");
     } else if (snprintf(partial, sizeof partial, "%s.partial", options.out) >=
                (int)sizeof partial - 32) {
         (void)complain(work, "--out", "too long");
@@ -548,7 +548,7 @@ int flexd_restore(int count, char **arguments)
     work->command = "restore";
     int code = FLEXD_BAD_USAGE;
     if (options.from == NULL || options.from[0] == '\0')
-        (void)complain(work, "--from DIR", "is required");
+        (void)complain(work, "--from DIR is required", "the backup");
     else if (options.home[0] == '\0' || strlen(options.home) >= NODE_PATH_MAX - 32)
         (void)complain(work, "--home", "empty or too long");
     else if (is_backup(work, options.from))

@@ -174,8 +174,8 @@ for bad in 'limit=0' 'limit=1001' 'limit=' 'limit=-1' 'from_height=0' 'from_heig
 done
 code=$(curl -s --max-time 5 -o answer -w '%{http_code}' "$audit/v1/fees?order=1")
 [ "$code" = 400 ] || wrong "fees of an order: $code"
-code=$(curl -s --max-time 5 -o answer -w '%{http_code}' "$audit/v1/trades?cursor=99999999-0")
-[ "$code" = 503 ] && grep -q '"retry"' answer || wrong "a cursor beyond the tip: $code $(cat answer)"
+code=$(curl -s --max-time 5 -D headers -o answer -w '%{http_code}' "$audit/v1/trades?cursor=99999999-0")
+[ "$code" = 503 ] && grep -q '"retry"' answer && grep -qi '^Retry-After: 1' headers || wrong "a cursor beyond the tip: $code $(cat answer)"
 
 [ "$failed" -eq 0 ] && echo "audit: read-only, three days caught up at height $behind, every query answered"
 exit "$failed"
