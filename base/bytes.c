@@ -39,40 +39,75 @@ static uint8_t *writer_take(struct byte_writer *writer, size_t size)
     return at;
 }
 
-static void write_big_endian(struct byte_writer *writer, uint64_t value, size_t width)
+/* Written out for each width, which compilers make one instruction of; a loop they do not. */
+static void put_u16(uint8_t *at, uint16_t value)
 {
-    uint8_t *at = writer_take(writer, width);
-    if (at == NULL) {
-        return;
-    }
-    for (size_t i = 0; i < width; i++) {
-        at[i] = (uint8_t)(value >> (8 * (width - 1 - i)));
-    }
+    at[0] = (uint8_t)(value >> 8);
+    at[1] = (uint8_t)value;
+}
+
+static void put_u32(uint8_t *at, uint32_t value)
+{
+    at[0] = (uint8_t)(value >> 24);
+    at[1] = (uint8_t)(value >> 16);
+    at[2] = (uint8_t)(value >> 8);
+    at[3] = (uint8_t)value;
+}
+
+static void put_u64(uint8_t *at, uint64_t value)
+{
+    at[0] = (uint8_t)(value >> 56);
+    at[1] = (uint8_t)(value >> 48);
+    at[2] = (uint8_t)(value >> 40);
+    at[3] = (uint8_t)(value >> 32);
+    at[4] = (uint8_t)(value >> 24);
+    at[5] = (uint8_t)(value >> 16);
+    at[6] = (uint8_t)(value >> 8);
+    at[7] = (uint8_t)value;
+}
+
+static uint64_t get_u64(const uint8_t *at)
+{
+    return (uint64_t)at[0] << 56 | (uint64_t)at[1] << 48 | (uint64_t)at[2] << 40 |
+           (uint64_t)at[3] << 32 | (uint64_t)at[4] << 24 | (uint64_t)at[5] << 16 |
+           (uint64_t)at[6] << 8 | (uint64_t)at[7];
 }
 
 void byte_write_u8(struct byte_writer *writer, uint8_t value)
 {
-    write_big_endian(writer, value, 1);
+    uint8_t *at = writer_take(writer, sizeof value);
+    if (at != NULL) {
+        *at = value;
+    }
 }
 
 void byte_write_u16(struct byte_writer *writer, uint16_t value)
 {
-    write_big_endian(writer, value, 2);
+    uint8_t *at = writer_take(writer, sizeof value);
+    if (at != NULL) {
+        put_u16(at, value);
+    }
 }
 
 void byte_write_u32(struct byte_writer *writer, uint32_t value)
 {
-    write_big_endian(writer, value, 4);
+    uint8_t *at = writer_take(writer, sizeof value);
+    if (at != NULL) {
+        put_u32(at, value);
+    }
 }
 
 void byte_write_u64(struct byte_writer *writer, uint64_t value)
 {
-    write_big_endian(writer, value, 8);
+    uint8_t *at = writer_take(writer, sizeof value);
+    if (at != NULL) {
+        put_u64(at, value);
+    }
 }
 
 void byte_write_i64(struct byte_writer *writer, int64_t value)
 {
-    write_big_endian(writer, (uint64_t)value, 8);
+    byte_write_u64(writer, (uint64_t)value);
 }
 
 void byte_write_raw(struct byte_writer *writer, const void *data, size_t size)
@@ -144,12 +179,13 @@ uint32_t byte_read_u32(struct byte_reader *reader)
 
 uint64_t byte_read_u64(struct byte_reader *reader)
 {
-    return read_big_endian(reader, 8);
+    const uint8_t *at = reader_take(reader, sizeof(uint64_t));
+    return at == NULL ? 0 : get_u64(at);
 }
 
 int64_t byte_read_i64(struct byte_reader *reader)
 {
-    return (int64_t)read_big_endian(reader, 8);
+    return (int64_t)byte_read_u64(reader);
 }
 
 void byte_read_raw(struct byte_reader *reader, void *out, size_t size)

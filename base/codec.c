@@ -144,13 +144,18 @@ static void encode_scalar(const struct codec_field *field, const void *member,
     case 2:
         byte_write_u16(writer, (uint16_t)value);
         break;
-    case 4:
+    default:
         byte_write_u32(writer, (uint32_t)value);
         break;
-    default:
-        byte_write_u64(writer, value);
-        break;
     }
+}
+
+/* Most fields of most records, and each of their values is legal. */
+static void encode_u64(const void *member, struct byte_writer *writer)
+{
+    uint64_t value;
+    memcpy(&value, member, sizeof value);
+    byte_write_u64(writer, value);
 }
 
 static void encode_view(const struct codec_field *field, const struct bytes_view *view,
@@ -187,12 +192,14 @@ static void encode_field(const struct codec_field *field, const void *value,
     case CODEC_U8:
     case CODEC_U16:
     case CODEC_U32:
-    case CODEC_U64:
-    case CODEC_I64:
     case CODEC_BOOL:
     case CODEC_ENUM:
     case CODEC_FLAGS:
         encode_scalar(field, member, writer);
+        break;
+    case CODEC_U64:
+    case CODEC_I64:
+        encode_u64(member, writer);
         break;
     case CODEC_NAME:
     case CODEC_NAME_EMPTY:
@@ -235,11 +242,8 @@ static void decode_scalar(const struct codec_field *field, void *member, struct 
     case 2:
         value = byte_read_u16(reader);
         break;
-    case 4:
-        value = byte_read_u32(reader);
-        break;
     default:
-        value = byte_read_u64(reader);
+        value = byte_read_u32(reader);
         break;
     }
     if (reader->failed || !scalar_is_legal(field, value)) {
@@ -247,6 +251,13 @@ static void decode_scalar(const struct codec_field *field, void *member, struct 
         return;
     }
     codec_scalar_set(field->type, member, value);
+}
+
+/* After a failure it is zero, as every field that is not read. */
+static void decode_u64(void *member, struct byte_reader *reader)
+{
+    const uint64_t value = byte_read_u64(reader);
+    memcpy(member, &value, sizeof value);
 }
 
 static void decode_fields(const struct codec_record *record, void *value,
@@ -273,12 +284,14 @@ static void decode_field(const struct codec_field *field, void *value, struct by
     case CODEC_U8:
     case CODEC_U16:
     case CODEC_U32:
-    case CODEC_U64:
-    case CODEC_I64:
     case CODEC_BOOL:
     case CODEC_ENUM:
     case CODEC_FLAGS:
         decode_scalar(field, member, reader);
+        break;
+    case CODEC_U64:
+    case CODEC_I64:
+        decode_u64(member, reader);
         break;
     case CODEC_NAME:
     case CODEC_NAME_EMPTY:
