@@ -345,8 +345,10 @@ enum contract_error assets_right_of(const struct contract_call *call,
         return CONTRACT_NOT_PREQUALIFIED;
     if (!market_covers(terms, &out->zone))
         return CONTRACT_WRONG_ZONE;
+    struct enrolment_record enrolment;
     struct state_key key = state_key_pair(STATE_ENROLMENT, device, &terms->id);
-    return contract_exists(call, &key) ? CONTRACT_OK : CONTRACT_NOT_ENROLLED;
+    return contract_read(call, &key, &enrolment_record_codec, &enrolment) ? CONTRACT_OK
+                                                                          : CONTRACT_NOT_ENROLLED;
 }
 
 /* --- commitments ---------------------------------------------------------------------------- */

@@ -154,7 +154,7 @@ void contract_write(const struct contract_call *call, const struct state_key *ke
     const struct bytes_view value = encoded(bytes, codec, record);
     call->view->ops->put(call->view, key_view(key), value);
     if (!call->view->fault) {
-        recall_wrote(&call->ledger->recall, key, codec, value);
+        recall_wrote(&call->ledger->recall, key, codec, record);
     }
 }
 

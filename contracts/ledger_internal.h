@@ -6,7 +6,7 @@
 #include "contracts/rules.h"
 
 /* contracts/ledger_recall.c: records of this block that were read or written before. */
-enum { RECALL_ENTRIES = 2048 };
+enum { RECALL_ENTRIES = 2048, RECALL_ORDERS = 4096 };
 struct recall {
     uint64_t era; /* entries of another one are forgotten */
     bool written; /* since the transaction began, one of a kind that is remembered */
@@ -26,12 +26,18 @@ struct recall {
             struct book_share_record share;
         } record;
     } entries[RECALL_ENTRIES];
+    /* Orders, by the last bits of their numbers: those of one block never drive out each other. */
+    struct recall_order {
+        uint64_t era;
+        struct state_key key;
+        struct order_record order;
+    } orders[RECALL_ORDERS];
 };
 bool recall_read(struct recall *recall, struct state_view *view, const struct state_key *key,
                  const struct codec_record *codec, void *record);
-/* The record was written with these bytes. */
+/* The record was written. */
 void recall_wrote(struct recall *recall, const struct state_key *key,
-                  const struct codec_record *codec, struct bytes_view bytes);
+                  const struct codec_record *codec, const void *record);
 void recall_removed(struct recall *recall, const struct state_key *key);
 void recall_forget_all(struct recall *recall);
 void recall_begin_transaction(struct recall *recall);

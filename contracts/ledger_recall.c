@@ -1,10 +1,11 @@
-/* Records that a block reads over and over, kept decoded: the market, the device, the enrolment and the
- * participant behind each of its orders; counters, balances, what a book and its owners' shares hold, what
- * devices have promised.
+/* Records that a block reads over and over, kept decoded: its orders, which are read again when they trade;
+ * the market, the device, the enrolment and the participant behind each of them; counters, balances, what a
+ * book and its owners' shares hold, what devices have promised.
  *
  * Invariants:
- * 1. An entry equals what decoding the state's record would give, since it was decoded from the same bytes;
- *    a removal forgets it, a rollback after a write forgets everything, and so does each block.
+ * 1. An entry equals, field by field, what decoding the state's record would give: it was decoded from it,
+ *    or the record was encoded from it, and encoder and decoder take the same values (base/codec.h). None of
+ *    these records has views into its bytes. A removal forgets it, a rollback after a write forgets everything, and so does each block.
  * 2. So nothing depends on what is remembered but time; reads are not counted as work.
  * 3. Under a fault of the view nothing is remembered: the view answers "absent" to everything.
  *
@@ -17,6 +18,7 @@
 static bool is_recalled(const struct state_key *key)
 {
     switch (key->bytes[0]) {
+    case STATE_ORDER:
     case STATE_MARKET:
     case STATE_DEVICE:
     case STATE_ENROLMENT:
@@ -33,9 +35,23 @@ static bool is_recalled(const struct state_key *key)
     return false;
 }
 
-/* Where a key's entry stands: FNV-1a over words of eight bytes, whose high half takes part. Whoever makes keys collide slows down reads of its own. */
-static struct recall_entry *entry_of(struct recall *recall, const struct state_key *key)
+/* A key's place: whose era it is, which key it has, where its record stands and how much fits there. */
+struct slot {
+    uint64_t *era;
+    struct state_key *key;
+    void *record;
+    size_t room;
+};
+
+/* FNV-1a over words of eight bytes, whose high half takes part; orders by their numbers. Whoever makes keys
+ * collide slows down reads of its own. */
+static struct slot slot_of(struct recall *recall, const struct state_key *key)
 {
+    if (key->bytes[0] == STATE_ORDER) {
+        const size_t low = (size_t)key->bytes[key->size - 2] << 8 | key->bytes[key->size - 1];
+        struct recall_order *order = &recall->orders[low % RECALL_ORDERS];
+        return (struct slot){&order->era, &order->key, &order->order, sizeof order->order};
+    }
     uint64_t hash = UINT64_C(14695981039346656037);
     for (size_t i = 0; i < key->size; i += sizeof hash) {
         const size_t left = key->size - i;
@@ -48,14 +64,15 @@ static struct recall_entry *entry_of(struct recall *recall, const struct state_k
         hash = (hash ^ word) * UINT64_C(1099511628211);
         hash ^= hash >> 32;
     }
-    return &recall->entries[(hash ^ hash >> 32) % RECALL_ENTRIES];
+    struct recall_entry *entry = &recall->entries[(hash ^ hash >> 32) % RECALL_ENTRIES];
+    return (struct slot){&entry->era, &entry->key, &entry->record, sizeof entry->record};
 }
 
-static bool entry_is(const struct recall *recall, const struct recall_entry *entry,
-                     const struct state_key *key)
+static bool slot_is(const struct recall *recall, const struct slot *slot,
+                    const struct state_key *key)
 {
-    return entry->era == recall->era && entry->key.size == key->size &&
-           memcmp(entry->key.bytes, key->bytes, key->size) == 0;
+    return *slot->era == recall->era && slot->key->size == key->size &&
+           memcmp(slot->key->bytes, key->bytes, key->size) == 0;
 }
 
 /* Eras count from 1, so that an entry of zeros is of none. */
@@ -77,24 +94,25 @@ void recall_rolled_back(struct recall *recall)
     }
 }
 
-static void entry_take(struct recall *recall, struct recall_entry *entry,
-                       const struct state_key *key)
+static void slot_take(const struct recall *recall, const struct slot *slot,
+                      const struct state_key *key, const struct codec_record *codec,
+                      const void *record)
 {
-    entry->era = recall->era;
-    entry->key.size = key->size;
-    memcpy(entry->key.bytes, key->bytes, key->size);
+    MUST(codec->struct_size <= slot->room);
+    memcpy(slot->record, record, codec->struct_size);
+    *slot->era = recall->era;
+    slot->key->size = key->size;
+    memcpy(slot->key->bytes, key->bytes, key->size);
 }
 
 void recall_wrote(struct recall *recall, const struct state_key *key,
-                  const struct codec_record *codec, struct bytes_view bytes)
+                  const struct codec_record *codec, const void *record)
 {
     if (!is_recalled(key)) {
         return;
     }
-    struct recall_entry *entry = entry_of(recall, key);
-    MUST(codec->struct_size <= sizeof entry->record);
-    MUST(codec_decode_all(codec, &entry->record, bytes));
-    entry_take(recall, entry, key);
+    const struct slot slot = slot_of(recall, key);
+    slot_take(recall, &slot, key, codec, record);
     recall->written = true;
 }
 
@@ -103,9 +121,9 @@ void recall_removed(struct recall *recall, const struct state_key *key)
     if (!is_recalled(key)) {
         return;
     }
-    struct recall_entry *entry = entry_of(recall, key);
-    if (entry_is(recall, entry, key)) {
-        entry->era = 0;
+    const struct slot slot = slot_of(recall, key);
+    if (slot_is(recall, &slot, key)) {
+        *slot.era = 0;
     }
     recall->written = true;
 }
@@ -116,16 +134,15 @@ bool recall_read(struct recall *recall, struct state_view *view, const struct st
     if (view->fault || !is_recalled(key)) {
         return ledger_read(view, key, codec, record);
     }
-    struct recall_entry *entry = entry_of(recall, key);
-    MUST(codec->struct_size <= sizeof entry->record);
-    if (entry_is(recall, entry, key)) {
-        memcpy(record, &entry->record, codec->struct_size);
+    const struct slot slot = slot_of(recall, key);
+    if (slot_is(recall, &slot, key)) {
+        MUST(codec->struct_size <= slot.room);
+        memcpy(record, slot.record, codec->struct_size);
         return true;
     }
     if (!ledger_read(view, key, codec, record)) {
         return false;
     }
-    memcpy(&entry->record, record, codec->struct_size);
-    entry_take(recall, entry, key);
+    slot_take(recall, &slot, key, codec, record);
     return true;
 }
