@@ -62,11 +62,13 @@ void message_encode_block(struct byte_writer *writer, const struct message_block
     message_write_block(writer, message);
 }
 
-void message_encode_get_range(struct byte_writer *writer, uint64_t height, uint32_t count)
+void message_encode_get_range(struct byte_writer *writer, const struct message_get_range *message)
 {
+    MUST(message->lacks <= message->height);
     byte_write_u8(writer, MESSAGE_GET_RANGE);
-    byte_write_u64(writer, height);
-    byte_write_u32(writer, count);
+    byte_write_u64(writer, message->height);
+    byte_write_u32(writer, message->count);
+    byte_write_u64(writer, message->lacks);
 }
 
 void message_encode_range(struct byte_writer *writer, const struct message_range *message)
@@ -194,13 +196,14 @@ bool message_decode_block(struct message_block *out, struct bytes_view payload)
     return byte_reader_done(&reader);
 }
 
-bool message_decode_get_range(uint64_t *height, uint32_t *count, struct bytes_view payload)
+bool message_decode_get_range(struct message_get_range *out, struct bytes_view payload)
 {
     struct byte_reader reader;
     byte_reader_init(&reader, payload.data, payload.size);
-    *height = byte_read_u64(&reader);
-    *count = message_read_count(&reader, LIMIT_RANGE_BLOCKS);
-    return byte_reader_done(&reader);
+    out->height = byte_read_u64(&reader);
+    out->count = message_read_count(&reader, LIMIT_RANGE_BLOCKS);
+    out->lacks = byte_read_u64(&reader);
+    return byte_reader_done(&reader) && out->lacks <= out->height;
 }
 
 bool message_decode_range(struct message_range *out, struct bytes_view payload)

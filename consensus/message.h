@@ -12,7 +12,7 @@
  *   GET_CERT        u64 view                                      R11
  *   GET_BLOCK       block id                                      R11
  *   BLOCK           header, sized body                            answer to GET_BLOCK
- *   GET_RANGE       u64 first height, u32 count                   lagging node (consensus.md 8)
+ *   GET_RANGE       u64 first height, u32 count, u64 lacks        lagging node (consensus.md 8)
  *   RANGE           u32 count x (header, sized body), u32 count   answer: blocks in height order,
  *                   x header, certificate                         headers up to the finalized one,
  *                                                                 its finalization
@@ -79,6 +79,15 @@ struct message_range {
     struct certificate finalization;
 };
 
+struct message_get_range {
+    uint64_t height;
+    uint32_t count;
+    /* The first block that the asker has not decided; below `height` if it asks ahead. Whoever prunes keeps
+     * what lies from there on for a while (docs/spec/snapshot.md): what was asked ahead is lost with the
+     * asker's process. */
+    uint64_t lacks;
+};
+
 /* Encoders write type and payload; writer->failed if it does not fit. */
 void message_encode_proposal(struct byte_writer *writer, const struct message_proposal *message);
 void message_encode_vote(struct byte_writer *writer, const struct vote *vote);
@@ -86,7 +95,7 @@ void message_encode_certificate(struct byte_writer *writer, const struct certifi
 void message_encode_get_cert(struct byte_writer *writer, uint64_t view);
 void message_encode_get_block(struct byte_writer *writer, const struct hash *id);
 void message_encode_block(struct byte_writer *writer, const struct message_block *message);
-void message_encode_get_range(struct byte_writer *writer, uint64_t height, uint32_t count);
+void message_encode_get_range(struct byte_writer *writer, const struct message_get_range *message);
 void message_encode_range(struct byte_writer *writer, const struct message_range *message);
 void message_encode_status(struct byte_writer *writer, const struct message_status *status);
 /* `question` comes back with the answer, so that those to an earlier life's questions are told apart. */
@@ -105,7 +114,7 @@ bool message_decode_certificate(struct certificate *out, struct bytes_view paylo
 bool message_decode_get_cert(uint64_t *view, struct bytes_view payload);
 bool message_decode_get_block(struct hash *id, struct bytes_view payload);
 bool message_decode_block(struct message_block *out, struct bytes_view payload);
-bool message_decode_get_range(uint64_t *height, uint32_t *count, struct bytes_view payload);
+bool message_decode_get_range(struct message_get_range *out, struct bytes_view payload);
 bool message_decode_range(struct message_range *out, struct bytes_view payload);
 bool message_decode_status(struct message_status *out, struct bytes_view payload);
 bool message_decode_get_high_vote(struct public_key *key, uint64_t *question,

@@ -36,7 +36,8 @@ void core_encode_send(struct byte_writer *writer, const struct chain *chain,
     } else if (effect->kind == BFT_SEND_GET_BLOCK) {
         message_encode_get_block(writer, &effect->block_id);
     } else if (effect->kind == BFT_SEND_GET_RANGE) {
-        message_encode_get_range(writer, effect->height, effect->count);
+        message_encode_get_range(
+            writer, &(struct message_get_range){effect->height, effect->count, effect->height});
     } else if (effect->kind == BFT_SEND_STATUS) {
         message_encode_status(writer, &effect->status);
     } else if (effect->kind == BFT_SEND_GET_HIGH_VOTE) {

@@ -221,11 +221,10 @@ static bool take_get_block(struct node *node, int peer, struct bytes_view payloa
 
 static bool take_get_range(struct node *node, int peer, struct bytes_view payload)
 {
-    uint64_t height = 0;
-    uint32_t count = 0;
-    if (!message_decode_get_range(&height, &count, payload))
+    struct message_get_range question;
+    if (!message_decode_get_range(&question, payload))
         return false;
-    node_serve_range(node, (uint32_t)peer, height, count);
+    node_serve_range(node, (uint32_t)peer, &question);
     return true;
 }
 

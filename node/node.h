@@ -179,6 +179,6 @@ bool node_has_pending(struct node *node);
 /* serve.c: answers to GET_BLOCK and GET_RANGE, from cache or store, within the peer's budget. Loop
  * thread. */
 void node_serve_block(struct node *node, uint32_t peer, const struct hash *block_id);
-void node_serve_range(struct node *node, uint32_t peer, uint64_t height, uint32_t count);
+void node_serve_range(struct node *node, uint32_t peer, const struct message_get_range *question);
 
 #endif

@@ -8,7 +8,7 @@
  *                      -> asked ahead              -> kept
  *
  * The core's timer runs all the while, and a question that it repeats goes out at once. Questions leave
- * after the turn's sync like every other message ([C-WRITE]); they carry a height and a count.
+ * after the turn's sync like every other message ([C-WRITE]); they carry a height, a count, and the first block that is lacking.
  *
  * Deliberately absent: any trust in what was kept. Workers have checked its signatures, as of every body;
  * hashes and finalization are checked when the core gets it, and the lie is its sender's. */
@@ -48,7 +48,8 @@ static void send_question(struct node *node, const struct range_ahead_question *
     uint8_t bytes[32];
     struct byte_writer writer;
     byte_writer_init(&writer, bytes, sizeof bytes);
-    message_encode_get_range(&writer, question->height, question->count);
+    message_encode_get_range(&writer, &(struct message_get_range){question->height, question->count,
+                                                                  node->ranges.height});
     MUST(!writer.failed);
     shell_expect_answer(node->shell, question->peer);
     node_send(node, question->peer, P2P_VOTE, bytes_view_of(bytes, writer.size));

@@ -26,7 +26,7 @@ struct retention_hold {
     uint64_t asked_ms;
 };
 
-/* The peer asks for blocks from `height` on, or for a snapshot of the block below. */
+/* The peer lacks blocks from `height` on and is fetching, or for a snapshot of the block below. */
 void retention_note(struct retention_hold *hold, uint64_t height, uint64_t now_ms);
 /* The lowest height that the hold protects; UINT64_MAX if none. */
 uint64_t retention_held(const struct retention_hold *hold, uint64_t now_ms);

@@ -190,11 +190,14 @@ static size_t send_range(struct node *node, uint32_t peer, const struct message_
 }
 
 /* Bytes sent. */
-static size_t answer_range(struct node *node, uint32_t peer, uint64_t height, uint32_t count)
+static size_t answer_range(struct node *node, uint32_t peer,
+                           const struct message_get_range *question)
 {
+    const uint64_t height = question->height;
+    uint32_t count = question->count;
     if (height == 0 || count == 0 || height > chain_tip(node->chain)->height)
         return 0;
-    retention_note(&node->holds[peer], height, node_clock_monotonic_ms());
+    retention_note(&node->holds[peer], question->lacks, node_clock_monotonic_ms());
     if (height < store_floor(node->store).bodies)
         return send_pruned(node, peer);
     if (count > LIMIT_RANGE_BLOCKS)
@@ -216,12 +219,12 @@ static size_t answer_range(struct node *node, uint32_t peer, uint64_t height, ui
     return size;
 }
 
-void node_serve_range(struct node *node, uint32_t peer, uint64_t height, uint32_t count)
+void node_serve_range(struct node *node, uint32_t peer, const struct message_get_range *question)
 {
     MUST(peer < P2P_PEERS_MAX);
     struct serve_budget *budget = &node->serve[peer];
     if (serve_budget_allows(budget, node_clock_monotonic_ms()))
-        serve_budget_charge(budget, answer_range(node, peer, height, count));
+        serve_budget_charge(budget, answer_range(node, peer, question));
     else
         metric_add(&node->metrics.frames_dropped, 1);
 }

@@ -185,7 +185,8 @@ static void messages(void)
     begin(), message_encode_get_block(&out, &id), save("message", "get_block");
     const struct message_block block = {proposal.header, proposal.body};
     begin(), message_encode_block(&out, &block), save("message", "block");
-    begin(), message_encode_get_range(&out, 9, 12), save("message", "get_range");
+    begin(), message_encode_get_range(&out, &(struct message_get_range){9, 12, 4}),
+        save("message", "get_range");
     range.block_count = 2;
     range.blocks[0] = range.blocks[1] = block;
     block_header_encode(headers, &block.header);

@@ -175,11 +175,10 @@ static bool take_get_block(struct sim *sim, struct sim_node *node, int from,
 static bool take_get_range(struct sim *sim, struct sim_node *node, int from,
                            struct bytes_view payload)
 {
-    uint64_t height = 0;
-    uint32_t count = 0;
-    if (!message_decode_get_range(&height, &count, payload))
+    struct message_get_range question;
+    if (!message_decode_get_range(&question, payload))
         return false;
-    sim_serve_range(sim, node, from, height, count);
+    sim_serve_range(sim, node, from, question.height, question.count);
     return true;
 }
 

@@ -17,7 +17,8 @@ static void ask(struct sim *sim, struct byte_writer *writer, const struct sim_no
         message_encode_get_block(writer, &id);
         break;
     case 1:
-        message_encode_get_range(writer, 1 + sim_below(sim, 20), 64);
+        message_encode_get_range(writer,
+                                 &(struct message_get_range){1 + sim_below(sim, 20), 64, 1});
         break;
     case 2:
         message_encode_get_cert(writer, sim_below(sim, node->core->view + 100));

@@ -26,10 +26,9 @@ static void claim(struct sim *sim, struct sim_node *node)
 /* An answer to a range with a spoilt byte, or a range from elsewhere. */
 static bool answer(struct sim *sim, struct sim_node *node, int from, struct bytes_view frame)
 {
-    uint64_t height = 0;
-    uint32_t count = 0;
+    struct message_get_range question;
     if (frame.size == 0 || frame.data[0] != MESSAGE_GET_RANGE ||
-        !message_decode_get_range(&height, &count, bytes_view_of(frame.data + 1, frame.size - 1)))
+        !message_decode_get_range(&question, bytes_view_of(frame.data + 1, frame.size - 1)))
         return false;
     uint64_t way = sim_below(sim, 4);
     if (way == 0)
@@ -38,7 +37,7 @@ static bool answer(struct sim *sim, struct sim_node *node, int from, struct byte
         sim_serve_range(sim, node, from, 1 + sim_below(sim, node->store.tip.height + 1), 3);
         return true;
     }
-    sim_serve_range(sim, node, from, height, count);
+    sim_serve_range(sim, node, from, question.height, question.count);
     if (way == 2 || sim->queue_count == 0)
         return true;
     /* The last frame that was queued is the answer: a copy of it, spoilt, comes first. */

@@ -231,7 +231,7 @@ static void flood(void)
             message_encode_get_block(&writer, &id);
             break;
         case 1:
-            message_encode_get_range(&writer, 1 + roll(20), 64);
+            message_encode_get_range(&writer, &(struct message_get_range){1 + roll(20), 64, 1});
             break;
         case 2:
             message_encode_get_cert(&writer, roll(view_now() + 100));

@@ -18,6 +18,7 @@ bool message_again(uint8_t type, struct bytes_view payload, struct byte_writer *
     struct hash id;
     uint64_t number, question;
     uint32_t count;
+    struct message_get_range get_range;
     bool has_vote, good = false;
     switch ((enum message_type)type) {
     case MESSAGE_PROPOSAL:
@@ -45,8 +46,8 @@ bool message_again(uint8_t type, struct bytes_view payload, struct byte_writer *
             message_encode_block(writer, &block);
         break;
     case MESSAGE_GET_RANGE:
-        if ((good = message_decode_get_range(&number, &count, payload)))
-            message_encode_get_range(writer, number, count);
+        if ((good = message_decode_get_range(&get_range, payload)))
+            message_encode_get_range(writer, &get_range);
         break;
     case MESSAGE_RANGE:
         if ((good = message_decode_range(&range, payload)))

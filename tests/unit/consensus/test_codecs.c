@@ -238,7 +238,7 @@ static void messages(void **state)
         else if (step == 6)
             message_encode_block(&w, &b);
         else if (step == 7)
-            message_encode_get_range(&w, 9, LIMIT_RANGE_BLOCKS);
+            message_encode_get_range(&w, &(struct message_get_range){9, LIMIT_RANGE_BLOCKS, 7});
         else if (step == 8 || step == 9) {
             block_header_encode(chain, &b.header);
             block_header_encode(chain + BLOCK_HEADER_SIZE, &b.header);
@@ -286,13 +286,24 @@ static void counts_are_bounded(void **state)
     (void)state;
     static struct message_range range;
     uint8_t bytes[64];
-    uint64_t number;
-    uint32_t count;
+    static const struct {
+        uint64_t height, lacks;
+        uint32_t count;
+        bool good;
+    } questions[] = {{5, 5, LIMIT_RANGE_BLOCKS, true},
+                     {5, 1, 1, true},
+                     {5, 5, LIMIT_RANGE_BLOCKS + 1, false},
+                     {5, 6, 1, false}}; /* asks for what it has */
     struct byte_writer w;
-    byte_writer_init(&w, bytes, sizeof bytes);
-    byte_write_u64(&w, 1);
-    byte_write_u32(&w, LIMIT_RANGE_BLOCKS + 1);
-    assert_false(message_decode_get_range(&number, &count, bytes_view_of(bytes, w.size)));
+    for (size_t i = 0; i < sizeof questions / sizeof questions[0]; i++) {
+        struct message_get_range question;
+        byte_writer_init(&w, bytes, sizeof bytes);
+        byte_write_u64(&w, questions[i].height);
+        byte_write_u32(&w, questions[i].count);
+        byte_write_u64(&w, questions[i].lacks);
+        assert_int_equal(message_decode_get_range(&question, bytes_view_of(bytes, w.size)),
+                         questions[i].good);
+    }
     byte_writer_init(&w, bytes, sizeof bytes);
     byte_write_u32(&w, UINT32_MAX);
     assert_false(message_decode_range(&range, bytes_view_of(bytes, w.size)));
