@@ -22,6 +22,9 @@ bool files_sync_directory_of(const char *path);
 /* Makes the directory and those above it, mode 0700; true if it is there afterwards. */
 bool files_make_directory(const char *path);
 bool files_exists(const char *path);
+/* Holds a directory for this process, until the descriptor that it returns is closed or the process ends. -1 with
+ * errno; EWOULDBLOCK: another process holds it. What is in the directory may come and go meanwhile. */
+int files_hold_directory(const char *path);
 /* "a/b" into out; false if it does not fit FILES_PATH_SIZE. */
 bool files_join(char out[FILES_PATH_SIZE], const char *directory, const char *name);
 

@@ -161,8 +161,12 @@ void node_config_solver_add(struct cJSON *root, const struct node_config_solver 
 /* A name, for logs and C strings. */
 const char *node_config_name(char out[NAME_SIZE + 1], const struct node_config *config);
 
-/* Does a node have this home open? By the lock on its database, which ends with the process, however it ends;
- * flexd.pid is for whoever sends signals. */
+/* Takes the home for this process until the descriptor that it returns is closed, however the process ends: by a
+ * lock on the home's own directory, which stays whatever becomes of data/ and journal/. -1 with the reason; *runs
+ * says that it is because another process has it, or its database. */
+int node_home_take(const struct node_config *config, bool *runs, char problem[NODE_PROBLEM_SIZE]);
+/* Does another process have this home, or its database? By locks, which end with the process; flexd.pid is for
+ * whoever sends signals. */
 bool node_home_runs(const struct node_config *config);
 /* Reads a whole file of at most `limit` bytes into malloc'ed memory with a NUL behind it; NULL with
  * the reason. */

@@ -1,8 +1,11 @@
-/* Whether the user that runs flexd may read and write what a start needs (config.h).
+/* Whether the user that runs flexd may read and write what a start needs, and whose the home is (config.h).
  *
  * A look before anything is opened, so that one sentence names the file and the cause, instead of
  * the third call below a database library that happens to need it first. What is missing is no fault
  * here: a start makes data/ and journal/, and whoever needs another file says so.
+ *
+ * A home is one process's by a lock on its directory, and not only on data/in-use: data/ can be moved away
+ * while a node runs, and another one would begin anew beside it, with the same key and the same journal's name.
  *
  * Invariants: nothing is changed; at most HOME_ENTRIES_MAX names are looked at in a directory.
  *
@@ -16,6 +19,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include "base/files.h"
 #include "node/config.h"
 
 enum { HOME_ENTRIES_MAX = 8192 }; /* twice the segments that a journal may have */
@@ -65,14 +69,43 @@ bool node_home_check(const struct node_config *config, char problem[NODE_PROBLEM
     return true;
 }
 
-bool node_home_runs(const struct node_config *config)
+/* Whether somebody holds the file or directory alone. */
+static bool is_held(const char *path)
 {
-    char path[NODE_PATH_MAX];
-    const int fd =
-        node_config_path(path, config, "data/in-use") ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+    const int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return false;
-    const bool runs = flock(fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+    const bool held = flock(fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
     (void)close(fd);
-    return runs;
+    return held;
+}
+
+static bool database_is_held(const struct node_config *config)
+{
+    char path[NODE_PATH_MAX];
+    return node_config_path(path, config, "data/in-use") && is_held(path);
+}
+
+bool node_home_runs(const struct node_config *config)
+{
+    return is_held(config->home) || database_is_held(config);
+}
+
+int node_home_take(const struct node_config *config, bool *runs, char problem[NODE_PROBLEM_SIZE])
+{
+    const int fd = files_hold_directory(config->home);
+    *runs = fd < 0 && errno == EWOULDBLOCK;
+    if (fd < 0 && !*runs) {
+        snprintf(problem, NODE_PROBLEM_SIZE, "%.110s: can't be locked: %.60s", config->home,
+                 strerror(errno));
+        return -1;
+    }
+    if (fd >= 0 && database_is_held(config)) {
+        *runs = true;
+        (void)close(fd);
+    }
+    if (*runs)
+        snprintf(problem, NODE_PROBLEM_SIZE, "%.110s: another process runs this home",
+                 config->home);
+    return *runs ? -1 : fd;
 }

@@ -56,6 +56,7 @@ struct node_gossip {
 
 struct node {
     struct node_config config;
+    int home_lock; /* node_home_take; -1: not taken */
     struct genesis *genesis;
     struct hash genesis_hash;
     char *genesis_text; /* genesis.json as it stands in the home */

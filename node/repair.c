@@ -326,6 +326,12 @@ bool node_repair(struct node_repair *out, const struct node_config *config,
     repair->config = config;
     repair->genesis_hash = *genesis_hash;
     repair->out = out;
+    bool runs = false;
+    const int home_lock = node_home_take(config, &runs, problem);
+    if (home_lock < 0) {
+        free(repair);
+        return false;
+    }
     const int lock = open(lock_path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     bool done = false;
     if (lock < 0 || flock(lock, LOCK_EX | LOCK_NB) != 0)
@@ -334,6 +340,7 @@ bool node_repair(struct node_repair *out, const struct node_config *config,
         done = run(repair, genesis, old_path, new_path, problem);
     if (lock >= 0)
         (void)close(lock);
+    (void)close(home_lock);
     free(repair);
     return done;
 }

@@ -354,6 +354,7 @@ bool node_log_open(struct node *node)
 int node_start(struct node *node, const char *home)
 {
     memset(node, 0, sizeof *node);
+    node->home_lock = -1;
     int code = load_files(node, home);
     char name[NAME_SIZE + 1];
     node_clock_open(&node->clock, node->config.clock_offset_file);
@@ -373,6 +374,10 @@ int node_start(struct node *node, const char *home)
         return FLEXD_FAILED;
     if (!node_home_check(&node->config, problem))
         return refuse(FLEXD_FAILED, "", problem);
+    bool runs = false;
+    node->home_lock = node_home_take(&node->config, &runs, problem);
+    if (node->home_lock < 0)
+        return refuse(runs ? FLEXD_ALREADY_RUNS : FLEXD_FAILED, "", problem);
     if (!verify_cache_open(&node->cache))
         return refuse(FLEXD_FAILED, "", "out of memory");
     code = check_data(node);
@@ -458,4 +463,6 @@ void node_stop(struct node *node)
     secret_key_wipe(&node->seed);
     free(node->genesis);
     free(node->genesis_text);
+    if (node->home_lock >= 0)
+        (void)close(node->home_lock);
 }

@@ -252,8 +252,8 @@ $(BUILD)/tests/preview/%: $(BUILD)/obj/tools/%_main.o $(PREVIEW) $(LINK_tools)
 	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(EXT_tools)
 
 # What the end-to-end tests put beside and under the programs.
-E2E_HELPERS := $(BUILD)/tests/e2e/faults.so $(BUILD)/tests/e2e/journal_votes $(BUILD)/tests/e2e/spoil_state $(BUILD)/tests/e2e/hostile $(BUILD)/tests/e2e/hold_reader $(BUILD)/tests/e2e/meterd_crash
-$(BUILD)/tests/e2e/faults.so: tests/e2e/helpers/faults.c
+E2E_HELPERS := $(BUILD)/tests/e2e/faults.so $(BUILD)/tests/e2e/step_faults.so $(BUILD)/tests/e2e/journal_votes $(BUILD)/tests/e2e/spoil_state $(BUILD)/tests/e2e/hostile $(BUILD)/tests/e2e/hold_reader $(BUILD)/tests/e2e/meterd_crash
+$(BUILD)/tests/e2e/faults.so $(BUILD)/tests/e2e/step_faults.so: $(BUILD)/tests/e2e/%.so: tests/e2e/helpers/%.c
 	@mkdir -p $(@D)
 	@$(CC) -std=c11 $(OPT) -g -D_GNU_SOURCE $(WARNINGS) -fPIC -shared -o $@ $< -ldl -lpthread
 $(BUILD)/tests/e2e/meterd_crash: $(BUILD)/obj/tests/e2e/helpers/meterd_crash.o $(LINK_tools)
@@ -276,6 +276,7 @@ e2e: all library $(E2E_HELPERS) $(PREVIEW_PROGRAMS) ## real processes: clusters,
 .PHONY: e2e-slow
 e2e-slow: all $(E2E_HELPERS) $(PREVIEW_PROGRAMS) ## the end-to-end scripts that are too long for make test: the operator's guide command by command, joining by snapshot
 	@tests/run_e2e.sh $(BUILD) $(E2E_SLOW)
+	@tests/e2e/test_signer_init.sh $(BUILD) 1
 
 .PHONY: api-memory api-load fuzz-api valgrind
 valgrind: all ## four real nodes under valgrind: transfers, reads, one that stops and comes back, no error and no leak

@@ -128,6 +128,14 @@ for noun in order deal; do
 done
 "$bin/flexsignd" init --home early --node-home net/nodes/dso --passphrase-fd 3 3<old >out 2>&1 && fail "of a node that runs"
 grep -q "the node runs: stop it first" out || fail "$(cat out)"
+[ ! -e early ] || fail "an init that was refused left a home"
+# A home is one process's, also when its database is moved away under it.
+mv net/nodes/dso/data net/nodes/dso/data.aside
+row 3 "another process runs this home" flexd start --home net/nodes/dso
+[ ! -e net/nodes/dso/data ] || fail "a second node began anew"
+"$bin/flexsignd" init --home early --node-home net/nodes/dso --passphrase-fd 3 3<old >out 2>&1 && fail "of a node that runs"
+grep -q "the node runs: stop it first" out || fail "$(cat out)"
+mv net/nodes/dso/data.aside net/nodes/dso/data
 "$bin/flex" devnet stop --dir net >/dev/null
 key=$("$bin/flexsignd" init --home signer --node-home net/nodes/dso --passphrase-fd 3 --json 3<old | jq -r .key)
 [ ! -e net/nodes/dso/node.key ] && [ -e net/nodes/dso/node.key.moved ] || fail "the node keeps its key"

@@ -2,6 +2,7 @@
  *
  * HOME/key.json   the Ed25519 seed, encrypted (tools/wallet.h)
  * HOME/votes/     what it has signed (guard.h)
+ * HOME/unfinished an init that has not ended (unfinished.h)
  *
  * The passphrase comes from a file descriptor, from systemd's credential "passphrase", or from the
  * terminal, in this order; never from the command line or the environment, which other processes read.
@@ -12,6 +13,7 @@
 #include <cjson/cJSON.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,6 +29,7 @@
 #include "node/signer_client.h"
 #include "tools/nouns.h"
 #include "tools/signd/server.h"
+#include "tools/signd/unfinished.h"
 #include "tools/wallet.h"
 
 /* --- the key --------------------------------------------------------------------------------- */
@@ -103,7 +106,7 @@ static const struct cli_option init_options[] = {
 static int load_node_key(struct cli *cli, struct secret_key *seed, const char *node_home)
 {
     char path[FILES_PATH_SIZE], problem[NODE_PROBLEM_SIZE] = "";
-    if (node_home == NULL) {
+    if (node_home[0] == '\0') {
         secret_key_random(seed);
         return CLI_DONE;
     }
@@ -137,32 +140,16 @@ static int import_votes(struct cli *cli, const struct public_key *key, const cha
     return CLI_DONE;
 }
 
-static bool moved_names(char from[FILES_PATH_SIZE], char to[FILES_PATH_SIZE], const char *node_home)
-{
-    return snprintf(from, FILES_PATH_SIZE, "%s/node.key", node_home) < FILES_PATH_SIZE &&
-           snprintf(to, FILES_PATH_SIZE, "%s/node.key.moved", node_home) < FILES_PATH_SIZE;
-}
-
 /* From here on the node can't vote by the key in its home, whatever its flexd.json says: it would not know
  * what the signer has signed. Before key.json is there, so that never both can sign. */
 static int fence_node(struct cli *cli, const char *node_home)
 {
     char from[FILES_PATH_SIZE], to[FILES_PATH_SIZE];
-    if (!moved_names(from, to, node_home))
+    if (!unfinished_names(from, to, node_home))
         return cli_fail(cli, CLI_USAGE, "bad_path", "the path of the node's home is too long");
-    if (files_exists(to))
-        return cli_fail(cli, CLI_USAGE, "not_moved",
-                        "%s is there already: keep it elsewhere, or delete it", to);
     if (rename(from, to) != 0 || !files_sync_directory_of(to))
         return cli_fail(cli, CLI_USAGE, "not_moved", "%s: %s", from, strerror(errno));
     return CLI_DONE;
-}
-
-static void unfence_node(const char *node_home)
-{
-    char from[FILES_PATH_SIZE], to[FILES_PATH_SIZE];
-    if (moved_names(from, to, node_home))
-        (void)rename(to, from);
 }
 
 static void say_next(struct cli *cli, const struct public_key *key, const char *node_home)
@@ -176,77 +163,186 @@ static void say_next(struct cli *cli, const struct public_key *key, const char *
             node_home, hex, node_home);
 }
 
-/* What is made is taken back if it does not end well: no signature can have been made with it. */
+/* Under a mark, so that what is made can be taken back, now or after a kill: no signature can have been made
+ * with it. `node_home`: absolute, or "". */
 static int make_home(struct cli *cli, const char *path, const struct secret_key *seed,
                      const char *passphrase, const char *node_home)
 {
     char problem[NODE_PROBLEM_SIZE] = "";
     struct public_key key;
+    const bool moves = node_home[0] != '\0';
     ed25519_public_key(&key, seed);
-    if (!guard_create(cli->home, &key, problem))
+    if (!guard_may_create(cli->home, problem) || !unfinished_begin(cli->home, node_home, problem))
         return cli_fail(cli, CLI_USAGE, "bad_home", "%s", problem);
-    int status = node_home != NULL ? import_votes(cli, &key, node_home) : CLI_DONE;
-    const bool fenced = status == CLI_DONE && node_home != NULL;
-    if (fenced)
+    int status = guard_create(cli->home, &key, problem)
+                     ? CLI_DONE
+                     : cli_fail(cli, CLI_USAGE, "bad_home", "%s", problem);
+    if (status == CLI_DONE && moves)
+        status = import_votes(cli, &key, node_home);
+    if (status == CLI_DONE && moves)
         status = fence_node(cli, node_home);
     if (status == CLI_DONE) {
-        enum wallet_result result =
+        const enum wallet_result result =
             wallet_create_node_key(path, seed, passphrase, wallet_cost_default());
-        if (result != WALLET_OK) {
+        if (result != WALLET_OK)
             status = key_fault(cli, path, result);
-            if (fenced)
-                unfence_node(node_home);
-        }
     }
-    if (status != CLI_DONE)
-        guard_discard(cli->home);
+    if (status == CLI_DONE)
+        (void)unfinished_end(cli->home); /* start does it, too */
+    else if (!unfinished_take_back(cli->home, node_home, problem))
+        cli_say(cli, "%s; the same command, given again, goes on with it\n", problem);
     return status;
 }
 
-/* A node that runs would go on voting by the key that it has in memory. */
-static int check_node_is_down(struct cli *cli, const char *node_home)
+/* What an init that was stopped has left: it is taken back, and this one begins anew. */
+static int settle_unfinished(struct cli *cli, const char *path, const char *node_home)
 {
-    struct node_config config;
-    char problem[NODE_PROBLEM_SIZE] = "";
-    if (node_home == NULL)
+    char stopped[FILES_PATH_SIZE], problem[NODE_PROBLEM_SIZE] = "";
+    struct public_key key;
+    switch (unfinished_read(cli->home, stopped, problem)) {
+    case UNFINISHED_NONE:
         return CLI_DONE;
-    if (!node_config_load(&config, node_home, problem))
+    case UNFINISHED_FAULT:
         return cli_fail(cli, CLI_USAGE, "bad_home", "%s", problem);
-    if (node_home_runs(&config))
-        return cli_fail(cli, CLI_USAGE, "node_runs", "%s: the node runs: stop it first", node_home);
+    case UNFINISHED_FOUND:
+        break;
+    }
+    if (wallet_peek_node_key(&key, path) == WALLET_OK) {
+        if (unfinished_end(cli->home)) /* it was stopped after its last step */
+            return CLI_DONE;
+        return cli_fail(cli, CLI_USAGE, "bad_home", "%s/unfinished: %s", cli->home,
+                        strerror(errno));
+    }
+    if (stopped[0] != '\0' && strcmp(stopped, node_home) != 0)
+        return cli_fail(
+            cli, CLI_USAGE, "unfinished",
+            "%s: an init was stopped that moves the key of %s here. Nothing was signed "
+            "with it; that node does not start until it is done. Give that command again: "
+            "flexsignd init --home %s --node-home %s",
+            cli->home, stopped, cli->home, stopped);
+    if (!unfinished_take_back(cli->home, stopped, problem))
+        return cli_fail(cli, CLI_USAGE, "unfinished",
+                        "%s; an init was stopped here, and what it made can't be taken back",
+                        problem);
+    cli_say(cli, "%s: an init that was stopped is begun again\n", cli->home);
     return CLI_DONE;
 }
 
-static int run_init(struct cli *cli, void *arguments)
+/* The key that is here already, and what is left to do with it. */
+static int key_is_there(struct cli *cli, const char *path)
 {
-    const struct init *wanted = arguments;
-    char path[FILES_PATH_SIZE], problem[NODE_PROBLEM_SIZE] = "";
+    char hex[2 * PUBLIC_KEY_SIZE + 1];
+    struct public_key key;
+    if (wallet_peek_node_key(&key, path) != WALLET_OK)
+        return key_fault(cli, path, WALLET_EXISTS);
+    hex_encode(hex, key.bytes, PUBLIC_KEY_SIZE);
+    return cli_fail(
+        cli, CLI_USAGE, "bad_key",
+        "%s: there is a key already, and init has nothing left to do: flexd.json of its "
+        "node has \"signer\":{\"socket\":\"SOCKET\",\"key\":\"%s\"}",
+        path, hex);
+}
+
+/* Held until the process ends, the node's lest it starts meanwhile: it would go on voting by the key that it has
+ * in memory. `node_home` becomes absolute. */
+static int hold_node(struct cli *cli, char node_home[PATH_MAX], int *lock, const char *wanted)
+{
+    struct node_config config;
+    char problem[NODE_PROBLEM_SIZE], from[FILES_PATH_SIZE], to[FILES_PATH_SIZE];
+    bool runs = false;
+    if (wanted == NULL)
+        return CLI_DONE;
+    if (!node_config_load(&config, wanted, problem))
+        return cli_fail(cli, CLI_USAGE, "bad_home", "%s", problem);
+    *lock = node_home_take(&config, &runs, problem);
+    if (*lock < 0)
+        return runs ? cli_fail(cli, CLI_USAGE, "node_runs", "%s: the node runs: stop it first",
+                               wanted)
+                    : cli_fail(cli, CLI_USAGE, "bad_home", "%s", problem);
+    if (realpath(wanted, node_home) == NULL || !unfinished_names(from, to, node_home))
+        return cli_fail(cli, CLI_USAGE, "bad_path", "%s: the path is too long, or gone", wanted);
+    return CLI_DONE;
+}
+
+/* A key that was moved is somewhere; one that is in both places is not to be overwritten. */
+static int check_not_moved(struct cli *cli, const char *node_home)
+{
+    char from[FILES_PATH_SIZE], to[FILES_PATH_SIZE];
+    if (node_home[0] == '\0')
+        return CLI_DONE;
+    MUST(unfinished_names(from, to, node_home)); /* hold_node has made them */
+    if (!files_exists(to))
+        return CLI_DONE;
+    if (files_exists(from))
+        return cli_fail(cli, CLI_USAGE, "not_moved",
+                        "%s is there already: keep it elsewhere, or delete it", to);
+    return cli_fail(
+        cli, CLI_USAGE, "moved_already",
+        "an init has moved %s to %s, for a signer in another --home. If key.json is there, "
+        "use that signer; if only `unfinished` is, give that command again",
+        from, to);
+}
+
+static int begin_init(struct cli *cli, struct secret_key *seed, const char *path,
+                      const char *node_home)
+{
+    int status = settle_unfinished(cli, path, node_home);
+    if (status == CLI_DONE && files_exists(path))
+        status = key_is_there(cli, path);
+    if (status == CLI_DONE)
+        status = check_not_moved(cli, node_home);
+    if (status == CLI_DONE)
+        status = load_node_key(cli, seed, node_home);
+    return status;
+}
+
+static int init_in(struct cli *cli, const char *path, const char *node_home)
+{
+    char problem[NODE_PROBLEM_SIZE] = "";
     char passphrase[WALLET_PASSPHRASE_MAX + 1] = "";
     struct secret_key seed;
     struct public_key key;
-    int status = check_node_is_down(cli, wanted->node_home);
-    if (status != CLI_DONE)
-        return status;
-    if (!key_path(cli, path) || !files_make_directory(cli->home))
-        return cli_fail(cli, CLI_USAGE, "bad_path", "%s: %s", cli->home, strerror(errno));
-    if (files_exists(path))
-        return key_fault(cli, path, WALLET_EXISTS);
-    status = load_node_key(cli, &seed, wanted->node_home);
+    int status = begin_init(cli, &seed, path, node_home);
     if (status != CLI_DONE)
         return status;
     ed25519_public_key(&key, &seed);
     if (!read_passphrase(passphrase, cli->passphrase_fd, true, problem))
         status = cli_fail(cli, CLI_USAGE, "passphrase_missing", "%s", problem);
     else
-        status = make_home(cli, path, &seed, passphrase, wanted->node_home);
+        status = make_home(cli, path, &seed, passphrase, node_home);
     wallet_wipe(passphrase, sizeof passphrase);
     secret_key_wipe(&seed);
     if (status == CLI_DONE) {
         say_key(cli, &key);
         noun_say_result(cli);
-        if (wanted->node_home != NULL)
-            say_next(cli, &key, wanted->node_home);
+        if (node_home[0] != '\0')
+            say_next(cli, &key, node_home);
     }
+    return status;
+}
+
+static int run_init(struct cli *cli, void *arguments)
+{
+    const struct init *wanted = arguments;
+    char path[FILES_PATH_SIZE], node_home[PATH_MAX] = "";
+    int node_lock = -1;
+    int status = hold_node(cli, node_home, &node_lock, wanted->node_home);
+    if (status == CLI_DONE) {
+        const bool made = !files_exists(cli->home);
+        int lock = -1;
+        if (!key_path(cli, path) || !files_make_directory(cli->home) ||
+            (lock = files_hold_directory(cli->home)) < 0)
+            status = cli_fail(cli, CLI_USAGE, "bad_path", "%s: %s", cli->home,
+                              errno == EWOULDBLOCK ? "another init is at work" : strerror(errno));
+        else
+            status = init_in(cli, path, node_home);
+        if (lock >= 0)
+            (void)close(lock);
+        if (status != CLI_DONE && made)
+            (void)rmdir(cli->home); /* if it is empty */
+    }
+    if (node_lock >= 0)
+        (void)close(node_lock);
     return status;
 }
 
@@ -349,6 +445,10 @@ static int run_start(struct cli *cli, void *arguments)
     signd.guard = guard_open(cli->home, &signd.key, problem);
     if (signd.guard == NULL) {
         status = cli_fail(cli, CLI_USAGE, "no_sign_state", "%s", problem);
+    } else if (!unfinished_end(cli->home)) { /* else an init might take back what was signed with */
+        status =
+            cli_fail(cli, CLI_REFUSED, "stopped", "%s/unfinished: %s", cli->home, strerror(errno));
+        guard_close(signd.guard);
     } else {
         if (!signd_serve(&signd, problem))
             status = cli_fail(cli, CLI_REFUSED, "stopped", "%s", problem);

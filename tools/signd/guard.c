@@ -379,24 +379,29 @@ static bool take_lock(struct guard *guard, char problem[NODE_PROBLEM_SIZE])
            refuse(problem, path, "another signer has this home");
 }
 
+bool guard_may_create(const char *home, char problem[NODE_PROBLEM_SIZE])
+{
+    char path[NODE_PATH_MAX];
+    if (!path_of(path, home, "votes"))
+        return refuse(problem, home, "the name is too long");
+    if (access(path, F_OK) != 0)
+        return true;
+    snprintf(problem, NODE_PROBLEM_SIZE,
+             "%.90s is there, and no key.json: the votes of a key that is not here. Bring its "
+             "key.json back, or take another --home",
+             path);
+    return false;
+}
+
 bool guard_create(const char *home, const struct public_key *key, char problem[NODE_PROBLEM_SIZE])
 {
     char path[NODE_PATH_MAX];
     struct guard *guard = guard_new(home, key, problem);
     if (guard == NULL)
         return false;
-    bool good = path_of(path, home, "votes");
-    if (good && mkdir(path, 0700) != 0) {
-        if (errno == EEXIST)
-            snprintf(
-                problem, NODE_PROBLEM_SIZE,
-                "%.90s is there, and no key.json: the votes of a key that is not here, or of an "
-                "init that was killed. Take another home, or move it away",
-                path);
-        else
-            (void)refuse(problem, path, strerror(errno));
-        good = false;
-    }
+    bool good = guard_may_create(home, problem) && path_of(path, home, "votes");
+    if (good && mkdir(path, 0700) != 0)
+        good = refuse(problem, path, strerror(errno));
     if (good && !write_state(guard, problem)) {
         guard_discard(home);
         good = false;

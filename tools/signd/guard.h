@@ -13,6 +13,8 @@
 
 struct guard;
 
+/* Whether there are no votes in this home, of whomever; false with a sentence that says what to do. */
+bool guard_may_create(const char *home, char problem[NODE_PROBLEM_SIZE]);
 /* Makes HOME/votes for a key that has never voted. False with the reason; also if it is there. */
 bool guard_create(const char *home, const struct public_key *key, char problem[NODE_PROBLEM_SIZE]);
 /* Takes away what guard_create has made in a home whose key was never written: nothing was signed with it. */

@@ -116,6 +116,41 @@ static void test_runs_while_it_is_locked(void **state)
     temp_dir_remove(home);
 }
 
+/* One process has a home, also when its data/ is moved away under it. */
+static void test_one_process_at_a_time(void **state)
+{
+    char home[TEMP_PATH_SIZE];
+    bool runs = false;
+    (void)state;
+    temp_dir_make(home);
+    node_config_init(&config, home);
+    const int first = node_home_take(&config, &runs, problem);
+    assert_true(first >= 0);
+    assert_false(runs);
+    assert_true(node_home_runs(&config));
+    assert_int_equal(node_home_take(&config, &runs, problem), -1);
+    assert_true(runs);
+    assert_non_null(strstr(problem, "another process"));
+    assert_int_equal(close(first), 0);
+    assert_false(node_home_runs(&config));
+    /* A node of before took the database alone. */
+    char path[NODE_PATH_MAX];
+    under_home(path, "data");
+    assert_int_equal(mkdir(path, 0700), 0);
+    make_file("data/in-use");
+    under_home(path, "data/in-use");
+    const int database = open(path, O_RDWR | O_CLOEXEC);
+    assert_int_equal(flock(database, LOCK_EX), 0);
+    assert_int_equal(node_home_take(&config, &runs, problem), -1);
+    assert_true(runs);
+    assert_int_equal(close(database), 0);
+    drop("data/in-use");
+    drop("data");
+    temp_dir_remove(home);
+    assert_int_equal(node_home_take(&config, &runs, problem), -1);
+    assert_false(runs);
+}
+
 /* A key beside a signer would vote without it as soon as flexd.json names none. */
 static void test_no_key_beside_a_signer(void **state)
 {
@@ -140,6 +175,7 @@ int main(void)
         cmocka_unit_test(test_new_and_used),
         cmocka_unit_test(test_file_for_directory),
         cmocka_unit_test(test_runs_while_it_is_locked),
+        cmocka_unit_test(test_one_process_at_a_time),
         cmocka_unit_test(test_no_key_beside_a_signer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
