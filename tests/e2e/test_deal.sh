@@ -83,6 +83,26 @@ as agg-b participant reliability agg-a |
     jq -e '.deals == "2" and .settled == "1" and .partial == "1" and .disputes_lost == "1" and
            .contracted_wh == "8000" and .credited_wh == "6000"' >/dev/null ||
     fail "the record: $(as agg-b participant reliability agg-a)"
+
+# --- kinds that have no list are read one by one, with a proof -----------------------------------
+[ "$(as operator market update west --dispute-window 2d | jq -r .change)" = vote ] || fail "another draft"
+slot=$(($(date -u -d 2025-01-15T11:00Z +%s) * 1000))
+proven() { # KIND ID JQ: the record is there, is that, and its proof holds
+    flex proof get "$1" "$2" --node "$node" --genesis net/genesis.json --out kind.proof >/dev/null || fail "proof of $1 $2"
+    flex proof verify kind.proof --genesis net/genesis.json --json >proof.json || fail "verify $1 $2"
+    jq -e "$3" proof.json >/dev/null || fail "$1 $2: $(cat proof.json)"
+}
+proven reservation 1 '.present and .record.calls[0].offered_wh == "4000"'
+proven dispute 2 '.present and .record.opener == "dso"'
+proven reliability agg-a '.present and .record.disputes_lost == "1"'
+proven reliability nobody '.ok and (.present | not)'
+proven terms west/3 '.present and .record.times.dispute_window_ms == "86400000"'
+proven draft west '.present and .record.terms.times.dispute_window_ms == "172800000"'
+echo "-400 -500 -500 0" >profile # a correction that comes too late: the fingerprint before it is kept
+flex meter read --key bat.meter --device bat --start 2025-01-15T11:00Z --profile profile --out late.json >/dev/null
+as meters meter batch --id west late.json --reason "meter exchanged" >/dev/null
+proven batch "meters/west/$slot" '.present'
+proven fingerprint "meters/west/$slot/0" '.present'
 as dso audit export --dir export >/dev/null
 flex audit verify --dir export --genesis net/genesis.json --json | jq -e .ok >/dev/null || fail "audit"
 echo "deals: terms by vote, a dispute decided, a reservation called, answered and paid"
