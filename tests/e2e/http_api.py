@@ -167,6 +167,43 @@ def endless_body(node):
         check(sent < 512, "a body of 32 MiB was read to its end")
 
 
+def is_closed(s):
+    """The other side has ended a connection on which it had nothing to say."""
+    s.setblocking(False)
+    try:
+        return s.recv(1) == b""
+    except BlockingIOError:
+        return False
+    except ConnectionError:
+        return True
+
+
+def crowded(node):
+    """Beyond 448 connections a new one ends the oldest that has no whole request, and no other: those that
+    are younger, and one whose answer is on its way, are served."""
+    ended = node.metric("http_ended")
+    with socket.create_connection(("127.0.0.1", node.api_port), timeout=20) as stream:
+        stream.sendall(b"GET /v1/events HTTP/1.1\r\n" + HOST + b"\r\n")
+        check(stream.recv(15) == b"HTTP/1.1 200 OK", "a stream before the crowd")
+        half = []
+        for _ in range(500):  # each is known to the node before the next one comes
+            half.append(socket.create_connection(("127.0.0.1", node.api_port), timeout=20))
+            half[-1].sendall(GET + b"\r\n")
+            check(half[-1].recv(65536)[:15] == b"HTTP/1.1 200 OK", "a connection more is not served")
+            half[-1].sendall(GET)
+        wait_until(20, "a crowd ends some", lambda: node.metric("http_ended") - ended >= 500 - 448)
+        gone = [i for i, s in enumerate(half) if is_closed(s)]
+        check(len(gone) >= 50 and gone == list(range(len(gone))) and len(gone) < 100, f"ended: {gone}")
+        for s in half[-5:]:
+            s.setblocking(True)
+            s.sendall(b"\r\n")
+            check(s.recv(15) == b"HTTP/1.1 200 OK", "a younger one is not served")
+        check(not is_closed(stream), "a stream was ended for a crowd")
+        for s in half:
+            s.close()
+    print(f"  in a crowd the {len(gone)} oldest without a request ended")
+
+
 def limited_by_address(limited, unlimited):
     """limited: 40 a second, 40 at once, on loopback, too."""
     kept = http.client.HTTPConnection("127.0.0.1", limited.api_port, timeout=10,
@@ -192,18 +229,9 @@ def limited_by_address(limited, unlimited):
     # New connections have a bucket of twice that; beyond it they are closed unread.
     many = [socket.create_connection(("127.0.0.1", limited.api_port), timeout=10,
                                      source_address=("127.0.0.4", 0)) for _ in range(400)]
-    closed = 0
-    time.sleep(0.2)
+    wait_until(20, "one of 400 connections of one address is closed", lambda: any(map(is_closed, many)))
     for s in many:
-        s.setblocking(False)
-        try:
-            closed += s.recv(1) == b""
-        except BlockingIOError:
-            pass
-        except ConnectionError:
-            closed += 1
         s.close()
-    check(closed > 0, "400 connections of one address at once")
     check(request(limited, "/health", "127.0.0.3")[0] == 200, "another address has to wait, too")
     check(limited.metric("http_limited") >= len(refused), "flexd_http_limited")
     print(f"  one address: {len(good)} served, {len(refused)} to come back; others are")
@@ -431,6 +459,7 @@ def main(build):
         bad_requests(plain)
         pipelined(plain)
         endless_body(plain)
+        crowded(plain)
         limited_by_address(limited, plain)
         time.sleep(1.1)
         limited_by_key(cluster, limited)
