@@ -461,6 +461,12 @@ static enum contract_error committed_after(const struct contract_call *call,
     return limits_fit(call, booking, slot, out, &other);
 }
 
+/* What a quarter hour will hold. */
+struct planned {
+    struct timestamp start;
+    struct commitment_record after;
+};
+
 enum contract_error assets_commit_for(const struct contract_call *call, enum commitment_for purpose,
                                       const struct name *device, const struct device_record *record,
                                       enum direction direction, struct timestamp from,
@@ -474,27 +480,27 @@ enum contract_error assets_commit_for(const struct contract_call *call, enum com
     if (!checked_mul_i64(&booking.watts, energy_wh(per_unit), MS_PER_HOUR / duration_ms(mtu)))
         return CONTRACT_OVER_DEVICE_POWER;
     uint32_t slots = count * (uint32_t)(duration_ms(mtu) / COMMITMENT_SLOT_MS);
-    MUST(slots <= LIMIT_INTERVALS_PER_PERIOD * SLOTS_PER_MTU_MAX);
+    struct planned plan[LIMIT_INTERVALS_PER_PERIOD * SLOTS_PER_MTU_MAX];
+    MUST(slots <= sizeof plan / sizeof plan[0]);
     /* First whether it fits everywhere, then the writes. */
-    for (int pass = 0; pass < 2; pass++) {
-        for (uint32_t i = 0; i < slots; i++) {
-            struct timestamp start;
-            struct commitment_record after;
-            if (!timestamp_add(&start, from, duration_of((int64_t)i * COMMITMENT_SLOT_MS)))
-                return CONTRACT_OVER_DEVICE_POWER;
-            const struct state_key key =
-                state_key_unit(STATE_COMMITMENT, device, start, (uint8_t)direction);
-            enum contract_error error = committed_after(call, &booking, start, &key, &after);
-            if (error != CONTRACT_OK) {
-                MUST(pass == 0 || call->view->fault);
-                return error;
-            }
-            MUST(power_w(after.power) >= 0 || call->view->fault);
-            if (pass == 1 && power_w(after.power) > 0)
-                contract_write(call, &key, &commitment_record_codec, &after);
-            else if (pass == 1)
-                contract_remove(call, &key);
-        }
+    for (uint32_t i = 0; i < slots; i++) {
+        if (!timestamp_add(&plan[i].start, from, duration_of((int64_t)i * COMMITMENT_SLOT_MS)))
+            return CONTRACT_OVER_DEVICE_POWER;
+        const struct state_key key =
+            state_key_unit(STATE_COMMITMENT, device, plan[i].start, (uint8_t)direction);
+        enum contract_error error =
+            committed_after(call, &booking, plan[i].start, &key, &plan[i].after);
+        if (error != CONTRACT_OK)
+            return error;
+        MUST(power_w(plan[i].after.power) >= 0 || call->view->fault);
+    }
+    for (uint32_t i = 0; i < slots; i++) {
+        const struct state_key key =
+            state_key_unit(STATE_COMMITMENT, device, plan[i].start, (uint8_t)direction);
+        if (power_w(plan[i].after.power) > 0)
+            contract_write(call, &key, &commitment_record_codec, &plan[i].after);
+        else
+            contract_remove(call, &key);
     }
     return CONTRACT_OK;
 }
