@@ -160,6 +160,33 @@ static void transactions(void)
     }
 }
 
+/* A bundle of transactions (ADR 54), as a message and as frames on a link; an answer of one block, whose
+ * headers are none, and one that is cut short in its last header, as frames (ADR 65). */
+static void bundle_and_ranges(struct message_range *range)
+{
+    static const char *const envelopes[] = {"a transaction", "another", "x"};
+    uint8_t message[4096];
+    struct byte_writer writer;
+    byte_writer_init(&writer, message, sizeof message);
+    for (size_t i = 0; i < sizeof envelopes / sizeof envelopes[0]; i++)
+        message_append_transaction(&writer, bytes_view_of(envelopes[i], strlen(envelopes[i])));
+    MUST(!writer.failed);
+    begin(), byte_write_raw(&out, message, writer.size), save("message", "transactions");
+    begin(), byte_write_u8(&out, 1), byte_write_sized(&out, message, (uint32_t)writer.size);
+    byte_write_sized(&out, message, (uint32_t)writer.size);
+    save("frame", "bundles");
+    range->block_count = 1;
+    range->header_count = 0;
+    range->headers = bytes_view_of(NULL, 0);
+    byte_writer_init(&writer, message, sizeof message);
+    message_encode_range(&writer, range);
+    MUST(!writer.failed);
+    begin(), byte_write_raw(&out, message, writer.size), save("message", "range_of_one");
+    begin(), byte_write_u8(&out, 1), byte_write_sized(&out, message, (uint32_t)writer.size);
+    byte_write_sized(&out, message, (uint32_t)writer.size - 1);
+    save("frame", "ranges");
+}
+
 static void messages(void)
 {
     static struct message_proposal proposal;
@@ -199,6 +226,7 @@ static void messages(void)
     begin(), message_encode_get_high_vote(&out, &key, 7), save("message", "get_high_vote");
     begin(), message_encode_high_vote(&out, &key, 7, 1, &vote), save("message", "high_vote");
     begin(), message_encode_high_vote(&out, &key, 7, 1, NULL), save("message", "high_vote_none");
+    bundle_and_ranges(&range);
     begin(), byte_write_u16(&out, 0), sample(&certificate_record, 4), save("vote", "certificate");
     begin(), byte_write_u16(&out, 256), sample(&block_header_record, 4), save("vote", "header");
 }
