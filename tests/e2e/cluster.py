@@ -378,9 +378,9 @@ class Cluster:
             if client.is_alive() or client.stuck:
                 raise Failure(f"O6: {client.stuck or client.name_id + ' hangs'}")
         for node in self.nodes:
-            voting = node.status().get("voting")
-            if voting != (node.index not in observers):
-                raise Failure(f"{node.name}: voting is {voting}: {node.status().get('refusal')}")
+            # A signer that has just come back is asked anew, which takes a moment.
+            wait_until(30, f"{node.name}: voting is {node.index not in observers}",
+                       lambda node=node: node.status().get("voting") == (node.index not in observers))
         self.check_bounds()
         top = self._check_one_chain()
         self._check_roots()

@@ -48,6 +48,10 @@ class Signer:
             self.process = subprocess.Popen(self.command("start", "--socket", self.socket),
                                             stdout=log, stderr=log)
         self.c.processes.append(self.process)
+        # What its node says of it may still be of the one before.
+        wait_until(60, f"{self.node.name}'s signer answers", lambda: self.process.poll() is not None
+                   or subprocess.run([self.c.bin / "flexsignd", "status", "--socket", self.socket],
+                                     capture_output=True, check=False).returncode == 0)
 
     def kill(self, which=signal.SIGKILL):
         self.process.send_signal(which)

@@ -5,7 +5,7 @@
  *
  * Whatever fails, the process lives; the answer is the true one, an error, or none; the next client is
  * served; and under a sanitizer no more leaks than the few KiB that GnuTLS is known to leave. Beyond the
- * first forty allocations every 23rd is tried, or as STRIDE=n says: `make api-memory` tries every one.
+ * first thirty allocations every 37th is tried, or as STRIDE=n says: `make api-memory` tries every one.
  *
  * Spared are the allocations of libtasn1 and GMP, which take the process along if one fails; the door's probe
  * makes that unlikely, and nothing here could catch it (docs/adr/0053). SPARE_NONE=1 shows it.
@@ -34,8 +34,8 @@
 #include "tests/lib/node/api_world.h"
 
 enum {
-    STRIDE_DEFAULT = 23,
-    EVERY_ONE = 40,
+    STRIDE_DEFAULT = 37,
+    EVERY_ONE = 30,
     ANSWER_MAX = 64 * 1024,
     PEM_MAX = 16 * 1024,
     LEAK_KNOWN_BYTES = 4 * 1024

@@ -1,6 +1,6 @@
 /* Allocations that fail, one after another, under links between two nodes: those of mbedTLS in handshakes,
  * reads and writes, and of the keepers, from the moment that one of the two has started until the link is up
- * and a frame has gone each way; the 1st, 2nd, 3rd, 4th, 6th, each a third further than the one before, until
+ * and a frame has gone each way; the 1st, 2nd, 4th, 7th, each half as far again as the one before, until
  * a turn makes no more than that, or every n-th as STRIDE=n says: `make api-memory` takes steps of 11.
  *
  * Whatever fails, the process lives; the link comes up again and carries frames; under a sanitizer nothing
@@ -72,7 +72,7 @@ static void every_allocation_of_a_link_may_fail(void **state)
     consortium_start(&consortium, 0, NULL);
     consortium_start(&consortium, 1, NULL);
     assert_true(wait_up(&consortium, 0, 1, PATIENCE_MS) && wait_up(&consortium, 1, 0, PATIENCE_MS));
-    for (long fail = 1; turn(fail); fail += stride > 0 ? stride : 1 + fail / 3) {
+    for (long fail = 1; turn(fail); fail += stride > 0 ? stride : 1 + fail / 2) {
         highest = fail;
         tried++;
     }
