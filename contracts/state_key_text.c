@@ -236,7 +236,8 @@ static bool pot_to_text(char *text, size_t text_size, struct byte_reader *reader
     static const uint8_t zeros[POT_ID_SIZE];
     struct part part;
     uint8_t kind = reader->at < reader->size ? reader->data[reader->at] : 0;
-    if (!part_to_text(&part, &kind_field, reader) || !append(text, text_size, "", part.text))
+    if (!part_to_text(&part, &kind_field, reader) || !pot_kind_has_record((enum pot_kind)kind) ||
+        !append(text, text_size, "", part.text))
         return false;
     if (kind == POT_BALANCE || kind == POT_MARKET_RESERVE)
         return part_to_text(&part, &name_field, reader) && append(text, text_size, "/", part.text);

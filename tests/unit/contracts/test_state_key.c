@@ -114,6 +114,20 @@ static void test_text_there_and_back(void **state)
             assert_true(covered[kind]);
 }
 
+/* The pots of orders and deals stand in their records: no key of theirs has a text. */
+static void test_pots_without_records_have_no_text(void **state)
+{
+    (void)state;
+    for (uint8_t kind = 0; kind < POT_KIND_COUNT; kind++) {
+        const uint8_t key[2 + POT_ID_SIZE] = {STATE_POT, kind};
+        char text[128];
+        bool by_number = kind != POT_BALANCE && kind != POT_MARKET_RESERVE;
+        assert_int_equal(
+            state_key_to_text(text, sizeof text, STATE_POT, bytes_view_of(key, sizeof key)),
+            by_number && pot_kind_has_record((enum pot_kind)kind));
+    }
+}
+
 static void test_no_such_id(void **state)
 {
     (void)state;
@@ -252,6 +266,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_text_there_and_back),
+        cmocka_unit_test(test_pots_without_records_have_no_text),
         cmocka_unit_test(test_no_such_id),
         cmocka_unit_test(test_makers_agree_with_text),
         cmocka_unit_test(test_order_of_keys_is_order_of_numbers),
