@@ -293,7 +293,7 @@ api-memory: ## each allocation of each request of the API fails in turn, under t
 	@STRIDE=1 $(BUILD)/asan/tests/unit/node/test_api_memory
 	@$(MAKE) --no-print-directory -j2 BUILD=$(BUILD)/asan SANITIZE=address,undefined OPT=-O1 $(BUILD)/asan/tests/unit/node/test_api_tls_memory $(BUILD)/asan/tests/unit/p2p/test_links_memory
 	@STRIDE=1 $(BUILD)/asan/tests/unit/node/test_api_tls_memory
-	@STRIDE=11 $(BUILD)/asan/tests/unit/p2p/test_links_memory
+	@STRIDE=211 $(BUILD)/asan/tests/unit/p2p/test_links_memory
 
 .PHONY: namespaces
 namespaces: all ## four network namespaces with 40 ms and 1 % loss for SECONDS=n, and one of them cut off (root)

@@ -200,7 +200,9 @@ static bool try_one(const char *versions, long fail)
     it.tried++;
     it.refused += status != status_of(it.truth);
     if (status == status_of(it.truth)) {
-        if (it.whole && strcmp(body_of(it.answer), body_of(it.truth)) != 0)
+        /* One that is cut short is known by its Content-Length. */
+        const char *body = body_of(it.answer);
+        if (strncmp(body, body_of(it.truth), strlen(body)) != 0)
             fail_msg("allocation %ld: a wrong answer: %s instead of %s", fail, it.answer, it.truth);
     } else if (it.whole && it.answer[0] != '\0' && status != 500 && status != 503) {
         fail_msg("allocation %ld: %s", fail, it.answer);
