@@ -18,6 +18,7 @@ static struct {
     int number[SIM_KEYS + 1];
 } ring;
 
+enum { FEE_LIMIT_UEUR = 1000000 };
 enum { PROOFS = SIM_DEALS_MAX * SIM_WALLETS * SIM_PERIODS };
 
 /* Of the last number of validators that a run had, without changes of the set and with them. */
@@ -229,7 +230,8 @@ void sim_sign(struct sim *sim, struct signed_transaction *out, struct transactio
     draft->genesis = sim->genesis_id;
     draft->nonce = nonce;
     draft->valid_until = timestamp_of(SIM_GENESIS_MS + MS_PER_HOUR);
-    draft->fee_limit = money_of(1000000);
+    if (money_ueur(draft->fee_limit) == 0)
+        draft->fee_limit = money_of(FEE_LIMIT_UEUR);
     byte_writer_init(&writer, out->bytes, sizeof out->bytes);
     MUST(transaction_sign(&writer, draft, &secret));
     out->size = writer.size;
@@ -294,6 +296,37 @@ struct bytes_view sim_transaction(struct sim *sim, uint32_t wallet, uint64_t non
     if (kept->size == 0)
         sign_once(sim, kept, wallet, nonce, proof);
     return bytes_view_of(kept->bytes, kept->size);
+}
+
+void sim_replacement(struct sim *sim, struct signed_transaction *out, uint32_t wallet,
+                     uint64_t nonce, uint32_t step)
+{
+    static const struct sim_delivery nothing;
+    static struct sim_actions actions;
+    struct transaction_draft draft;
+    MUST(wallet < SIM_WALLETS && !sim_market_may_prove(wallet, nonce) &&
+         step <= SIM_REPLACEMENTS_MAX);
+    memset(&draft, 0, sizeof draft);
+    sim_market_actions(&draft, &actions, wallet, nonce, &nothing);
+    int64_t limit_ueur = FEE_LIMIT_UEUR;
+    for (uint32_t i = 0; i < step; i++)
+        limit_ueur += limit_ueur / 4 + 1;
+    draft.fee_limit = money_of(limit_ueur);
+    sim_sign(sim, out, &draft, wallet, nonce);
+}
+
+bool sim_is_transaction(struct sim *sim, const struct transaction *seen, uint32_t wallet,
+                        uint64_t nonce, bool *replaced)
+{
+    struct transaction known;
+    const struct bytes_view envelope = sim_transaction(sim, wallet, nonce);
+    *replaced = !bytes_view_equal(envelope, seen->envelope);
+    if (!*replaced)
+        return true;
+    MUST(transaction_decode(&known, envelope) == CONTRACT_OK);
+    return known.nonce == seen->nonce &&
+           memcmp(&known.sender, &seen->sender, sizeof known.sender) == 0 &&
+           bytes_view_equal(known.actions, seen->actions) && transaction_signature_is_valid(seen);
 }
 
 static bool is_signed(const struct signed_transaction *kept, struct bytes_view envelope)

@@ -184,9 +184,14 @@ static void credit_wallets(struct sim *sim, struct bytes_view body)
         MUST(transaction_decode(&transaction, envelope) == CONTRACT_OK);
         for (uint32_t w = 0; w <= SIM_WALLETS; w++) {
             uint64_t nonce = transaction.nonce;
+            bool replaced = false;
             if (nonce > sim->wallets[w].offered ||
-                !bytes_view_equal(sim_transaction(sim, w, nonce), envelope))
+                !sim_is_transaction(sim, &transaction, w, nonce, &replaced))
                 continue;
+            sim->result->replaced += replaced ? 1 : 0;
+            if (nonce <= sim->wallets[w].committed)
+                sim_fail(sim, SIM_SAFETY, "wallet %u: nonce %llu is in the final chain twice", w,
+                         (unsigned long long)nonce);
             sim->wallets[w].committed = nonce;
             if (w == SIM_WALLETS && nonce == sim->probe_nonce)
                 sim->probe_done = true;

@@ -11,7 +11,7 @@ static const struct sim_persona *const personas[] = {
     &sim_persona_liar,     &sim_persona_amnesiac,   &sim_persona_twin,
     &sim_persona_censor,   &sim_persona_forger,     &sim_persona_flooder,
     &sim_persona_ancestry, &sim_persona_invalid,    &sim_persona_garbler,
-    &sim_persona_colluder, &sim_persona_spammer,
+    &sim_persona_colluder, &sim_persona_spammer,    &sim_persona_replacer,
 };
 
 enum { PERSONAS = sizeof personas / sizeof personas[0] };

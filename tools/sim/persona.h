@@ -25,7 +25,7 @@ extern const struct sim_persona sim_persona_silent, sim_persona_conflicter, sim_
     sim_persona_nuller, sim_persona_latecomer, sim_persona_withholder, sim_persona_liar,
     sim_persona_amnesiac, sim_persona_twin, sim_persona_censor, sim_persona_forger,
     sim_persona_flooder, sim_persona_ancestry, sim_persona_invalid, sim_persona_garbler,
-    sim_persona_colluder, sim_persona_spammer;
+    sim_persona_colluder, sim_persona_spammer, sim_persona_replacer;
 
 const struct sim_persona *sim_persona_at(int index); /* NULL behind the last one */
 int sim_persona_count(void);

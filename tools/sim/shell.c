@@ -132,7 +132,12 @@ static void collect_record(struct sim *sim, struct sim_node *node, const struct 
     struct hash id;
     if (effect->kind == BFT_PERSIST_BLOCK) {
         block_header_id(&id, &effect->header);
-        MUST(chain_body(node->chain, &id, &header, &body));
+        if (!chain_body(node->chain, &id, &header, &body)) {
+            sim_fail(sim, SIM_SAFETY,
+                     "node %d would keep a block of view %llu that it has not seen", node->slot,
+                     (unsigned long long)effect->header.view);
+            return;
+        }
     }
     if (sim_node_is_honest(node)) {
         if (effect->kind == BFT_PERSIST_VOTE) {

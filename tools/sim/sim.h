@@ -53,6 +53,7 @@ struct sim_result {
     uint64_t healed_ms;             /* from GST until the goal was reached */
     uint64_t heights;
     uint64_t transactions;
+    uint64_t replaced; /* of them, ones that their owner put in the place of earlier ones */
     uint64_t events;
     uint32_t evidence;
     uint32_t crashes;

@@ -48,6 +48,7 @@ enum {
     SIM_JOURNAL_QUIET_BYTES = 512 * 1024, /* what a healthy node may keep after healing */
     SIM_CLOG_MAX = 128,                   /* frames that a clogged link holds */
     SIM_WALLETS = 4,
+    SIM_REPLACEMENTS_MAX = 6,
     SIM_WALLET_NONCES = 96,
     SIM_ENVELOPE_MAX = 2048,
     SIM_PERIOD_MS = 900000, /* of a delivery; deals are for the periods 1 to SIM_PERIODS */
@@ -423,6 +424,13 @@ void sim_sign(struct sim *sim, struct signed_transaction *out, struct transactio
 /* The signed transaction of a wallet (SIM_WALLETS: the treasurer's); valid until the next run with
  * another number of validators. What it proves is chosen when it is first asked for in a run. */
 struct bytes_view sim_transaction(struct sim *sim, uint32_t wallet, uint64_t nonce);
+/* The same with a fee limit so many steps higher, each just enough to replace the one before in a mempool
+ * (docs/spec/mempool.md). */
+void sim_replacement(struct sim *sim, struct signed_transaction *out, uint32_t wallet,
+                     uint64_t nonce, uint32_t step);
+/* Is it that wallet's of that nonce, as it was or replaced by its owner? */
+bool sim_is_transaction(struct sim *sim, const struct transaction *seen, uint32_t wallet,
+                        uint64_t nonce, bool *replaced);
 /* Is this envelope one of those, byte by byte, so that its signature is known to be good? */
 bool sim_signature_is_good(const struct transaction *transaction);
 int64_t sim_minted(const struct sim *sim, uint64_t nonce);

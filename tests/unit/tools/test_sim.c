@@ -438,6 +438,25 @@ static void a_scenario_of_twins_is_played_the_same_twice(void **state)
     assert_false(hash_equal(&first.digest, &other.digest));
 }
 
+/* Mempools that hold different versions of a nonce: one of them becomes final, and all else goes on. */
+static void a_nonce_that_is_replaced_over_and_over_is_final_once(void **state)
+{
+    uint64_t replaced = 0, transactions = 0;
+    (void)state;
+    for (uint64_t seed = 1; seed <= 8; seed++) {
+        struct sim_config config = {.seed = seed,
+                                    .validators = 4,
+                                    .persona = sim_persona_by_name("replacer"),
+                                    .byzantine = 1};
+        struct sim_result result;
+        sim_run(&config, &result);
+        assert_int_equal(result.outcome, SIM_HELD);
+        replaced += result.replaced;
+        transactions += result.transactions;
+    }
+    assert_true(replaced > 0 && replaced < transactions);
+}
+
 static void equal_configurations_give_equal_runs(void **state)
 {
     struct sim_config config = {.seed = 5,
@@ -471,6 +490,7 @@ int main(void)
         cmocka_unit_test(campaigns_of_ten_validators_are_numbered),
         cmocka_unit_test(a_sample_is_even_and_repeats_nothing),
         cmocka_unit_test(a_scenario_of_twins_is_played_the_same_twice),
+        cmocka_unit_test(a_nonce_that_is_replaced_over_and_over_is_final_once),
         cmocka_unit_test(equal_configurations_give_equal_runs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
