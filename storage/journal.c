@@ -30,6 +30,8 @@
  *     so sign-state never knows a vote that the journal doesn't, unless the journal was rolled back.
  *  J6 Before a segment is deleted, sign-state says durably that it may be missing.
  *  J7 Nothing is deleted or cut, save a torn tail, in a journal that was opened with a finding.
+ *  J8 A segment is deleted only once the newest one holds every validator's highest vote that is known:
+ *     whoever's disk was rolled back is told of its votes, however old the segment that had them.
  *
  * Deliberately absent: repair, compaction, and any second try after an error. */
 #include "storage/journal.h"
@@ -82,6 +84,18 @@ void journal_segment_header(uint8_t out[SEGMENT_HEADER_SIZE], const struct journ
 bool journal_vote_is_later(const struct vote *a, const struct vote *b)
 {
     return a->view > b->view || (a->view == b->view && a->kind > b->kind);
+}
+
+void journal_peers_note(struct journal_peers *peers, const struct vote *vote)
+{
+    if (vote->signer >= LIMIT_VALIDATORS) {
+        return;
+    }
+    const uint32_t bit = UINT32_C(1) << vote->signer;
+    if ((peers->known & bit) == 0 || journal_vote_is_later(vote, &peers->high[vote->signer])) {
+        peers->high[vote->signer] = *vote;
+        peers->known |= bit;
+    }
 }
 
 static struct segment *newest(struct journal *journal)
@@ -165,6 +179,71 @@ static void sync_directory(const struct journal *journal)
     }
 }
 
+/* --- records --------------------------------------------------------------------------------- */
+
+/* Hands the buffer to the operating system; the sync comes later. */
+static bool flush(struct journal *journal)
+{
+    struct segment *segment = newest(journal);
+    if (!journal->given_up &&
+        write_all(journal, journal->buffer, journal->buffered, segment->size)) {
+        segment->size += journal->buffered;
+    }
+    journal->buffered = 0; /* also of a journal that was given up: nothing of it will count */
+    return !journal->given_up;
+}
+
+/* Starts a record of `size` payload bytes; close_record ends it. */
+static struct byte_writer open_record(struct journal *journal, enum journal_record type,
+                                      size_t size, uint64_t view)
+{
+    struct byte_writer writer;
+    MUST(size <= RECORD_PAYLOAD_MAX);
+    if (JOURNAL_BUFFER_BYTES - journal->buffered < RECORD_EXTRA_SIZE + size) {
+        (void)flush(journal); /* journal_sync tells */
+    }
+    struct segment *segment = newest(journal);
+    MUST(segment->size + journal->buffered + RECORD_EXTRA_SIZE + size <= UINT32_MAX);
+    if (view > segment->view_max) {
+        segment->view_max = view;
+    }
+    byte_writer_init(&writer, journal->buffer + journal->buffered, RECORD_EXTRA_SIZE + size);
+    byte_write_u32(&writer, (uint32_t)size);
+    byte_write_u8(&writer, (uint8_t)type);
+    byte_write_u32(&writer, journal->turn_start);
+    return writer;
+}
+
+static void close_record(struct journal *journal, struct byte_writer *writer)
+{
+    const struct segment *segment = newest(journal);
+    byte_write_u64(writer, journal_checksum(segment->number, segment->size + journal->buffered,
+                                            writer->data, writer->size));
+    MUST(!writer->failed && writer->size == writer->capacity);
+    journal->buffered += writer->size;
+    journal->unsynced = true;
+}
+
+static void append_vote(struct journal *journal, enum journal_record type, const struct vote *vote)
+{
+    struct byte_writer writer = open_record(journal, type, VOTE_BYTES, vote->view);
+    codec_encode(&vote_record, vote, &writer);
+    close_record(journal, &writer);
+}
+
+/* J8. Their views are not the segment's: the next one has these votes, too. */
+static void carry_peers(struct journal *journal)
+{
+    const uint64_t view_max = newest(journal)->view_max;
+    for (uint32_t i = 0; i < LIMIT_VALIDATORS; i++) {
+        if ((journal->peers.known >> i & 1) != 0) {
+            append_vote(journal, JOURNAL_PEER_VOTE, &journal->peers.high[i]);
+        }
+    }
+    newest(journal)->view_max = view_max;
+    journal->carry = false;
+}
+
 /* Makes segment `number`, durably, and appends to it from now on. False if the wait for room was given
  * up. */
 static bool segment_create(struct journal *journal, uint64_t number)
@@ -190,11 +269,17 @@ static bool segment_create(struct journal *journal, uint64_t number)
     if (!write_all(journal, header, sizeof header, 0)) {
         return false;
     }
-    sync_data(journal->fd);
-    sync_directory(journal);
     journal->segments[journal->segment_count++] =
         (struct segment){.number = number, .size = sizeof header};
     journal->turn_start = sizeof header;
+    carry_peers(journal);
+    if (!flush(journal)) {
+        return false;
+    }
+    sync_data(journal->fd);
+    sync_directory(journal);
+    journal->unsynced = false;
+    journal->turn_start = (uint32_t)newest(journal)->size;
     return true;
 }
 
@@ -442,6 +527,8 @@ static enum journal_result replay_all(struct journal *journal, journal_replay_fn
         journal->sign.has_vote = true;
         journal->sign.vote = scan.own_vote;
     }
+    journal->peers = scan.peers;
+    journal->carry = (scan.peers.known & ~scan.peers_here) != 0;
     return JOURNAL_OK;
 }
 
@@ -577,56 +664,6 @@ void journal_close(struct journal *journal)
 
 /* --- appending ------------------------------------------------------------------------------- */
 
-/* Hands the buffer to the operating system; the sync comes later. */
-static bool flush(struct journal *journal)
-{
-    struct segment *segment = newest(journal);
-    if (!journal->given_up &&
-        write_all(journal, journal->buffer, journal->buffered, segment->size)) {
-        segment->size += journal->buffered;
-    }
-    journal->buffered = 0; /* also of a journal that was given up: nothing of it will count */
-    return !journal->given_up;
-}
-
-/* Starts a record of `size` payload bytes; close_record ends it. */
-static struct byte_writer open_record(struct journal *journal, enum journal_record type,
-                                      size_t size, uint64_t view)
-{
-    struct byte_writer writer;
-    MUST(size <= RECORD_PAYLOAD_MAX);
-    if (JOURNAL_BUFFER_BYTES - journal->buffered < RECORD_EXTRA_SIZE + size) {
-        (void)flush(journal); /* journal_sync tells */
-    }
-    struct segment *segment = newest(journal);
-    MUST(segment->size + journal->buffered + RECORD_EXTRA_SIZE + size <= UINT32_MAX);
-    if (view > segment->view_max) {
-        segment->view_max = view;
-    }
-    byte_writer_init(&writer, journal->buffer + journal->buffered, RECORD_EXTRA_SIZE + size);
-    byte_write_u32(&writer, (uint32_t)size);
-    byte_write_u8(&writer, (uint8_t)type);
-    byte_write_u32(&writer, journal->turn_start);
-    return writer;
-}
-
-static void close_record(struct journal *journal, struct byte_writer *writer)
-{
-    const struct segment *segment = newest(journal);
-    byte_write_u64(writer, journal_checksum(segment->number, segment->size + journal->buffered,
-                                            writer->data, writer->size));
-    MUST(!writer->failed && writer->size == writer->capacity);
-    journal->buffered += writer->size;
-    journal->unsynced = true;
-}
-
-static void append_vote(struct journal *journal, enum journal_record type, const struct vote *vote)
-{
-    struct byte_writer writer = open_record(journal, type, VOTE_BYTES, vote->view);
-    codec_encode(&vote_record, vote, &writer);
-    close_record(journal, &writer);
-}
-
 void journal_append_vote(struct journal *journal, const struct vote *vote)
 {
     MUST(!journal->refused);
@@ -642,6 +679,7 @@ void journal_append_vote(struct journal *journal, const struct vote *vote)
 void journal_append_peer_vote(struct journal *journal, const struct vote *vote)
 {
     append_vote(journal, JOURNAL_PEER_VOTE, vote);
+    journal_peers_note(&journal->peers, vote);
 }
 
 void journal_append_certificate(struct journal *journal, const struct certificate *certificate)
@@ -678,6 +716,9 @@ bool journal_sync(struct journal *journal)
     if (!journal->unsynced) {
         return !journal->given_up;
     }
+    if (journal->carry) {
+        carry_peers(journal);
+    }
     if (!flush(journal)) {
         return false;
     }
@@ -704,7 +745,7 @@ void journal_prune(struct journal *journal, uint64_t floor_view)
         journal->floor_view = floor_view;
     }
     /* The newest stays: it is being written. */
-    while (!journal->refused && count + 1 < journal->segment_count &&
+    while (!journal->refused && !journal->carry && count + 1 < journal->segment_count &&
            journal->segments[count].view_max <= journal->floor_view &&
            journal->segments[count].number != journal->vote_segment) {
         count++;

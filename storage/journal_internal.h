@@ -42,6 +42,12 @@ struct sign_state {
     struct vote vote;
 };
 
+/* The highest vote of each validator that peer-vote records have named. */
+struct journal_peers {
+    uint32_t known; /* bit per validator */
+    struct vote high[LIMIT_VALIDATORS];
+};
+
 struct journal {
     struct journal_config config;
     int directory_fd;
@@ -54,11 +60,13 @@ struct journal {
     uint32_t segment_count;
     uint8_t *buffer; /* of JOURNAL_BUFFER_BYTES: appended, not yet written */
     size_t buffered;
-    bool read_only;        /* journal_check's: nothing is made, cut, synced or deleted */
-    bool torn;             /* a torn tail was found at opening */
-    bool refused;          /* opened with a finding: no own votes, and nothing is deleted */
-    bool unsynced;         /* something was appended since the last sync */
-    uint32_t turn_start;   /* offset in the newest segment where this turn's records begin */
+    bool read_only;      /* journal_check's: nothing is made, cut, synced or deleted */
+    bool torn;           /* a torn tail was found at opening */
+    bool refused;        /* opened with a finding: no own votes, and nothing is deleted */
+    bool unsynced;       /* something was appended since the last sync */
+    uint32_t turn_start; /* offset in the newest segment where this turn's records begin */
+    struct journal_peers peers;
+    bool carry;            /* the newest segment was found without some of them (J8) */
     bool vote_pending;     /* this turn appended an own vote that is the latest: `sign.vote` */
     uint64_t vote_segment; /* where the latest own vote stands; 0 if there is none */
     struct sign_state sign;
@@ -75,6 +83,8 @@ void journal_segment_header(uint8_t out[SEGMENT_HEADER_SIZE], const struct journ
 uint64_t journal_checksum(uint64_t number, uint64_t offset, const uint8_t *record, size_t size);
 /* True if own vote `a` was given after `b`: by view, then N before U and F. */
 bool journal_vote_is_later(const struct vote *a, const struct vote *b);
+
+void journal_peers_note(struct journal_peers *peers, const struct vote *vote);
 
 /* sign_state.c */
 enum journal_result sign_state_load(struct sign_state *out, int directory_fd,
@@ -95,7 +105,9 @@ struct segment_scan {
     uint64_t view_max;
     bool has_own_vote;
     struct vote own_vote;
-    bool torn; /* the last segment has a torn tail from good_bytes on */
+    struct journal_peers peers;
+    uint32_t peers_here; /* whose highest vote stands in this segment */
+    bool torn;           /* the last segment has a torn tail from good_bytes on */
 };
 enum journal_result journal_scan_segment(struct segment_scan *scan, struct bytes_view bytes,
                                          char problem[160]);

@@ -165,6 +165,7 @@ enum journal_result journal_scan_segment(struct segment_scan *scan, struct bytes
                                          char problem[160])
 {
     struct journal_entry entry;
+    scan->peers_here = 0;
     const enum journal_result result = check_segment_header(scan, bytes, problem);
     if (result != JOURNAL_OK || scan->torn) {
         return result;
@@ -190,6 +191,13 @@ enum journal_result journal_scan_segment(struct segment_scan *scan, struct bytes
                 scan->own_vote = entry.vote;
             }
             scan->has_own_vote = true;
+        }
+        if (type == JOURNAL_PEER_VOTE) {
+            journal_peers_note(&scan->peers, &entry.vote);
+            if (entry.vote.signer < LIMIT_VALIDATORS &&
+                !journal_vote_is_later(&scan->peers.high[entry.vote.signer], &entry.vote)) {
+                scan->peers_here |= UINT32_C(1) << entry.vote.signer;
+            }
         }
         if (!scan->replay(scan->context, &entry)) {
             (void)snprintf(problem, 160, "segment %llu: the record at byte %llu was refused",

@@ -69,19 +69,6 @@ static struct journal_config config_of(const struct sim *sim, const struct sim_d
         .directory = "journal", .genesis = sim->genesis_id, .epoch = disk->epoch};
 }
 
-static void segment_create(struct sim *sim, struct sim_disk *disk, uint64_t number)
-{
-    struct journal_config config = config_of(sim, disk);
-    MUST(disk->count < SIM_SEGMENTS_MAX);
-    struct sim_segment *segment = &disk->segments[disk->count++];
-    memset(segment, 0, sizeof *segment);
-    segment->number = number;
-    reserve(segment, SIM_SEGMENT_BYTES);
-    journal_segment_header(segment->bytes, &config, number, disk->floor_view);
-    segment->size = segment->synced = SEGMENT_HEADER_SIZE;
-    disk->turn_start = SEGMENT_HEADER_SIZE;
-}
-
 /* --- appending --------------------------------------------------------------------------------- */
 
 static void append_record(struct sim_disk *disk, enum journal_record type, uint64_t view,
@@ -116,6 +103,34 @@ static void append_vote(struct sim_disk *disk, enum journal_record type, const s
     MUST(!writer.failed && writer.size == VOTE_BYTES);
     append_record(disk, type, vote->view, bytes_view_of(bytes, sizeof bytes),
                   (struct bytes_view){NULL, 0});
+}
+
+/* As the journal does (storage/journal.c, J8). */
+static void carry_peers(struct sim_disk *disk)
+{
+    const uint64_t view_max = newest(disk)->view_max;
+    for (uint32_t i = 0; i < LIMIT_VALIDATORS; i++)
+        if ((disk->peers.known >> i & 1) != 0)
+            append_vote(disk, JOURNAL_PEER_VOTE, &disk->peers.high[i]);
+    newest(disk)->view_max = view_max;
+    disk->carry = false;
+}
+
+static void segment_create(struct sim *sim, struct sim_disk *disk, uint64_t number)
+{
+    struct journal_config config = config_of(sim, disk);
+    MUST(disk->count < SIM_SEGMENTS_MAX);
+    struct sim_segment *segment = &disk->segments[disk->count++];
+    memset(segment, 0, sizeof *segment);
+    segment->number = number;
+    reserve(segment, SIM_SEGMENT_BYTES);
+    journal_segment_header(segment->bytes, &config, number, disk->floor_view);
+    segment->size = SEGMENT_HEADER_SIZE;
+    disk->turn_start = SEGMENT_HEADER_SIZE;
+    carry_peers(disk);
+    segment->synced = segment->size;
+    disk->turn_start = (uint32_t)segment->size;
+    disk->unsynced = false;
 }
 
 static void append_own_vote(struct sim *sim, struct sim_disk *disk, const struct vote *vote)
@@ -153,6 +168,7 @@ void sim_disk_append(struct sim *sim, struct sim_node *node, const struct bft_ef
         append_own_vote(sim, disk, &effect->vote);
     } else if (effect->kind == BFT_PERSIST_PEER_VOTE) {
         append_vote(disk, JOURNAL_PEER_VOTE, &effect->vote);
+        journal_peers_note(&disk->peers, &effect->vote);
     } else if (effect->kind == BFT_PERSIST_CERTIFICATE) {
         uint8_t bytes[CERTIFICATE_BYTES_MAX];
         size_t size = certificate_encode(bytes, effect->certificate);
@@ -175,6 +191,8 @@ void sim_disk_sync(struct sim *sim, struct sim_node *node)
     struct sim_disk *disk = node->disk;
     if (!disk->unsynced)
         return;
+    if (disk->carry)
+        carry_peers(disk);
     struct sim_segment *segment = newest(disk);
     segment->synced = segment->size;
     disk->unsynced = false;
@@ -212,7 +230,7 @@ void sim_disk_prune(struct sim *sim, struct sim_node *node, uint64_t floor_view)
         floor_view = node->core->view;
     if (floor_view > disk->floor_view)
         disk->floor_view = floor_view;
-    while (!disk->refused && gone + 1 < disk->count &&
+    while (!disk->refused && !disk->carry && gone + 1 < disk->count &&
            disk->segments[gone].view_max <= disk->floor_view &&
            disk->segments[gone].number != disk->vote_segment)
         free(disk->segments[gone++].bytes);
@@ -339,12 +357,16 @@ static enum journal_result scan_all(struct sim *sim, struct sim_node *node)
         disk->sign.has_vote = true;
         disk->sign.vote = scan.own_vote;
     }
+    disk->peers = scan.peers;
+    disk->carry = (scan.peers.known & ~scan.peers_here) != 0;
     return JOURNAL_OK;
 }
 
 enum journal_result sim_disk_open(struct sim *sim, struct sim_node *node)
 {
     struct sim_disk *disk = node->disk;
+    disk->peers.known = 0; /* what the segments say counts */
+    disk->carry = false;
     enum journal_result result = check_sequence(disk);
     if (result == JOURNAL_OK)
         result = scan_all(sim, node);

@@ -129,6 +129,8 @@ struct sim_disk {
     bool refused;          /* opened with a finding: no own votes, nothing is deleted */
     uint64_t vote_segment; /* where the latest own vote stands */
     bool vote_pending;
+    struct journal_peers peers;
+    bool carry;                    /* the newest segment was found without some of them */
     struct sign_state sign;        /* as the file has it, once it reached the disk */
     struct sign_state sign_cached; /* as the node sees it */
     bool sign_reached;             /* what the two above would be without any mutant: */
